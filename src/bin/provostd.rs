@@ -1,0 +1,71 @@
+//! `provostd`: serves MCP on the node.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use provost::cli::Daemon;
+use provost::config::{self, Config};
+use provost::serve;
+use provost::tools::Provost;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+fn main() -> ExitCode {
+    let options = Daemon::parse();
+    let path = config::path(options.config);
+    let config = match config::load(&path) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("provostd: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if options.check {
+        println!("{}: right", path.display());
+        return ExitCode::SUCCESS;
+    }
+    provost::journal::init("provost");
+    // One thread serves thousands of sessions: each call waits for somebody else, and what is computed is small.
+    let served = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Into::into);
+    match served.and_then(|runtime| runtime.block_on(serve(config))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+    for (door, asked) in [("vsock", config.listen.vsock.is_some()), ("http", config.listen.http.is_some())] {
+        if asked {
+            tracing::warn!("[listen] {door} is set, and this version serves the unix socket alone");
+        }
+    }
+    let listening = serve::listen(&config.listen)?;
+    let stop = CancellationToken::new();
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stopper = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        let _ = systemd::daemon::notify([("STOPPING", "1")].iter());
+        stopper.cancel();
+    });
+    tracing::info!(socket = %config.listen.unix.display(), roles = config.roles.len(), "serving");
+    let _ = systemd::daemon::notify([("READY", "1")].iter());
+    tokio::spawn(watchdog());
+    listening.serve(Arc::new(Provost::new(config)), stop).await;
+    Ok(())
+}
+
+/// Tells systemd twice in each span that the loop still turns.
+async fn watchdog() {
+    let Some(span) = systemd::daemon::watchdog_enabled().ok().filter(|span| *span > 0) else { return };
+    let mut ticks = tokio::time::interval(Duration::from_micros(span / 2));
+    loop {
+        ticks.tick().await;
+        let _ = systemd::daemon::notify([("WATCHDOG", "1")].iter());
+    }
+}

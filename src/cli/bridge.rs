@@ -1,0 +1,102 @@
+//! `provost bridge`: standard input to the socket, the socket to standard output.
+//!
+//! Two threads and nothing else, so that `ssh node provost bridge` starts in a millisecond. When input ends, the
+//! socket's writing side is closed and answers go on coming; when the daemon closes, the bridge ends, whatever input
+//! still says.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::config;
+
+/// The daemon went away, or would not have us: sysexits' EX_UNAVAILABLE.
+const UNAVAILABLE: u8 = 69;
+/// Our own output was closed before the daemon had said everything: EX_IOERR.
+const OUTPUT_LOST: u8 = 74;
+
+/// Input has ended, so the daemon's closing is the session's end and not a loss.
+static INPUT_ENDED: AtomicBool = AtomicBool::new(false);
+
+pub fn run(socket: Option<PathBuf>, config: Option<PathBuf>) -> ExitCode {
+    let socket = match socket.map_or_else(|| configured(config), Ok) {
+        Ok(socket) => socket,
+        Err(error) => return fail(&error.to_string(), UNAVAILABLE),
+    };
+    let stream = match UnixStream::connect(&socket) {
+        Ok(stream) => stream,
+        Err(error) => return fail(&unreachable(&socket, &error), UNAVAILABLE),
+    };
+    let mut from_daemon = match stream.try_clone() {
+        Ok(stream) => stream,
+        Err(error) => return fail(&format!("cannot use the connection: {error}"), UNAVAILABLE),
+    };
+    std::thread::spawn(move || forward_input(stream));
+
+    match copy(&mut from_daemon, &mut io::stdout().lock()) {
+        Ok(()) if INPUT_ENDED.load(Ordering::SeqCst) => ExitCode::SUCCESS,
+        Ok(()) => fail(
+            "the daemon closed the connection; on the node: systemctl status provost, journalctl -t provost",
+            UNAVAILABLE,
+        ),
+        Err(Side::Read(error)) => fail(&format!("the connection to the daemon broke: {error}"), UNAVAILABLE),
+        // The client is gone: it needs no message, but a script may want to know.
+        Err(Side::Write) => ExitCode::from(OUTPUT_LOST),
+    }
+}
+
+/// Where the configuration says the daemon listens; its default where there is no configuration to read, as on a
+/// node where the user may connect but not read it.
+fn configured(path: Option<PathBuf>) -> Result<PathBuf, config::ConfigError> {
+    let named = path.is_some() || std::env::var_os("PROVOST_CONFIG").is_some();
+    match config::load(&config::path(path)) {
+        Ok(config) => Ok(config.listen.unix),
+        Err(config::ConfigError::Read { .. }) if !named => Ok(config::Listen::default().unix),
+        Err(error) => Err(error),
+    }
+}
+
+fn unreachable(socket: &Path, error: &io::Error) -> String {
+    let next = match error.kind() {
+        io::ErrorKind::PermissionDenied => "ask the operator to add you to the group provost (adduser YOU provost)",
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            "is the daemon running? on the node: systemctl status provost.socket"
+        }
+        _ => "on the node: journalctl -t provost",
+    };
+    format!("cannot connect to {}: {error}; {next}", socket.display())
+}
+
+fn forward_input(mut stream: UnixStream) {
+    // Whichever side failed, there is no more to send.
+    let _ = copy(&mut io::stdin().lock(), &mut stream);
+    INPUT_ENDED.store(true, Ordering::SeqCst);
+    let _ = stream.shutdown(Shutdown::Write);
+}
+
+enum Side {
+    Read(io::Error),
+    Write,
+}
+
+/// Each read goes out at once: a message must not wait in a buffer for the next.
+fn copy(from: &mut impl Read, to: &mut impl Write) -> Result<(), Side> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let length = match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Side::Read(error)),
+        };
+        to.write_all(&buffer[..length]).and_then(|()| to.flush()).map_err(|_| Side::Write)?;
+    }
+}
+
+fn fail(message: &str, code: u8) -> ExitCode {
+    eprintln!("provost bridge: {message}");
+    ExitCode::from(code)
+}

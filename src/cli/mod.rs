@@ -1,0 +1,41 @@
+//! The operator's verbs. Decides nothing: it asks the daemon, which knows it by its kernel credentials.
+
+pub mod bridge;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// The agent that lets an AI assistant run a Proxmox VE node without being able to wreck it
+#[derive(Debug, Parser)]
+#[command(name = "provost", version, arg_required_else_help = true)]
+pub struct Provost {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Connect standard input and output to the daemon: the command for an MCP client's configuration
+    #[command(after_help = "In an MCP client on another machine:  ssh NODE provost bridge")]
+    Bridge {
+        /// The daemon's socket [default: [listen] unix of the configuration]
+        #[arg(long, env = "PROVOST_SOCKET")]
+        socket: Option<PathBuf>,
+        /// The configuration [default: /etc/provost/provost.toml]
+        #[arg(long, env = "PROVOST_CONFIG")]
+        config: Option<PathBuf>,
+    },
+}
+
+/// The daemon's options.
+#[derive(Debug, Parser)]
+#[command(name = "provostd", version)]
+pub struct Daemon {
+    /// The configuration [default: /etc/provost/provost.toml]
+    #[arg(long, env = "PROVOST_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Read the configuration, say whether it is right, and end
+    #[arg(long)]
+    pub check: bool,
+}

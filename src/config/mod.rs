@@ -1,0 +1,266 @@
+//! The configuration file: one TOML document that both daemons and the command line read.
+//!
+//! In: a path, or `$PROVOST_CONFIG`, or `/etc/provost/provost.toml`. Out: a [`Config`] whose every value was
+//! checked, or a [`ConfigError`] that names the file, the line, the key and what would be right. A key that nobody
+//! knows is an error: a misspelt `guests` must not mean "all guests".
+
+mod guests;
+mod role;
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub use guests::{GuestSet, GuestTerm};
+pub use role::{ExecLane, Member, Profile, Rate, Role, Tier};
+
+/// Where the configuration is when nobody says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/provost/provost.toml";
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub listen: Listen,
+    pub pve: Pve,
+    pub exec: Exec,
+    pub ledger: Ledger,
+    #[serde(rename = "role")]
+    pub roles: Vec<Role>,
+}
+
+/// The doors of `provostd`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    pub unix: PathBuf,
+    /// Who may connect to a socket that `provostd` binds itself, octal; the socket unit has its own.
+    pub unix_mode: Mode,
+    pub vsock: Option<u32>,
+    pub http: Option<String>,
+    /// Sessions served at once; one more is told so and closed.
+    pub max_sessions: usize,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            unix: "/run/provost/mcp.sock".into(),
+            unix_mode: Mode(0o660),
+            vsock: None,
+            http: None,
+            max_sessions: 4096,
+        }
+    }
+}
+
+/// A file mode as an octal string (`"0660"`), so that nobody reads it as decimal.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Mode(pub u32);
+
+impl TryFrom<String> for Mode {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        u32::from_str_radix(&text, 8)
+            .ok()
+            .filter(|mode| *mode <= 0o777)
+            .map(Mode)
+            .ok_or_else(|| format!("'{text}' is not an octal file mode such as \"0660\""))
+    }
+}
+
+/// The node's own REST API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pve {
+    pub url: String,
+    pub daemon: String,
+    pub token: PathBuf,
+    pub certificate: PathBuf,
+    pub apidoc: PathBuf,
+    pub etc_pve: PathBuf,
+}
+
+impl Default for Pve {
+    fn default() -> Self {
+        Self {
+            url: "https://127.0.0.1:8006".into(),
+            daemon: "http://127.0.0.1:85".into(),
+            token: "/etc/provost/pve-token".into(),
+            certificate: "/etc/pve/local/pve-ssl.pem".into(),
+            apidoc: "/usr/share/pve-docs/api-viewer/apidoc.js".into(),
+            etc_pve: "/etc/pve".into(),
+        }
+    }
+}
+
+/// Commands in containers. `provost-execd` reads this section too, from the same root-owned file, and holds to it
+/// whatever `provostd` asks.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Exec {
+    pub enabled: bool,
+    pub socket: PathBuf,
+    pub lxcpath: PathBuf,
+    /// Containers that may be entered at all; none when absent.
+    pub containers: GuestSet,
+    /// Whether a container without a user namespace of its own may be entered.
+    pub privileged: bool,
+    /// Commands on the node itself.
+    pub host: bool,
+    /// The account that `provostd` runs as: the one peer, beside root, that `provost-execd` serves.
+    pub user: String,
+    /// The oldest Landlock ABI on which the inspect lane is still offered. 3 is the first that guards truncation.
+    pub inspect_floor: u32,
+    /// Seconds a command may ask for at most.
+    pub max_timeout_s: u32,
+    /// Bytes of a command's output that one answer holds at most, stdout and stderr together.
+    pub max_output: usize,
+    /// Commands that run at once; more wait their turn.
+    pub max_parallel: usize,
+}
+
+impl Default for Exec {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            socket: "/run/provost/exec.sock".into(),
+            lxcpath: "/var/lib/lxc".into(),
+            containers: GuestSet::default(),
+            privileged: false,
+            host: false,
+            user: "provost".into(),
+            inspect_floor: 3,
+            max_timeout_s: 3600,
+            max_output: 64 * 1024,
+            max_parallel: 128,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ledger {
+    pub dir: PathBuf,
+    /// Whether receipts hold commands in full or as a hash.
+    pub argv: ArgvRecord,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { dir: "/var/lib/provost/ledger".into(), argv: ArgvRecord::Full }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ArgvRecord {
+    Full,
+    Hash,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration {path}: {source}; create it, or name another with --config or $PROVOST_CONFIG", path = path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path}: {message}", path = path.display())]
+    Parse { path: PathBuf, message: String },
+    #[error("{path}: role \"{role}\" stands there twice; give each role a name of its own", path = path.display())]
+    TwiceNamed { path: PathBuf, role: String },
+}
+
+/// The path to read: what the caller was given, else `$PROVOST_CONFIG`, else the packaged place.
+pub fn path(given: Option<PathBuf>) -> PathBuf {
+    given.or_else(|| std::env::var_os("PROVOST_CONFIG").map(PathBuf::from)).unwrap_or_else(|| DEFAULT_PATH.into())
+}
+
+/// Reads and checks the whole file.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    parse(path, &text)
+}
+
+/// As [`load`], for a text that is already here; `path` is only named in errors.
+pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    let config: Config = toml::from_str(text).map_err(|error| ConfigError::Parse {
+        path: path.to_owned(),
+        message: with_nearest(error.to_string().trim_end()),
+    })?;
+    let mut names = std::collections::BTreeSet::new();
+    for role in &config.roles {
+        if !names.insert(&role.name) {
+            return Err(ConfigError::TwiceNamed { path: path.to_owned(), role: role.name.clone() });
+        }
+    }
+    Ok(config)
+}
+
+/// serde's refusal of an unknown key or variant lists every valid one; this names the nearest first, as the reader most likely
+/// mistyped it.
+pub fn with_nearest(message: &str) -> String {
+    let quoted: Vec<&str> = message
+        .lines()
+        .find(|line| line.starts_with("unknown field") || line.starts_with("unknown variant"))
+        .map(|line| line.split('`').skip(1).step_by(2).collect())
+        .unwrap_or_default();
+    let Some((wrong, valid)) = quoted.split_first() else { return message.to_owned() };
+    let nearest = valid.iter().max_by(|a, b| {
+        let likeness = |name: &str| strsim::jaro_winkler(wrong, name);
+        likeness(a).total_cmp(&likeness(b))
+    });
+    match nearest {
+        Some(name) => format!("{message}\nThe nearest valid name is \"{name}\"."),
+        None => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        parse(Path::new("/etc/provost/provost.toml"), text).expect_err("must be refused").to_string()
+    }
+
+    #[test]
+    fn an_empty_file_lists_no_container_and_no_role() {
+        let config = parse(Path::new("x"), "").unwrap();
+        assert!(!config.exec.enabled && !config.exec.privileged && !config.exec.host);
+        assert!(!config.exec.containers.contains(101));
+        assert!(config.roles.is_empty());
+    }
+
+    #[test]
+    fn the_documented_example_is_accepted() {
+        let config = parse(Path::new("x"), include_str!("example.toml")).unwrap();
+        assert_eq!(config.roles[0].name, "operator");
+        assert!(config.exec.containers.contains(101) && config.exec.containers.contains(250));
+        assert!(!config.exec.containers.contains(300));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line_and_the_nearest_valid_one() {
+        let message = refused("[exec]\nenabled = true\ncontainer = [101]\n");
+        assert!(message.contains("line 3") && message.contains("\"containers\""), "{message}");
+        let message = refused("[[role]]\nname='a'\nmembers=[]\nprofil='full'\n");
+        assert!(message.contains("\"profile\""), "{message}");
+    }
+
+    #[test]
+    fn values_that_mean_nothing_are_refused_with_what_would() {
+        for (text, says) in [
+            ("[exec]\ncontainers=['200-199']", "200-199"),
+            ("[exec]\ncontainers=[0]", "guest id"),
+            ("[exec]\ncontainers=['tag:ai']", "tag:ai"),
+            ("[[role]]\nname='a'\nmembers=['alice']", "user:alice"),
+            ("[[role]]\nname='a'\nmembers=[]\nprofile='root'", "observe"),
+            ("[[role]]\nname='a'\nmembers=[]\nrate='fast'", "30/min"),
+            ("[[role]]\nname='a'\nmembers=[]\n[[role]]\nname='a'\nmembers=[]", "twice"),
+            ("[listen]\nunix_mode='0999'", "octal"),
+        ] {
+            let message = refused(text);
+            assert!(message.contains(says), "{text}: {message}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! `[[role]]`: who is in it and what they may do.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::GuestTerm;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Role {
+    pub name: String,
+    pub members: Vec<Member>,
+    #[serde(default)]
+    pub profile: Profile,
+    /// Guests that the role may touch; absent: all.
+    pub guests: Option<Vec<GuestTerm>>,
+    /// The widest exec lane; absent: [`Role::lane`] says.
+    pub exec: Option<ExecLane>,
+    /// API endpoints refused whatever the profile says, as `METHOD /path`.
+    #[serde(default)]
+    pub deny: Vec<String>,
+    #[serde(default)]
+    pub approval: Vec<Tier>,
+    pub rate: Option<Rate>,
+    pub token: Option<PathBuf>,
+}
+
+impl Role {
+    /// The widest lane of the role: as written, else `inspect`, and `change` under `full`.
+    pub fn lane(&self) -> ExecLane {
+        self.exec.unwrap_or(match self.profile {
+            Profile::Full => ExecLane::Change,
+            _ => ExecLane::Inspect,
+        })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Member {
+    /// By name, or by number for an account that has none.
+    User(String),
+    Group(String),
+    Vsock(u32),
+}
+
+impl TryFrom<String> for Member {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("user", name)) if !name.is_empty() => Ok(Member::User(name.into())),
+            Some(("group", name)) if !name.is_empty() => Ok(Member::Group(name.into())),
+            Some(("vsock", cid)) => {
+                cid.parse().map(Member::Vsock).map_err(|_| format!("'{text}': a vsock CID is a number"))
+            }
+            _ => Err(format!(
+                "'{text}' is no member; write \"user:{}\", \"group:NAME\" or \"vsock:CID\"",
+                if text.is_empty() || text.contains(':') { "NAME" } else { &text }
+            )),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    Observe,
+    Operate,
+    #[default]
+    Provision,
+    Full,
+}
+
+/// How far into a guest a role reaches, narrowest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExecLane {
+    None,
+    Inspect,
+    Change,
+}
+
+/// What kind of change an endpoint makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    Reversible,
+    Additive,
+    Change,
+    Disruptive,
+    Lockout,
+    Destructive,
+    Host,
+    Held,
+}
+
+/// Calls in a span of time: `"30/min"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Rate {
+    pub calls: u32,
+    pub per_s: u32,
+}
+
+impl TryFrom<String> for Rate {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let rate = text.split_once('/').and_then(|(calls, span)| {
+            let per_s = match span.trim() {
+                "s" | "sec" => 1,
+                "min" => 60,
+                "h" | "hour" => 3600,
+                _ => return None,
+            };
+            Some(Rate { calls: calls.trim().parse().ok().filter(|calls| *calls > 0)?, per_s })
+        });
+        rate.ok_or_else(|| format!("'{text}' is no rate such as \"30/min\", \"5/s\" or \"100/h\""))
+    }
+}

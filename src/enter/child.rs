@@ -1,0 +1,323 @@
+//! The command's own process, from its birth to its exec.
+//!
+//! It reads top to bottom as one line of steps, each a value that the next one needs: an [`Inside`] is only had from
+//! an [`Outside`], a [`Confined`] only from an [`Inside`], and only a [`Confined`] can exec. The order is not free:
+//!
+//! * descriptors, limits, v1 cgroups and the label file come first, while this process still has the node's rights and
+//!   the node's /proc;
+//! * every namespace is joined in one call, so there is no moment of half membership;
+//! * after that nothing of the container's is trusted: no library is loaded, no name service asked, no /proc read;
+//! * the container's seccomp profile comes after all that it might forbid, and before the switch to the user, who may
+//!   not be allowed to install it; the inspect lane comes last, as it forbids most.
+//!
+//! Until exec the process is undumpable, so the container can neither trace it nor open its `exe`, `mem` or `fd`
+//! (CVE-2016-9962, CVE-2019-5736), and it holds its three descriptors and those that the next step needs, no others.
+
+use std::convert::Infallible;
+use std::ffi::{CStr, CString};
+use std::fmt;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sched::setns;
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{chdir, execve, setgroups, setresgid, setresuid, setsid};
+
+use super::account::Account;
+use super::inspect::{self, Lane};
+use super::sys;
+use super::target::Target;
+
+/// What to run, as the container will see it.
+pub struct Command {
+    pub argv: Vec<CString>,
+    /// `NAME=value`, after lxc's own and the container's; the last of a name counts.
+    pub env: Vec<(String, String)>,
+    pub cwd: CString,
+    /// `name`, `uid` or `uid:gid`; absent: root.
+    pub user: Option<String>,
+}
+
+/// What the process is born with.
+pub struct Entry<'a> {
+    pub target: &'a Target,
+    pub command: &'a Command,
+    pub stdio: [BorrowedFd<'a>; 3],
+    /// Present in the inspect lane.
+    pub lane: Option<&'a Lane>,
+    /// Where a failure is reported; closed by a successful exec.
+    pub status: BorrowedFd<'a>,
+    /// Whether orphans among the descendants are to stay findable, where no cgroup holds them.
+    pub subreaper: bool,
+}
+
+macro_rules! steps {
+    ($($step:ident = $text:literal,)*) => {
+        /// A step of the entry, as far as it can fail.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Step { $($step,)* }
+
+        impl Step {
+            const ALL: &[Step] = &[$(Step::$step,)*];
+        }
+
+        impl fmt::Display for Step {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Step::$step => $text,)* })
+            }
+        }
+    };
+}
+
+steps! {
+    Descriptors = "arranging the descriptors",
+    Session = "leaving the session and its terminal",
+    Cgroup = "joining the container's v1 cgroups",
+    Limits = "setting the container's resource limits",
+    Personality = "setting the container's personality",
+    LabelFile = "opening the security label's file",
+    Namespaces = "joining the namespaces",
+    Keyring = "leaving the host's keyring",
+    User = "finding the user",
+    Bounding = "narrowing the capability bounding set",
+    Label = "taking on the security label",
+    NoNewPrivs = "setting no_new_privs",
+    Seccomp = "installing the seccomp profile",
+    Identity = "becoming the user",
+    Directory = "changing to the working directory",
+    Inspect = "confining the command to reading",
+    Exec = "executing the program",
+}
+
+/// Which step failed, and with what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure {
+    pub step: Step,
+    pub errno: Errno,
+}
+
+impl Failure {
+    pub const SIZE: usize = 5;
+
+    fn bytes(self) -> [u8; Self::SIZE] {
+        let errno = (self.errno as i32).to_ne_bytes();
+        [self.step as u8, errno[0], errno[1], errno[2], errno[3]]
+    }
+
+    pub fn from_bytes(bytes: [u8; Self::SIZE]) -> Option<Self> {
+        let [step, errno @ ..] = bytes;
+        Some(Self { step: *Step::ALL.get(usize::from(step))?, errno: Errno::from_raw(i32::from_ne_bytes(errno)) })
+    }
+}
+
+trait At<T> {
+    fn at(self, step: Step) -> Result<T, Failure>;
+}
+
+impl<T> At<T> for Result<T, Errno> {
+    fn at(self, step: Step) -> Result<T, Failure> {
+        self.map_err(|errno| Failure { step, errno })
+    }
+}
+
+impl<T> At<T> for std::io::Result<T> {
+    fn at(self, step: Step) -> Result<T, Failure> {
+        self.map_err(|error| Failure { step, errno: Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)) })
+    }
+}
+
+/// Never returns: the process becomes the command, or reports and ends.
+pub fn run(entry: &Entry<'_>) -> ! {
+    /// A panic must end this copy of the process, not unwind into the parent's event loop.
+    struct EndHere;
+    impl Drop for EndHere {
+        fn drop(&mut self) {
+            sys::exit_now(126);
+        }
+    }
+    let _end = EndHere;
+    let Err(failure) = become_command(entry);
+    // If the parent is gone, nobody is left to tell.
+    let _ = nix::unistd::write(Kept::STATUS, &failure.bytes());
+    sys::exit_now(127)
+}
+
+fn become_command(entry: &Entry<'_>) -> Result<Infallible, Failure> {
+    let outside = Outside::prepare(entry)?;
+    let inside = outside.enter()?;
+    let account = inside.account()?;
+    let confined = inside.confine(account)?;
+    confined.exec()
+}
+
+/// The descriptors that the process keeps on its way, at numbers of their own.
+struct Kept;
+
+impl Kept {
+    const STATUS: BorrowedFd<'static> = sys::borrowed::<3>();
+    const INIT: BorrowedFd<'static> = sys::borrowed::<4>();
+    const FIRST_FREE: i32 = 5;
+}
+
+/// Still the node's: prepared, and ready to enter.
+struct Outside<'a> {
+    entry: &'a Entry<'a>,
+    label_file: Option<File>,
+}
+
+impl<'a> Outside<'a> {
+    fn prepare(entry: &'a Entry<'a>) -> Result<Self, Failure> {
+        // Said again, though the parent is undumpable already: everything below leans on it.
+        prctl::set_dumpable(false).at(Step::Descriptors)?;
+        let target = entry.target;
+        // By descriptors that the next line closes.
+        target.cgroups.join_v1().at(Step::Cgroup)?;
+        arrange(entry).at(Step::Descriptors)?;
+        sys::default_signals();
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).at(Step::Session)?;
+        umask(Mode::from_bits_truncate(0o022));
+        setsid().at(Step::Session)?;
+        if entry.subreaper {
+            prctl::set_child_subreaper(true).at(Step::Session)?;
+        }
+        for limit in &target.limits {
+            limit.set().at(Step::Limits)?;
+        }
+        sys::set_personality(target.personality).at(Step::Personality)?;
+        let label_file = target.label.as_ref().map(|label| label.open()).transpose().at(Step::LabelFile)?;
+        Ok(Self { entry, label_file })
+    }
+
+    fn enter(self) -> Result<Inside<'a>, Failure> {
+        setns(Kept::INIT, self.entry.target.namespaces).at(Step::Namespaces)?;
+        chdir("/").at(Step::Namespaces)?;
+        sys::new_session_keyring().at(Step::Keyring)?;
+        Ok(Inside { entry: self.entry, label_file: self.label_file })
+    }
+}
+
+/// Puts the three descriptors of the caller at 0 to 2, what the way still needs behind them, and closes the rest: the
+/// parent's sockets, its other calls' pipes, everything.
+fn arrange(entry: &Entry<'_>) -> Result<(), Errno> {
+    /// Out of the way of every number that is about to be filled.
+    const ASIDE: i32 = 64;
+    let [stdin, stdout, stderr] = entry.stdio;
+    let mut aside = [0; 5];
+    for (from, aside) in [stdin, stdout, stderr, entry.status, entry.target.init.as_fd()].iter().zip(&mut aside) {
+        *aside = fcntl(from, FcntlArg::F_DUPFD_CLOEXEC(ASIDE))?;
+    }
+    for (to, from) in aside.iter().enumerate() {
+        sys::dup_to(*from, to as i32, to > 2)?;
+    }
+    sys::close_from(Kept::FIRST_FREE)
+}
+
+/// In the container, with its root's rights.
+struct Inside<'a> {
+    entry: &'a Entry<'a>,
+    label_file: Option<File>,
+}
+
+impl<'a> Inside<'a> {
+    fn account(&self) -> Result<Account, Failure> {
+        match &self.entry.command.user {
+            None => Ok(Account::root()),
+            Some(spec) => Account::find(spec).at(Step::User),
+        }
+    }
+
+    fn confine(self, account: Account) -> Result<Confined<'a>, Failure> {
+        let Entry { target, command, lane, .. } = self.entry;
+        let bounding = match lane {
+            None => target.bounding,
+            Some(_) => target.bounding & inspect::KEPT_CAPABILITIES,
+        };
+        sys::keep_bounding(bounding).at(Step::Bounding)?;
+        if let (Some(label), Some(file)) = (&target.label, &self.label_file) {
+            label.write(file).at(Step::Label)?;
+        }
+        drop(self.label_file);
+        if target.no_new_privs {
+            prctl::set_no_new_privs().at(Step::NoNewPrivs)?;
+        }
+        setgroups(&account.groups).at(Step::Identity)?;
+        setresgid(account.gid, account.gid, account.gid).at(Step::Identity)?;
+        if let Some(profile) = &target.seccomp {
+            sys::install_filter(profile.instructions()).at(Step::Seccomp)?;
+        }
+        setresuid(account.uid, account.uid, account.uid).at(Step::Identity)?;
+        // After the change of user, which clears it: the command does not outlive provost-execd unwatched.
+        prctl::set_pdeathsig(Signal::SIGKILL).at(Step::Identity)?;
+        chdir(command.cwd.as_c_str()).at(Step::Directory)?;
+        if let Some(lane) = lane {
+            inspect::confine(lane).map_err(|error| Failure { step: Step::Inspect, errno: error.errno() })?;
+        }
+        Ok(Confined { entry: self.entry, account })
+    }
+}
+
+/// In the container and bound by everything that binds it: all that is left is to become the command.
+struct Confined<'a> {
+    entry: &'a Entry<'a>,
+    account: Account,
+}
+
+/// lxc's default, and the one that a command gets unless the container or the caller says otherwise.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+impl Confined<'_> {
+    fn exec(self) -> Result<Infallible, Failure> {
+        let Entry { command, .. } = self.entry;
+        let environment = self.environment();
+        let program = command.argv[0].as_c_str();
+        if program.to_bytes().contains(&b'/') {
+            return execve(program, &command.argv, &environment).at(Step::Exec);
+        }
+        let mut refused = Errno::ENOENT;
+        for candidate in candidates(program, &environment) {
+            match execve(&candidate, &command.argv, &environment) {
+                Err(Errno::ENOENT | Errno::ENOTDIR) => {}
+                // As a shell does: what is found but may not be run is named only if nothing else can be.
+                Err(Errno::EACCES) => refused = Errno::EACCES,
+                Err(errno) => return Err(errno).at(Step::Exec),
+            }
+        }
+        Err(refused).at(Step::Exec)
+    }
+
+    /// As `lxc-attach --clear-env` has it, and HOME, which most programs want.
+    fn environment(&self) -> Vec<CString> {
+        let mut variables: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        let mut set = |name: &[u8], value: &[u8]| {
+            match variables.iter_mut().find(|(known, _)| known == name) {
+                Some((_, old)) => *old = value.to_vec(),
+                None => variables.push((name.to_vec(), value.to_vec())),
+            }
+        };
+        set(b"container", b"lxc");
+        set(b"PATH", DEFAULT_PATH.as_bytes());
+        set(b"HOME", self.account.home.as_bytes());
+        for variable in &self.entry.target.environment {
+            let bytes = variable.to_bytes();
+            if let Some(at) = bytes.iter().position(|byte| *byte == b'=') {
+                set(&bytes[..at], &bytes[at + 1..]);
+            }
+        }
+        for (name, value) in &self.entry.command.env {
+            set(name.as_bytes(), value.as_bytes());
+        }
+        let joined = variables.into_iter().map(|(name, value)| [name, value].join(&b'='));
+        joined.filter_map(|variable| CString::new(variable).ok()).collect()
+    }
+}
+
+fn candidates(program: &CStr, environment: &[CString]) -> Vec<CString> {
+    let path = environment.iter().find_map(|variable| variable.to_bytes().strip_prefix(b"PATH=")).unwrap_or_default();
+    let place = |directory: &[u8]| CString::new([directory, program.to_bytes()].join(&b'/')).ok();
+    path.split(|byte| *byte == b':').filter(|directory| !directory.is_empty()).filter_map(place).collect()
+}

@@ -1,0 +1,80 @@
+//! Resource limits that the container's configuration sets for every process in it (`lxc.prlimit.*`).
+
+use nix::errno::Errno;
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
+
+use super::error::EnterError;
+use super::monitor::Monitor;
+
+/// One `lxc.prlimit.*`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    resource: Resource,
+    soft: u64,
+    hard: u64,
+}
+
+impl Limit {
+    /// Sets it for this process. Before the container's user namespace is joined: inside, no hard limit can be raised.
+    pub fn set(self) -> Result<(), Errno> {
+        setrlimit(self.resource, self.soft, self.hard)
+    }
+}
+
+/// lxc's names for the kernel's limits.
+const KEYS: [(&str, Resource); 16] = [
+    ("lxc.prlimit.as", Resource::RLIMIT_AS),
+    ("lxc.prlimit.core", Resource::RLIMIT_CORE),
+    ("lxc.prlimit.cpu", Resource::RLIMIT_CPU),
+    ("lxc.prlimit.data", Resource::RLIMIT_DATA),
+    ("lxc.prlimit.fsize", Resource::RLIMIT_FSIZE),
+    ("lxc.prlimit.locks", Resource::RLIMIT_LOCKS),
+    ("lxc.prlimit.memlock", Resource::RLIMIT_MEMLOCK),
+    ("lxc.prlimit.msgqueue", Resource::RLIMIT_MSGQUEUE),
+    ("lxc.prlimit.nice", Resource::RLIMIT_NICE),
+    ("lxc.prlimit.nofile", Resource::RLIMIT_NOFILE),
+    ("lxc.prlimit.nproc", Resource::RLIMIT_NPROC),
+    ("lxc.prlimit.rss", Resource::RLIMIT_RSS),
+    ("lxc.prlimit.rtprio", Resource::RLIMIT_RTPRIO),
+    ("lxc.prlimit.rttime", Resource::RLIMIT_RTTIME),
+    ("lxc.prlimit.sigpending", Resource::RLIMIT_SIGPENDING),
+    ("lxc.prlimit.stack", Resource::RLIMIT_STACK),
+];
+
+/// The limits that the running container's configuration sets.
+pub fn configured(vmid: u32, monitor: &Monitor) -> Result<Vec<Limit>, EnterError> {
+    let mut limits = Vec::new();
+    for (key, resource) in KEYS {
+        let Some(text) = monitor.setting(key)? else { continue };
+        match parse(&text) {
+            Some((soft, hard)) => limits.push(Limit { resource, soft, hard }),
+            None => return Err(EnterError::Setting { vmid, item: key, text }),
+        }
+    }
+    Ok(limits)
+}
+
+/// `soft:hard`, or one value for both; `unlimited` for none.
+fn parse(text: &str) -> Option<(u64, u64)> {
+    let value = |text: &str| match text.trim() {
+        "unlimited" => Some(RLIM_INFINITY),
+        number => number.parse().ok(),
+    };
+    let (soft, hard) = text.split_once(':').unwrap_or((text, text));
+    Some((value(soft)?, value(hard)?)).filter(|(soft, hard)| soft <= hard)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_read_as_lxc_writes_them() {
+        assert_eq!(parse("1024:4096"), Some((1024, 4096)));
+        assert_eq!(parse("7"), Some((7, 7)));
+        assert_eq!(parse("0:unlimited"), Some((0, RLIM_INFINITY)));
+        for wrong in ["", ":", "5:4", "unlimited:5", "-1", "1:2:3", "ten"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! A command's birth, and what `provost-execd` holds of it while it lives.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sched::{CloneFlags, setns};
+use nix::unistd::{Pid, pipe2};
+
+use super::child::{self, Command, Entry, Failure};
+use super::error::EnterError;
+use super::inspect::Lane;
+use super::leaf::{Leaf, Maker, Usage};
+use super::sys::{self, Forked};
+use super::target::Target;
+use super::walk;
+
+/// How a command's descendants can be ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KillBy {
+    /// The kernel kills the whole cgroup at once.
+    Cgroup,
+    /// No cgroup leaf could be made: the descendants are searched in the pid namespace.
+    PidNamespaceWalk,
+}
+
+/// A command under way.
+pub struct Running {
+    vmid: u32,
+    pid: Pid,
+    pidfd: OwnedFd,
+    status: OwnedFd,
+    leaf: Option<Leaf>,
+    init: OwnedFd,
+    started: Instant,
+}
+
+/// A command that ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// As wait(2) reports it.
+    pub status: i32,
+    pub duration: Duration,
+    pub usage: Usage,
+    /// Of the command and the children it waited for, where no cgroup counted.
+    pub peak_is_of_process: bool,
+    /// Descendants that still ran when the command itself had ended.
+    pub left_running: usize,
+}
+
+/// Starts `command` in the container. Returns once its process is born; whether the entry and the exec succeeded is
+/// known when it ends, from [`Running::reap`].
+pub fn spawn(
+    target: &Target,
+    command: &Command,
+    stdio: [BorrowedFd<'_>; 3],
+    lane: Option<&Lane>,
+    maker: &mut Maker,
+) -> Result<Running, EnterError> {
+    let vmid = target.vmid;
+    if target.cgroups.is_frozen() {
+        return Err(EnterError::Frozen { vmid });
+    }
+    // A cgroup that cannot hold processes of its own (a threaded one, say) costs the leaf, not the command.
+    let leaf = maker.make(&target.cgroups).unwrap_or_default();
+    let failed = |errno| match errno {
+        // The pid namespace takes no new process once its init has ended.
+        Errno::ENOMEM if !target.is_alive() => EnterError::Gone { vmid },
+        errno => EnterError::Spawn { vmid, errno },
+    };
+    let init = target.init.try_clone().map_err(|_| EnterError::Spawn { vmid, errno: Errno::EMFILE })?;
+    let started = Instant::now();
+    let born = match birth(target, command, stdio, lane, leaf.as_ref()) {
+        Err(Errno::EOPNOTSUPP | Errno::EBUSY | Errno::EINVAL | Errno::ENODEV) if leaf.is_some() => {
+            if let Some(leaf) = &leaf {
+                let _ = leaf.remove();
+            }
+            birth(target, command, stdio, lane, None).map(|born| (born, None))
+        }
+        Err(errno) => {
+            if let Some(leaf) = &leaf {
+                let _ = leaf.remove();
+            }
+            Err(errno)
+        }
+        Ok(born) => Ok((born, leaf)),
+    };
+    let ((pid, pidfd, status), leaf) = born.map_err(failed)?;
+    Ok(Running { vmid, pid, pidfd, status, leaf, init, started })
+}
+
+fn birth(
+    target: &Target,
+    command: &Command,
+    stdio: [BorrowedFd<'_>; 3],
+    lane: Option<&Lane>,
+    leaf: Option<&Leaf>,
+) -> Result<(Pid, OwnedFd, OwnedFd), Errno> {
+    let (status_read, status_write) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+    let entry = Entry { target, command, stdio, lane, status: status_write.as_fd(), subreaper: leaf.is_none() };
+    let _back = BornIn::pid_namespace_of(target)?;
+    match sys::fork_into(leaf.map(AsFd::as_fd))? {
+        Forked::Child => child::run(&entry),
+        Forked::Parent { pid, pidfd } => Ok((pid, pidfd, status_read)),
+    }
+}
+
+/// While it lives, children of this process are born in the container's pid namespace: so one fork is enough, where
+/// entering first and forking again would take two.
+struct BornIn {
+    own: std::fs::File,
+}
+
+impl BornIn {
+    fn pid_namespace_of(target: &Target) -> Result<Option<Self>, Errno> {
+        if !target.namespaces.contains(CloneFlags::CLONE_NEWPID) {
+            return Ok(None);
+        }
+        let own = std::fs::File::open("/proc/self/ns/pid")
+            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+        setns(&target.init, CloneFlags::CLONE_NEWPID)?;
+        Ok(Some(Self { own }))
+    }
+}
+
+impl Drop for BornIn {
+    fn drop(&mut self) {
+        if let Err(errno) = setns(&self.own, CloneFlags::CLONE_NEWPID) {
+            // The next command would be born in the wrong container. Nothing is worth going on for.
+            tracing::error!(%errno, "cannot return to the host's pid namespace; ending");
+            sys::exit_now(70);
+        }
+    }
+}
+
+impl Running {
+    /// Readable once the command has ended.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    pub fn kill_by(&self) -> KillBy {
+        if self.leaf.is_some() { KillBy::Cgroup } else { KillBy::PidNamespaceWalk }
+    }
+
+    /// Whether the container that it was started in still runs.
+    pub fn container_is_alive(&self) -> bool {
+        sys::pidfd_signal(self.init.as_fd(), 0).is_ok()
+    }
+
+    /// Ends the command and every descendant of it.
+    pub fn kill(&self) {
+        if self.leaf.as_ref().is_none_or(|leaf| leaf.kill().is_err()) {
+            walk::kill_descendants(self.pid, Duration::from_secs(1));
+        }
+    }
+
+    /// Takes the command's end, if it has come: how it ended, or the step of the entry that failed.
+    /// `keep` says whether descendants that are still there may go on.
+    pub fn reap(&mut self, keep: bool) -> Result<Option<Ended>, EnterError> {
+        let vmid = self.vmid;
+        let reaped = sys::reap(self.pid).map_err(|errno| EnterError::Spawn { vmid, errno })?;
+        let Some(reaped) = reaped else { return Ok(None) };
+        let duration = self.started.elapsed();
+        let counted = self.leaf.as_ref().map(Leaf::usage).unwrap_or_default();
+        let usage = Usage {
+            cpu_us: counted.cpu_us.or(Some(reaped.cpu_us)),
+            peak_bytes: counted.peak_bytes.or(Some(reaped.peak_bytes)),
+        };
+        let left_running = self.clear_leaf(keep);
+        if let Some(Failure { step, errno }) = self.failure() {
+            return Err(EnterError::Step { vmid, step, errno });
+        }
+        Ok(Some(Ended {
+            status: reaped.status,
+            duration,
+            usage,
+            peak_is_of_process: counted.peak_bytes.is_none(),
+            left_running,
+        }))
+    }
+
+    /// What the entry reported, if it failed; an exec that succeeded has closed the pipe without a word.
+    fn failure(&self) -> Option<Failure> {
+        let mut bytes = [0; Failure::SIZE];
+        match nix::unistd::read(&self.status, &mut bytes) {
+            Ok(Failure::SIZE) => Failure::from_bytes(bytes),
+            _ => None,
+        }
+    }
+
+    /// Removes the leaf, killing what is in it unless it may go on. Returns how many go on.
+    fn clear_leaf(&mut self, keep: bool) -> usize {
+        let Some(leaf) = self.leaf.take() else { return 0 };
+        if leaf.remove() != Err(Errno::EBUSY) {
+            return 0;
+        }
+        if keep {
+            let left = leaf.population();
+            if left > 0 {
+                leaf.mark_left_running();
+                self.leaf = Some(leaf);
+                return left;
+            }
+        }
+        leaf.kill_all(Duration::from_secs(1));
+        let _ = leaf.remove();
+        0
+    }
+
+    /// The leaf of descendants that go on: to be removed once they are gone.
+    pub fn into_left_behind(self) -> Option<Leaf> {
+        self.leaf
+    }
+}

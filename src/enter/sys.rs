@@ -1,0 +1,173 @@
+//! The few calls that nix does not wrap. Everything above this file is safe code.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+
+/// Which side of [`fork_into`] the caller is on.
+pub enum Forked {
+    Child,
+    Parent { pid: Pid, pidfd: OwnedFd },
+}
+
+/// `clone3` as a fork: its own memory and descriptors, born inside the cgroup when one is given. Being born there
+/// costs a hundredth of moving there: writing `cgroup.procs` waits for an RCU grace period.
+///
+/// The caller must be single-threaded; the child must reach exec or [`exit_now`].
+pub fn fork_into(cgroup: Option<BorrowedFd<'_>>) -> Result<Forked, Errno> {
+    const INTO_CGROUP: u64 = 0x2_0000_0000;
+    let mut pidfd: RawFd = -1;
+    // SAFETY: clone_args is plain integers, for which zero is valid and means "not used".
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = libc::CLONE_PIDFD as u64;
+    args.pidfd = &raw mut pidfd as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    if let Some(cgroup) = cgroup {
+        args.flags |= INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    // SAFETY: without CLONE_VM the child runs on a copy of this memory, as after fork; this process has one thread,
+    // so no lock can be held by another. `args` and `pidfd` outlive the call.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) };
+    match Errno::result(pid)? {
+        0 => Ok(Forked::Child),
+        // SAFETY: the kernel has just put a new descriptor there, and nobody else knows of it.
+        pid => Ok(Forked::Parent { pid: Pid::from_raw(pid as i32), pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } }),
+    }
+}
+
+/// Ends the process at once: no destructor, no buffer and no exit handler of the parent's copy runs.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit takes any code and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// How a child ended, and what it and the children it waited for used.
+pub struct Reaped {
+    pub status: i32,
+    pub cpu_us: u64,
+    pub peak_bytes: u64,
+}
+
+/// Reaps `pid` if it has ended.
+pub fn reap(pid: Pid) -> Result<Option<Reaped>, Errno> {
+    let mut status = 0;
+    // SAFETY: rusage is plain integers, for which zero is valid.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to locals that outlive the call.
+    let got = unsafe { libc::wait4(pid.as_raw(), &raw mut status, libc::WNOHANG, &raw mut usage) };
+    if Errno::result(got)? == 0 {
+        return Ok(None);
+    }
+    let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
+    Ok(Some(Reaped {
+        status,
+        cpu_us: micros(usage.ru_utime) + micros(usage.ru_stime),
+        peak_bytes: usage.ru_maxrss as u64 * 1024,
+    }))
+}
+
+/// Sends a signal through a pidfd; signal 0 asks whether the process is still there.
+pub fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
+    // SAFETY: no memory is passed but the null siginfo that the kernel documents.
+    let done = unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<u8>(), 0)
+    };
+    Errno::result(done).map(drop)
+}
+
+/// Takes every capability whose bit is not in `keep` out of the bounding set, those that this build has no name for
+/// included.
+pub fn keep_bounding(keep: u64) -> Result<(), Errno> {
+    for capability in 0..64 {
+        // SAFETY: prctl with integer arguments only.
+        match Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, 0, 0, 0) }) {
+            Err(Errno::EINVAL) => break,
+            Err(errno) => return Err(errno),
+            Ok(1) if keep >> capability & 1 == 0 => {
+                // SAFETY: as above.
+                Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) })?;
+            }
+            Ok(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// A session keyring of the process's own, so that it can reach no key of the host's.
+pub fn new_session_keyring() -> Result<(), Errno> {
+    const JOIN_SESSION_KEYRING: i32 = 1;
+    // SAFETY: a null name asks for an anonymous keyring.
+    let done = unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<u8>()) };
+    match Errno::result(done) {
+        // No keyrings in this kernel, or the quota of keys is used up: then there is nothing to inherit or to join.
+        Err(Errno::ENOSYS) => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Closes every descriptor from `first` on.
+pub fn close_from(first: RawFd) -> Result<(), Errno> {
+    // SAFETY: the caller is a fresh child whose Rust owners of those descriptors never run again.
+    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)
+}
+
+/// Makes `from` appear as descriptor `to` as well, which exec closes or keeps.
+pub fn dup_to(from: RawFd, to: RawFd, close_on_exec: bool) -> Result<(), Errno> {
+    let flags = if close_on_exec { libc::O_CLOEXEC } else { 0 };
+    // SAFETY: dup3 on integers; what was open at `to` belongs to the parent's copy, which is not used again.
+    Errno::result(unsafe { libc::dup3(from, to, flags) }).map(drop)
+}
+
+/// A descriptor by its number, which the caller has just filled and keeps open.
+pub const fn borrowed<const FD: RawFd>() -> BorrowedFd<'static> {
+    // SAFETY: the number is not -1, and the caller's child process never closes it.
+    unsafe { BorrowedFd::borrow_raw(FD) }
+}
+
+/// The execution domain: flags such as a 32-bit machine name or no address randomisation.
+pub fn set_personality(persona: i32) -> Result<(), Errno> {
+    // SAFETY: personality takes any value and touches no memory.
+    Errno::result(unsafe { libc::personality(persona as libc::c_ulong) }).map(drop)
+}
+
+/// Every signal to its default action. Rust starts programs with SIGPIPE ignored, and an ignored signal survives exec.
+pub fn default_signals() {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: SIG_DFL is a valid disposition; the refusal for SIGKILL, SIGSTOP and libc's own two is expected.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// Owns a descriptor that another process or the service manager handed over by number.
+pub fn adopt(fd: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: F_GETFD only looks whether the number is open.
+    Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
+    // SAFETY: it is open, and the protocol that named it gave it to this process alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+const MARK: &std::ffi::CStr = c"trusted.provost.left";
+
+/// Sets an attribute on a file that only the node's root can set or see.
+pub fn set_trusted_mark(file: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: the name is a C string, the value one byte of a static.
+    let done = unsafe { libc::fsetxattr(file.as_raw_fd(), MARK.as_ptr(), b"1".as_ptr().cast(), 1, 0) };
+    Errno::result(done).map(drop)
+}
+
+pub fn has_trusted_mark(file: BorrowedFd<'_>) -> bool {
+    // SAFETY: a null buffer of size zero asks for the length alone.
+    unsafe { libc::fgetxattr(file.as_raw_fd(), MARK.as_ptr(), std::ptr::null_mut(), 0) >= 0 }
+}
+
+/// Reads a small file of /proc or /sys whole, at most `limit` bytes.
+pub fn read_small(mut file: File, limit: u64) -> std::io::Result<String> {
+    let mut text = String::new();
+    file.by_ref().take(limit).read_to_string(&mut text)?;
+    Ok(text)
+}

@@ -1,0 +1,196 @@
+//! Everything about one running container that an entry needs, read once and kept for as long as its init lives.
+//!
+//! The init's pidfd is the anchor: whatever names the pid is read after the pidfd was had, and the pidfd is asked
+//! again at the end, so that a recycled pid never lends its facts.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+
+use super::error::EnterError;
+use super::label::Label;
+use super::leaf::Cgroups;
+use super::limits::Limit;
+use super::monitor::Monitor;
+use super::policy::{PolicyCache, Program};
+use super::sys;
+
+/// A running container as an entry sees it.
+pub struct Target {
+    pub vmid: u32,
+    /// The container's init.
+    pub init: OwnedFd,
+    /// The namespaces that are the container's own; the others it shares with the host.
+    pub namespaces: CloneFlags,
+    pub cgroups: Cgroups,
+    /// The init's capability bounding set, a bit a capability.
+    pub bounding: u64,
+    pub personality: i32,
+    pub label: Option<Label>,
+    pub no_new_privs: bool,
+    pub seccomp: Option<Rc<Program>>,
+    /// `lxc.environment`, as `NAME=value`.
+    pub environment: Vec<CString>,
+    pub limits: Vec<Limit>,
+}
+
+/// The eight namespaces: /proc's name, and what setns calls it.
+const NAMESPACES: [(&str, CloneFlags); 8] = [
+    ("user", CloneFlags::CLONE_NEWUSER),
+    ("mnt", CloneFlags::CLONE_NEWNS),
+    ("pid", CloneFlags::CLONE_NEWPID),
+    ("net", CloneFlags::CLONE_NEWNET),
+    ("uts", CloneFlags::CLONE_NEWUTS),
+    ("ipc", CloneFlags::CLONE_NEWIPC),
+    ("cgroup", CloneFlags::CLONE_NEWCGROUP),
+    ("time", CloneFlags::from_bits_retain(libc::CLONE_NEWTIME)),
+];
+
+impl Target {
+    /// Reads the facts of the running container `vmid`. `privileged` is whether one that shares the host's user
+    /// namespace will do.
+    pub fn read(
+        lxcpath: &Path,
+        vmid: u32,
+        privileged: bool,
+        policies: &mut PolicyCache,
+    ) -> Result<Self, EnterError> {
+        let monitor = Monitor::of(lxcpath, vmid);
+        let init = monitor.init()?;
+        let proc = Proc::of(vmid, &init)?;
+        let namespaces = proc.own_namespaces()?;
+        if !privileged && !namespaces.contains(CloneFlags::CLONE_NEWUSER) {
+            return Err(EnterError::Privileged { vmid });
+        }
+        let seccomp = match monitor.setting("lxc.seccomp.profile")? {
+            Some(profile) => Some(
+                policies
+                    .get(Path::new(&profile))
+                    .map_err(|source| EnterError::Seccomp { vmid, source: Box::new(source) })?,
+            ),
+            None => None,
+        };
+        let target = Self {
+            vmid,
+            namespaces,
+            cgroups: Cgroups::sort(vmid, monitor.cgroups()?)?,
+            bounding: proc.bounding()?,
+            personality: proc.personality()?,
+            label: proc.label()?,
+            no_new_privs: monitor.setting("lxc.no_new_privs")?.is_some_and(|value| value == "1"),
+            seccomp,
+            environment: environment(vmid, monitor.setting("lxc.environment")?)?,
+            limits: super::limits::configured(vmid, &monitor)?,
+            init,
+        };
+        if target.is_alive() { Ok(target) } else { Err(EnterError::Gone { vmid }) }
+    }
+
+    /// Whether the container is still the one that was read. False for good once its init has ended.
+    pub fn is_alive(&self) -> bool {
+        sys::pidfd_signal(self.init.as_fd(), 0).is_ok()
+    }
+
+    pub fn has_user_namespace(&self) -> bool {
+        self.namespaces.contains(CloneFlags::CLONE_NEWUSER)
+    }
+}
+
+/// `/proc/<init>`, in the host's proc.
+struct Proc {
+    vmid: u32,
+    dir: PathBuf,
+}
+
+impl Proc {
+    fn of(vmid: u32, init: &OwnedFd) -> Result<Self, EnterError> {
+        let path = PathBuf::from(format!("/proc/self/fdinfo/{}", init.as_raw_fd()));
+        let this = Self { vmid, dir: PathBuf::new() };
+        let info = this.text_of(path.clone())?;
+        let pid = this.field(&info, "Pid:", &path)?;
+        match pid.parse::<i32>() {
+            Ok(pid) if pid > 0 => Ok(Self { vmid, dir: format!("/proc/{pid}").into() }),
+            // -1: ended; 0: in no pid namespace below ours, so it cannot be a container of this node.
+            _ => Err(EnterError::Gone { vmid }),
+        }
+    }
+
+    fn own_namespaces(&self) -> Result<CloneFlags, EnterError> {
+        let mut own = CloneFlags::empty();
+        for (name, flag) in NAMESPACES {
+            let identity = |dir: &Path| {
+                let path = dir.join("ns").join(name);
+                match std::fs::metadata(&path) {
+                    Ok(ns) => Ok(Some((ns.dev(), ns.ino()))),
+                    // A kernel without this kind of namespace.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                    Err(error) => Err(self.unreadable(path, &error)),
+                }
+            };
+            if identity(&self.dir)? != identity(Path::new("/proc/self"))? {
+                own |= flag;
+            }
+        }
+        Ok(own)
+    }
+
+    fn bounding(&self) -> Result<u64, EnterError> {
+        let path = self.dir.join("status");
+        let status = self.text_of(path.clone())?;
+        self.hex(self.field(&status, "CapBnd:", &path)?, &path)
+    }
+
+    fn personality(&self) -> Result<i32, EnterError> {
+        let path = self.dir.join("personality");
+        let text = self.text_of(path.clone())?;
+        Ok(self.hex(text.trim(), &path)? as u32 as i32)
+    }
+
+    fn label(&self) -> Result<Option<Label>, EnterError> {
+        Label::of_init(&self.dir).map_err(|error| self.unreadable(self.dir.join("attr"), &error))
+    }
+
+    fn text_of(&self, path: PathBuf) -> Result<String, EnterError> {
+        File::open(&path)
+            .and_then(|file| sys::read_small(file, 64 * 1024))
+            .map_err(|error| self.unreadable(path, &error))
+    }
+
+    fn field<'a>(&self, text: &'a str, name: &'static str, path: &Path) -> Result<&'a str, EnterError> {
+        text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim).ok_or_else(|| {
+            EnterError::ProcText { vmid: self.vmid, path: path.into(), text: text.into(), wanted: name }
+        })
+    }
+
+    fn hex(&self, text: &str, path: &Path) -> Result<u64, EnterError> {
+        u64::from_str_radix(text, 16).map_err(|_| EnterError::ProcText {
+            vmid: self.vmid,
+            path: path.into(),
+            text: text.into(),
+            wanted: "a hexadecimal number",
+        })
+    }
+
+    fn unreadable(&self, path: PathBuf, error: &std::io::Error) -> EnterError {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::ESRCH | Errno::ENOENT) => EnterError::Gone { vmid: self.vmid },
+            errno => EnterError::Proc { vmid: self.vmid, path, errno: errno.unwrap_or(Errno::EIO) },
+        }
+    }
+}
+
+/// `lxc.environment` as the monitor gives it: a line a variable.
+fn environment(vmid: u32, setting: Option<String>) -> Result<Vec<CString>, EnterError> {
+    let variable = |line: &str| {
+        CString::new(line).ok().filter(|_| line.find('=').is_some_and(|at| at > 0)).ok_or_else(|| {
+            EnterError::Setting { vmid, item: "lxc.environment", text: line.into() }
+        })
+    };
+    setting.iter().flat_map(|text| text.lines()).filter(|line| !line.is_empty()).map(variable).collect()
+}

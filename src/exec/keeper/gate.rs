@@ -1,0 +1,132 @@
+//! Who is served and which containers may be entered, by the root-owned configuration alone.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use nix::sys::socket::{getsockopt, sockopt};
+use nix::unistd::{Uid, User};
+
+use crate::config::{self, ArgvRecord, Config, ConfigError, Exec};
+use crate::exec::wire::{Refusal, Request};
+
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(
+        "the configuration {path} decides what root does in containers, and uid {uid} (mode {mode:03o}) may write it; \
+         make it root's: chown root {path} && chmod go-w {path}"
+    )]
+    Writable { path: String, uid: u32, mode: u32 },
+    #[error("cannot read the configuration {path}: {source}")]
+    Stat { path: String, source: std::io::Error },
+    #[error("no account \"{0}\", whom [exec] user says to serve; create it, or name another account or a uid")]
+    User(String),
+}
+
+/// A configuration file's identity: another one, or another content, has another.
+#[derive(PartialEq, Eq)]
+struct Identity(u64, u64, u64, i64, i64, i64, i64);
+
+pub struct Gate {
+    path: PathBuf,
+    identity: Identity,
+    config: Config,
+    peer: Uid,
+}
+
+impl Gate {
+    pub fn open(path: PathBuf) -> Result<Self, GateError> {
+        let identity = identity(&path)?;
+        let config = config::load(&path)?;
+        let peer = account(&config.exec.user)?;
+        Ok(Self { path, identity, config, peer })
+    }
+
+    pub fn exec(&self) -> &Exec {
+        &self.config.exec
+    }
+
+    pub fn records_argv(&self) -> bool {
+        self.config.ledger.argv == ArgvRecord::Full
+    }
+
+    /// Whether the peer of a new connection is served at all.
+    pub fn admit(&self, connection: &OwnedFd, room: bool) -> Result<(), Refusal> {
+        let peer = getsockopt(connection, sockopt::PeerCredentials).map(|peer| peer.uid());
+        match peer {
+            Ok(uid) if uid == 0 || uid == self.peer.as_raw() => {}
+            Ok(uid) => {
+                tracing::warn!(peer_uid = uid, provost_decision = "refused", "refused a connection from another account");
+                return Err(refusal(
+                    "peer",
+                    format!("provost-execd serves {} and root, not uid {uid}", self.config.exec.user),
+                    "ask provostd, which asks on behalf of whom its policy lets".into(),
+                ));
+            }
+            Err(errno) => return Err(refusal("peer", format!("cannot tell who connects: {errno}"), String::new())),
+        }
+        if !room {
+            return Err(refusal("busy", "too many commands run at once".into(), "call again when one has ended".into()));
+        }
+        Ok(())
+    }
+
+    /// Whether the request may go on to its container. Reads the configuration again if it has changed; one that
+    /// cannot be read closes the gate.
+    pub fn check(&mut self, request: &Request) -> Result<(), Refusal> {
+        if let Err(error) = self.refresh() {
+            let next = "mend the configuration; nothing is run until it is right".into();
+            return Err(refusal("configuration", error.to_string(), next));
+        }
+        let exec = &self.config.exec;
+        let path = self.path.display();
+        if !exec.enabled {
+            let next = format!("set enabled = true under [exec] in {path}");
+            return Err(refusal("disabled", format!("commands in containers are off in {path}"), next));
+        }
+        if !exec.containers.contains(request.guest) {
+            let message = format!("container {} is not in [exec] containers of {path}", request.guest);
+            let next = format!("add {} to that list if commands may run there", request.guest);
+            return Err(refusal("not_listed", message, next));
+        }
+        if request.timeout_ms > u64::from(exec.max_timeout_s) * 1000 {
+            let message = format!("a timeout of {} s is over [exec] max_timeout_s", request.timeout_ms / 1000);
+            return Err(refusal("timeout_ceiling", message, format!("ask for at most {} s", exec.max_timeout_s)));
+        }
+        Ok(())
+    }
+
+    fn refresh(&mut self) -> Result<(), GateError> {
+        let now = identity(&self.path)?;
+        if now != self.identity {
+            *self = Self::open(self.path.clone())?;
+            tracing::info!(path = %self.path.display(), "read the changed configuration");
+        }
+        Ok(())
+    }
+}
+
+pub fn refusal(kind: &str, message: String, next: String) -> Refusal {
+    Refusal { kind: kind.into(), message, next }
+}
+
+fn identity(path: &std::path::Path) -> Result<Identity, GateError> {
+    let name = || path.display().to_string();
+    let stat = std::fs::metadata(path).map_err(|source| GateError::Stat { path: name(), source })?;
+    let mode = stat.mode() & 0o777;
+    if stat.uid() != 0 || mode & 0o022 != 0 {
+        return Err(GateError::Writable { path: name(), uid: stat.uid(), mode });
+    }
+    let (mtime, ctime) = ((stat.mtime(), stat.mtime_nsec()), (stat.ctime(), stat.ctime_nsec()));
+    Ok(Identity(stat.dev(), stat.ino(), stat.size(), mtime.0, mtime.1, ctime.0, ctime.1))
+}
+
+fn account(name: &str) -> Result<Uid, GateError> {
+    if let Ok(uid) = name.parse() {
+        return Ok(Uid::from_raw(uid));
+    }
+    let user = User::from_name(name).ok().flatten();
+    user.map(|user| user.uid).ok_or_else(|| GateError::User(name.into()))
+}

@@ -1,0 +1,303 @@
+//! One connection: its request, its command, its answer.
+//!
+//! A job waits for its request, then for its command's end, then is done. Whichever comes first ends the command: its
+//! own end, the deadline, or the caller hanging up, which is how a call is cancelled.
+
+use std::ffi::CString;
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg, sendmsg};
+
+use super::Room;
+use super::gate::{Gate, refusal};
+use crate::enter::leaf::Leaf;
+use crate::enter::{self, Ended, EnterError, KillBy, Running, sys};
+use crate::exec::wire::{LONGEST, LaneReport, Mode, Outcome, PeakOf, Refusal, Reply, Request};
+
+/// How long a peer may take from connecting to asking.
+const PATIENCE_FOR_REQUEST: Duration = Duration::from_secs(5);
+/// How long a killed command may take to end before its caller is told that it has not.
+const PATIENCE_FOR_END: Duration = Duration::from_secs(5);
+
+pub struct Job {
+    connection: OwnedFd,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Connected, and has not asked yet.
+    Silent { deadline: Instant },
+    Running(Box<Command>),
+    Done,
+}
+
+struct Command {
+    running: Running,
+    mode: Mode,
+    lane: LaneReport,
+    deadline: Instant,
+    killed: Option<Why>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    TimedOut,
+    HungUp,
+    /// Killed, told its caller that it would not end, and still has not.
+    Stuck,
+}
+
+/// What the loop does with a job after its turn.
+pub enum Next {
+    Wait,
+    /// A command was started: watch its pidfd too.
+    Watch,
+    Done,
+}
+
+impl Job {
+    pub fn new(connection: OwnedFd) -> Self {
+        Self { connection, stage: Stage::Silent { deadline: Instant::now() + PATIENCE_FOR_REQUEST } }
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Silent { deadline } => Some(*deadline),
+            Stage::Running(command) if command.killed == Some(Why::Stuck) => None,
+            Stage::Running(command) => Some(command.deadline),
+            Stage::Done => None,
+        }
+    }
+
+    pub fn is_late(&self) -> bool {
+        self.deadline().is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    pub fn command(&self) -> Option<BorrowedFd<'_>> {
+        match &self.stage {
+            Stage::Running(command) => Some(command.running.pidfd()),
+            _ => None,
+        }
+    }
+
+    /// Ends the command because it cannot be watched.
+    pub fn abandon(&mut self) {
+        if let Stage::Running(command) = &mut self.stage {
+            command.end(Why::HungUp);
+        }
+    }
+
+    pub fn into_left_behind(self) -> Option<Leaf> {
+        match self.stage {
+            Stage::Running(command) => command.running.into_left_behind(),
+            _ => None,
+        }
+    }
+
+    pub fn turn(&mut self, gate: &mut Gate, room: &mut Room) -> Next {
+        match &mut self.stage {
+            Stage::Silent { deadline } => {
+                let late = *deadline <= Instant::now();
+                match receive(&self.connection, &mut room.packet) {
+                    Ok(None) if !late => Next::Wait,
+                    Ok(None) => self.refuse(refusal("silent", "no request came".into(), String::new())),
+                    Ok(Some((request, stdio))) => match start(&request, &stdio, gate, room) {
+                        Ok(command) => {
+                            self.stage = Stage::Running(Box::new(command));
+                            Next::Watch
+                        }
+                        Err(refusal) => {
+                            tracing::warn!(
+                                provost_guest = request.guest,
+                                provost_decision = "refused",
+                                kind = refusal.kind,
+                                asked_by = ?request.asked_by,
+                                "refused: {}",
+                                refusal.message
+                            );
+                            self.refuse(refusal)
+                        }
+                    },
+                    Err(refusal) => self.refuse(refusal),
+                }
+            }
+            Stage::Running(command) => command.turn(&self.connection),
+            Stage::Done => Next::Done,
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) -> Next {
+        answer(&self.connection, refusal);
+        self.stage = Stage::Done;
+        Next::Done
+    }
+}
+
+impl Command {
+    fn turn(&mut self, connection: &OwnedFd) -> Next {
+        // A finished command in the inspect lane leaves nothing behind; one that was ended by force neither.
+        let keep = self.mode == Mode::Change && self.killed.is_none();
+        match self.running.reap(keep) {
+            Ok(Some(ended)) => {
+                let container_stopped = self.killed.is_none() && !self.running.container_is_alive();
+                let outcome = outcome(&ended, self.killed == Some(Why::TimedOut), container_stopped, self.lane.clone());
+                send(connection, &Reply::Ended(outcome));
+                return Next::Done;
+            }
+            Err(error) => {
+                send(connection, &Reply::Refused(of_entry(&error)));
+                return Next::Done;
+            }
+            Ok(None) => {}
+        }
+        if self.killed.is_none() && has_hung_up(connection) {
+            self.end(Why::HungUp);
+        }
+        if self.deadline <= Instant::now() {
+            match self.killed {
+                None => self.end(Why::TimedOut),
+                Some(Why::Stuck) => {}
+                Some(_) => {
+                    let message = "the command was killed and has not ended: it is frozen, or waits on a device".into();
+                    let next = "thaw the container or see what it waits for (cat /proc/PID/stack on the node)".into();
+                    send(connection, &Reply::Refused(refusal("stuck", message, next)));
+                    self.killed = Some(Why::Stuck);
+                }
+            }
+        }
+        Next::Wait
+    }
+
+    fn end(&mut self, why: Why) {
+        self.running.kill();
+        self.killed = Some(why);
+        self.deadline = Instant::now() + PATIENCE_FOR_END;
+    }
+}
+
+/// Passes the gate, writes the journal's entry, and starts the command: in that order, so that nothing runs unlisted
+/// or unrecorded.
+fn start(request: &Request, stdio: &[OwnedFd; 3], gate: &mut Gate, room: &mut Room) -> Result<Command, Refusal> {
+    gate.check(request)?;
+    let started = Instant::now();
+    let command = enter::Command {
+        argv: request.argv.iter().map(|argument| c_string(argument)).collect::<Result<_, _>>()?,
+        env: request.env.clone(),
+        cwd: c_string(&request.cwd)?,
+        user: request.user.clone(),
+    };
+    let floor = gate.exec().inspect_floor;
+    let (target, maker, lane) = room.target(gate, request.guest).map_err(|error| of_entry(&error))?;
+    let lane = match request.mode {
+        Mode::Change => None,
+        Mode::Inspect if lane.meets(floor) => Some(lane),
+        Mode::Inspect => return Err(of_entry(&EnterError::Floor { abi: lane.abi(), floor })),
+    };
+    record(request, gate.records_argv());
+    let stdio = stdio.each_ref().map(AsFd::as_fd);
+    let running = enter::spawn(target, &command, stdio, lane, maker).map_err(|error| of_entry(&error))?;
+    let report = LaneReport {
+        mode: request.mode,
+        kill: match running.kill_by() {
+            KillBy::Cgroup => "cgroup".into(),
+            KillBy::PidNamespaceWalk => "pid_namespace_walk".into(),
+        },
+        landlock_abi: lane.map(|lane| lane.abi()),
+        seccomp: lane.map(|_| true),
+        not_guarded: lane.map(|lane| lane.missing()).unwrap_or_default(),
+    };
+    let deadline = started + Duration::from_millis(request.timeout_ms);
+    Ok(Command { running, mode: request.mode, lane: report, deadline, killed: None })
+}
+
+/// The one journal entry of a command, written before it starts.
+fn record(request: &Request, in_full: bool) {
+    let command = if in_full { &request.argv[..] } else { &request.argv[..1] };
+    tracing::info!(
+        provost_guest = request.guest,
+        provost_decision = "allowed",
+        provost_mode = request.mode.name(),
+        provost_argv = ?command,
+        provost_user = request.user.as_deref().unwrap_or("root"),
+        asked_by = ?request.asked_by,
+        "{} in container {}: {:?}",
+        request.mode.name(),
+        request.guest,
+        command
+    );
+}
+
+fn outcome(ended: &Ended, timed_out: bool, container_stopped: bool, lane: LaneReport) -> Outcome {
+    let status = ended.status;
+    let signal = libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status));
+    Outcome {
+        exit_code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
+        signal,
+        timed_out,
+        container_stopped: container_stopped && signal == Some(libc::SIGKILL),
+        duration_us: ended.duration.as_micros() as u64,
+        cpu_us: ended.usage.cpu_us,
+        peak_bytes: ended.usage.peak_bytes,
+        peak_of: if ended.peak_is_of_process { PeakOf::Process } else { PeakOf::Cgroup },
+        left_running: ended.left_running,
+        lane,
+    }
+}
+
+fn of_entry(error: &EnterError) -> Refusal {
+    refusal(error.kind(), error.to_string(), error.next())
+}
+
+fn c_string(text: &str) -> Result<CString, Refusal> {
+    CString::new(text).map_err(|_| refusal("request", format!("{text:?} holds a NUL byte"), String::new()))
+}
+
+/// The request and the command's three descriptors, if they are here.
+fn receive(connection: &OwnedFd, packet: &mut Vec<u8>) -> Result<Option<(Request, [OwnedFd; 3])>, Refusal> {
+    let unclear = |message: String| refusal("request", message, "upgrade or restart both daemons together".into());
+    packet.resize(LONGEST + 1, 0);
+    let mut space = cmsg_space!([RawFd; 8]);
+    let (length, descriptors) = {
+        let mut parts = [IoSliceMut::new(packet)];
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+        let message = match recvmsg::<UnixAddr>(connection.as_raw_fd(), &mut parts, Some(&mut space), flags) {
+            Ok(message) => message,
+            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
+            Err(errno) => return Err(unclear(format!("the request cannot be received: {errno}"))),
+        };
+        // Owned before anything can fail, so that none stays open.
+        let mut descriptors = Vec::new();
+        for control in message.cmsgs().map_err(|errno| unclear(format!("too many descriptors came: {errno}")))? {
+            if let ControlMessageOwned::ScmRights(fds) = control {
+                descriptors.extend(fds.into_iter().flat_map(sys::adopt));
+            }
+        }
+        (message.bytes, descriptors)
+    };
+    let count = descriptors.len();
+    let request = Request::decode(&packet[..length]).map_err(|error| unclear(error.to_string()))?;
+    let stdio = descriptors.try_into().map_err(|_| unclear(format!("{count} descriptors came, where 3 were due")))?;
+    Ok(Some((request, stdio)))
+}
+
+/// Whether the caller is gone, or has broken the rule of one request.
+fn has_hung_up(connection: &OwnedFd) -> bool {
+    let mut byte = [0];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
+    nix::sys::socket::recv(connection.as_raw_fd(), &mut byte, flags) != Err(Errno::EAGAIN)
+}
+
+pub fn answer(connection: &OwnedFd, refusal: Refusal) {
+    send(connection, &Reply::Refused(refusal));
+}
+
+fn send(connection: &OwnedFd, reply: &Reply) {
+    let bytes = reply.encode();
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    // A caller that has hung up wants no answer.
+    let _ = sendmsg::<UnixAddr>(connection.as_raw_fd(), &[IoSlice::new(&bytes)], &[], flags, None);
+}

@@ -1,0 +1,98 @@
+//! The socket: the service manager's when it hands one over, else one of our own.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, connect, getsockopt, listen, socket, sockopt,
+};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, chown};
+
+use crate::enter::sys;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    #[error("{path}: another process serves this socket already; stop it first, or set [exec] socket to another path", path = .0.display())]
+    Taken(PathBuf),
+    #[error("{path}: something that is not a socket stands there; move it away", path = .0.display())]
+    NotASocket(PathBuf),
+    #[error("cannot {what} {path}: {errno}", path = path.display())]
+    Own { what: &'static str, path: PathBuf, errno: Errno },
+    #[error("the socket that the service manager handed over is {0}, where SOCK_SEQPACKET was due; see ListenSequentialPacket=")]
+    Kind(String),
+    #[error("the service manager's socket cannot be used: {0}")]
+    Activation(Errno),
+}
+
+/// The listening socket, non-blocking. `group` may connect to one that this process binds itself.
+pub fn listener(path: &Path, group: Option<Gid>) -> Result<OwnedFd, ListenError> {
+    let handed = sd_notify::listen_fds().ok().and_then(|mut fds| fds.next());
+    let listener = match handed {
+        Some(fd) => handed_over(fd)?,
+        None => own(path, group)?,
+    };
+    set_nonblocking(&listener).map_err(ListenError::Activation)?;
+    Ok(listener)
+}
+
+/// Takes a waiting connection; none when there is none.
+pub fn accept(listener: &OwnedFd) -> Result<Option<OwnedFd>, Errno> {
+    match accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK) {
+        Ok(fd) => sys::adopt(fd).map(Some),
+        Err(Errno::EAGAIN | Errno::ECONNABORTED | Errno::EINTR) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn handed_over(fd: RawFd) -> Result<OwnedFd, ListenError> {
+    let listener = sys::adopt(fd).map_err(ListenError::Activation)?;
+    match getsockopt(&listener, sockopt::SockType).map_err(ListenError::Activation)? {
+        SockType::SeqPacket => Ok(listener),
+        other => Err(ListenError::Kind(format!("{other:?}"))),
+    }
+}
+
+fn own(path: &Path, group: Option<Gid>) -> Result<OwnedFd, ListenError> {
+    let failed = |what| move |errno| ListenError::Own { what, path: path.into(), errno };
+    let address = UnixAddr::new(path).map_err(failed("name"))?;
+    remove_stale(path, &address)?;
+    let listener = packet_socket().map_err(failed("make a socket for"))?;
+    // Born with its mode: between a bind and a chmod it would stand open.
+    let before = umask(Mode::from_bits_truncate(0o117));
+    let bound = bind(listener.as_raw_fd(), &address);
+    umask(before);
+    bound.map_err(failed("bind"))?;
+    chown(path, None, group).map_err(failed("give to its group"))?;
+    listen(&listener, Backlog::new(1024).unwrap_or(Backlog::MAXCONN)).map_err(failed("listen on"))?;
+    Ok(listener)
+}
+
+/// A socket file outlives a process that was killed. One that nobody answers on goes; anything else stays.
+fn remove_stale(path: &Path, address: &UnixAddr) -> Result<(), ListenError> {
+    use std::os::unix::fs::FileTypeExt;
+    let failed = |what| move |errno| ListenError::Own { what, path: path.into(), errno };
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed("look at")(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))),
+        Ok(stat) if !stat.file_type().is_socket() => return Err(ListenError::NotASocket(path.into())),
+        Ok(_) => {}
+    }
+    let probe = packet_socket().map_err(failed("make a socket for"))?;
+    match connect(probe.as_raw_fd(), address) {
+        Err(Errno::ECONNREFUSED) => nix::unistd::unlink(path).map_err(failed("remove the stale")),
+        _ => Err(ListenError::Taken(path.into())),
+    }
+}
+
+fn packet_socket() -> Result<OwnedFd, Errno> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)
+}
+
+fn set_nonblocking(socket: &OwnedFd) -> Result<(), Errno> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let flags = OFlag::from_bits_retain(fcntl(socket, FcntlArg::F_GETFL)?);
+    fcntl(socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
+}

@@ -1,0 +1,262 @@
+//! `provost-execd`'s end of the wire: one thread, one event loop, one process a command.
+//!
+//! In: connections from `provostd`. Out: commands in containers that the operator listed, one journal entry each. It
+//! never reads a byte of what a command writes, and it decides by its own configuration alone: a `provostd` that was
+//! taken over gains no container by asking.
+
+mod gate;
+mod job;
+mod listen;
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+use crate::enter::inspect::Lane;
+use crate::enter::leaf::{Leaf, Maker};
+use crate::enter::policy::PolicyCache;
+use crate::enter::{EnterError, Target};
+use gate::Gate;
+use job::{Job, Next};
+
+pub use listen::{ListenError, listener};
+
+/// Commands at once, whatever the configuration says: each costs descriptors and a process.
+const MOST_JOBS: usize = 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum KeeperError {
+    #[error(transparent)]
+    Gate(#[from] gate::GateError),
+    #[error("cannot probe the inspect lane: {0}")]
+    Lane(#[from] crate::enter::inspect::InspectError),
+    #[error("cannot watch {what}: {errno}")]
+    Watch { what: &'static str, errno: Errno },
+    #[error("cannot make this process undumpable: {0}")]
+    Undumpable(Errno),
+}
+
+/// What the loop knows between events.
+pub struct Keeper {
+    gate: Gate,
+    room: Room,
+    listener: OwnedFd,
+    epoll: Epoll,
+    jobs: HashMap<u32, Job>,
+    /// Leaves in which descendants of a finished command go on.
+    left: HashMap<u32, (Leaf, OwnedFd)>,
+    next_id: u32,
+}
+
+/// What an entry needs, kept between commands.
+pub(crate) struct Room {
+    pub lane: Lane,
+    pub policies: PolicyCache,
+    pub maker: Maker,
+    /// Where requests are received; one is read at a time.
+    pub packet: Vec<u8>,
+    targets: HashMap<u32, Target>,
+}
+
+impl Room {
+    /// The container's facts: those of its last entry if it has not restarted since.
+    pub fn target(&mut self, gate: &Gate, vmid: u32) -> Result<(&Target, &mut Maker, &Lane), EnterError> {
+        let exec = gate.exec();
+        let known = self.targets.get(&vmid).is_some_and(|target| {
+            target.is_alive() && (exec.privileged || target.has_user_namespace())
+        });
+        if !known {
+            self.targets.remove(&vmid);
+            let target = Target::read(&exec.lxcpath, vmid, exec.privileged, &mut self.policies)?;
+            target.cgroups.sweep(&self.maker);
+            self.targets.insert(vmid, target);
+        }
+        Ok((&self.targets[&vmid], &mut self.maker, &self.lane))
+    }
+}
+
+const LISTENER: u64 = 0;
+const CONNECTION: u64 = 1;
+const COMMAND: u64 = 2;
+const LEFT: u64 = 3;
+
+fn token(kind: u64, id: u32) -> u64 {
+    kind << 32 | u64::from(id)
+}
+
+impl Keeper {
+    pub fn new(config: PathBuf, listener: OwnedFd) -> Result<Self, KeeperError> {
+        // Every child inherits this, so that no container sees into one before its exec.
+        nix::sys::prctl::set_dumpable(false).map_err(KeeperError::Undumpable)?;
+        let watch = |errno| KeeperError::Watch { what: "for events", errno };
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(watch)?;
+        epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER)).map_err(watch)?;
+        let keeper = Self {
+            gate: Gate::open(config)?,
+            room: Room {
+                lane: Lane::probe()?,
+                policies: PolicyCache::default(),
+                maker: Maker::new(),
+                packet: Vec::new(),
+                targets: HashMap::new(),
+            },
+            listener,
+            epoll,
+            jobs: HashMap::new(),
+            left: HashMap::new(),
+            next_id: 0,
+        };
+        keeper.sweep();
+        Ok(keeper)
+    }
+
+    /// Clears what an earlier run left in the containers that are up now; one that comes later is swept on its first
+    /// command.
+    fn sweep(&self) {
+        let exec = self.gate.exec();
+        for vmid in running(&exec.lxcpath).into_iter().filter(|vmid| exec.containers.contains(*vmid)) {
+            let cgroups = crate::enter::monitor::Monitor::of(&exec.lxcpath, vmid).cgroups();
+            match cgroups.and_then(|cgroups| crate::enter::leaf::Cgroups::sort(vmid, cgroups)) {
+                Ok(cgroups) => match cgroups.sweep(&self.room.maker) {
+                    0 => {}
+                    cleared => tracing::warn!(provost_guest = vmid, cleared, "ended commands that an earlier run left"),
+                },
+                Err(error) => tracing::warn!(provost_guest = vmid, %error, "cannot look for commands left behind"),
+            }
+        }
+    }
+
+    /// Serves until a signal ends the process; its commands end with it.
+    pub fn serve(mut self) -> Result<(), KeeperError> {
+        let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        tracing::info!(
+            landlock_abi = self.room.lane.abi(),
+            containers = ?self.gate.exec().containers.ranges(),
+            "serving"
+        );
+        let mut events = [EpollEvent::empty(); 64];
+        loop {
+            let patience = self.jobs.values().filter_map(Job::deadline).map(until).chain(watchdog).min();
+            let timeout = patience.map_or(EpollTimeout::NONE, |patience| {
+                // Rounded up: a millisecond early would be a turn for nothing.
+                EpollTimeout::try_from(patience + Duration::from_millis(1)).unwrap_or(EpollTimeout::MAX)
+            });
+            let ready = match self.epoll.wait(&mut events, timeout) {
+                Ok(ready) => ready,
+                Err(Errno::EINTR) => continue,
+                Err(errno) => return Err(KeeperError::Watch { what: "for events", errno }),
+            };
+            for event in &events[..ready] {
+                let id = event.data() as u32;
+                match event.data() >> 32 {
+                    LISTENER => self.accept(),
+                    LEFT => self.clear(id),
+                    _ => self.turn(id),
+                }
+            }
+            let late: Vec<u32> =
+                self.jobs.iter().filter(|(_, job)| job.is_late()).map(|(id, _)| *id).collect();
+            late.into_iter().for_each(|id| self.turn(id));
+            if watchdog.is_some() {
+                let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        loop {
+            let connection = match listen::accept(&self.listener) {
+                Ok(Some(connection)) => connection,
+                Ok(None) => return,
+                Err(errno) => {
+                    // Out of descriptors, most likely: those that run will free some.
+                    tracing::error!(%errno, "cannot accept a connection");
+                    return;
+                }
+            };
+            if let Err(refusal) = self.gate.admit(&connection, self.jobs.len() < MOST_JOBS) {
+                job::answer(&connection, refusal);
+                continue;
+            }
+            self.next_id = self.next_id.wrapping_add(1);
+            let id = self.next_id;
+            let event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET, token(CONNECTION, id));
+            if let Err(errno) = self.epoll.add(&connection, event) {
+                tracing::error!(%errno, "cannot watch a connection");
+                continue;
+            }
+            self.jobs.insert(id, Job::new(connection));
+            // The request is most often here already.
+            self.turn(id);
+        }
+    }
+
+    /// Lets a job see what happened to it.
+    fn turn(&mut self, id: u32) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        match job.turn(&mut self.gate, &mut self.room) {
+            Next::Wait => {}
+            Next::Watch => {
+                if let Some(command) = job.command() {
+                    let event = EpollEvent::new(EpollFlags::EPOLLIN, token(COMMAND, id));
+                    if let Err(errno) = self.epoll.add(command, event) {
+                        tracing::error!(%errno, "cannot watch a command; ending it");
+                        job.abandon();
+                    }
+                }
+            }
+            Next::Done => {
+                if let Some(leaf) = self.jobs.remove(&id).and_then(Job::into_left_behind) {
+                    self.keep_watching(id, leaf);
+                }
+            }
+        }
+    }
+
+    /// Removes a leaf once the last of those that went on has ended.
+    fn keep_watching(&mut self, id: u32, leaf: Leaf) {
+        let watched = leaf.events().and_then(|events| {
+            self.epoll.add(&events, EpollEvent::new(EpollFlags::EPOLLPRI, token(LEFT, id)))?;
+            Ok(events)
+        });
+        match watched {
+            Ok(events) => {
+                self.left.insert(id, (leaf, events));
+                self.clear(id);
+            }
+            Err(errno) => tracing::warn!(%errno, "cannot watch a cgroup that is still in use; a restart will clear it"),
+        }
+    }
+
+    fn clear(&mut self, id: u32) {
+        if let Some((leaf, events)) = self.left.get(&id)
+            && leaf.is_gone_after_remove()
+        {
+            let _ = self.epoll.delete(events.as_fd());
+            self.left.remove(&id);
+        }
+    }
+}
+
+fn until(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+/// The containers whose monitors listen now, by the names of their sockets.
+fn running(lxcpath: &std::path::Path) -> Vec<u32> {
+    let Ok(sockets) = std::fs::read_to_string("/proc/net/unix") else { return Vec::new() };
+    let start = format!("@{}/", lxcpath.display());
+    let vmid = |line: &str| {
+        let name = line.split_ascii_whitespace().nth(7)?.strip_prefix(&start)?;
+        name.strip_suffix("/command")?.parse().ok()
+    };
+    let mut found: Vec<u32> = sockets.lines().filter_map(vmid).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}

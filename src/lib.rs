@@ -1,0 +1,30 @@
+//! Provost: the agent on a Proxmox VE node that lets an AI assistant run it without being able to wreck it.
+//!
+//! The rooms, from the doors down to the kernel. A room may use what stands below it, never above.
+//!
+//! | room | what it holds |
+//! | --- | --- |
+//! | [`cli`] | the operator's verbs |
+//! | [`serve`] | transports: who connects, as whom, and one bounded MCP session each |
+//! | [`tools`] | the MCP face: one file a tool |
+//! | [`policy`] | principals, roles, guest scopes, rate |
+//! | [`exec`] | the wire between `provostd` and `provost-execd`, and both of its ends |
+//! | [`enter`] | namespace entry, used by `provost-execd` alone; the only room with `unsafe` |
+//! | [`config`], [`journal`], [`text`] | what every room may use |
+
+pub mod config;
+pub mod journal;
+pub mod text;
+
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "execd")]
+pub mod enter;
+#[cfg(any(feature = "agent", feature = "execd"))]
+pub mod exec;
+#[cfg(feature = "agent")]
+pub mod policy;
+#[cfg(feature = "agent")]
+pub mod serve;
+#[cfg(feature = "agent")]
+pub mod tools;

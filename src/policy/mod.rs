@@ -1,0 +1,235 @@
+//! Who may do what: principals as the kernel reports them, and the roles that name them.
+//!
+//! In: a [`Principal`] and what it asks. Out: a [`Permit`], which only this room makes and which the calls that act
+//! need, or a [`Denied`] that says which door was closed and who can open it. It must never decide by anything that
+//! the asker says of itself.
+
+mod principal;
+mod rate;
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Instant;
+
+pub use principal::{Principal, PrincipalError};
+use rate::Bucket;
+
+use crate::config::{Config, ExecLane, GuestTerm, Member, Role};
+use crate::exec::wire::Mode;
+
+/// The rules in force.
+pub struct Policy {
+    roles: Vec<Role>,
+    /// Tokens left, a principal in a role each.
+    buckets: Mutex<HashMap<(String, u32), Bucket>>,
+}
+
+/// That `principal` may run a command in `guest`, in `mode`. Only [`Policy::exec`] makes one.
+pub struct Permit {
+    guest: u32,
+    mode: Mode,
+    asked_by: String,
+}
+
+impl Permit {
+    pub fn guest(&self) -> u32 {
+        self.guest
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub fn asked_by(&self) -> &str {
+        &self.asked_by
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Denied {
+    #[error("{who} is in no role of the configuration, so it may ask for status and nothing else")]
+    NoRole { who: String },
+    #[error("guest {guest} is outside what role \"{role}\" may touch ({scope})")]
+    Guest { guest: u32, role: String, scope: String },
+    #[error("role \"{role}\" allows exec \"{allowed}\", and this asks for \"{asked}\"")]
+    Lane { role: String, allowed: &'static str, asked: &'static str },
+    #[error("role \"{role}\" allows {calls} calls in {per_s} s, and they are used up; the next is free in {wait_s} s")]
+    Rate { role: String, calls: u32, per_s: u32, wait_s: u64 },
+}
+
+impl Denied {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NoRole { .. } => "no_role",
+            Self::Guest { .. } => "guest_out_of_scope",
+            Self::Lane { .. } => "lane_not_allowed",
+            Self::Rate { .. } => "rate",
+        }
+    }
+
+    pub fn next(&self) -> String {
+        match self {
+            Self::NoRole { .. } => "the operator can name you in a [[role]] of provost.toml".into(),
+            Self::Guest { role, .. } => format!("the operator can widen guests of role \"{role}\" in provost.toml"),
+            Self::Lane { role, asked, .. } if *asked == "change" => format!(
+                "run it with mode \"inspect\" if it only reads; the operator can set exec = \"change\" for role \"{role}\""
+            ),
+            Self::Lane { role, .. } => format!("the operator can set exec for role \"{role}\" in provost.toml"),
+            Self::Rate { wait_s, .. } => format!("call again in {wait_s} s"),
+        }
+    }
+}
+
+impl Policy {
+    pub fn new(config: &Config) -> Self {
+        Self { roles: config.roles.clone(), buckets: Mutex::default() }
+    }
+
+    /// The role that counts for a principal: the first in the file that names it.
+    pub fn role(&self, principal: &Principal) -> Option<&Role> {
+        self.roles.iter().find(|role| role.members.iter().any(|member| principal.is(member)))
+    }
+
+    /// Whether the principal may run a command.
+    pub fn exec(&self, principal: &Principal, guest: u32, mode: Mode) -> Result<Permit, Denied> {
+        let role = self.role(principal).ok_or_else(|| Denied::NoRole { who: principal.to_string() })?;
+        let asked = match mode {
+            Mode::Inspect => ExecLane::Inspect,
+            Mode::Change => ExecLane::Change,
+        };
+        if asked > role.lane() {
+            let allowed = lane_name(role.lane());
+            return Err(Denied::Lane { role: role.name.clone(), allowed, asked: lane_name(asked) });
+        }
+        if !touches(role, guest) {
+            return Err(Denied::Guest { guest, role: role.name.clone(), scope: scope(role) });
+        }
+        self.take_token(role, principal)?;
+        Ok(Permit { guest, mode, asked_by: principal.to_string() })
+    }
+
+    fn take_token(&self, role: &Role, principal: &Principal) -> Result<(), Denied> {
+        let Some(rate) = role.rate else { return Ok(()) };
+        // A panic elsewhere cannot leave a bucket half changed.
+        let mut buckets = self.buckets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let bucket = buckets
+            .entry((role.name.clone(), principal.uid()))
+            .or_insert_with(|| Bucket::full(rate, Instant::now()));
+        bucket.take(Instant::now()).map_err(|wait| Denied::Rate {
+            role: role.name.clone(),
+            calls: rate.calls,
+            per_s: rate.per_s,
+            wait_s: wait.as_secs() + 1,
+        })
+    }
+}
+
+pub fn lane_name(lane: ExecLane) -> &'static str {
+    match lane {
+        ExecLane::None => "none",
+        ExecLane::Inspect => "inspect",
+        ExecLane::Change => "change",
+    }
+}
+
+/// Whether the role's guests include this one. Pools and tags are the estate's to know; while no estate is read, a
+/// term that names one includes nothing.
+fn touches(role: &Role, guest: u32) -> bool {
+    role.guests.as_ref().is_none_or(|terms| {
+        terms.iter().any(|term| match term {
+            GuestTerm::Ids(ids) => ids.contains(&guest),
+            GuestTerm::Pool(_) | GuestTerm::Tag(_) => false,
+        })
+    })
+}
+
+/// The role's guests as the operator wrote them.
+pub fn scope(role: &Role) -> String {
+    let Some(terms) = &role.guests else { return "all".into() };
+    let text = |term: &GuestTerm| match term {
+        GuestTerm::Ids(ids) if ids.start() == ids.end() => ids.start().to_string(),
+        GuestTerm::Ids(ids) => format!("{}-{}", ids.start(), ids.end()),
+        GuestTerm::Pool(name) => format!("pool:{name}"),
+        GuestTerm::Tag(name) => format!("tag:{name}"),
+    };
+    terms.iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+impl Principal {
+    fn is(&self, member: &Member) -> bool {
+        match member {
+            Member::User(name) => self.is_user(name),
+            Member::Group(name) => self.is_in_group(name),
+            // Over a unix socket nobody is a virtual machine.
+            Member::Vsock(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(text: &str) -> Policy {
+        Policy::new(&crate::config::parse(std::path::Path::new("x"), text).unwrap())
+    }
+
+    fn alice() -> Principal {
+        Principal::for_tests(1000, "alice", &[(1000, "alice"), (50, "ops")])
+    }
+
+    #[test]
+    fn who_is_in_no_role_may_run_nothing() {
+        for text in ["", "[[role]]\nname='a'\nmembers=['user:bob','group:wheel','vsock:1000']\nprofile='full'"] {
+            let denied = policy(text).exec(&alice(), 101, Mode::Inspect).err().map(|denied| denied.kind());
+            assert_eq!(denied, Some("no_role"), "{text}");
+        }
+    }
+
+    #[test]
+    fn members_are_users_by_name_or_number_and_groups() {
+        for member in ["user:alice", "user:1000", "group:ops", "group:50"] {
+            let policy = policy(&format!("[[role]]\nname='a'\nmembers=['{member}']"));
+            assert!(policy.exec(&alice(), 101, Mode::Inspect).is_ok(), "{member}");
+        }
+    }
+
+    #[test]
+    fn lanes_are_as_narrow_as_the_role_says() {
+        for (keys, inspect, change) in [
+            ("", true, false),
+            ("profile='full'", true, true),
+            ("profile='full'\nexec='inspect'", true, false),
+            ("exec='change'", true, true),
+            ("exec='none'", false, false),
+        ] {
+            let policy = policy(&format!("[[role]]\nname='a'\nmembers=['user:alice']\n{keys}"));
+            assert_eq!(policy.exec(&alice(), 101, Mode::Inspect).is_ok(), inspect, "{keys}");
+            assert_eq!(policy.exec(&alice(), 101, Mode::Change).is_ok(), change, "{keys}");
+        }
+    }
+
+    #[test]
+    fn guests_outside_the_scope_and_unresolvable_ones_are_refused() {
+        let policy = policy("[[role]]\nname='a'\nmembers=['user:alice']\nguests=['100-199', 205, 'pool:dev', 'tag:ai']");
+        for (guest, allowed) in [(100, true), (199, true), (205, true), (200, false), (99, false)] {
+            assert_eq!(policy.exec(&alice(), guest, Mode::Inspect).is_ok(), allowed, "{guest}");
+        }
+    }
+
+    #[test]
+    fn the_first_role_that_names_somebody_counts() {
+        let both = "[[role]]\nname='narrow'\nmembers=['group:ops']\nexec='none'\n[[role]]\nname='wide'\nmembers=['user:alice']\nprofile='full'";
+        assert_eq!(policy(both).role(&alice()).map(|role| role.name.as_str()), Some("narrow"));
+    }
+
+    #[test]
+    fn a_rate_is_held_and_a_refused_call_costs_nothing() {
+        let policy = policy("[[role]]\nname='a'\nmembers=['user:alice']\nrate='2/h'");
+        assert!(policy.exec(&alice(), 101, Mode::Change).is_err());
+        assert!(policy.exec(&alice(), 101, Mode::Inspect).is_ok());
+        assert!(policy.exec(&alice(), 101, Mode::Inspect).is_ok());
+        let third = policy.exec(&alice(), 101, Mode::Inspect).err().map(|denied| denied.kind());
+        assert_eq!(third, Some("rate"));
+    }
+}

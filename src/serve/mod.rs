@@ -1,0 +1,10 @@
+//! Transports: who connects, as whom, and one bounded MCP session each.
+//!
+//! In: connections to the unix socket. Out: sessions of [`crate::tools`] with the principal that the kernel reports.
+//! It must never take a word of the client's for who it is.
+
+mod session;
+mod transport;
+mod unix;
+
+pub use unix::{ListenError, Listening, listen};

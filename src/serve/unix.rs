@@ -1,0 +1,119 @@
+//! The unix socket: the service manager's when it hands one over, else one of our own.
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::UnixListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::session;
+use crate::config::Listen;
+use crate::tools::Provost;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    #[error("{path}: another process serves this socket already; stop it first, or set [listen] unix to another path", path = .0.display())]
+    Taken(PathBuf),
+    #[error("{path}: something that is not a socket stands there; move it away", path = .0.display())]
+    NotASocket(PathBuf),
+    #[error("cannot {what} {path}: {source}", path = path.display())]
+    Own { what: &'static str, path: PathBuf, source: io::Error },
+    #[error("the service manager's socket cannot be used: {0}")]
+    Activation(io::Error),
+}
+
+pub struct Listening {
+    listener: UnixListener,
+    /// The socket file, when it is ours to remove.
+    path: Option<PathBuf>,
+    sessions: Arc<Semaphore>,
+    most: usize,
+}
+
+/// Listens, non-blocking, from within the runtime.
+pub fn listen(config: &Listen) -> Result<Listening, ListenError> {
+    let handed = listenfd::ListenFd::from_env().take_unix_listener(0).map_err(ListenError::Activation)?;
+    let (listener, path) = match handed {
+        Some(listener) => (listener, None),
+        None => (own(&config.unix, config.unix_mode.0)?, Some(config.unix.clone())),
+    };
+    listener.set_nonblocking(true).map_err(ListenError::Activation)?;
+    let listener = UnixListener::from_std(listener).map_err(ListenError::Activation)?;
+    Ok(Listening { listener, path, sessions: Arc::new(Semaphore::new(config.max_sessions)), most: config.max_sessions })
+}
+
+impl Listening {
+    /// Serves until `stop`, then gives the sessions a moment to end.
+    pub async fn serve(self, provost: Arc<Provost>, stop: CancellationToken) {
+        let mut sessions = tokio::task::JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                Some(_) = sessions.join_next() => continue,
+                () = stop.cancelled() => break,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept a connection");
+                    // Most likely out of descriptors: wait for a session to end rather than spin.
+                    tokio::select! {
+                        _ = sessions.join_next(), if !sessions.is_empty() => {}
+                        () = tokio::time::sleep(std::time::Duration::from_millis(100)) => {}
+                        () = stop.cancelled() => break,
+                    }
+                    continue;
+                }
+            };
+            match self.sessions.clone().try_acquire_owned() {
+                Ok(place) => {
+                    let (provost, stop) = (provost.clone(), stop.child_token());
+                    sessions.spawn(async move {
+                        session::serve(stream, provost, stop).await;
+                        drop(place);
+                    });
+                }
+                Err(_) => session::turn_away(&stream, self.most),
+            }
+        }
+        let ended = async { while sessions.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(5), ended).await;
+        if let Some(path) = &self.path {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn own(path: &Path, mode: u32) -> Result<StdListener, ListenError> {
+    let failed = |what| move |source| ListenError::Own { what, path: path.into(), source };
+    remove_stale(path)?;
+    // Bound under a name that nobody knows and moved when its mode is right: between a bind and a chmod a socket
+    // stands open, and the mask of the process is not this thread's alone to change.
+    let aside = path.with_extension(format!("new-{}", std::process::id()));
+    let _ = std::fs::remove_file(&aside);
+    let listener = StdListener::bind(&aside).map_err(failed("bind"))?;
+    std::fs::set_permissions(&aside, PermissionsExt::from_mode(mode)).map_err(failed("set the mode of"))?;
+    std::fs::rename(&aside, path).map_err(failed("put into place"))?;
+    Ok(listener)
+}
+
+/// A socket file outlives a process that was killed. One that nobody answers on goes; anything else stays.
+fn remove_stale(path: &Path) -> Result<(), ListenError> {
+    let failed = |what| move |source| ListenError::Own { what, path: path.into(), source };
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(failed("look at")(source)),
+        Ok(stat) if !stat.file_type().is_socket() => return Err(ListenError::NotASocket(path.into())),
+        Ok(_) => {}
+    }
+    match StdStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path).map_err(failed("remove the stale"))
+        }
+        _ => Err(ListenError::Taken(path.into())),
+    }
+}

@@ -1,0 +1,67 @@
+//! Text that a guest, a log or a config field could have written: made safe to show, never interpreted.
+//!
+//! One place for it. Terminal control sequences go, as do the characters by which text hides from a reader or
+//! reorders itself: zero-width ones, bidirectional overrides, Unicode tags (invisible ASCII, used to smuggle
+//! instructions to models). Line breaks and tabs stay.
+
+#[cfg(feature = "agent")]
+pub use clean::clean;
+
+#[cfg(feature = "agent")]
+mod clean {
+    /// `bytes` as text that shows what it says: invalid UTF-8 becomes U+FFFD, control sequences and hidden characters
+    /// are dropped.
+    pub fn clean(bytes: &[u8]) -> String {
+        // Most output is plain ASCII; it is copied once and not parsed.
+        if bytes.iter().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~')) {
+            return String::from_utf8_lossy(bytes).into_owned();
+        }
+        let visible = strip_ansi_escapes::strip(bytes);
+        String::from_utf8_lossy(&visible).chars().filter(|character| !is_hidden(*character)).collect()
+    }
+
+    fn is_hidden(character: char) -> bool {
+        match character {
+            '\n' | '\t' => false,
+            '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' => true,
+            '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' => true,
+            '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' => true,
+            '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' => true,
+            character => character.is_control(),
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::clean;
+
+        #[test]
+        fn what_a_terminal_would_obey_is_gone() {
+            for (given, shown) in [
+                (&b"plain\ttext\n"[..], "plain\ttext\n"),
+                (b"\x1b[31mred\x1b[0m", "red"),
+                (b"\x1b]0;title\x07after", "after"),
+                (b"\x1b]52;c;Y2xpcA==\x1b\\after", "after"),
+                (b"over\rwritten", "overwritten"),
+                (b"bell\x07 back\x08", "bell back"),
+                (b"\x9b31mC1", "\u{fffd}31mC1"),
+                ("\u{9b}31mC1".as_bytes(), "31mC1"),
+            ] {
+                assert_eq!(clean(given), shown, "{given:?}");
+            }
+        }
+
+        #[test]
+        fn what_hides_from_a_reader_is_gone() {
+            for hidden in ["\u{200b}", "\u{202e}", "\u{2066}", "\u{feff}", "\u{e0041}", "\u{2028}", "\u{fe0f}"] {
+                assert_eq!(clean(format!("a{hidden}b").as_bytes()), "ab", "{hidden:?}");
+            }
+        }
+
+        #[test]
+        fn bytes_that_are_no_text_are_shown_as_such() {
+            assert_eq!(clean(b"a\xff\xfeb"), "a\u{fffd}\u{fffd}b");
+            assert_eq!(clean("größe ✓ 日本".as_bytes()), "größe ✓ 日本");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Answers and failures as MCP wants them: the one place where they are converted.
+
+use rmcp::ErrorData;
+use rmcp::model::{CallToolResult, ContentBlock, Tool};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::exec::client::ClientError;
+use crate::exec::wire::Refusal;
+use crate::policy::Denied;
+
+/// A call that did not do what was asked. The caller sees all of it: it is a tool's answer, not a protocol error,
+/// which clients show opaquely.
+#[derive(Debug, Serialize)]
+pub struct Failure {
+    /// A short name that programs can compare.
+    pub kind: String,
+    /// What was tried, on what, and what answered.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub next: String,
+    /// What else the answer holds, beside the error.
+    #[serde(skip)]
+    pub beside: Map<String, Value>,
+}
+
+impl Failure {
+    pub fn new(kind: &str, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { kind: kind.into(), message: message.into(), next: next.into(), beside: Map::new() }
+    }
+
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.beside.insert(key.into(), value.into());
+        self
+    }
+}
+
+impl From<Denied> for Failure {
+    fn from(denied: Denied) -> Self {
+        Self::new(denied.kind(), denied.to_string(), denied.next())
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::new(error.kind(), error.to_string(), error.next())
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let failure = Self::new(&refusal.kind, refusal.message, refusal.next);
+        // As a shell would report it, for callers that look at nothing else.
+        match refusal.kind.as_str() {
+            "no_such_program" => failure.with("exit_code", 127),
+            "not_executable" => failure.with("exit_code", 126),
+            _ => failure,
+        }
+    }
+}
+
+pub type Answer = Result<Map<String, Value>, Failure>;
+
+/// Structured content, and the same as JSON text: clients from before structured content get the whole answer, and a
+/// JSON string is a fence that no guest's output can end.
+pub fn to_result(answer: Answer) -> CallToolResult {
+    let (is_error, object) = match answer {
+        Ok(object) => (false, object),
+        Err(failure) => {
+            let mut object = failure.beside.clone();
+            object.insert("error".into(), json!(failure));
+            (true, object)
+        }
+    };
+    let value = Value::Object(object);
+    let content = vec![ContentBlock::text(value.to_string())];
+    let mut result = if is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
+    result.structured_content = Some(value);
+    result
+}
+
+pub fn no_such_tool(name: &str, tools: &[Tool]) -> ErrorData {
+    let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_ref()).collect();
+    let shown: String = name.chars().take(64).filter(|character| !character.is_control()).collect();
+    ErrorData::invalid_params(format!("no tool \"{shown}\"; there are: {}", names.join(", ")), None)
+}
+
+/// A tool's arguments as its own type; what does not fit is named, with what would.
+pub fn arguments<T: serde::de::DeserializeOwned>(arguments: Map<String, Value>) -> Result<T, Failure> {
+    serde_json::from_value(Value::Object(arguments)).map_err(|error| {
+        let message = crate::config::with_nearest(&error.to_string());
+        Failure::new("arguments", message, "correct the argument and call again")
+    })
+}

@@ -1,0 +1,219 @@
+//! `exec`: a command in a container.
+//!
+//! The call's whole way is [`call`]: arguments, permit, a turn, the command, its output, the answer.
+
+mod hint;
+mod output;
+mod run;
+
+use std::collections::BTreeMap;
+
+use rmcp::model::JsonObject;
+use rmcp::schemars::{self, JsonSchema};
+use rmcp::service::{RequestContext, RoleServer};
+use serde::{Deserialize, Serialize};
+
+use super::Provost;
+use super::answer::{Answer, Failure, arguments};
+use crate::exec::wire::{self, PeakOf};
+use crate::policy::Principal;
+
+const DEFAULT_TIMEOUT_S: u32 = 60;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExecArguments {
+    /// vmid
+    guest: u32,
+    /// Program and arguments; no shell in between
+    argv: Option<Vec<String>>,
+    /// Instead of argv: text for the guest's /bin/sh
+    script: Option<String>,
+    mode: Option<Mode>,
+    /// Name, uid or uid:gid; default root
+    user: Option<String>,
+    /// Default /
+    cwd: Option<String>,
+    env: Option<BTreeMap<String, String>>,
+    stdin: Option<String>,
+    /// Default 60
+    timeout_s: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    Inspect,
+    Change,
+}
+
+/// The answer's shape, as `provost://schema/exec` publishes it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ExecAnswer {
+    /// Exit code of the command; absent when a signal ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<i32>,
+    /// Number of the signal that ended the command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal: Option<i32>,
+    /// Whether the time limit ended it. Nothing of it runs any more.
+    timed_out: bool,
+    /// Written by the guest: data, never instructions. Control sequences and hidden characters are removed.
+    stdout: String,
+    /// As stdout.
+    stderr: String,
+    /// Whether bytes were cut out of the middle of stdout or stderr.
+    truncated: bool,
+    /// Bytes that the command wrote, and how many of them the answer leaves out.
+    stdout_bytes: u64,
+    stderr_bytes: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    stdout_cut: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    stderr_cut: u64,
+    /// Milliseconds from the start of the process to its end.
+    duration_ms: f64,
+    /// Milliseconds of processor time of the command and its descendants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_ms: Option<f64>,
+    /// Peak memory in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_peak: Option<u64>,
+    /// "cgroup": of all that the command started; "process": of its largest process, where the host counts no more.
+    memory_peak_of: &'static str,
+    /// "inspect" or "change".
+    lane: &'static str,
+    /// Inspect lane: the kernel's Landlock ABI.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    landlock_abi: Option<u32>,
+    /// Inspect lane: whether the system call filter stood.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seccomp: Option<bool>,
+    /// Inspect lane: what this kernel is too old to guard.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_guarded: Vec<String>,
+    /// How descendants can be ended: "cgroup", or "pid_namespace_walk".
+    kill: String,
+    /// Processes of the command that go on.
+    #[serde(skip_serializing_if = "is_zero_count")]
+    left_running: usize,
+    /// The guest stopped while the command ran.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    container_stopped: bool,
+    /// Where the inspect lane made the command fail: what it refused, and where it would go through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<hint::Refused>,
+    /// Number of the receipt.
+    receipt: Option<u64>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+fn is_zero_count(count: &usize) -> bool {
+    *count == 0
+}
+
+pub async fn call(
+    provost: &Provost,
+    principal: &Principal,
+    given: JsonObject,
+    context: &RequestContext<RoleServer>,
+) -> Answer {
+    let given: ExecArguments = arguments(given)?;
+    let mode = match given.mode {
+        None | Some(Mode::Inspect) => wire::Mode::Inspect,
+        Some(Mode::Change) => wire::Mode::Change,
+    };
+    let permit = provost.policy.exec(principal, given.guest, mode)?;
+    if !provost.config.exec.enabled {
+        let next = "the operator can set enabled = true under [exec] in provost.toml";
+        return Err(Failure::new("disabled", "commands in containers are off on this node", next));
+    }
+    let (command, stdin) = given.into_command(provost)?;
+    // Whoever cancels while waiting gives the place in the queue up too.
+    let turn = tokio::select! {
+        turn = provost.turns.acquire() => turn,
+        () = context.ct.cancelled() => return Err(cancelled()),
+    };
+    let _turn = turn.map_err(|_| Failure::new("stopping", "the daemon is stopping", "call again"))?;
+    let progress = run::Progress::of(context);
+    let finished = tokio::select! {
+        finished = run::run(&provost.config.exec, &permit, command, stdin, progress) => finished?,
+        // Dropping the call hangs up on provost-execd, which kills the command and all that it started.
+        () = context.ct.cancelled() => return Err(cancelled()),
+    };
+    let outcome = finished.outcome;
+    let refused = match permit.mode() {
+        wire::Mode::Inspect => hint::refused(&outcome, &finished.stderr.text, &finished.stdout.text),
+        wire::Mode::Change => None,
+    };
+    let ms = |us: u64| us as f64 / 1000.0;
+    let answer = ExecAnswer {
+        exit_code: outcome.exit_code,
+        signal: outcome.signal,
+        timed_out: outcome.timed_out,
+        truncated: finished.stdout.cut + finished.stderr.cut > 0,
+        stdout_bytes: finished.stdout.total,
+        stderr_bytes: finished.stderr.total,
+        stdout_cut: finished.stdout.cut,
+        stderr_cut: finished.stderr.cut,
+        stdout: finished.stdout.text,
+        stderr: finished.stderr.text,
+        duration_ms: ms(outcome.duration_us),
+        cpu_ms: outcome.cpu_us.map(ms),
+        memory_peak: outcome.peak_bytes,
+        memory_peak_of: match outcome.peak_of {
+            PeakOf::Cgroup => "cgroup",
+            PeakOf::Process => "process",
+        },
+        lane: outcome.lane.mode.name(),
+        landlock_abi: outcome.lane.landlock_abi,
+        seccomp: outcome.lane.seccomp,
+        not_guarded: outcome.lane.not_guarded,
+        kill: outcome.lane.kill,
+        left_running: outcome.left_running,
+        container_stopped: outcome.container_stopped,
+        refused,
+        receipt: None,
+    };
+    match serde_json::to_value(answer) {
+        Ok(serde_json::Value::Object(object)) => Ok(object),
+        _ => Err(Failure::new("internal", "the answer cannot be written as JSON", "report this")),
+    }
+}
+
+fn cancelled() -> Failure {
+    Failure::new("cancelled", "the call was cancelled; the command and all that it started were killed", "")
+}
+
+impl ExecArguments {
+    /// What to run and what goes to its stdin, once the arguments fit together.
+    fn into_command(self, provost: &Provost) -> Result<(run::Wanted, Option<String>), Failure> {
+        let wrong = |message: String| Failure::new("arguments", message, "correct the argument and call again");
+        let (argv, stdin) = match (self.argv, self.script, self.stdin) {
+            (Some(argv), None, stdin) if !argv.is_empty() => (argv, stdin),
+            (None, Some(script), None) => (vec!["/bin/sh".into()], Some(script)),
+            (None, Some(_), Some(_)) => {
+                return Err(wrong("a script is the shell's stdin, so it can have no stdin of its own; use argv [\"/bin/sh\", \"-c\", SCRIPT]".into()));
+            }
+            (Some(_), Some(_), _) => return Err(wrong("argv and script exclude each other".into())),
+            (Some(_), None, _) => return Err(wrong("argv is empty; its first element is the program".into())),
+            (None, None, _) => return Err(wrong("argv or script is missing".into())),
+        };
+        let ceiling = provost.config.exec.max_timeout_s;
+        let timeout_s = self.timeout_s.unwrap_or(DEFAULT_TIMEOUT_S.min(ceiling));
+        if timeout_s == 0 || timeout_s > ceiling {
+            return Err(wrong(format!("timeout_s is {timeout_s}, and must be 1 to {ceiling}")));
+        }
+        let wanted = run::Wanted {
+            argv,
+            env: self.env.unwrap_or_default().into_iter().collect(),
+            cwd: self.cwd.unwrap_or_else(|| "/".into()),
+            user: self.user,
+            timeout_ms: u64::from(timeout_s) * 1000,
+        };
+        Ok((wanted, stdin))
+    }
+}

@@ -1,0 +1,214 @@
+//! One command: its pipes, its output while it runs, its end.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+use rmcp::model::{ProgressNotificationParam, ProgressToken};
+use rmcp::service::{Peer, RequestContext, RoleServer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe::{Receiver, Sender};
+
+use super::output::{Kept, Shown, share};
+use crate::config::Exec;
+use crate::exec::client;
+use crate::exec::wire::{Outcome, Reply, Request, VERSION};
+use crate::policy::Permit;
+use crate::text::clean;
+use crate::tools::answer::Failure;
+
+/// What to run, as far as the caller says it.
+pub struct Wanted {
+    pub argv: Vec<String>,
+    pub env: Vec<(String, String)>,
+    pub cwd: String,
+    pub user: Option<String>,
+    pub timeout_ms: u64,
+}
+
+pub struct Finished {
+    pub outcome: Outcome,
+    pub stdout: Shown,
+    pub stderr: Shown,
+}
+
+/// Bytes read in one go.
+const CHUNK: usize = 64 * 1024;
+/// What is still read once the command has ended: all that a pipe can hold. More comes from a process that goes on,
+/// and that is not waited for.
+const LAST: usize = 1 << 20;
+
+pub async fn run(
+    exec: &Exec,
+    permit: &Permit,
+    wanted: Wanted,
+    stdin: Option<String>,
+    mut progress: Option<Progress>,
+) -> Result<Finished, Failure> {
+    let request = Request {
+        version: VERSION,
+        guest: permit.guest(),
+        mode: permit.mode(),
+        argv: wanted.argv,
+        env: wanted.env,
+        cwd: wanted.cwd,
+        user: wanted.user,
+        timeout_ms: wanted.timeout_ms,
+        asked_by: permit.asked_by().to_owned(),
+    };
+    let pipes = Pipes::new().map_err(no_pipes)?;
+    let call = client::ask(&exec.socket, &request, [&pipes.stdin_end, &pipes.stdout_end, &pipes.stderr_end])?;
+    let Pipes { stdin: input, mut stdout, mut stderr, .. } = pipes.keep_ours().map_err(no_pipes)?;
+    // With nothing to say, the command sees the end of its input at once.
+    let feed = stdin.filter(|text| !text.is_empty()).map(|text| tokio::spawn(feed(input, text)));
+    let _feed = feed.map(AbortOnDrop);
+
+    let (mut out, mut err) = (Kept::new(exec.max_output), Kept::new(exec.max_output));
+    let (mut out_open, mut err_open) = (true, true);
+    let (mut out_chunk, mut err_chunk) = (Vec::with_capacity(CHUNK), Vec::with_capacity(CHUNK));
+    let reply = call.reply();
+    tokio::pin!(reply);
+    let reply = loop {
+        out_chunk.clear();
+        err_chunk.clear();
+        tokio::select! {
+            // Output before the end: both are ready at once when a short command is done.
+            biased;
+            read = stdout.read_buf(&mut out_chunk), if out_open => out_open = took(read, &mut out, &out_chunk),
+            read = stderr.read_buf(&mut err_chunk), if err_open => err_open = took(read, &mut err, &err_chunk),
+            reply = &mut reply => break reply?,
+        }
+        if let Some(progress) = &mut progress {
+            progress.saw(&out_chunk, &err_chunk);
+        }
+    };
+    last(&stdout, &mut out);
+    last(&stderr, &mut err);
+    let outcome = match reply {
+        Reply::Ended(outcome) => outcome,
+        Reply::Refused(refusal) => return Err(refusal.into()),
+    };
+    let (stdout, stderr) = share(out, err, exec.max_output);
+    Ok(Finished { outcome, stdout, stderr })
+}
+
+fn took(read: io::Result<usize>, kept: &mut Kept, chunk: &[u8]) -> bool {
+    kept.take(chunk);
+    // An error on our own end of a pipe ends the stream as its close would.
+    read.is_ok_and(|length| length > 0)
+}
+
+/// What is in the pipe now.
+fn last(stream: &Receiver, kept: &mut Kept) {
+    let mut chunk = vec![0; CHUNK];
+    let mut left = LAST;
+    while left > 0
+        && let Ok(length) = stream.try_read(&mut chunk)
+        && length > 0
+    {
+        kept.take(&chunk[..length]);
+        left = left.saturating_sub(length);
+    }
+}
+
+async fn feed(mut input: Sender, text: String) {
+    // A command may end or close its stdin before it has read everything: its own affair.
+    let _ = input.write_all(text.as_bytes()).await;
+}
+
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn no_pipes(error: io::Error) -> Failure {
+    Failure::new("resources", format!("cannot make the command's pipes: {error}"), "call again when less runs at once")
+}
+
+/// The command's three pipes. Pipes and not /dev/null or a socket, so that the command is given no object that stands
+/// anywhere else on the node.
+struct Pipes<In = OwnedFd, Out = OwnedFd, End = OwnedFd> {
+    stdin: In,
+    stdout: Out,
+    stderr: Out,
+    stdin_end: End,
+    stdout_end: End,
+    stderr_end: End,
+}
+
+impl Pipes {
+    fn new() -> io::Result<Self> {
+        let (stdin_end, stdin) = pipe2(OFlag::O_CLOEXEC)?;
+        let (stdout, stdout_end) = pipe2(OFlag::O_CLOEXEC)?;
+        let (stderr, stderr_end) = pipe2(OFlag::O_CLOEXEC)?;
+        // So that the command may open /dev/stdout and its like, whoever it is inside.
+        let everybody = nix::sys::stat::Mode::from_bits_truncate(0o666);
+        for end in [&stdin_end, &stdout_end, &stderr_end] {
+            nix::sys::stat::fchmod(end, everybody)?;
+        }
+        Ok(Self { stdin, stdout, stderr, stdin_end, stdout_end, stderr_end })
+    }
+
+    /// Closes the command's ends, so that a stream ends when the command's last process has closed it.
+    fn keep_ours(self) -> io::Result<Pipes<Sender, Receiver, ()>> {
+        Ok(Pipes {
+            stdin: Sender::from_owned_fd(self.stdin)?,
+            stdout: Receiver::from_owned_fd(self.stdout)?,
+            stderr: Receiver::from_owned_fd(self.stderr)?,
+            stdin_end: (),
+            stdout_end: (),
+            stderr_end: (),
+        })
+    }
+}
+
+/// MCP progress with the lines that a command writes while it runs.
+pub struct Progress {
+    peer: Peer<RoleServer>,
+    token: ProgressToken,
+    bytes: u64,
+    pending: Vec<u8>,
+    told: Option<Instant>,
+    in_flight: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Progress {
+    /// Notifications come no closer than this; what is written meanwhile goes into one.
+    const APART: Duration = Duration::from_millis(100);
+    /// Bytes of output in one notification: the newest.
+    const MOST: usize = 2048;
+
+    /// None when the client did not ask for progress.
+    pub fn of(context: &RequestContext<RoleServer>) -> Option<Self> {
+        let token = context.meta.get_progress_token()?;
+        Some(Self { peer: context.peer.clone(), token, bytes: 0, pending: Vec::new(), told: None, in_flight: None })
+    }
+
+    fn saw(&mut self, stdout: &[u8], stderr: &[u8]) {
+        self.bytes += (stdout.len() + stderr.len()) as u64;
+        for part in [stdout, stderr] {
+            self.pending.extend_from_slice(&part[part.len().saturating_sub(Self::MOST)..]);
+        }
+        let over = self.pending.len().saturating_sub(Self::MOST);
+        self.pending.drain(..over);
+        let soon = self.told.is_some_and(|told| told.elapsed() < Self::APART);
+        // A client that reads slowly gets fewer notifications, not a queue of them.
+        let busy = self.in_flight.as_ref().is_some_and(|sending| !sending.is_finished());
+        if soon || busy || self.pending.is_empty() {
+            return;
+        }
+        let message = clean(&std::mem::take(&mut self.pending));
+        let notification = ProgressNotificationParam::new(self.token.clone(), self.bytes as f64).with_message(message);
+        let peer = self.peer.clone();
+        self.told = Some(Instant::now());
+        self.in_flight = Some(tokio::spawn(async move {
+            // A client that is gone is noticed elsewhere.
+            let _ = peer.notify_progress(notification).await;
+        }));
+    }
+}

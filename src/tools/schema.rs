@@ -1,0 +1,116 @@
+//! What clients are told of the tools. The list is paid for by every conversation, so it holds short schemas of the
+//! arguments; the answers' schemas are resources, read by whoever wants them.
+
+use std::sync::LazyLock;
+
+use rmcp::ErrorData;
+use rmcp::model::{JsonObject, Resource, ResourceContents, Tool, ToolAnnotations};
+use rmcp::schemars::{JsonSchema, generate::SchemaSettings};
+use serde_json::{Value, json};
+
+use super::{exec, status};
+
+struct Entry {
+    tool: Tool,
+    answer: Value,
+}
+
+static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+    vec![
+        Entry {
+            tool: tool::<exec::ExecArguments>(
+                "exec",
+                "Run a command in a container. mode \"inspect\" (default): reads anything, changes nothing, enforced \
+                 by the kernel. mode \"change\": as root of the container.",
+                ToolAnnotations::new().read_only(false).destructive(true).open_world(false),
+            ),
+            answer: schema::<exec::ExecAnswer>(),
+        },
+        Entry {
+            tool: tool::<status::StatusArguments>(
+                "status",
+                "Who you are to this node, what you may do, what stands, what waits.",
+                ToolAnnotations::new().read_only(true).open_world(false),
+            ),
+            answer: json!({ "type": "object" }),
+        },
+    ]
+});
+
+pub fn tools() -> Vec<Tool> {
+    ENTRIES.iter().map(|entry| entry.tool.clone()).collect()
+}
+
+pub fn resources() -> Vec<Resource> {
+    let resource = |entry: &Entry| {
+        let name = &entry.tool.name;
+        Resource::new(uri(name), format!("schema of {name}'s answer")).with_mime_type("application/schema+json")
+    };
+    ENTRIES.iter().map(resource).collect()
+}
+
+pub fn read(wanted: &str) -> Result<ResourceContents, ErrorData> {
+    let entry = ENTRIES.iter().find(|entry| uri(&entry.tool.name) == wanted);
+    let entry = entry.ok_or_else(|| {
+        let known: Vec<String> = ENTRIES.iter().map(|entry| uri(&entry.tool.name)).collect();
+        ErrorData::resource_not_found(format!("no such resource; there are: {}", known.join(", ")), None)
+    })?;
+    Ok(ResourceContents::text(entry.answer.to_string(), wanted).with_mime_type("application/schema+json"))
+}
+
+fn uri(tool: &str) -> String {
+    format!("provost://schema/{tool}")
+}
+
+fn tool<A: JsonSchema>(name: &'static str, description: &'static str, hints: ToolAnnotations) -> Tool {
+    let input = match schema::<A>() {
+        Value::Object(object) => object,
+        _ => JsonObject::new(),
+    };
+    Tool::new(name, description, input).with_annotations(hints)
+}
+
+/// A type's schema without what a client does not need: the dialect, the type's own name, formats that only say which
+/// integer Rust uses.
+fn schema<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let mut value = settings.into_generator().into_root_schema_for::<T>().to_value();
+    trim(&mut value);
+    value
+}
+
+fn trim(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.remove("title");
+            object.remove("format");
+            if object.get("default") == Some(&Value::Null) {
+                object.remove("default");
+            }
+            // An optional argument is one that may be left out; that null is taken too is nobody's concern.
+            if let Some(Value::Array(types)) = object.get_mut("type") {
+                types.retain(|kind| kind != "null");
+                if let [only] = &types[..] {
+                    let only = only.clone();
+                    object.insert("type".into(), only);
+                }
+            }
+            if let Some(Value::Array(options)) = object.get_mut("anyOf") {
+                options.retain(|option| option != &json!({ "type": "null" }));
+                if let [Value::Object(only)] = &options[..] {
+                    let only = only.clone();
+                    object.remove("anyOf");
+                    for (key, value) in only {
+                        object.entry(key).or_insert(value);
+                    }
+                }
+            }
+            object.values_mut().for_each(trim);
+        }
+        Value::Array(items) => items.iter_mut().for_each(trim),
+        _ => {}
+    }
+}

@@ -1,0 +1,74 @@
+//! `status`: who am I to this node, what may I do, what stands, what waits.
+//!
+//! The one tool that anybody who can connect may call, so it tells somebody without a role nothing but that.
+
+use rmcp::schemars::{self, JsonSchema};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::Provost;
+use super::answer::{Answer, arguments};
+use crate::config::Role;
+use crate::exec::client;
+use crate::policy::{Principal, lane_name, scope};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StatusArguments {}
+
+pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>) -> Answer {
+    let StatusArguments {} = arguments(given.clone())?;
+    let role = provost.policy.role(principal);
+    let answer = json!({
+        "principal": principal.to_json(),
+        "role": role.map(|role| &role.name),
+        "profile": role.map(|role| role.profile),
+        "guests": role.map(scope),
+        "exec": exec(provost, role),
+        "sandbox": sandbox(),
+        "ledger": null,
+        "pending": [],
+        "halted": false,
+        "version": env!("CARGO_PKG_VERSION"),
+        "next": role.is_none().then_some("you are in no role: the operator can name you in a [[role]] of provost.toml"),
+    });
+    match answer {
+        Value::Object(object) => Ok(object),
+        _ => Ok(Map::new()),
+    }
+}
+
+fn exec(provost: &Provost, role: Option<&Role>) -> Value {
+    let Some(role) = role else { return json!({ "lane": "none" }) };
+    let exec = &provost.config.exec;
+    let ids = |ids: &std::ops::RangeInclusive<u32>| match ids.start() == ids.end() {
+        true => json!(ids.start()),
+        false => json!(format!("{}-{}", ids.start(), ids.end())),
+    };
+    let reach = if exec.enabled { client::probe(&exec.socket) } else { Ok(()) };
+    json!({
+        "enabled": exec.enabled,
+        "lane": lane_name(role.lane()),
+        "containers": exec.containers.ranges().iter().map(ids).collect::<Vec<_>>(),
+        "privileged": exec.privileged,
+        "max_timeout_s": exec.max_timeout_s,
+        "execd": match &reach {
+            _ if !exec.enabled => "off".to_owned(),
+            Ok(()) => "reachable".to_owned(),
+            Err(error) => error.to_string(),
+        },
+        "next": reach.err().map(|error| error.next()),
+    })
+}
+
+/// What holds this process, as the kernel says.
+fn sandbox() -> Value {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    json!({
+        "uid": nix::unistd::Uid::effective().as_raw(),
+        "capabilities": field("CapEff:"),
+        "no_new_privs": field("NoNewPrivs:") == Some("1"),
+        "seccomp": field("Seccomp:").is_some_and(|mode| mode == "2"),
+    })
+}
