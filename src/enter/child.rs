@@ -248,7 +248,7 @@ impl<'a> Inside<'a> {
         setgroups(&account.groups).at(Step::Identity)?;
         setresgid(account.gid, account.gid, account.gid).at(Step::Identity)?;
         if let Some(profile) = &target.seccomp {
-            sys::install_filter(profile.instructions()).at(Step::Seccomp)?;
+            sys::install_filter(profile.program.instructions()).at(Step::Seccomp)?;
         }
         setresuid(account.uid, account.uid, account.uid).at(Step::Identity)?;
         // After the change of user, which clears it: the command does not outlive provost-execd unwatched.

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use super::child::Step;
 use super::inspect::InspectError;
-use super::policy::PolicyError;
+use super::policy::PolicyFileError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EnterError {
@@ -32,7 +32,7 @@ pub enum EnterError {
     #[error("{path} of container {vmid} holds {text:?} where {wanted} was due", path = path.display())]
     ProcText { vmid: u32, path: PathBuf, text: String, wanted: &'static str },
     #[error("the seccomp profile of container {vmid} cannot be used: {source}")]
-    Seccomp { vmid: u32, source: Box<PolicyError> },
+    Seccomp { vmid: u32, source: Box<PolicyFileError> },
     #[error("container {vmid}: {item} = {text:?} is not understood")]
     Setting { vmid: u32, item: &'static str, text: String },
     #[error("cannot make a cgroup for the command in container {vmid}: {errno}")]

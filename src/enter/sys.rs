@@ -98,6 +98,15 @@ pub fn keep_bounding(keep: u64) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Installs a seccomp filter without flags, as lxc does.
+pub fn install_filter(instructions: &[libc::sock_filter]) -> Result<(), Errno> {
+    let length = u16::try_from(instructions.len()).map_err(|_| Errno::E2BIG)?;
+    let program = libc::sock_fprog { len: length, filter: instructions.as_ptr().cast_mut() };
+    // SAFETY: the program points at `length` instructions, which the kernel copies and does not write.
+    let done = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
+    Errno::result(done).map(drop)
+}
+
 /// A session keyring of the process's own, so that it can reach no key of the host's.
 pub fn new_session_keyring() -> Result<(), Errno> {
     const JOIN_SESSION_KEYRING: i32 = 1;

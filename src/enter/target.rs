@@ -18,7 +18,7 @@ use super::label::Label;
 use super::leaf::Cgroups;
 use super::limits::Limit;
 use super::monitor::Monitor;
-use super::policy::{PolicyCache, Program};
+use super::policy::{Compiled, PolicyCache};
 use super::sys;
 
 /// A running container as an entry sees it.
@@ -34,7 +34,7 @@ pub struct Target {
     pub personality: i32,
     pub label: Option<Label>,
     pub no_new_privs: bool,
-    pub seccomp: Option<Rc<Program>>,
+    pub seccomp: Option<Rc<Compiled>>,
     /// `lxc.environment`, as `NAME=value`.
     pub environment: Vec<CString>,
     pub limits: Vec<Limit>,
@@ -69,11 +69,7 @@ impl Target {
             return Err(EnterError::Privileged { vmid });
         }
         let seccomp = match monitor.setting("lxc.seccomp.profile")? {
-            Some(profile) => Some(
-                policies
-                    .get(Path::new(&profile))
-                    .map_err(|source| EnterError::Seccomp { vmid, source: Box::new(source) })?,
-            ),
+            Some(profile) => Some(profile_of(vmid, &profile, policies)?),
             None => None,
         };
         let target = Self {
@@ -183,6 +179,19 @@ impl Proc {
             errno => EnterError::Proc { vmid: self.vmid, path, errno: errno.unwrap_or(Errno::EIO) },
         }
     }
+}
+
+/// The container's seccomp profile, compiled at its first use. What lxc itself skips in it is skipped here, and said.
+fn profile_of(vmid: u32, path: &str, policies: &mut PolicyCache) -> Result<Rc<Compiled>, EnterError> {
+    let loaded = policies
+        .load(Path::new(path))
+        .map_err(|source| EnterError::Seccomp { vmid, source: Box::new(source) })?;
+    if loaded.fresh {
+        for skipped in &loaded.compiled.skipped {
+            tracing::info!(provost_guest = vmid, path, ?skipped, "a rule of the seccomp profile is not in force");
+        }
+    }
+    Ok(loaded.compiled)
 }
 
 /// `lxc.environment` as the monitor gives it: a line a variable.

@@ -2,7 +2,7 @@
 //! cancelled call does, makes `provost-execd` kill the command and everything that it started.
 
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, getsockopt, recvmsg, sendmsg,
     socket, sockopt,
 };
-use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
+use tokio::net::UnixStream;
 
 use super::wire::{LONGEST, Reply, Request, RequestError};
 
@@ -68,7 +69,8 @@ impl ClientError {
 
 /// A command that `provost-execd` has been asked for.
 pub struct Call {
-    connection: AsyncFd<OwnedFd>,
+    /// A packet socket in the one type that tokio has for unix sockets; only its readiness and descriptor are used.
+    connection: UnixStream,
     patience: Duration,
 }
 
@@ -87,7 +89,7 @@ pub fn ask(path: &Path, request: &Request, stdio: [&OwnedFd; 3]) -> Result<Call,
     sendmsg::<UnixAddr>(connection.as_raw_fd(), &[IoSlice::new(&packet)], &rights, flags, None)
         .map_err(ClientError::Broken)?;
     let broken = |error: std::io::Error| ClientError::Broken(Errno::from_raw(error.raw_os_error().unwrap_or(0)));
-    let connection = AsyncFd::register(connection).map_err(|error| broken(error.into()))?;
+    let connection = UnixStream::from_std(connection.into()).map_err(broken)?;
     Ok(Call { connection, patience: Duration::from_millis(request.timeout_ms) + GRACE })
 }
 
@@ -102,18 +104,18 @@ impl Call {
         let broken = |error: std::io::Error| ClientError::Broken(Errno::from_raw(error.raw_os_error().unwrap_or(0)));
         let mut packet = vec![0; LONGEST];
         loop {
-            let mut ready = self.connection.readable().await.map_err(broken)?;
-            let received = ready.try_io(|connection| {
+            self.connection.readable().await.map_err(broken)?;
+            let received = self.connection.try_io(Interest::READABLE, || {
                 let mut parts = [IoSliceMut::new(&mut packet)];
-                let message = recvmsg::<UnixAddr>(connection.as_raw_fd(), &mut parts, None, MsgFlags::MSG_DONTWAIT)?;
-                Ok(message.bytes)
+                let fd = self.connection.as_raw_fd();
+                Ok(recvmsg::<UnixAddr>(fd, &mut parts, None, MsgFlags::MSG_DONTWAIT)?.bytes)
             });
             match received {
-                Err(_would_block) => {}
-                Ok(Ok(0)) => return Err(ClientError::Ended),
-                Ok(Ok(length)) => return Reply::decode(&packet[..length]).map_err(ClientError::Answer),
-                Ok(Err(error)) if error.raw_os_error() == Some(libc::ECONNRESET) => return Err(ClientError::Ended),
-                Ok(Err(error)) => return Err(broken(error)),
+                Ok(0) => return Err(ClientError::Ended),
+                Ok(length) => return Reply::decode(&packet[..length]).map_err(ClientError::Answer),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => return Err(ClientError::Ended),
+                Err(error) => return Err(broken(error)),
             }
         }
     }
@@ -126,7 +128,7 @@ fn open(path: &Path) -> Result<OwnedFd, ClientError> {
     let address = UnixAddr::new(path).map_err(failed)?;
     connect(connection.as_raw_fd(), &address).map_err(failed)?;
     // Whoever can bind that path could hand back made-up results and keep what is sent on stdin.
-    let peer = getsockopt(&connection.as_fd(), sockopt::PeerCredentials).map_err(failed)?;
+    let peer = getsockopt(&connection, sockopt::PeerCredentials).map_err(failed)?;
     match peer.uid() {
         0 => Ok(connection),
         uid => Err(ClientError::Impostor { path: path.into(), uid }),

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -12,7 +12,6 @@ use rmcp::model::{ClientNotification, ErrorCode, JsonRpcMessage, RequestId};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_util::sync::CancellationToken;
@@ -26,7 +25,7 @@ pub struct Transport {
     inner: AsyncRwTransport<RoleServer, OwnedReadHalf, OwnedWriteHalf>,
     calls: Calls,
     /// The same socket, to see whether the other side is gone or has only stopped sending.
-    socket: AsyncFd<OwnedFd>,
+    socket: UnixStream,
     /// Ends the session.
     session: CancellationToken,
 }
@@ -43,7 +42,7 @@ impl Calls {
 
 impl Transport {
     pub fn new(stream: UnixStream, session: CancellationToken) -> io::Result<Self> {
-        let socket = AsyncFd::register_with_interest(stream.as_fd().try_clone_to_owned()?, Interest::READABLE)?;
+        let socket = UnixStream::from_std(stream.as_fd().try_clone_to_owned()?.into())?;
         let (read, write) = stream.into_split();
         let inner = AsyncRwTransport::new_server(read, write).with_max_line_length(LONGEST_LINE);
         Ok(Self { inner, calls: Calls::default(), socket, session })
@@ -52,14 +51,17 @@ impl Transport {
     /// Returns when the other side has closed both directions.
     async fn gone(&self) {
         loop {
-            let Ok(mut ready) = self.socket.readable().await else { return };
+            if self.socket.writable().await.is_err() {
+                return;
+            }
             let mut state = [PollFd::new(self.socket.as_fd(), PollFlags::empty())];
             let polled = poll(&mut state, PollTimeout::ZERO);
             let end = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
             if polled.is_err() || state[0].revents().is_none_or(|events| events.intersects(end)) {
                 return;
             }
-            ready.clear_ready();
+            // Not yet: wait for the next change. By the writing side, as a closed reading side stays ready for good.
+            let _ = self.socket.try_io(Interest::WRITABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
         }
     }
 }

@@ -1,0 +1,6 @@
+//! Everything that is proved in real containers. Needs root and the containers of tests/lab (`tests/lab/lab up`).
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod session;

@@ -1,0 +1,68 @@
+//! One command after another over a session, as a client has it.
+
+use serde_json::json;
+
+use crate::common::{Node, eventually};
+
+#[test]
+fn a_command_runs_and_says_how_it_went() {
+    let node = Node::start();
+    let mut client = node.client();
+    let answer = client.change(101, &["sh", "-c", "echo out; echo err >&2; exit 3"]);
+    assert_eq!((&answer["stdout"], &answer["stderr"]), (&json!("out\n"), &json!("err\n")));
+    assert_eq!((&answer["exit_code"], &answer["lane"]), (&json!(3), &json!("change")));
+    assert!(answer["signal"].is_null() && answer["timed_out"] == false && answer["truncated"] == false);
+    assert!(answer["duration_ms"].as_f64().unwrap() > 0.0 && answer["memory_peak"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_signal_is_told_from_an_exit() {
+    let node = Node::start();
+    let answer = node.client().change(101, &["sh", "-c", "kill -TERM $$"]);
+    assert!(answer["exit_code"].is_null());
+    assert_eq!(answer["signal"], 15);
+}
+
+#[test]
+fn a_timeout_kills_every_descendant() {
+    let node = Node::start();
+    let script = "setsid sleep 4711 & (trap '' TERM INT HUP; sleep 4712) & sleep 4713";
+    let arguments = json!({ "guest": 101, "argv": ["sh", "-c", script], "mode": "change", "timeout_s": 1 });
+    let answer = node.client().exec(arguments);
+    assert_eq!((&answer["timed_out"], &answer["signal"]), (&json!(true), &json!(9)));
+    eventually("the cgroup is gone", || node.leaves("v2", 101).is_empty());
+}
+
+#[test]
+fn a_cancelled_call_kills_every_descendant() {
+    let node = Node::start();
+    let mut client = node.client();
+    let script = "setsid sleep 4714 & sleep 4715";
+    let id = client.start("exec", json!({ "guest": 101, "argv": ["sh", "-c", script], "mode": "change" }));
+    eventually("the command runs", || node.leaves("v2", 101).len() == 1);
+    client.cancel(id);
+    eventually("the cgroup is gone", || node.leaves("v2", 101).is_empty());
+    assert_eq!(client.change(101, &["echo", "on"])["stdout"], "on\n");
+}
+
+#[test]
+fn a_client_that_is_gone_leaves_nothing_running() {
+    let node = Node::start();
+    let mut client = node.client();
+    client.start("exec", json!({ "guest": 101, "argv": ["sleep", "4716"], "mode": "change" }));
+    eventually("the command runs", || node.leaves("v2", 101).len() == 1);
+    drop(client);
+    eventually("the cgroup is gone", || node.leaves("v2", 101).is_empty());
+}
+
+#[test]
+fn a_daemonised_child_that_keeps_the_pipe_does_not_hold_the_call() {
+    let node = Node::start();
+    let started = std::time::Instant::now();
+    let answer = node.client().change(101, &["sh", "-c", "echo first; setsid sleep 5 & exit 0"]);
+    assert!(started.elapsed().as_secs() < 4);
+    assert_eq!((&answer["stdout"], &answer["left_running"]), (&json!("first\n"), &json!(1)));
+    // It was left running on purpose, and its cgroup goes when it ends.
+    assert_eq!(node.leaves("v2", 101).len(), 1);
+    eventually("the cgroup is gone", || node.leaves("v2", 101).is_empty());
+}
