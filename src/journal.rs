@@ -13,7 +13,8 @@ pub fn init(identifier: &str) {
     // The MCP library logs whole requests, which hold what callers pass to commands. Its errors are enough.
     let wanted = Targets::new().with_default(LevelFilter::INFO).with_target("rmcp", LevelFilter::ERROR);
     let journal = under_journald().then(tracing_journald::layer).and_then(Result::ok);
-    let journal = journal.map(|layer| layer.with_field_prefix(None).with_syslog_identifier(identifier.to_owned()));
+    let journal =
+        journal.map(|layer| layer.with_field_prefix(None).with_syslog_identifier(identifier.to_owned()));
     let plain = journal.is_none().then(|| {
         let colour = std::io::stderr().is_terminal();
         tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(colour)

@@ -10,10 +10,11 @@
 //! | [`policy`] | principals, roles, guest scopes, rate |
 //! | [`exec`] | the wire between `provostd` and `provost-execd`, and both of its ends |
 //! | [`enter`] | namespace entry, used by `provost-execd` alone; the only room with `unsafe` |
-//! | [`config`], [`journal`], [`text`] | what every room may use |
+//! | [`config`], [`journal`], [`process`], [`text`] | what every room may use |
 
 pub mod config;
 pub mod journal;
+pub mod process;
 pub mod text;
 
 #[cfg(feature = "cli")]

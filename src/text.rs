@@ -53,7 +53,9 @@ mod clean {
 
         #[test]
         fn what_hides_from_a_reader_is_gone() {
-            for hidden in ["\u{200b}", "\u{202e}", "\u{2066}", "\u{feff}", "\u{e0041}", "\u{2028}", "\u{fe0f}"] {
+            for hidden in
+                ["\u{200b}", "\u{202e}", "\u{2066}", "\u{feff}", "\u{e0041}", "\u{2028}", "\u{fe0f}"]
+            {
                 assert_eq!(clean(format!("a{hidden}b").as_bytes()), "ab", "{hidden:?}");
             }
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use provost::config;
+use provost::enter::account::on_host;
 use provost::exec::keeper::{Keeper, listener};
 
 const HELP: &str = "\
@@ -64,7 +65,7 @@ fn arguments() -> Result<Option<Option<PathBuf>>, lexopt::Error> {
 fn serve(config: Option<PathBuf>) -> Result<(), Box<dyn std::error::Error>> {
     let path = config::path(config);
     let exec = config::load(&path)?.exec;
-    let group = nix::unistd::User::from_name(&exec.user).ok().flatten().map(|user| user.gid);
+    let group = on_host(&exec.user)?.map(|account| account.gid);
     let listener = listener(&exec.socket, group)?;
     Keeper::new(path, listener)?.serve()?;
     Ok(())

@@ -61,7 +61,9 @@ fn configured(path: Option<PathBuf>) -> Result<PathBuf, config::ConfigError> {
 
 fn unreachable(socket: &Path, error: &io::Error) -> String {
     let next = match error.kind() {
-        io::ErrorKind::PermissionDenied => "ask the operator to add you to the group provost (adduser YOU provost)",
+        io::ErrorKind::PermissionDenied => {
+            "ask the operator to add you to the group provost (adduser YOU provost)"
+        }
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
             "is the daemon running? on the node: systemctl status provost.socket"
         }

@@ -171,7 +171,9 @@ pub enum ConfigError {
 
 /// The path to read: what the caller was given, else `$PROVOST_CONFIG`, else the packaged place.
 pub fn path(given: Option<PathBuf>) -> PathBuf {
-    given.or_else(|| std::env::var_os("PROVOST_CONFIG").map(PathBuf::from)).unwrap_or_else(|| DEFAULT_PATH.into())
+    given
+        .or_else(|| std::env::var_os("PROVOST_CONFIG").map(PathBuf::from))
+        .unwrap_or_else(|| DEFAULT_PATH.into())
 }
 
 /// Reads and checks the whole file.

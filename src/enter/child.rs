@@ -111,7 +111,10 @@ impl Failure {
 
     pub fn from_bytes(bytes: [u8; Self::SIZE]) -> Option<Self> {
         let [step, errno @ ..] = bytes;
-        Some(Self { step: *Step::ALL.get(usize::from(step))?, errno: Errno::from_raw(i32::from_ne_bytes(errno)) })
+        Some(Self {
+            step: *Step::ALL.get(usize::from(step))?,
+            errno: Errno::from_raw(i32::from_ne_bytes(errno)),
+        })
     }
 }
 
@@ -127,7 +130,10 @@ impl<T> At<T> for Result<T, Errno> {
 
 impl<T> At<T> for std::io::Result<T> {
     fn at(self, step: Step) -> Result<T, Failure> {
-        self.map_err(|error| Failure { step, errno: Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)) })
+        self.map_err(|error| Failure {
+            step,
+            errno: Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)),
+        })
     }
 }
 
@@ -208,7 +214,9 @@ fn arrange(entry: &Entry<'_>) -> Result<(), Errno> {
     const ASIDE: i32 = 64;
     let [stdin, stdout, stderr] = entry.stdio;
     let mut aside = [0; 5];
-    for (from, aside) in [stdin, stdout, stderr, entry.status, entry.target.init.as_fd()].iter().zip(&mut aside) {
+    for (from, aside) in
+        [stdin, stdout, stderr, entry.status, entry.target.init.as_fd()].iter().zip(&mut aside)
+    {
         *aside = fcntl(from, FcntlArg::F_DUPFD_CLOEXEC(ASIDE))?;
     }
     for (to, from) in aside.iter().enumerate() {
@@ -293,11 +301,10 @@ impl Confined<'_> {
     /// As `lxc-attach --clear-env` has it, and HOME, which most programs want.
     fn environment(&self) -> Vec<CString> {
         let mut variables: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        let mut set = |name: &[u8], value: &[u8]| {
-            match variables.iter_mut().find(|(known, _)| known == name) {
-                Some((_, old)) => *old = value.to_vec(),
-                None => variables.push((name.to_vec(), value.to_vec())),
-            }
+        let mut set = |name: &[u8], value: &[u8]| match variables.iter_mut().find(|(known, _)| known == name)
+        {
+            Some((_, old)) => *old = value.to_vec(),
+            None => variables.push((name.to_vec(), value.to_vec())),
         };
         set(b"container", b"lxc");
         set(b"PATH", DEFAULT_PATH.as_bytes());
@@ -317,7 +324,10 @@ impl Confined<'_> {
 }
 
 fn candidates(program: &CStr, environment: &[CString]) -> Vec<CString> {
-    let path = environment.iter().find_map(|variable| variable.to_bytes().strip_prefix(b"PATH=")).unwrap_or_default();
+    let path = environment
+        .iter()
+        .find_map(|variable| variable.to_bytes().strip_prefix(b"PATH="))
+        .unwrap_or_default();
     let place = |directory: &[u8]| CString::new([directory, program.to_bytes()].join(&b'/')).ok();
     path.split(|byte| *byte == b':').filter(|directory| !directory.is_empty()).filter_map(place).collect()
 }

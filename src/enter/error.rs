@@ -43,7 +43,9 @@ pub enum EnterError {
     Step { vmid: u32, step: Step, errno: Errno },
     #[error("the inspect lane is not available: {0}")]
     Lane(#[from] InspectError),
-    #[error("the inspect lane is refused: this kernel's Landlock ABI is {abi}, and [exec] inspect_floor asks for {floor}")]
+    #[error(
+        "the inspect lane is refused: this kernel's Landlock ABI is {abi}, and [exec] inspect_floor asks for {floor}"
+    )]
     Floor { abi: u32, floor: u32 },
 }
 

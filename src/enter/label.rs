@@ -63,7 +63,10 @@ impl Label {
     pub fn open(&self) -> io::Result<File> {
         let file = OpenOptions::new().write(true).open(self.module.exec_file())?;
         if fstatfs(&file)?.filesystem_type() != PROC_SUPER_MAGIC {
-            return Err(io::Error::other(format!("{} is not in a proc file system", self.module.exec_file())));
+            return Err(io::Error::other(format!(
+                "{} is not in a proc file system",
+                self.module.exec_file()
+            )));
         }
         Ok(file)
     }
@@ -101,12 +104,19 @@ mod tests {
 
     #[test]
     fn a_label_is_the_name_without_its_mode() {
-        let name = |module, text| parse(module, text).map(|label| label.text);
         let stacked = "lxc-101_</var/lib/lxc>//&:lxc-101_<-var-lib-lxc>:unconfined";
-        assert_eq!(name(Module::AppArmor, &format!("{stacked} (enforce)\n")).as_deref(), Some(stacked));
-        assert_eq!(name(Module::AppArmor, "unconfined\n"), None);
-        assert_eq!(name(Module::AppArmorAlone, "lxc-container-default-cgns (enforce)").as_deref(), Some("lxc-container-default-cgns"));
-        let selinux = "system_u:system_r:container_t:s0:c1,c2\0";
-        assert_eq!(name(Module::SeLinux, selinux).as_deref(), Some("system_u:system_r:container_t:s0:c1,c2"));
+        let selinux = "system_u:system_r:container_t:s0:c1,c2";
+        for (module, text, name) in [
+            (Module::AppArmor, format!("{stacked} (enforce)\n"), Some(stacked)),
+            (Module::AppArmor, "unconfined\n".into(), None),
+            (
+                Module::AppArmorAlone,
+                "lxc-container-default-cgns (enforce)".into(),
+                Some("lxc-container-default-cgns"),
+            ),
+            (Module::SeLinux, format!("{selinux}\0"), Some(selinux)),
+        ] {
+            assert_eq!(parse(module, &text).as_ref().map(Label::text), name, "{text}");
+        }
     }
 }

@@ -17,6 +17,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::error::EnterError;
 use super::sys;
+use crate::process::start_time;
 
 /// Leaves are named `.provost-<pid>-<start time>-<number>` after the process that made them, so that a later one can
 /// tell which were left behind.
@@ -32,7 +33,8 @@ impl Cgroups {
     pub fn sort(vmid: u32, directories: Vec<OwnedFd>) -> Result<Self, EnterError> {
         let mut cgroups = Self { unified: None, v1: Vec::new() };
         for directory in directories {
-            let kind = fstatfs(&directory).map_err(|errno| EnterError::Leaf { vmid, errno })?.filesystem_type();
+            let kind =
+                fstatfs(&directory).map_err(|errno| EnterError::Leaf { vmid, errno })?.filesystem_type();
             if kind == CGROUP2_SUPER_MAGIC {
                 cgroups.unified = Some(directory);
             } else if kind == CGROUP_SUPER_MAGIC {
@@ -63,7 +65,8 @@ impl Cgroups {
     /// more is killed; what a finished call left running on purpose stays. Returns the leaves cleared.
     pub fn sweep(&self, maker: &Maker) -> usize {
         let Some(unified) = &self.unified else { return 0 };
-        let Ok(mut directory) = nix::dir::Dir::openat(unified, ".", OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+        let Ok(mut directory) =
+            nix::dir::Dir::openat(unified, ".", OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
         else {
             return 0;
         };
@@ -73,12 +76,13 @@ impl Cgroups {
             .filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned))
             .filter(|name| name.starts_with(PREFIX) && !maker.is_of_a_living_process(name))
             .collect();
-        let cleared = names.into_iter().filter_map(|name| Leaf::open(unified.as_fd(), name).ok()).filter(|leaf| {
-            if !leaf.was_left_running() {
-                leaf.kill_all(Duration::from_secs(1));
-            }
-            leaf.remove().is_ok()
-        });
+        let cleared =
+            names.into_iter().filter_map(|name| Leaf::open(unified.as_fd(), name).ok()).filter(|leaf| {
+                if !leaf.was_left_running() {
+                    leaf.kill_all(Duration::from_secs(1));
+                }
+                leaf.remove().is_ok()
+            });
         cleared.count()
     }
 }
@@ -90,9 +94,9 @@ pub struct Maker {
 }
 
 impl Maker {
-    pub fn new() -> Self {
+    pub fn for_this_process() -> Self {
         let pid = std::process::id();
-        Self { prefix: format!("{PREFIX}{pid}-{}-", start_time(&pid.to_string()).unwrap_or_default()), made: 0 }
+        Self { prefix: format!("{PREFIX}{pid}-{}-", start_time(pid as i32).unwrap_or_default()), made: 0 }
     }
 
     /// A new leaf in the container's cgroup; none where the container is in no unified hierarchy.
@@ -106,15 +110,10 @@ impl Maker {
 
     fn is_of_a_living_process(&self, name: &str) -> bool {
         let mut parts = name[PREFIX.len()..].split('-');
-        let (Some(pid), Some(start)) = (parts.next(), parts.next()) else { return false };
-        name.starts_with(&self.prefix) || start_time(pid).is_some_and(|now| now == start)
+        let mut number = || parts.next()?.parse::<u64>().ok();
+        let (Some(pid), Some(start)) = (number(), number()) else { return false };
+        name.starts_with(&self.prefix) || start_time(pid as i32) == Some(start)
     }
-}
-
-/// Field 22 of `/proc/<pid>/stat`: together with the pid, which process this is.
-fn start_time(pid: &str) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19).map(str::to_owned)
 }
 
 /// One command's cgroup.
@@ -135,7 +134,9 @@ impl Leaf {
     fn open(parent: BorrowedFd<'_>, name: String) -> Result<Self, Errno> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         let directory = openat(parent, name.as_str(), flags, Mode::empty())?;
-        let parent = parent.try_clone_to_owned().map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
+        let parent = parent
+            .try_clone_to_owned()
+            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
         Ok(Self { parent, name, directory })
     }
 
@@ -209,12 +210,14 @@ impl AsFd for Leaf {
 }
 
 fn read_in(directory: BorrowedFd<'_>, name: &str) -> std::io::Result<String> {
-    let file = openat(directory, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty())?;
+    let file =
+        openat(directory, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty())?;
     sys::read_small(File::from(file), 1 << 20)
 }
 
 fn write_in(directory: BorrowedFd<'_>, name: &str, text: &str) -> Result<(), Errno> {
-    let file = openat(directory, name, OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty())?;
+    let file =
+        openat(directory, name, OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty())?;
     File::from(file)
         .write_all(text.as_bytes())
         .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))

@@ -12,8 +12,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials,
-    connect, getsockopt, recv, recvmsg, sendmsg, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
+    UnixCredentials, connect, getsockopt, recv, recvmsg, sendmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
@@ -66,7 +66,11 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header, HeaderError> {
     let longest = usize::try_from(length).ok().filter(|length| *length <= LONGEST);
     let mut data = [0; 8];
     data.copy_from_slice(&header[8..]);
-    Ok(Header { ret: int(0), length: longest.ok_or(HeaderError::Length(length))?, data: u64::from_ne_bytes(data) })
+    Ok(Header {
+        ret: int(0),
+        length: longest.ok_or(HeaderError::Length(length))?,
+        data: u64::from_ne_bytes(data),
+    })
 }
 
 /// The monitor of one running container, known to be root's.
@@ -199,9 +203,9 @@ fn socket_name(container: &str) -> String {
     if name.len() <= FITS {
         return name;
     }
-    let hash = container
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = container.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     format!("lxc/{hash:016x}/command")
 }
 

@@ -99,7 +99,8 @@ fn birth(
     leaf: Option<&Leaf>,
 ) -> Result<(Pid, OwnedFd, OwnedFd), Errno> {
     let (status_read, status_write) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
-    let entry = Entry { target, command, stdio, lane, status: status_write.as_fd(), subreaper: leaf.is_none() };
+    let entry =
+        Entry { target, command, stdio, lane, status: status_write.as_fd(), subreaper: leaf.is_none() };
     let _back = BornIn::pid_namespace_of(target)?;
     match sys::fork_into(leaf.map(AsFd::as_fd))? {
         Forked::Child => child::run(&entry),

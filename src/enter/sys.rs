@@ -36,7 +36,10 @@ pub fn fork_into(cgroup: Option<BorrowedFd<'_>>) -> Result<Forked, Errno> {
     match Errno::result(pid)? {
         0 => Ok(Forked::Child),
         // SAFETY: the kernel has just put a new descriptor there, and nobody else knows of it.
-        pid => Ok(Forked::Parent { pid: Pid::from_raw(pid as i32), pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } }),
+        pid => Ok(Forked::Parent {
+            pid: Pid::from_raw(pid as i32),
+            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+        }),
     }
 }
 
@@ -103,7 +106,8 @@ pub fn install_filter(instructions: &[libc::sock_filter]) -> Result<(), Errno> {
     let length = u16::try_from(instructions.len()).map_err(|_| Errno::E2BIG)?;
     let program = libc::sock_fprog { len: length, filter: instructions.as_ptr().cast_mut() };
     // SAFETY: the program points at `length` instructions, which the kernel copies and does not write.
-    let done = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
+    let done =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
     Errno::result(done).map(drop)
 }
 

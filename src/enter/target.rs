@@ -188,7 +188,12 @@ fn profile_of(vmid: u32, path: &str, policies: &mut PolicyCache) -> Result<Rc<Co
         .map_err(|source| EnterError::Seccomp { vmid, source: Box::new(source) })?;
     if loaded.fresh {
         for skipped in &loaded.compiled.skipped {
-            tracing::info!(provost_guest = vmid, path, ?skipped, "a rule of the seccomp profile is not in force");
+            tracing::info!(
+                provost_guest = vmid,
+                path,
+                ?skipped,
+                "a rule of the seccomp profile is not in force"
+            );
         }
     }
     Ok(loaded.compiled)
@@ -197,9 +202,10 @@ fn profile_of(vmid: u32, path: &str, policies: &mut PolicyCache) -> Result<Rc<Co
 /// `lxc.environment` as the monitor gives it: a line a variable.
 fn environment(vmid: u32, setting: Option<String>) -> Result<Vec<CString>, EnterError> {
     let variable = |line: &str| {
-        CString::new(line).ok().filter(|_| line.find('=').is_some_and(|at| at > 0)).ok_or_else(|| {
-            EnterError::Setting { vmid, item: "lxc.environment", text: line.into() }
-        })
+        CString::new(line)
+            .ok()
+            .filter(|_| line.find('=').is_some_and(|at| at > 0))
+            .ok_or_else(|| EnterError::Setting { vmid, item: "lxc.environment", text: line.into() })
     };
     setting.iter().flat_map(|text| text.lines()).filter(|line| !line.is_empty()).map(variable).collect()
 }

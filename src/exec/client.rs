@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, getsockopt, recvmsg, sendmsg,
-    socket, sockopt,
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, getsockopt, recvmsg,
+    sendmsg, socket, sockopt,
 };
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -57,8 +57,12 @@ impl ClientError {
                 "provostd must run as the account that [exec] user names".into()
             }
             Self::Connect { .. } => "on the node: systemctl status provost-execd.socket".into(),
-            Self::Impostor { path, .. } => format!("find out who made {}, remove it and restart provost-execd.socket", path.display()),
-            Self::Request(RequestError::Long(_)) => "pass long input on stdin, or long scripts as script".into(),
+            Self::Impostor { path, .. } => {
+                format!("find out who made {}, remove it and restart provost-execd.socket", path.display())
+            }
+            Self::Request(RequestError::Long(_)) => {
+                "pass long input on stdin, or long scripts as script".into()
+            }
             Self::Request(_) => "correct the argument and call again".into(),
             Self::Broken(_) | Self::Ended | Self::Answer(_) | Self::Silent(_) => {
                 "on the node: journalctl -t provost-execd".into()
@@ -88,7 +92,8 @@ pub fn ask(path: &Path, request: &Request, stdio: [&OwnedFd; 3]) -> Result<Call,
     let flags = MsgFlags::MSG_NOSIGNAL;
     sendmsg::<UnixAddr>(connection.as_raw_fd(), &[IoSlice::new(&packet)], &rights, flags, None)
         .map_err(ClientError::Broken)?;
-    let broken = |error: std::io::Error| ClientError::Broken(Errno::from_raw(error.raw_os_error().unwrap_or(0)));
+    let broken =
+        |error: std::io::Error| ClientError::Broken(Errno::from_raw(error.raw_os_error().unwrap_or(0)));
     let connection = UnixStream::from_std(connection.into()).map_err(broken)?;
     Ok(Call { connection, patience: Duration::from_millis(request.timeout_ms) + GRACE })
 }
@@ -101,7 +106,8 @@ impl Call {
     }
 
     async fn receive(&self) -> Result<Reply, ClientError> {
-        let broken = |error: std::io::Error| ClientError::Broken(Errno::from_raw(error.raw_os_error().unwrap_or(0)));
+        let broken =
+            |error: std::io::Error| ClientError::Broken(Errno::from_raw(error.raw_os_error().unwrap_or(0)));
         let mut packet = vec![0; LONGEST];
         loop {
             self.connection.readable().await.map_err(broken)?;
@@ -114,7 +120,9 @@ impl Call {
                 Ok(0) => return Err(ClientError::Ended),
                 Ok(length) => return Reply::decode(&packet[..length]).map_err(ClientError::Answer),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => return Err(ClientError::Ended),
+                Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => {
+                    return Err(ClientError::Ended);
+                }
                 Err(error) => return Err(broken(error)),
             }
         }

@@ -53,7 +53,9 @@ pub enum RequestError {
     Long(usize),
     #[error("the request is not understood: {0}")]
     Json(String),
-    #[error("the request is of version {0}, and this is version {VERSION}; restart both daemons after an upgrade")]
+    #[error(
+        "the request is of version {0}, and this is version {VERSION}; restart both daemons after an upgrade"
+    )]
     Version(u32),
     #[error("{what} {problem}")]
     Field { what: String, problem: &'static str },
@@ -71,7 +73,8 @@ impl Request {
         if bytes.len() > LONGEST {
             return Err(RequestError::Long(bytes.len()));
         }
-        let request: Self = serde_json::from_slice(bytes).map_err(|error| RequestError::Json(error.to_string()))?;
+        let request: Self =
+            serde_json::from_slice(bytes).map_err(|error| RequestError::Json(error.to_string()))?;
         request.check()?;
         Ok(request)
     }
@@ -95,7 +98,10 @@ impl Request {
         }
         for (at, (name, value)) in self.env.iter().enumerate() {
             if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-                return wrong(&format!("env {name:?}"), "is no variable: a name has no '=', and neither part a NUL byte");
+                return wrong(
+                    &format!("env {name:?}"),
+                    "is no variable: a name has no '=', and neither part a NUL byte",
+                );
             }
             if self.env[..at].iter().any(|(earlier, _)| earlier == name) {
                 return wrong(&format!("env {name:?}"), "stands there twice");
@@ -104,7 +110,11 @@ impl Request {
         if !self.cwd.starts_with('/') || self.cwd.contains('\0') {
             return wrong("cwd", "must be an absolute path inside the container");
         }
-        if self.user.as_ref().is_some_and(|user| user.is_empty() || user.len() > 256 || user.contains(['\0', '\n'])) {
+        if self
+            .user
+            .as_ref()
+            .is_some_and(|user| user.is_empty() || user.len() > 256 || user.contains(['\0', '\n']))
+        {
             return wrong("user", "must be a name, a uid or uid:gid");
         }
         if self.timeout_ms == 0 {

@@ -53,7 +53,9 @@ pub enum Denied {
     Guest { guest: u32, role: String, scope: String },
     #[error("role \"{role}\" allows exec \"{allowed}\", and this asks for \"{asked}\"")]
     Lane { role: String, allowed: &'static str, asked: &'static str },
-    #[error("role \"{role}\" allows {calls} calls in {per_s} s, and they are used up; the next is free in {wait_s} s")]
+    #[error(
+        "role \"{role}\" allows {calls} calls in {per_s} s, and they are used up; the next is free in {wait_s} s"
+    )]
     Rate { role: String, calls: u32, per_s: u32, wait_s: u64 },
 }
 
@@ -70,11 +72,15 @@ impl Denied {
     pub fn next(&self) -> String {
         match self {
             Self::NoRole { .. } => "the operator can name you in a [[role]] of provost.toml".into(),
-            Self::Guest { role, .. } => format!("the operator can widen guests of role \"{role}\" in provost.toml"),
+            Self::Guest { role, .. } => {
+                format!("the operator can widen guests of role \"{role}\" in provost.toml")
+            }
             Self::Lane { role, asked, .. } if *asked == "change" => format!(
                 "run it with mode \"inspect\" if it only reads; the operator can set exec = \"change\" for role \"{role}\""
             ),
-            Self::Lane { role, .. } => format!("the operator can set exec for role \"{role}\" in provost.toml"),
+            Self::Lane { role, .. } => {
+                format!("the operator can set exec for role \"{role}\" in provost.toml")
+            }
             Self::Rate { wait_s, .. } => format!("call again in {wait_s} s"),
         }
     }
@@ -180,7 +186,9 @@ mod tests {
 
     #[test]
     fn who_is_in_no_role_may_run_nothing() {
-        for text in ["", "[[role]]\nname='a'\nmembers=['user:bob','group:wheel','vsock:1000']\nprofile='full'"] {
+        for text in
+            ["", "[[role]]\nname='a'\nmembers=['user:bob','group:wheel','vsock:1000']\nprofile='full'"]
+        {
             let denied = policy(text).exec(&alice(), 101, Mode::Inspect).err().map(|denied| denied.kind());
             assert_eq!(denied, Some("no_role"), "{text}");
         }
@@ -211,7 +219,9 @@ mod tests {
 
     #[test]
     fn guests_outside_the_scope_and_unresolvable_ones_are_refused() {
-        let policy = policy("[[role]]\nname='a'\nmembers=['user:alice']\nguests=['100-199', 205, 'pool:dev', 'tag:ai']");
+        let policy = policy(
+            "[[role]]\nname='a'\nmembers=['user:alice']\nguests=['100-199', 205, 'pool:dev', 'tag:ai']",
+        );
         for (guest, allowed) in [(100, true), (199, true), (205, true), (200, false), (99, false)] {
             assert_eq!(policy.exec(&alice(), guest, Mode::Inspect).is_ok(), allowed, "{guest}");
         }

@@ -6,6 +6,8 @@ use std::os::fd::AsFd;
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::{Gid, Group, Uid, User};
 
+use crate::process::start_time;
+
 /// The process that connected, and the account it runs as.
 #[derive(Debug, Clone)]
 pub struct Principal {
@@ -107,19 +109,14 @@ impl Process {
         let started = start_time(pid)?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let field = |name| status.lines().find_map(|line| line.strip_prefix(name));
-        let numbers = |text: &str| text.split_ascii_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>();
+        let numbers =
+            |text: &str| text.split_ascii_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>();
         // Real, effective, saved, file system: the socket's credentials are the effective ones.
         if numbers(field("Uid:")?).get(1) != Some(&uid) || start_time(pid)? != started {
             return None;
         }
         Some(Self { groups: numbers(field("Groups:")?), started })
     }
-}
-
-/// Field 22 of `/proc/<pid>/stat`.
-fn start_time(pid: i32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
 fn groups_of_account(name: &str, gid: u32) -> Vec<u32> {

@@ -69,7 +69,10 @@ impl Transport {
 impl rmcp::transport::Transport<RoleServer> for Transport {
     type Error = io::Error;
 
-    fn send(&mut self, message: TxJsonRpcMessage<RoleServer>) -> impl Future<Output = io::Result<()>> + Send + 'static {
+    fn send(
+        &mut self,
+        message: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let answered = match &message {
             JsonRpcMessage::Response(response) => Some(response.id.clone()),
             JsonRpcMessage::Error(error) => error.id.clone(),
@@ -107,7 +110,8 @@ impl rmcp::transport::Transport<RoleServer> for Transport {
                         full
                     });
                     if refused {
-                        let text = format!("{MOST_CALLS} calls of this session are under way; wait for some to end");
+                        let text =
+                            format!("{MOST_CALLS} calls of this session are under way; wait for some to end");
                         let error = ErrorData::new(ErrorCode(-32000), text, None);
                         let refusal = JsonRpcMessage::error(error, Some(request.id.clone()));
                         if self.inner.send(refusal).await.is_err() {

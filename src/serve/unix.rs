@@ -43,7 +43,12 @@ pub fn listen(config: &Listen) -> Result<Listening, ListenError> {
     };
     listener.set_nonblocking(true).map_err(ListenError::Activation)?;
     let listener = UnixListener::from_std(listener).map_err(ListenError::Activation)?;
-    Ok(Listening { listener, path, sessions: Arc::new(Semaphore::new(config.max_sessions)), most: config.max_sessions })
+    Ok(Listening {
+        listener,
+        path,
+        sessions: Arc::new(Semaphore::new(config.max_sessions)),
+        most: config.max_sessions,
+    })
 }
 
 impl Listening {

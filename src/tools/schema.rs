@@ -44,7 +44,8 @@ pub fn tools() -> Vec<Tool> {
 pub fn resources() -> Vec<Resource> {
     let resource = |entry: &Entry| {
         let name = &entry.tool.name;
-        Resource::new(uri(name), format!("schema of {name}'s answer")).with_mime_type("application/schema+json")
+        Resource::new(uri(name), format!("schema of {name}'s answer"))
+            .with_mime_type("application/schema+json")
     };
     ENTRIES.iter().map(resource).collect()
 }

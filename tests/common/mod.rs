@@ -31,7 +31,11 @@ pub fn lxcpath(layout: &str) -> PathBuf {
 
 /// Runs a command where the containers of a layout were started, and returns what it wrote to standard output.
 pub fn in_lab(layout: &str, command: &[&str]) -> String {
-    let output = Command::new(lab()).args(["run", "--cgroup", layout, "--"]).args(command).output().expect("run the lab");
+    let output = Command::new(lab())
+        .args(["run", "--cgroup", layout, "--"])
+        .args(command)
+        .output()
+        .expect("run the lab");
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
 }

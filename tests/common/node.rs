@@ -138,7 +138,8 @@ impl Drop for Node {
         if std::thread::panicking() {
             for log in ["execd.log", "provostd.log"] {
                 let mut text = String::new();
-                let _ = fs::File::open(self.dir.path().join(log)).and_then(|mut file| file.read_to_string(&mut text));
+                let _ = fs::File::open(self.dir.path().join(log))
+                    .and_then(|mut file| file.read_to_string(&mut text));
                 eprintln!("--- {log}\n{text}");
             }
         }

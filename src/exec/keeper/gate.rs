@@ -5,9 +5,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use nix::sys::socket::{getsockopt, sockopt};
-use nix::unistd::{Uid, User};
+use nix::unistd::Uid;
 
 use crate::config::{self, ArgvRecord, Config, ConfigError, Exec};
+use crate::enter::account::on_host;
 use crate::exec::wire::{Refusal, Request};
 
 #[derive(Debug, thiserror::Error)]
@@ -19,9 +20,11 @@ pub enum GateError {
          make it root's: chown root {path} && chmod go-w {path}"
     )]
     Writable { path: String, uid: u32, mode: u32 },
-    #[error("cannot read the configuration {path}: {source}")]
+    #[error("cannot read {path}: {source}")]
     Stat { path: String, source: std::io::Error },
-    #[error("no account \"{0}\", whom [exec] user says to serve; create it, or name another account or a uid")]
+    #[error(
+        "/etc/passwd has no account \"{0}\", whom [exec] user says to serve; create it, or name another account or a uid"
+    )]
     User(String),
 }
 
@@ -58,17 +61,27 @@ impl Gate {
         match peer {
             Ok(uid) if uid == 0 || uid == self.peer.as_raw() => {}
             Ok(uid) => {
-                tracing::warn!(peer_uid = uid, provost_decision = "refused", "refused a connection from another account");
+                tracing::warn!(
+                    peer_uid = uid,
+                    provost_decision = "refused",
+                    "refused a connection from another account"
+                );
                 return Err(refusal(
                     "peer",
                     format!("provost-execd serves {} and root, not uid {uid}", self.config.exec.user),
                     "ask provostd, which asks on behalf of whom its policy lets".into(),
                 ));
             }
-            Err(errno) => return Err(refusal("peer", format!("cannot tell who connects: {errno}"), String::new())),
+            Err(errno) => {
+                return Err(refusal("peer", format!("cannot tell who connects: {errno}"), String::new()));
+            }
         }
         if !room {
-            return Err(refusal("busy", "too many commands run at once".into(), "call again when one has ended".into()));
+            return Err(refusal(
+                "busy",
+                "too many commands run at once".into(),
+                "call again when one has ended".into(),
+            ));
         }
         Ok(())
     }
@@ -92,8 +105,13 @@ impl Gate {
             return Err(refusal("not_listed", message, next));
         }
         if request.timeout_ms > u64::from(exec.max_timeout_s) * 1000 {
-            let message = format!("a timeout of {} s is over [exec] max_timeout_s", request.timeout_ms / 1000);
-            return Err(refusal("timeout_ceiling", message, format!("ask for at most {} s", exec.max_timeout_s)));
+            let message =
+                format!("a timeout of {} s is over [exec] max_timeout_s", request.timeout_ms / 1000);
+            return Err(refusal(
+                "timeout_ceiling",
+                message,
+                format!("ask for at most {} s", exec.max_timeout_s),
+            ));
         }
         Ok(())
     }
@@ -127,6 +145,9 @@ fn account(name: &str) -> Result<Uid, GateError> {
     if let Ok(uid) = name.parse() {
         return Ok(Uid::from_raw(uid));
     }
-    let user = User::from_name(name).ok().flatten();
-    user.map(|user| user.uid).ok_or_else(|| GateError::User(name.into()))
+    match on_host(name) {
+        Ok(Some(account)) => Ok(account.uid),
+        Ok(None) => Err(GateError::User(name.into())),
+        Err(source) => Err(GateError::Stat { path: "/etc/passwd".into(), source }),
+    }
 }

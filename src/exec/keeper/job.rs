@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg, sendmsg};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recv, recvmsg, sendmsg};
 
 use super::Room;
 use super::gate::{Gate, refusal};
@@ -30,7 +30,9 @@ pub struct Job {
 
 enum Stage {
     /// Connected, and has not asked yet.
-    Silent { deadline: Instant },
+    Silent {
+        deadline: Instant,
+    },
     Running(Box<Command>),
     Done,
 }
@@ -102,7 +104,7 @@ impl Job {
         match &mut self.stage {
             Stage::Silent { deadline } => {
                 let late = *deadline <= Instant::now();
-                match receive(&self.connection, &mut room.packet) {
+                match receive(&self.connection) {
                     Ok(None) if !late => Next::Wait,
                     Ok(None) => self.refuse(refusal("silent", "no request came".into(), String::new())),
                     Ok(Some((request, stdio))) => match start(&request, &stdio, gate, room) {
@@ -144,7 +146,8 @@ impl Command {
         match self.running.reap(keep) {
             Ok(Some(ended)) => {
                 let container_stopped = self.killed.is_none() && !self.running.container_is_alive();
-                let outcome = outcome(&ended, self.killed == Some(Why::TimedOut), container_stopped, self.lane.clone());
+                let outcome =
+                    outcome(&ended, self.killed == Some(Why::TimedOut), container_stopped, self.lane.clone());
                 send(connection, &Reply::Ended(outcome));
                 return Next::Done;
             }
@@ -162,8 +165,11 @@ impl Command {
                 None => self.end(Why::TimedOut),
                 Some(Why::Stuck) => {}
                 Some(_) => {
-                    let message = "the command was killed and has not ended: it is frozen, or waits on a device".into();
-                    let next = "thaw the container or see what it waits for (cat /proc/PID/stack on the node)".into();
+                    let message =
+                        "the command was killed and has not ended: it is frozen, or waits on a device".into();
+                    let next =
+                        "thaw the container or see what it waits for (cat /proc/PID/stack on the node)"
+                            .into();
                     send(connection, &Reply::Refused(refusal("stuck", message, next)));
                     self.killed = Some(Why::Stuck);
                 }
@@ -181,7 +187,12 @@ impl Command {
 
 /// Passes the gate, writes the journal's entry, and starts the command: in that order, so that nothing runs unlisted
 /// or unrecorded.
-fn start(request: &Request, stdio: &[OwnedFd; 3], gate: &mut Gate, room: &mut Room) -> Result<Command, Refusal> {
+fn start(
+    request: &Request,
+    stdio: &[OwnedFd; 3],
+    gate: &mut Gate,
+    room: &mut Room,
+) -> Result<Command, Refusal> {
     gate.check(request)?;
     let started = Instant::now();
     let command = enter::Command {
@@ -257,21 +268,28 @@ fn c_string(text: &str) -> Result<CString, Refusal> {
 }
 
 /// The request and the command's three descriptors, if they are here.
-fn receive(connection: &OwnedFd, packet: &mut Vec<u8>) -> Result<Option<(Request, [OwnedFd; 3])>, Refusal> {
-    let unclear = |message: String| refusal("request", message, "upgrade or restart both daemons together".into());
-    packet.resize(LONGEST + 1, 0);
+fn receive(connection: &OwnedFd) -> Result<Option<(Request, [OwnedFd; 3])>, Refusal> {
+    let unclear =
+        |message: String| refusal("request", message, "upgrade or restart both daemons together".into());
+    // Asked for its length first: a buffer for the longest would make up a tenth of this process.
+    let peek = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC;
+    let length = match recv(connection.as_raw_fd(), &mut [], peek) {
+        Ok(length) => length,
+        Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
+        Err(errno) => return Err(unclear(format!("the request cannot be received: {errno}"))),
+    };
+    let mut packet = vec![0; length.min(LONGEST + 1)];
     let mut space = cmsg_space!([RawFd; 8]);
     let (length, descriptors) = {
-        let mut parts = [IoSliceMut::new(packet)];
+        let mut parts = [IoSliceMut::new(&mut packet)];
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-        let message = match recvmsg::<UnixAddr>(connection.as_raw_fd(), &mut parts, Some(&mut space), flags) {
-            Ok(message) => message,
-            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
-            Err(errno) => return Err(unclear(format!("the request cannot be received: {errno}"))),
-        };
+        let message = recvmsg::<UnixAddr>(connection.as_raw_fd(), &mut parts, Some(&mut space), flags)
+            .map_err(|errno| unclear(format!("the request cannot be received: {errno}")))?;
         // Owned before anything can fail, so that none stays open.
         let mut descriptors = Vec::new();
-        for control in message.cmsgs().map_err(|errno| unclear(format!("too many descriptors came: {errno}")))? {
+        for control in
+            message.cmsgs().map_err(|errno| unclear(format!("too many descriptors came: {errno}")))?
+        {
             if let ControlMessageOwned::ScmRights(fds) = control {
                 descriptors.extend(fds.into_iter().flat_map(sys::adopt));
             }
@@ -280,7 +298,8 @@ fn receive(connection: &OwnedFd, packet: &mut Vec<u8>) -> Result<Option<(Request
     };
     let count = descriptors.len();
     let request = Request::decode(&packet[..length]).map_err(|error| unclear(error.to_string()))?;
-    let stdio = descriptors.try_into().map_err(|_| unclear(format!("{count} descriptors came, where 3 were due")))?;
+    let stdio =
+        descriptors.try_into().map_err(|_| unclear(format!("{count} descriptors came, where 3 were due")))?;
     Ok(Some((request, stdio)))
 }
 
@@ -288,7 +307,7 @@ fn receive(connection: &OwnedFd, packet: &mut Vec<u8>) -> Result<Option<(Request
 fn has_hung_up(connection: &OwnedFd) -> bool {
     let mut byte = [0];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
-    nix::sys::socket::recv(connection.as_raw_fd(), &mut byte, flags) != Err(Errno::EAGAIN)
+    recv(connection.as_raw_fd(), &mut byte, flags) != Err(Errno::EAGAIN)
 }
 
 pub fn answer(connection: &OwnedFd, refusal: Refusal) {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, connect, getsockopt, listen, socket, sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, connect, getsockopt, listen, socket,
+    sockopt,
 };
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, chown};
@@ -20,7 +21,9 @@ pub enum ListenError {
     NotASocket(PathBuf),
     #[error("cannot {what} {path}: {errno}", path = path.display())]
     Own { what: &'static str, path: PathBuf, errno: Errno },
-    #[error("the socket that the service manager handed over is {0}, where SOCK_SEQPACKET was due; see ListenSequentialPacket=")]
+    #[error(
+        "the socket that the service manager handed over is {0}, where SOCK_SEQPACKET was due; see ListenSequentialPacket="
+    )]
     Kind(String),
     #[error("the service manager's socket cannot be used: {0}")]
     Activation(Errno),
@@ -75,7 +78,9 @@ fn remove_stale(path: &Path, address: &UnixAddr) -> Result<(), ListenError> {
     let failed = |what| move |errno| ListenError::Own { what, path: path.into(), errno };
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed("look at")(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))),
+        Err(error) => {
+            return Err(failed("look at")(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))));
+        }
         Ok(stat) if !stat.file_type().is_socket() => return Err(ListenError::NotASocket(path.into())),
         Ok(_) => {}
     }

@@ -57,8 +57,6 @@ pub(crate) struct Room {
     pub lane: Lane,
     pub policies: PolicyCache,
     pub maker: Maker,
-    /// Where requests are received; one is read at a time.
-    pub packet: Vec<u8>,
     targets: HashMap<u32, Target>,
 }
 
@@ -66,9 +64,10 @@ impl Room {
     /// The container's facts: those of its last entry if it has not restarted since.
     pub fn target(&mut self, gate: &Gate, vmid: u32) -> Result<(&Target, &mut Maker, &Lane), EnterError> {
         let exec = gate.exec();
-        let known = self.targets.get(&vmid).is_some_and(|target| {
-            target.is_alive() && (exec.privileged || target.has_user_namespace())
-        });
+        let known = self
+            .targets
+            .get(&vmid)
+            .is_some_and(|target| target.is_alive() && (exec.privileged || target.has_user_namespace()));
         if !known {
             self.targets.remove(&vmid);
             let target = Target::read(&exec.lxcpath, vmid, exec.privileged, &mut self.policies)?;
@@ -100,8 +99,7 @@ impl Keeper {
             room: Room {
                 lane: Lane::probe()?,
                 policies: PolicyCache::default(),
-                maker: Maker::new(),
-                packet: Vec::new(),
+                maker: Maker::for_this_process(),
                 targets: HashMap::new(),
             },
             listener,
@@ -123,9 +121,15 @@ impl Keeper {
             match cgroups.and_then(|cgroups| crate::enter::leaf::Cgroups::sort(vmid, cgroups)) {
                 Ok(cgroups) => match cgroups.sweep(&self.room.maker) {
                     0 => {}
-                    cleared => tracing::warn!(provost_guest = vmid, cleared, "ended commands that an earlier run left"),
+                    cleared => tracing::warn!(
+                        provost_guest = vmid,
+                        cleared,
+                        "ended commands that an earlier run left"
+                    ),
                 },
-                Err(error) => tracing::warn!(provost_guest = vmid, %error, "cannot look for commands left behind"),
+                Err(error) => {
+                    tracing::warn!(provost_guest = vmid, %error, "cannot look for commands left behind")
+                }
             }
         }
     }
@@ -185,7 +189,10 @@ impl Keeper {
             }
             self.next_id = self.next_id.wrapping_add(1);
             let id = self.next_id;
-            let event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET, token(CONNECTION, id));
+            let event = EpollEvent::new(
+                EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET,
+                token(CONNECTION, id),
+            );
             if let Err(errno) = self.epoll.add(&connection, event) {
                 tracing::error!(%errno, "cannot watch a connection");
                 continue;
@@ -229,7 +236,9 @@ impl Keeper {
                 self.left.insert(id, (leaf, events));
                 self.clear(id);
             }
-            Err(errno) => tracing::warn!(%errno, "cannot watch a cgroup that is still in use; a restart will clear it"),
+            Err(errno) => {
+                tracing::warn!(%errno, "cannot watch a cgroup that is still in use; a restart will clear it")
+            }
         }
     }
 

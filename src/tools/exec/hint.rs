@@ -36,7 +36,13 @@ const SIGNS: &[Sign] = &[
     Sign {
         what: "socket",
         words: &[
-            "socket", "Socket", "connect", "Connection", "Network is unreachable", "resolve", "resolution",
+            "socket",
+            "Socket",
+            "connect",
+            "Connection",
+            "Network is unreachable",
+            "resolve",
+            "resolution",
             "Name or service not known",
         ],
         next: "the inspect lane opens no connection; mode \"change\" does, where your role allows it",
@@ -46,7 +52,11 @@ const SIGNS: &[Sign] = &[
         words: &["Read-only file system", "Permission denied", "cannot create", "can't create", "EACCES"],
         next: CHANGE,
     },
-    Sign { what: "privilege", words: &["Operation not permitted", "not permitted", "EPERM", "must be root"], next: CHANGE },
+    Sign {
+        what: "privilege",
+        words: &["Operation not permitted", "not permitted", "EPERM", "must be root"],
+        next: CHANGE,
+    },
 ];
 
 /// What the lane refused, if the command failed by it.
@@ -57,7 +67,8 @@ pub fn refused(outcome: &Outcome, stderr: &str, stdout: &str) -> Option<Refused>
     let said = |text: &str| {
         let sign = SIGNS.iter().find(|sign| sign.words.iter().any(|word| text.contains(word)))?;
         // A socket's words alone say little; they count where a refusal's own words stand beside them.
-        let refusal = ["denied", "not permitted", "Read-only", "bus", "EPERM", "EACCES", "unreachable", "resol"];
+        let refusal =
+            ["denied", "not permitted", "Read-only", "bus", "EPERM", "EACCES", "unreachable", "resol"];
         refusal.iter().any(|word| text.contains(word)).then_some(Refused { what: sign.what, next: sign.next })
     };
     said(stderr).or_else(|| stderr.is_empty().then(|| said(stdout)).flatten())

@@ -191,7 +191,8 @@ fn cancelled() -> Failure {
 impl ExecArguments {
     /// What to run and what goes to its stdin, once the arguments fit together.
     fn into_command(self, provost: &Provost) -> Result<(run::Wanted, Option<String>), Failure> {
-        let wrong = |message: String| Failure::new("arguments", message, "correct the argument and call again");
+        let wrong =
+            |message: String| Failure::new("arguments", message, "correct the argument and call again");
         let (argv, stdin) = match (self.argv, self.script, self.stdin) {
             (Some(argv), None, stdin) if !argv.is_empty() => (argv, stdin),
             (None, Some(script), None) => (vec!["/bin/sh".into()], Some(script)),
@@ -199,7 +200,9 @@ impl ExecArguments {
                 return Err(wrong("a script is the shell's stdin, so it can have no stdin of its own; use argv [\"/bin/sh\", \"-c\", SCRIPT]".into()));
             }
             (Some(_), Some(_), _) => return Err(wrong("argv and script exclude each other".into())),
-            (Some(_), None, _) => return Err(wrong("argv is empty; its first element is the program".into())),
+            (Some(_), None, _) => {
+                return Err(wrong("argv is empty; its first element is the program".into()));
+            }
             (None, None, _) => return Err(wrong("argv or script is missing".into())),
         };
         let ceiling = provost.config.exec.max_timeout_s;

@@ -83,7 +83,8 @@ fn join(head: &[u8], tail: &[u8], budget: usize, total: u64) -> Shown {
     let cut = total - (head.len() + tail.len()) as u64;
     let (mut shown, end) = (fit(clean(head), half), clean(tail));
     shown.push_str(&format!("\n[{cut} bytes cut here]\n"));
-    let skip = (0..=end.len()).find(|at| end.len() - at <= half && end.is_char_boundary(*at)).unwrap_or(end.len());
+    let skip =
+        (0..=end.len()).find(|at| end.len() - at <= half && end.is_char_boundary(*at)).unwrap_or(end.len());
     shown.push_str(&end[skip..]);
     Shown { text: shown, total, cut }
 }
@@ -125,7 +126,11 @@ mod tests {
         let lines: String = (0..1000).map(|line| format!("line {line}\n")).collect();
         for step in [1, 7, 4096, 100_000] {
             let shown = show(lines.as_bytes(), 200, step);
-            assert!(shown.text.starts_with("line 0\n") && shown.text.ends_with("line 999\n"), "{}", shown.text);
+            assert!(
+                shown.text.starts_with("line 0\n") && shown.text.ends_with("line 999\n"),
+                "{}",
+                shown.text
+            );
             let counted = format!("[{} bytes cut here]", shown.cut);
             assert!(shown.text.contains(&counted), "{}", shown.text);
             let kept = shown.text.len() - counted.len() - 2;
@@ -146,7 +151,9 @@ mod tests {
             kept.take(&vec![b'x'; count]);
             kept
         };
-        for (out, err, out_cut, err_cut) in [(90, 10, false, false), (10, 90, false, false), (500, 0, true, false), (500, 500, true, true)] {
+        for (out, err, out_cut, err_cut) in
+            [(90, 10, false, false), (10, 90, false, false), (500, 0, true, false), (500, 500, true, true)]
+        {
             let (stdout, stderr) = share(kept(out), kept(err), 100);
             assert_eq!((stdout.cut > 0, stderr.cut > 0), (out_cut, err_cut), "{out} {err}");
         }

@@ -127,7 +127,11 @@ impl Drop for AbortOnDrop {
 }
 
 fn no_pipes(error: io::Error) -> Failure {
-    Failure::new("resources", format!("cannot make the command's pipes: {error}"), "call again when less runs at once")
+    Failure::new(
+        "resources",
+        format!("cannot make the command's pipes: {error}"),
+        "call again when less runs at once",
+    )
 }
 
 /// The command's three pipes. Pipes and not /dev/null or a socket, so that the command is given no object that stands
@@ -186,7 +190,14 @@ impl Progress {
     /// None when the client did not ask for progress.
     pub fn of(context: &RequestContext<RoleServer>) -> Option<Self> {
         let token = context.meta.get_progress_token()?;
-        Some(Self { peer: context.peer.clone(), token, bytes: 0, pending: Vec::new(), told: None, in_flight: None })
+        Some(Self {
+            peer: context.peer.clone(),
+            token,
+            bytes: 0,
+            pending: Vec::new(),
+            told: None,
+            in_flight: None,
+        })
     }
 
     fn saw(&mut self, stdout: &[u8], stderr: &[u8]) {
@@ -203,7 +214,8 @@ impl Progress {
             return;
         }
         let message = clean(&std::mem::take(&mut self.pending));
-        let notification = ProgressNotificationParam::new(self.token.clone(), self.bytes as f64).with_message(message);
+        let notification =
+            ProgressNotificationParam::new(self.token.clone(), self.bytes as f64).with_message(message);
         let peer = self.peer.clone();
         self.told = Some(Instant::now());
         self.in_flight = Some(tokio::spawn(async move {
