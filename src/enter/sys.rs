@@ -35,11 +35,11 @@ pub fn fork_into(cgroup: Option<BorrowedFd<'_>>) -> Result<Forked, Errno> {
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) };
     match Errno::result(pid)? {
         0 => Ok(Forked::Child),
-        // SAFETY: the kernel has just put a new descriptor there, and nobody else knows of it.
-        pid => Ok(Forked::Parent {
-            pid: Pid::from_raw(pid as i32),
-            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
-        }),
+        pid => {
+            // SAFETY: the kernel has just put a new descriptor there, and nobody else knows of it.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Forked::Parent { pid: Pid::from_raw(pid as i32), pidfd })
+        }
     }
 }
 
