@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use nix::unistd::Gid;
 use provost::config;
 use provost::enter::account::on_host;
 use provost::exec::keeper::{Keeper, listener};
@@ -65,7 +66,9 @@ fn arguments() -> Result<Option<Option<PathBuf>>, lexopt::Error> {
 fn serve(config: Option<PathBuf>) -> Result<(), Box<dyn std::error::Error>> {
     let path = config::path(config);
     let exec = config::load(&path)?.exec;
-    let group = on_host(&exec.user)?.map(|account| account.gid);
+    // A uid that no account has is served through the group of that number.
+    let number = exec.user.parse().ok().map(Gid::from_raw);
+    let group = on_host(&exec.user)?.map(|account| account.gid).or(number);
     let listener = listener(&exec.socket, group)?;
     Keeper::new(path, listener)?.serve()?;
     Ok(())

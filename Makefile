@@ -1,0 +1,55 @@
+# What a reader runs. Each target says what it does; `make` alone lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+TRIPLE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+export PROVOST_EXECD := $(CURDIR)/target/$(TRIPLE)/execd/provost-execd
+export PROVOSTD := $(CURDIR)/target/release/provostd
+export PROVOST_BIN := $(CURDIR)/target/release/provost
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+.PHONY: demo
+demo: ## A throwaway container, both daemons, one MCP session with every step shown
+	@tests/need demo
+	@$(MAKE) --no-print-directory build
+	@tests/demo/run
+
+.PHONY: test
+test: ## Everything: format, lints, licences, unit tests, and the tests in real containers
+	@tests/need test
+	@tests/run
+
+.PHONY: bench
+bench: ## The promised numbers of SPECIFICATION.md, measured in one run
+	@tests/need bench
+	@$(MAKE) --no-print-directory build
+	@tests/lab/lab up --only 101 && tests/lab/lab wait 101
+	@tests/lab/lab run -- cargo bench --bench exec -- $(BENCH)
+
+.PHONY: build
+build: agent execd ## All three programs as they are released
+
+.PHONY: agent
+agent: ## provostd and provost
+	cargo build --release --locked --no-default-features --features agent,cli --bin provostd --bin provost
+
+# One static file with its own copy of libseccomp: nothing of the node's is loaded into a process that is root.
+.PHONY: execd
+execd: ## provost-execd, static
+	LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH=$(shell pkg-config --variable=libdir libseccomp) \
+	RUSTFLAGS="-C target-feature=+crt-static" \
+	cargo build --profile execd --locked --target $(TRIPLE) --no-default-features --features execd --bin provost-execd
+	@tests/build/execd-dependencies
+
+.PHONY: fuzz
+fuzz: ## Each fuzz target for a minute (needs a nightly toolchain and cargo-fuzz)
+	@for target in $$(cd fuzz && cargo +nightly fuzz list); do \
+	  (cd fuzz && cargo +nightly fuzz run $$target -- -max_total_time=60) || exit 1; done
+
+.PHONY: lab-down
+lab-down: ## Stop and remove the test containers
+	@tests/lab/lab down
