@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use nix::unistd::Gid;
 use provost::config;
-use provost::enter::account::on_host;
-use provost::exec::keeper::{Keeper, listener};
+use provost::exec::keeper::Keeper;
 
 const HELP: &str = "\
 provost-execd enters the containers that [exec] containers lists, for provostd.
@@ -25,7 +23,7 @@ fn main() -> ExitCode {
     match arguments() {
         Ok(Some(config)) => {
             provost::journal::init("provost-execd");
-            match serve(config) {
+            match Keeper::open(config::path(config)).and_then(Keeper::serve) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     tracing::error!("{error}");
@@ -61,15 +59,4 @@ fn arguments() -> Result<Option<Option<PathBuf>>, lexopt::Error> {
         }
     }
     Ok(Some(config))
-}
-
-fn serve(config: Option<PathBuf>) -> Result<(), Box<dyn std::error::Error>> {
-    let path = config::path(config);
-    let exec = config::load(&path)?.exec;
-    // A uid that no account has is served through the group of that number.
-    let number = exec.user.parse().ok().map(Gid::from_raw);
-    let group = on_host(&exec.user)?.map(|account| account.gid).or(number);
-    let listener = listener(&exec.socket, group)?;
-    Keeper::new(path, listener)?.serve()?;
-    Ok(())
 }

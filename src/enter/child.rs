@@ -31,6 +31,7 @@ use super::account::Account;
 use super::inspect::{self, Lane};
 use super::sys;
 use super::target::Target;
+use super::walk;
 
 /// What to run, as the container will see it.
 pub struct Command {
@@ -51,7 +52,7 @@ pub struct Entry<'a> {
     pub lane: Option<&'a Lane>,
     /// Where a failure is reported; closed by a successful exec.
     pub status: BorrowedFd<'a>,
-    /// Whether orphans among the descendants are to stay findable, where no cgroup holds them.
+    /// Whether orphans among the descendants are to stay findable by their parents, where no cgroup holds them.
     pub subreaper: bool,
 }
 
@@ -188,7 +189,7 @@ impl<'a> Outside<'a> {
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).at(Step::Session)?;
         umask(Mode::from_bits_truncate(0o022));
         setsid().at(Step::Session)?;
-        if entry.subreaper {
+        if !walk::own_session() && entry.subreaper {
             prctl::set_child_subreaper(true).at(Step::Session)?;
         }
         for limit in &target.limits {

@@ -14,7 +14,7 @@ use super::inspect::Lane;
 use super::leaf::{Leaf, Maker, Usage};
 use super::sys::{self, Forked};
 use super::target::Target;
-use super::walk;
+use super::walk::{self, Session};
 
 /// How a command's descendants can be ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -153,8 +153,12 @@ impl Running {
 
     /// Ends the command and every descendant of it.
     pub fn kill(&self) {
-        if self.leaf.as_ref().is_none_or(|leaf| leaf.kill().is_err()) {
-            walk::kill_descendants(self.pid, Duration::from_secs(1));
+        let session = Session::of(self.pid);
+        // The cgroup first: it is one write, and most often all. What moved out of it is left to the walk, which
+        // starts at a command that is still there or, as a zombie, still has its session.
+        let held = self.leaf.as_ref().is_some_and(|leaf| leaf.kill().is_ok());
+        if !held || session.is_some() {
+            walk::kill_descendants(self.pid, session, Duration::from_secs(1));
         }
     }
 

@@ -66,3 +66,16 @@ fn a_daemonised_child_that_keeps_the_pipe_does_not_hold_the_call() {
     assert_eq!(node.leaves("v2", 101).len(), 1);
     eventually("the cgroup is gone", || node.leaves("v2", 101).is_empty());
 }
+
+#[test]
+fn a_timeout_kills_what_moved_itself_to_another_cgroup() {
+    let node = Node::start();
+    let mut client = node.client();
+    let hide = "mkdir -p /sys/fs/cgroup/hide && (echo 0 > /sys/fs/cgroup/hide/cgroup.procs; exec setsid sleep 4717) & sleep 4718";
+    let arguments = json!({ "guest": 101, "argv": ["sh", "-c", hide], "mode": "change", "timeout_s": 1 });
+    assert_eq!(client.exec(arguments)["timed_out"], true);
+    eventually("nothing of it is left", || {
+        client.inspect(101, &["sh", "-c", "ps -eo args | grep -c '[s]leep 471[78]'"])["stdout"] == "0\n"
+    });
+    client.change(101, &["rmdir", "/sys/fs/cgroup/hide"]);
+}

@@ -47,6 +47,11 @@ impl Gate {
         Ok(Self { path, identity, config, peer })
     }
 
+    /// Whom this serves, beside root.
+    pub fn peer(&self) -> Uid {
+        self.peer
+    }
+
     pub fn exec(&self) -> &Exec {
         &self.config.exec
     }

@@ -9,7 +9,7 @@ use nix::sys::socket::{
     sockopt,
 };
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, chown};
+use nix::unistd::{Uid, chown};
 
 use crate::enter::sys;
 
@@ -29,12 +29,12 @@ pub enum ListenError {
     Activation(Errno),
 }
 
-/// The listening socket, non-blocking. `group` may connect to one that this process binds itself.
-pub fn listener(path: &Path, group: Option<Gid>) -> Result<OwnedFd, ListenError> {
+/// The listening socket, non-blocking. One that this process binds itself is `owner`'s and root's alone.
+pub fn listener(path: &Path, owner: Uid) -> Result<OwnedFd, ListenError> {
     let handed = sd_notify::listen_fds().ok().and_then(|mut fds| fds.next());
     let listener = match handed {
         Some(fd) => handed_over(fd)?,
-        None => own(path, group)?,
+        None => own(path, owner)?,
     };
     set_nonblocking(&listener).map_err(ListenError::Activation)?;
     Ok(listener)
@@ -57,17 +57,17 @@ fn handed_over(fd: RawFd) -> Result<OwnedFd, ListenError> {
     }
 }
 
-fn own(path: &Path, group: Option<Gid>) -> Result<OwnedFd, ListenError> {
+fn own(path: &Path, owner: Uid) -> Result<OwnedFd, ListenError> {
     let failed = |what| move |errno| ListenError::Own { what, path: path.into(), errno };
     let address = UnixAddr::new(path).map_err(failed("name"))?;
     remove_stale(path, &address)?;
     let listener = packet_socket().map_err(failed("make a socket for"))?;
     // Born with its mode: between a bind and a chmod it would stand open.
-    let before = umask(Mode::from_bits_truncate(0o117));
+    let before = umask(Mode::from_bits_truncate(0o177));
     let bound = bind(listener.as_raw_fd(), &address);
     umask(before);
     bound.map_err(failed("bind"))?;
-    chown(path, None, group).map_err(failed("give to its group"))?;
+    chown(path, Some(owner), None).map_err(failed("give to its owner"))?;
     listen(&listener, Backlog::new(1024).unwrap_or(Backlog::MAXCONN)).map_err(failed("listen on"))?;
     Ok(listener)
 }

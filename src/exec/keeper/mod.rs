@@ -23,8 +23,6 @@ use crate::enter::{EnterError, Target};
 use gate::Gate;
 use job::{Job, Next};
 
-pub use listen::{ListenError, listener};
-
 /// Commands at once, whatever the configuration says: each costs descriptors and a process.
 const MOST_JOBS: usize = 1024;
 
@@ -32,6 +30,8 @@ const MOST_JOBS: usize = 1024;
 pub enum KeeperError {
     #[error(transparent)]
     Gate(#[from] gate::GateError),
+    #[error(transparent)]
+    Listen(#[from] listen::ListenError),
     #[error("cannot probe the inspect lane: {0}")]
     Lane(#[from] crate::enter::inspect::InspectError),
     #[error("cannot watch {what}: {errno}")]
@@ -88,14 +88,17 @@ fn token(kind: u64, id: u32) -> u64 {
 }
 
 impl Keeper {
-    pub fn new(config: PathBuf, listener: OwnedFd) -> Result<Self, KeeperError> {
+    /// Reads the configuration, listens, and looks at what the kernel offers.
+    pub fn open(config: PathBuf) -> Result<Self, KeeperError> {
         // Every child inherits this, so that no container sees into one before its exec.
         nix::sys::prctl::set_dumpable(false).map_err(KeeperError::Undumpable)?;
+        let gate = Gate::open(config)?;
+        let listener = listen::listener(&gate.exec().socket, gate.peer())?;
         let watch = |errno| KeeperError::Watch { what: "for events", errno };
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(watch)?;
         epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER)).map_err(watch)?;
         let keeper = Self {
-            gate: Gate::open(config)?,
+            gate,
             room: Room {
                 lane: Lane::probe()?,
                 policies: PolicyCache::default(),
