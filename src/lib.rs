@@ -10,6 +10,7 @@
 //! | [`policy`] | principals, roles, guest scopes, rate |
 //! | [`exec`] | the wire between `provostd` and `provost-execd`, and both of its ends |
 //! | [`enter`] | namespace entry, used by `provost-execd` alone; the only room with `unsafe` |
+//! | [`sandbox`] | what `provostd` gives up before it serves |
 //! | [`config`], [`journal`], [`process`], [`text`] | what every room may use |
 
 pub mod config;
@@ -25,6 +26,8 @@ pub mod enter;
 pub mod exec;
 #[cfg(feature = "agent")]
 pub mod policy;
+#[cfg(feature = "agent")]
+pub mod sandbox;
 #[cfg(feature = "agent")]
 pub mod serve;
 #[cfg(feature = "agent")]

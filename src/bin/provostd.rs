@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use provost::cli::Daemon;
 use provost::config::{self, Config};
+use provost::sandbox;
 use provost::serve;
 use provost::tools::Provost;
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,7 +45,12 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
             tracing::warn!("[listen] {door} is set, and this version serves the unix socket alone");
         }
     }
+    // Listening first: a socket's place may need a right that is given up next.
     let listening = serve::listen(&config.listen)?;
+    let confined = sandbox::confine()?;
+    if nix::unistd::Uid::effective().is_root() {
+        tracing::warn!("runs as root; it should run as the account that [exec] user names");
+    }
     let stop = CancellationToken::new();
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopper = stop.clone();
@@ -56,7 +62,7 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     tracing::info!(socket = %config.listen.unix.display(), roles = config.roles.len(), "serving");
     let _ = systemd::daemon::notify([("READY", "1")].iter());
     tokio::spawn(watchdog());
-    listening.serve(Arc::new(Provost::new(config)), stop).await;
+    listening.serve(Arc::new(Provost::new(config)), stop, confined).await;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::session;
 use crate::config::Listen;
+use crate::sandbox::Confined;
 use crate::tools::Provost;
 
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +54,7 @@ pub fn listen(config: &Listen) -> Result<Listening, ListenError> {
 
 impl Listening {
     /// Serves until `stop`, then gives the sessions a moment to end.
-    pub async fn serve(self, provost: Arc<Provost>, stop: CancellationToken) {
+    pub async fn serve(self, provost: Arc<Provost>, stop: CancellationToken, _confined: Confined) {
         let mut sessions = tokio::task::JoinSet::new();
         loop {
             let accepted = tokio::select! {

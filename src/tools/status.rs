@@ -11,6 +11,7 @@ use super::answer::{Answer, arguments};
 use crate::config::Role;
 use crate::exec::client;
 use crate::policy::{Principal, lane_name, scope};
+use crate::sandbox;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -25,7 +26,7 @@ pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>
         "profile": role.map(|role| role.profile),
         "guests": role.map(scope),
         "exec": exec(provost, role),
-        "sandbox": sandbox(),
+        "sandbox": sandbox::report(),
         "ledger": null,
         "pending": [],
         "halted": false,
@@ -58,17 +59,5 @@ fn exec(provost: &Provost, role: Option<&Role>) -> Value {
             Err(error) => error.to_string(),
         },
         "next": reach.err().map(|error| error.next()),
-    })
-}
-
-/// What holds this process, as the kernel says.
-fn sandbox() -> Value {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    json!({
-        "uid": nix::unistd::Uid::effective().as_raw(),
-        "capabilities": field("CapEff:"),
-        "no_new_privs": field("NoNewPrivs:") == Some("1"),
-        "seccomp": field("Seccomp:").is_some_and(|mode| mode == "2"),
     })
 }

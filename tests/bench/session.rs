@@ -92,15 +92,14 @@ pub fn succeeded(answer: &str) -> bool {
 }
 
 /// Asks `provost-execd` itself, as `provostd` would.
-pub struct Execd<'a> {
+pub struct Execd {
     address: UnixAddr,
     request: Request,
     reply: Vec<u8>,
-    _path: &'a Path,
 }
 
-impl<'a> Execd<'a> {
-    pub fn at(path: &'a Path, guest: u32, mode: Mode, argv: &[&str]) -> Self {
+impl Execd {
+    pub fn at(path: &Path, guest: u32, mode: Mode, argv: &[&str]) -> Self {
         let request = Request {
             version: VERSION,
             guest,
@@ -113,7 +112,7 @@ impl<'a> Execd<'a> {
             asked_by: "bench".into(),
         };
         let address = UnixAddr::new(path).expect("the socket's path fits");
-        Self { address, request, reply: vec![0; LONGEST], _path: path }
+        Self { address, request, reply: vec![0; LONGEST] }
     }
 
     pub fn call(&mut self) -> io::Result<&[u8]> {
