@@ -140,7 +140,8 @@ impl Drop for Node {
                 let mut text = String::new();
                 let _ = fs::File::open(self.dir.path().join(log))
                     .and_then(|mut file| file.read_to_string(&mut text));
-                eprintln!("--- {log}\n{text}");
+                let lines: Vec<&str> = text.lines().collect();
+                eprintln!("--- the end of {log}\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
             }
         }
     }

@@ -7,7 +7,7 @@
 # the lower layer of an overlay.
 
 # What ordinary diagnostics want, and lxc for the container inside 105.
-PACKAGES=systemd-sysv,dbus,procps,iproute2,psmisc,lsof,python3-minimal,sqlite3,less,file,attr
+PACKAGES=systemd-sysv,dbus,procps,iproute2,psmisc,lsof,python3,sqlite3,less,file,attr,acl,e2fsprogs,openssl,net-tools
 PACKAGES+=,strace,kmod,keyutils,lxc
 
 # Units that wait for a network, hardware or a login that a lab container does not have, or fail.

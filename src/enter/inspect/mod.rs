@@ -1,29 +1,113 @@
-//! (to be replaced)
-use nix::errno::Errno;
-pub const KEPT_CAPABILITIES: u64 = 1 << 2;
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct InspectError(pub Errno);
-impl InspectError {
-    pub fn errno(&self) -> Errno {
-        self.0
-    }
+//! The inspect lane: what a child that has entered a container does to itself right before it becomes the command, so
+//! that the kernel lets the command look at anything and change nothing.
+//!
+//! In: the [`Lane`] that [`probe`] prepared when the daemon started, while the host's libraries were still the only ones
+//! in reach. Out: [`Guarantees`]. Never: a decision about which commands may run, a helper program, a look at anything
+//! in the container but `/` and `/dev`.
+//!
+//! Five layers, each the kernel's: capabilities (all given up but the one that only reads), no_new_privs, a limit that
+//! keeps crashes from being recorded, Landlock for files, and a seccomp filter for what Landlock does not know.
+
+mod capabilities;
+mod compile;
+mod error;
+mod files;
+mod guarantees;
+mod rule;
+mod table;
+
+use landlock::{ABI, LandlockStatus, RestrictSelf};
+use libc::sock_filter;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{Pid, getpid, getsid, setsid};
+
+pub use capabilities::kept as kept_capabilities;
+pub use error::{InspectError, Step};
+pub use guarantees::{Guarantees, PROMISES, Promise};
+pub use rule::{Row, Rule, Test};
+pub use table::rows;
+
+use super::sys;
+
+#[cfg(not(target_arch = "x86_64"))]
+compile_error!("the table of system calls is written for x86_64, the architecture that Proxmox VE runs on");
+
+/// What this kernel can do, and the filter, compiled once.
+pub struct Lane {
+    landlock: ABI,
+    filter: Option<Vec<sock_filter>>,
 }
-pub struct Lane;
+
+/// Asks the kernel what it offers. Changes nothing.
+pub fn probe() -> Lane {
+    // With no flag set this makes no system call but the one that asks for the ABI.
+    let landlock = RestrictSelf::default()
+        .no_new_privs(false)
+        .apply()
+        .map_or(LandlockStatus::NotImplemented, |status| status.landlock);
+    Lane::at(landlock.into(), sys::takes_filters())
+}
+
 impl Lane {
-    pub fn probe() -> Result<Self, InspectError> {
-        Ok(Self)
+    fn at(landlock: ABI, seccomp: bool) -> Lane {
+        let landlock = landlock.min(files::NEWEST);
+        Lane { landlock, filter: seccomp.then(|| compile::compile(rows(), landlock as u8)) }
     }
+
+    /// This lane as it would be on a kernel whose Landlock is older, to test the guarantees of that kernel here.
+    pub fn as_on(&self, abi: u8) -> Lane {
+        Lane::at(self.landlock.min(ABI::from(i32::from(abi))), self.filter.is_some())
+    }
+
+    /// The Landlock ABI in use; 0 without Landlock.
     pub fn abi(&self) -> u32 {
-        7
+        self.landlock as u32
     }
+
+    /// Whether the lane stands on this kernel with at least the Landlock ABI that the operator asks for.
     pub fn meets(&self, floor: u32) -> bool {
-        self.abi() >= floor
+        self.filter.is_some() && self.abi() >= floor.max(1)
     }
-    pub fn missing(&self) -> Vec<String> {
-        vec![]
+
+    /// What [`confine`] would guarantee to a command run as uid 0 of the container.
+    pub fn guarantees(&self) -> Guarantees {
+        Guarantees::at(self.landlock as u8, self.filter.is_some(), vec!["CAP_DAC_READ_SEARCH".to_owned()])
     }
 }
-pub fn confine(_: &Lane) -> Result<(), InspectError> {
+
+/// Confines this process for good, and with it whatever it execs or forks.
+///
+/// For the single-threaded child of a fork that has entered the container, has become the user whose command it runs, and
+/// holds no descriptor but its three. After an error the process is confined in part: it must exit, not exec.
+pub fn confine(lane: &Lane) -> Result<Guarantees, InspectError> {
+    let filter = lane.filter.as_deref().ok_or(InspectError::NoSeccomp)?;
+    if lane.landlock == ABI::Unsupported {
+        return Err(InspectError::NoLandlock);
+    }
+    lead_session()?;
+    limit_core_dumps()?;
+    files::restrict(lane.landlock)?;
+    let kept = capabilities::give_up()?;
+    // Last, because it would refuse some of the above.
+    sys::install_filter(filter).map_err(|e| InspectError::kernel(Step::Filter, e))?;
+    Ok(Guarantees::at(lane.landlock as u8, true, kept))
+}
+
+/// A session of its own has no controlling terminal, and its process groups hold no one else: a signal to the own group,
+/// which is the one that the filter lets pass where Landlock cannot scope signals, stays within the command.
+fn lead_session() -> Result<(), InspectError> {
+    let failed = |errno| InspectError::kernel(Step::Session, errno);
+    if getsid(None).map_err(failed)? != getpid() {
+        let _leader: Pid = setsid().map_err(failed)?;
+    }
     Ok(())
+}
+
+/// One byte: too little for a core file, and the value at which the kernel does not start a core handler either; at zero
+/// it would, and a handler runs on the host and keeps what it is given.
+fn limit_core_dumps() -> Result<(), InspectError> {
+    let failed = |errno| InspectError::kernel(Step::CoreLimit, errno);
+    let (_, hard) = getrlimit(Resource::RLIMIT_CORE).map_err(failed)?;
+    let limit = hard.min(1);
+    setrlimit(Resource::RLIMIT_CORE, limit, limit).map_err(failed)
 }

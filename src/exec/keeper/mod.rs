@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::enter::inspect::Lane;
+use crate::enter::inspect::{self, Lane};
 use crate::enter::leaf::{Leaf, Maker};
 use crate::enter::policy::PolicyCache;
 use crate::enter::{EnterError, Target};
@@ -32,8 +32,6 @@ pub enum KeeperError {
     Gate(#[from] gate::GateError),
     #[error(transparent)]
     Listen(#[from] listen::ListenError),
-    #[error("cannot probe the inspect lane: {0}")]
-    Lane(#[from] crate::enter::inspect::InspectError),
     #[error("cannot watch {what}: {errno}")]
     Watch { what: &'static str, errno: Errno },
     #[error("cannot make this process undumpable: {0}")]
@@ -100,7 +98,7 @@ impl Keeper {
         let keeper = Self {
             gate,
             room: Room {
-                lane: Lane::probe()?,
+                lane: inspect::probe(),
                 policies: PolicyCache::default(),
                 maker: Maker::for_this_process(),
                 targets: HashMap::new(),

@@ -49,7 +49,23 @@ const SIGNS: &[Sign] = &[
     },
     Sign {
         what: "write",
-        words: &["Read-only file system", "Permission denied", "cannot create", "can't create", "EACCES"],
+        words: &[
+            "Read-only file system",
+            "Permission denied",
+            "cannot create",
+            "can't create",
+            "cannot remove",
+            "cannot move",
+            "cannot touch",
+            "cannot overwrite",
+            "cannot make",
+            "changing permissions",
+            "changing ownership",
+            "setting times",
+            "failed to create",
+            "EACCES",
+            "EROFS",
+        ],
         next: CHANGE,
     },
     Sign {
@@ -67,8 +83,17 @@ pub fn refused(outcome: &Outcome, stderr: &str, stdout: &str) -> Option<Refused>
     let said = |text: &str| {
         let sign = SIGNS.iter().find(|sign| sign.words.iter().any(|word| text.contains(word)))?;
         // A socket's words alone say little; they count where a refusal's own words stand beside them.
-        let refusal =
-            ["denied", "not permitted", "Read-only", "bus", "EPERM", "EACCES", "unreachable", "resol"];
+        let refusal = [
+            "denied",
+            "not permitted",
+            "Read-only",
+            "bus",
+            "EPERM",
+            "EACCES",
+            "EROFS",
+            "unreachable",
+            "resol",
+        ];
         refusal.iter().any(|word| text.contains(word)).then_some(Refused { what: sign.what, next: sign.next })
     };
     said(stderr).or_else(|| stderr.is_empty().then(|| said(stdout)).flatten())
