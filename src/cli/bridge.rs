@@ -1,15 +1,19 @@
 //! `provost bridge`: standard input to the socket, the socket to standard output.
 //!
-//! Two threads and nothing else, so that `ssh node provost bridge` starts in a millisecond. When input ends, the
+//! Three threads and nothing else, so that `ssh node provost bridge` starts in a millisecond. When input ends, the
 //! socket's writing side is closed and answers go on coming; when the daemon closes, the bridge ends, whatever input
-//! still says.
+//! still says; and when nobody is left to read what it writes, it ends too, and with it the session and its commands.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::config;
 
@@ -35,6 +39,7 @@ pub fn run(socket: Option<PathBuf>, config: Option<PathBuf>) -> ExitCode {
         Err(error) => return fail(&format!("cannot use the connection: {error}"), UNAVAILABLE),
     };
     std::thread::spawn(move || forward_input(stream));
+    std::thread::spawn(end_with_the_reader);
 
     match copy(&mut from_daemon, &mut io::stdout().lock()) {
         Ok(()) if INPUT_ENDED.load(Ordering::SeqCst) => ExitCode::SUCCESS,
@@ -79,6 +84,18 @@ fn forward_input(mut stream: UnixStream) {
     let _ = stream.shutdown(Shutdown::Write);
 }
 
+/// An SSH connection that is lost ends our input, as a client that has said all it will does, and closes our output: by
+/// that alone the two are told apart, and without a write to fail by, it has to be asked for.
+fn end_with_the_reader() {
+    let stdout = io::stdout();
+    let mut state = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    while poll(&mut state, PollTimeout::NONE) == Err(Errno::EINTR) {}
+    let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
+    if state[0].revents().is_some_and(|events| events.intersects(gone)) {
+        std::process::exit(OUTPUT_LOST.into());
+    }
+}
+
 enum Side {
     Read(io::Error),
     Write,
@@ -99,6 +116,7 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> Result<(), Side> {
 }
 
 fn fail(message: &str, code: u8) -> ExitCode {
-    eprintln!("provost bridge: {message}");
+    // Whoever would read it may be gone as well.
+    let _ = writeln!(io::stderr(), "provost bridge: {message}");
     ExitCode::from(code)
 }

@@ -35,7 +35,7 @@ impl Account {
     /// The account that `spec` names: `name`, `uid` or `uid:gid`. Called inside the container.
     pub fn find(spec: &str) -> Result<Self, Errno> {
         if let Some((uid, gid)) = spec.split_once(':') {
-            let number = |text: &str| text.parse().map_err(|_| Errno::EINVAL);
+            let number = |text: &str| id(text).ok_or(Errno::EINVAL);
             return Ok(Self {
                 uid: Uid::from_raw(number(uid)?),
                 gid: Gid::from_raw(number(gid)?),
@@ -54,7 +54,7 @@ impl Account {
                 Ok(account)
             }
             None => {
-                let id = spec.parse().map_err(|_| Errno::ENOENT)?;
+                let id = id(spec).ok_or(Errno::ENOENT)?;
                 let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
                 Ok(Self { uid, gid, groups: vec![], home: "/".into(), name: None })
             }
@@ -68,6 +68,13 @@ pub fn on_host(name: &str) -> std::io::Result<Option<Account>> {
     Ok(in_passwd(&std::fs::read_to_string("/etc/passwd")?, name))
 }
 
+/// An id as files and callers write it. All ones is none: to the kernel it means "leave it as it is", and what would be
+/// left is the node's root, in the container (as in CVE-2019-14287).
+fn id(text: &str) -> Option<u32> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|id| digits && *id != u32::MAX)
+}
+
 /// The line of `/etc/passwd` with that name, or that number.
 fn in_passwd(passwd: &str, spec: &str) -> Option<Account> {
     passwd.lines().find_map(|line| {
@@ -77,8 +84,8 @@ fn in_passwd(passwd: &str, spec: &str) -> Option<Account> {
             return None;
         }
         Some(Account {
-            uid: Uid::from_raw(uid.parse().ok()?),
-            gid: Gid::from_raw(gid.parse().ok()?),
+            uid: Uid::from_raw(id(uid)?),
+            gid: Gid::from_raw(id(gid)?),
             groups: vec![],
             home: if home.starts_with('/') && !home.contains('\0') { home.into() } else { "/".into() },
             name: Some(name.into()),
@@ -93,7 +100,7 @@ fn groups_of(group: &str, name: &str) -> Vec<Gid> {
     let member = |line: &str| {
         let fields: Vec<&str> = line.split(':').collect();
         let [_, _, gid, members] = fields[..] else { return None };
-        members.split(',').any(|member| member == name).then(|| gid.parse().ok().map(Gid::from_raw)).flatten()
+        members.split(',').any(|member| member == name).then(|| id(gid).map(Gid::from_raw)).flatten()
     };
     group.lines().filter_map(member).take(MOST).collect()
 }
@@ -121,14 +128,14 @@ fn read(path: &str) -> Result<String, Errno> {
 mod tests {
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n+::::::\nbroken:x:1\nwww-data:x:33:33::relative:/bin/sh\nodd:x:-1:5::/:\n";
+    const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n+::::::\nbroken:x:1\nwww-data:x:33:33::relative:/bin/sh\nodd:x:-1:5::/:\nsame:x:4294967295:5::/:\n";
 
     #[test]
     fn names_and_numbers_are_found_in_the_containers_own_files() {
         let www = in_passwd(PASSWD, "www-data").unwrap();
         assert_eq!((www.uid.as_raw(), www.gid.as_raw(), www.home.as_str()), (33, 33, "/"));
         assert_eq!(in_passwd(PASSWD, "33").unwrap().name.as_deref(), Some("www-data"));
-        for nobody in ["", "broken", "odd", "+", "alice"] {
+        for nobody in ["", "broken", "odd", "same", "+", "alice"] {
             assert_eq!(in_passwd(PASSWD, nobody), None, "{nobody}");
         }
     }

@@ -80,6 +80,7 @@ steps! {
     Session = "leaving the session and its terminal",
     Cgroup = "joining the container's v1 cgroups",
     Limits = "setting the container's resource limits",
+    ProcValues = "setting the container's lxc.proc values",
     Personality = "setting the container's personality",
     LabelFile = "opening the security label's file",
     Namespaces = "joining the namespaces",
@@ -195,6 +196,9 @@ impl<'a> Outside<'a> {
         for limit in &target.limits {
             limit.set().at(Step::Limits)?;
         }
+        for value in &target.proc_values {
+            value.set().at(Step::ProcValues)?;
+        }
         sys::set_personality(target.personality).at(Step::Personality)?;
         let label_file = target.label.as_ref().map(|label| label.open()).transpose().at(Step::LabelFile)?;
         Ok(Self { entry, label_file })
@@ -203,6 +207,8 @@ impl<'a> Outside<'a> {
     fn enter(self) -> Result<Inside<'a>, Failure> {
         setns(Kept::INIT, self.entry.target.namespaces).at(Step::Namespaces)?;
         chdir("/").at(Step::Namespaces)?;
+        // Still as the node's root: the uid of the container's root is that of other containers too, and any of them
+        // can use up its quota of keys.
         sys::new_session_keyring().at(Step::Keyring)?;
         Ok(Inside { entry: self.entry, label_file: self.label_file })
     }
@@ -244,7 +250,7 @@ impl<'a> Inside<'a> {
         let Entry { target, command, lane, .. } = self.entry;
         let bounding = match lane {
             None => target.bounding,
-            Some(_) => target.bounding & inspect::KEPT_CAPABILITIES,
+            Some(_) => target.bounding & inspect::kept_capabilities(),
         };
         sys::keep_bounding(bounding).at(Step::Bounding)?;
         if let (Some(label), Some(file)) = (&target.label, &self.label_file) {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -42,6 +42,11 @@ impl Cgroups {
             }
         }
         Ok(cgroups)
+    }
+
+    /// The container's directory in the unified hierarchy.
+    pub fn unified(&self) -> Option<BorrowedFd<'_>> {
+        self.unified.as_ref().map(AsFd::as_fd)
     }
 
     /// Whether the container, and so whatever starts in it, is frozen.
@@ -78,6 +83,10 @@ impl Cgroups {
             .collect();
         let cleared =
             names.into_iter().filter_map(|name| Leaf::open(unified.as_fd(), name).ok()).filter(|leaf| {
+                // What the container's root made under such a name is its own affair.
+                if !leaf.is_the_nodes() {
+                    return false;
+                }
                 if !leaf.was_left_running() {
                     leaf.kill_all(Duration::from_secs(1));
                 }
@@ -186,6 +195,10 @@ impl Leaf {
     pub fn mark_left_running(&self) {
         // Without the mark a restart of provost-execd ends those processes: the safe way to be wrong.
         let _ = sys::set_trusted_mark(self.directory.as_fd());
+    }
+
+    fn is_the_nodes(&self) -> bool {
+        fstat(&self.directory).is_ok_and(|stat| stat.st_uid == 0)
     }
 
     fn was_left_running(&self) -> bool {

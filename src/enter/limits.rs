@@ -1,4 +1,9 @@
-//! Resource limits that the container's configuration sets for every process in it (`lxc.prlimit.*`).
+//! What the container's configuration sets for every process in it: resource limits (`lxc.prlimit.*`) and values in
+//! the process's own /proc directory (`lxc.proc.*`, such as `lxc.proc.oom_score_adj`).
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Component, Path};
 
 use nix::errno::Errno;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
@@ -64,9 +69,55 @@ fn parse(text: &str) -> Option<(u64, u64)> {
     Some((value(soft)?, value(hard)?)).filter(|(soft, hard)| soft <= hard)
 }
 
+/// One `lxc.proc.*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcValue {
+    file: String,
+    value: String,
+}
+
+impl ProcValue {
+    /// Sets it for this process. Before any namespace is joined: the file is the host's, and the right to it too.
+    pub fn set(&self) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).open(Path::new("/proc/self").join(&self.file))?;
+        // One write: that is how the kernel takes a value.
+        file.write(self.value.as_bytes()).map(drop)
+    }
+}
+
+/// The values that the running container's configuration sets.
+pub fn proc_values(vmid: u32, monitor: &Monitor) -> Result<Vec<ProcValue>, EnterError> {
+    const ITEM: &str = "lxc.proc";
+    let text = monitor.setting(ITEM)?.unwrap_or_default();
+    let value = |line: &str| {
+        parse_proc(line).ok_or_else(|| EnterError::Setting { vmid, item: ITEM, text: line.into() })
+    };
+    text.lines().filter(|line| !line.is_empty()).map(value).collect()
+}
+
+/// `lxc.proc.FILE = VALUE`, as the monitor writes it; the file is one of the process's own.
+fn parse_proc(line: &str) -> Option<ProcValue> {
+    let (file, value) = line.strip_prefix("lxc.proc.")?.split_once(" = ")?;
+    let is_own =
+        !file.is_empty() && Path::new(file).components().all(|part| matches!(part, Component::Normal(_)));
+    is_own.then(|| ProcValue { file: file.into(), value: value.into() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_for_files_of_the_process_alone() {
+        let value = |file: &str, value: &str| Some(ProcValue { file: file.into(), value: value.into() });
+        assert_eq!(parse_proc("lxc.proc.oom_score_adj = -50"), value("oom_score_adj", "-50"));
+        assert_eq!(parse_proc("lxc.proc.attr/keycreate = a = b"), value("attr/keycreate", "a = b"));
+        for wrong in
+            ["lxc.proc. = 1", "lxc.proc.../1/oom_score_adj = 1", "lxc.proc./etc/x = 1", "oom_score_adj = 1"]
+        {
+            assert_eq!(parse_proc(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn limits_are_read_as_lxc_writes_them() {

@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::cmsg_space;
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
     UnixCredentials, connect, getsockopt, recv, recvmsg, sendmsg, setsockopt, socket, sockopt,
@@ -24,8 +25,6 @@ use super::sys;
 pub const HEADER: usize = 16;
 /// No answer that Provost asks for is longer; `lxc.environment` is the longest.
 pub const LONGEST: usize = 64 * 1024;
-/// lxc's own limit for the hierarchies of one container.
-const MOST_DESCRIPTORS: usize = 20;
 /// Seconds that a monitor gets for one answer. It is an event loop that answers in microseconds.
 const PATIENCE_S: i64 = 2;
 
@@ -144,7 +143,7 @@ impl Monitor {
         let mut fixed = [0; HEADER];
         let (length, descriptors) = {
             let mut parts = [IoSliceMut::new(&mut fixed)];
-            let mut space = cmsg_space!([std::os::fd::RawFd; MOST_DESCRIPTORS]);
+            let mut space = cmsg_space!([std::os::fd::RawFd; sys::MOST_DESCRIPTORS]);
             let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_WAITALL;
             let message = recvmsg::<UnixAddr>(fd, &mut parts, Some(&mut space), flags).map_err(failed)?;
             let mut descriptors = Vec::new();
@@ -172,11 +171,9 @@ impl Monitor {
     fn connect(&self) -> Result<OwnedFd, EnterError> {
         let Self { vmid, socket: name } = self;
         let failed = |errno| EnterError::Monitor { vmid: *vmid, what: "the connection", errno };
-        let flags = SockFlag::SOCK_CLOEXEC;
+        // Not to wait in the queue of somebody who took the name and accepts nobody.
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let connection = socket(AddressFamily::Unix, SockType::Stream, flags, None).map_err(failed)?;
-        let patience = TimeVal::seconds(PATIENCE_S);
-        setsockopt(&connection, sockopt::ReceiveTimeout, &patience).map_err(failed)?;
-        setsockopt(&connection, sockopt::SendTimeout, &patience).map_err(failed)?;
         let address = UnixAddr::new_abstract(name.as_bytes()).map_err(failed)?;
         connect(connection.as_raw_fd(), &address).map_err(|errno| match errno {
             Errno::ECONNREFUSED | Errno::ENOENT => {
@@ -188,6 +185,10 @@ impl Monitor {
         if peer.uid() != 0 {
             return Err(EnterError::Impostor { vmid: *vmid, socket: name.clone(), uid: peer.uid() });
         }
+        fcntl(&connection, FcntlArg::F_SETFL(OFlag::empty())).map_err(failed)?;
+        let patience = TimeVal::seconds(PATIENCE_S);
+        setsockopt(&connection, sockopt::ReceiveTimeout, &patience).map_err(failed)?;
+        setsockopt(&connection, sockopt::SendTimeout, &patience).map_err(failed)?;
         Ok(connection)
     }
 

@@ -63,7 +63,6 @@ pub fn spawn(
     if target.cgroups.is_frozen() {
         return Err(EnterError::Frozen { vmid });
     }
-    // A cgroup that cannot hold processes of its own (a threaded one, say) costs the leaf, not the command.
     let leaf = maker.make(&target.cgroups).unwrap_or_default();
     let failed = |errno| match errno {
         // The pid namespace takes no new process once its init has ended.
@@ -72,23 +71,29 @@ pub fn spawn(
     };
     let init = target.init.try_clone().map_err(|_| EnterError::Spawn { vmid, errno: Errno::EMFILE })?;
     let started = Instant::now();
-    let born = match birth(target, command, stdio, lane, leaf.as_ref()) {
-        Err(Errno::EOPNOTSUPP | Errno::EBUSY | Errno::EINVAL | Errno::ENODEV) if leaf.is_some() => {
-            if let Some(leaf) = &leaf {
-                let _ = leaf.remove();
-            }
-            birth(target, command, stdio, lane, None).map(|born| (born, None))
-        }
-        Err(errno) => {
-            if let Some(leaf) = &leaf {
-                let _ = leaf.remove();
-            }
+    let in_leaf = leaf.map(|leaf| (birth(target, command, stdio, lane, Some(leaf.as_fd()), false), leaf));
+    let born = match in_leaf {
+        Some((Ok(born), leaf)) => Ok((born, Some(leaf))),
+        Some((Err(errno), leaf)) if !means_no_leaf(errno) => {
+            let _ = leaf.remove();
             Err(errno)
         }
-        Ok(born) => Ok((born, leaf)),
+        unusable => {
+            if let Some((_, leaf)) = unusable {
+                let _ = leaf.remove();
+            }
+            // Beside the container's init then. Never in this process's own cgroup: it is not under the container's
+            // limits.
+            birth(target, command, stdio, lane, target.cgroups.unified(), true).map(|born| (born, None))
+        }
     };
     let ((pid, pidfd, status), leaf) = born.map_err(failed)?;
     Ok(Running { vmid, pid, pidfd, status, leaf, init, started })
+}
+
+/// Whether a birth failed by its leaf: because the container's root made the cgroups around it threaded, or removed it.
+fn means_no_leaf(errno: Errno) -> bool {
+    matches!(errno, Errno::EOPNOTSUPP | Errno::EBUSY | Errno::EINVAL | Errno::ENODEV | Errno::ENOENT)
 }
 
 fn birth(
@@ -96,13 +101,13 @@ fn birth(
     command: &Command,
     stdio: [BorrowedFd<'_>; 3],
     lane: Option<&Lane>,
-    leaf: Option<&Leaf>,
+    cgroup: Option<BorrowedFd<'_>>,
+    subreaper: bool,
 ) -> Result<(Pid, OwnedFd, OwnedFd), Errno> {
     let (status_read, status_write) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
-    let entry =
-        Entry { target, command, stdio, lane, status: status_write.as_fd(), subreaper: leaf.is_none() };
+    let entry = Entry { target, command, stdio, lane, status: status_write.as_fd(), subreaper };
     let _back = BornIn::pid_namespace_of(target)?;
-    match sys::fork_into(leaf.map(AsFd::as_fd))? {
+    match sys::fork_into(cgroup)? {
         Forked::Child => child::run(&entry),
         Forked::Parent { pid, pidfd } => Ok((pid, pidfd, status_read)),
     }

@@ -74,6 +74,14 @@ pub fn reap(pid: Pid) -> Result<Option<Reaped>, Errno> {
     }))
 }
 
+/// A process by its pid, as a descriptor that never comes to mean another one.
+pub fn pidfd_open(pid: Pid) -> Result<OwnedFd, Errno> {
+    // SAFETY: integers only.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
+    // SAFETY: the kernel has just made it, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
 /// Sends a signal through a pidfd; signal 0 asks whether the process is still there.
 pub fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
     // SAFETY: no memory is passed but the null siginfo that the kernel documents.
@@ -111,13 +119,20 @@ pub fn install_filter(instructions: &[libc::sock_filter]) -> Result<(), Errno> {
     Errno::result(done).map(drop)
 }
 
+/// Whether the kernel takes filters that answer a call with an errno.
+pub fn takes_filters() -> bool {
+    let action: u32 = libc::SECCOMP_RET_ERRNO;
+    // SAFETY: the kernel reads one u32 through the pointer, which is live.
+    unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) == 0 }
+}
+
 /// A session keyring of the process's own, so that it can reach no key of the host's.
 pub fn new_session_keyring() -> Result<(), Errno> {
     const JOIN_SESSION_KEYRING: i32 = 1;
     // SAFETY: a null name asks for an anonymous keyring.
     let done = unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<u8>()) };
     match Errno::result(done) {
-        // No keyrings in this kernel, or the quota of keys is used up: then there is nothing to inherit or to join.
+        // No keyrings in this kernel: then there is none to leave.
         Err(Errno::ENOSYS) => Ok(()),
         other => other.map(drop),
     }
@@ -149,12 +164,22 @@ pub fn set_personality(persona: i32) -> Result<(), Errno> {
 }
 
 /// Every signal to its default action. Rust starts programs with SIGPIPE ignored, and an ignored signal survives exec.
+/// By the kernel's own call: libc's refuses the signals that it keeps for itself, which whoever started this may have
+/// ignored all the same.
 pub fn default_signals() {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is a valid disposition; the refusal for SIGKILL, SIGSTOP and libc's own two is expected.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    /// Of the kernel's `struct sigaction`: handler, flags, restorer, mask. All zero is SIG_DFL.
+    const DEFAULT: [u64; 4] = [0; 4];
+    for signal in 1..=64 {
+        // SAFETY: the kernel reads one sigaction, which is no longer than this, and writes none; no handler is set. The
+        // refusal for SIGKILL and SIGSTOP is expected.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT.as_ptr(), std::ptr::null_mut::<u64>(), 8)
+        };
     }
 }
+
+/// Descriptors that one message can carry: the kernel's SCM_MAX_FD.
+pub const MOST_DESCRIPTORS: usize = 253;
 
 /// Owns a descriptor that another process or the service manager handed over by number.
 pub fn adopt(fd: RawFd) -> Result<OwnedFd, Errno> {

@@ -16,7 +16,7 @@ use nix::sched::CloneFlags;
 use super::error::EnterError;
 use super::label::Label;
 use super::leaf::Cgroups;
-use super::limits::Limit;
+use super::limits::{Limit, ProcValue};
 use super::monitor::Monitor;
 use super::policy::{Compiled, PolicyCache};
 use super::sys;
@@ -38,6 +38,7 @@ pub struct Target {
     /// `lxc.environment`, as `NAME=value`.
     pub environment: Vec<CString>,
     pub limits: Vec<Limit>,
+    pub proc_values: Vec<ProcValue>,
 }
 
 /// The eight namespaces: /proc's name, and what setns calls it.
@@ -83,6 +84,7 @@ impl Target {
             seccomp,
             environment: environment(vmid, monitor.setting("lxc.environment")?)?,
             limits: super::limits::configured(vmid, &monitor)?,
+            proc_values: super::limits::proc_values(vmid, &monitor)?,
             init,
         };
         if target.is_alive() { Ok(target) } else { Err(EnterError::Gone { vmid }) }

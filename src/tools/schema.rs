@@ -24,7 +24,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
                  by the kernel. mode \"change\": as root of the container.",
                 ToolAnnotations::new().read_only(false).destructive(true).open_world(false),
             ),
-            answer: schema::<exec::ExecAnswer>(),
+            answer: schema::<exec::ExecAnswer>(Of::Answer),
         },
         Entry {
             tool: tool::<status::StatusArguments>(
@@ -64,22 +64,38 @@ fn uri(tool: &str) -> String {
 }
 
 fn tool<A: JsonSchema>(name: &'static str, description: &'static str, hints: ToolAnnotations) -> Tool {
-    let input = match schema::<A>() {
+    let mut input = match schema::<A>(Of::Arguments) {
         Value::Object(object) => object,
         _ => JsonObject::new(),
     };
+    // Without arguments too: there are models' APIs that refuse an object that does not name its properties.
+    input.entry("properties").or_insert_with(|| json!({}));
     Tool::new(name, description, input).with_annotations(hints)
+}
+
+/// What a schema describes: what we read, or what we write.
+#[derive(Clone, Copy, PartialEq)]
+enum Of {
+    Arguments,
+    Answer,
 }
 
 /// A type's schema without what a client does not need: the dialect, the type's own name, formats that only say which
 /// integer Rust uses.
-fn schema<T: JsonSchema>() -> Value {
+fn schema<T: JsonSchema>(of: Of) -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
     });
+    let settings = match of {
+        Of::Arguments => settings.for_deserialize(),
+        Of::Answer => settings.for_serialize(),
+    };
     let mut value = settings.into_generator().into_root_schema_for::<T>().to_value();
     trim(&mut value);
+    if of == Of::Arguments {
+        without_null(&mut value);
+    }
     value
 }
 
@@ -91,7 +107,20 @@ fn trim(value: &mut Value) {
             if object.get("default") == Some(&Value::Null) {
                 object.remove("default");
             }
-            // An optional argument is one that may be left out; that null is taken too is nobody's concern.
+            object.values_mut().for_each(trim);
+        }
+        Value::Array(items) => items.iter_mut().for_each(trim),
+        _ => {}
+    }
+}
+
+/// An optional argument is one that may be left out; that null is taken too is nobody's concern.
+fn without_null(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            if let Some(Value::Array(options)) = object.get_mut("enum") {
+                options.retain(|option| !option.is_null());
+            }
             if let Some(Value::Array(types)) = object.get_mut("type") {
                 types.retain(|kind| kind != "null");
                 if let [only] = &types[..] {
@@ -109,9 +138,9 @@ fn trim(value: &mut Value) {
                     }
                 }
             }
-            object.values_mut().for_each(trim);
+            object.values_mut().for_each(without_null);
         }
-        Value::Array(items) => items.iter_mut().for_each(trim),
+        Value::Array(items) => items.iter_mut().for_each(without_null),
         _ => {}
     }
 }

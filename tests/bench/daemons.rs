@@ -19,11 +19,16 @@ pub struct Builds {
 impl Builds {
     pub fn find() -> Result<Self, String> {
         let find = |variable: &str, place: &str| {
-            let path = std::env::var_os(variable)
-                .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join(place), PathBuf::from);
+            let path = std::env::var_os(variable).map_or_else(
+                || Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join(place),
+                PathBuf::from,
+            );
             match path.exists() {
                 true => Ok(path),
-                false => Err(format!("{} is not there: build it, or say in ${variable} where it is", path.display())),
+                false => Err(format!(
+                    "{} is not there: build it, or say in ${variable} where it is",
+                    path.display()
+                )),
             }
         };
         Ok(Self {
@@ -80,10 +85,13 @@ impl Node {
         self.provostd.id()
     }
 
-    /// Ends `provostd` and starts it again. Returns as soon as the process is born.
-    pub fn restart_provostd(&mut self) {
+    pub fn stop_provostd(&mut self) {
         end(&mut self.provostd);
         let _ = fs::remove_file(self.socket());
+    }
+
+    /// Returns as soon as the process is born.
+    pub fn start_provostd(&mut self) {
         self.provostd = agent(&self.builds.provostd, self.dir.path()).spawn().expect("start provostd");
     }
 }
@@ -102,7 +110,8 @@ impl Drop for Node {
 
 fn daemon(program: &Path, dir: &Path) -> Command {
     let name = program.file_name().unwrap_or_default().to_string_lossy();
-    let log = fs::File::options().create(true).append(true).open(dir.join(format!("{name}.log"))).expect("log");
+    let log =
+        fs::File::options().create(true).append(true).open(dir.join(format!("{name}.log"))).expect("log");
     let mut command = Command::new(program);
     command.arg("--config").arg(dir.join("provost.toml")).env_remove("JOURNAL_STREAM");
     command.stdin(Stdio::null()).stderr(log);

@@ -17,7 +17,8 @@ pub struct Container {
 
 impl Container {
     pub fn find(lxcpath: PathBuf, guest: u32) -> Result<Self, String> {
-        let info = Command::new("lxc-info").arg("-P").arg(&lxcpath).args(["-n", &guest.to_string(), "-pH"]).output();
+        let info =
+            Command::new("lxc-info").arg("-P").arg(&lxcpath).args(["-n", &guest.to_string(), "-pH"]).output();
         let info = info.map_err(|error| format!("cannot run lxc-info: {error}"))?;
         let init = String::from_utf8_lossy(&info.stdout).trim().to_owned();
         match init.parse::<u32>() {
@@ -67,7 +68,8 @@ impl Sshd {
             return Err(format!("{} is not there: install openssh-server", program.display()));
         }
         let said = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
-        let dir = tempfile::Builder::new().prefix("provost-bench-ssh-").tempdir().map_err(said("a directory"))?;
+        let dir =
+            tempfile::Builder::new().prefix("provost-bench-ssh-").tempdir().map_err(said("a directory"))?;
         for key in ["host", "client"] {
             let mut keygen = Command::new("ssh-keygen");
             keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(dir.path().join(key));
@@ -88,8 +90,9 @@ impl Sshd {
         // The package's unit makes it; where no service manager runs, nobody has.
         fs::create_dir_all("/run/sshd").map_err(said("/run/sshd"))?;
         let log = fs::File::create(dir.path().join("log")).map_err(said("log"))?;
-        let server = Command::new(program).args(["-D", "-e", "-f"]).arg(dir.path().join("sshd_config")).stderr(log);
-        let server = server.stdin(Stdio::null()).spawn().map_err(said("sshd"))?;
+        let mut server = Command::new(program);
+        server.args(["-D", "-e", "-f"]).arg(dir.path().join("sshd_config")).stdin(Stdio::null()).stderr(log);
+        let server = server.spawn().map_err(said("sshd"))?;
         let this = Self { dir, port, server };
         let deadline = Instant::now() + Duration::from_secs(5);
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
@@ -105,9 +108,20 @@ impl Sshd {
     /// A fresh connection that runs `lxc-attach`.
     pub fn ssh(&self, container: &Container, argv: &[&str]) -> Command {
         let mut command = Command::new("ssh");
-        command.args(["-F", "none", "-p", &self.port.to_string(), "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"]);
+        command.args([
+            "-F",
+            "none",
+            "-p",
+            &self.port.to_string(),
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "IdentitiesOnly=yes",
+        ]);
         command.arg("-i").arg(self.dir.path().join("client"));
-        command.arg("-o").arg(format!("UserKnownHostsFile={}", self.dir.path().join("known_hosts").display()));
+        command
+            .arg("-o")
+            .arg(format!("UserKnownHostsFile={}", self.dir.path().join("known_hosts").display()));
         command.args(["root@127.0.0.1", "--", "lxc-attach", "-P"]).arg(&container.lxcpath);
         command.args(["-n", &container.guest.to_string(), "--"]).args(argv);
         command

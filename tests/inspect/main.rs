@@ -118,6 +118,9 @@ fn the_same_attempts_go_through_in_the_change_lane() {
 fn ordinary_diagnostics_work_as_they_do_for_root() {
     let node = wide(101);
     let mut client = node.client();
+    let database =
+        "mkdir -p /var/tmp/attempts && cd /var/tmp/attempts && rm -f db && sqlite3 db 'create table t (x)'";
+    assert_eq!(client.change(101, &["sh", "-c", database])["exit_code"], 0);
     let (mut ran, mut failed) = (0, Vec::new());
     for line in
         include_str!("diagnostics.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -125,8 +128,7 @@ fn ordinary_diagnostics_work_as_they_do_for_root() {
         let answer = client.inspect(101, &["sh", "-c", line]);
         match answer["exit_code"].as_i64() {
             Some(0) => ran += 1,
-            // Not installed in this container.
-            Some(127) => {}
+            _ if answer["stderr"].as_str().is_some_and(|said| said.contains(": not found")) => {}
             _ => failed.push(format!("{line}: {answer}")),
         }
     }

@@ -17,6 +17,7 @@ use super::rule::{Row, Rule, Test};
 pub const ARCH: u32 = 0xC000_003E;
 pub const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 pub const REFUSE: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+pub const UNWRITABLE: u32 = libc::SECCOMP_RET_ERRNO | libc::EROFS as u32;
 pub const ABSENT: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 /// For an entry by another architecture's door (int 0x80): its numbers mean other calls. SIGSYS tells it apart.
 pub const FOREIGN: u32 = libc::SECCOMP_RET_KILL_PROCESS;
@@ -89,12 +90,16 @@ fn answer(rule: Rule) -> Vec<sock_filter> {
         Rule::Absent => vec![verdict(ABSENT)],
         // `at` has resolved `Below`; one left over would be a mistake here, and is refused.
         Rule::Refuse | Rule::Below(..) => vec![verdict(REFUSE)],
-        Rule::Only(groups) => {
-            let mut code: Vec<_> = groups.iter().flat_map(|tests| group(tests)).collect();
-            code.push(verdict(REFUSE));
-            code
-        }
+        Rule::Only(groups) => tested(groups, REFUSE),
+        Rule::Unwritable(groups) => tested(groups, UNWRITABLE),
     }
+}
+
+/// Allows when one group holds, else gives the verdict.
+fn tested(groups: &[&[Test]], otherwise: u32) -> Vec<sock_filter> {
+    let mut code: Vec<_> = groups.iter().flat_map(|tests| group(tests)).collect();
+    code.push(verdict(otherwise));
+    code
 }
 
 /// Allows when all tests hold; otherwise runs on behind itself. Built from its end, so that each test knows how far away

@@ -60,8 +60,13 @@ fn expected(rule: Rule, args: &[u64; 6]) -> u32 {
         Rule::Allow => ALLOW,
         Rule::Refuse => REFUSE,
         Rule::Absent => ABSENT,
-        Rule::Only(groups) if groups.iter().any(|tests| tests.iter().all(|test| holds(test, args))) => ALLOW,
+        Rule::Only(groups) | Rule::Unwritable(groups)
+            if groups.iter().any(|tests| tests.iter().all(|test| holds(test, args))) =>
+        {
+            ALLOW
+        }
         Rule::Only(_) => REFUSE,
+        Rule::Unwritable(_) => UNWRITABLE,
         Rule::Below(..) => unreachable!("`at` resolves it"),
     }
 }
@@ -70,7 +75,7 @@ fn expected(rule: Rule, args: &[u64; 6]) -> u32 {
 fn telling_values() -> Vec<u64> {
     let mut values = vec![0, 1, 2, 3, 0x8000, 0x1000_0000, u64::from(u32::MAX), 1 << 32, u64::MAX];
     for row in rows() {
-        let Rule::Only(groups) = row.0.at(1) else { continue };
+        let (Rule::Only(groups) | Rule::Unwritable(groups)) = row.0.at(1) else { continue };
         for test in groups.iter().copied().flatten() {
             if let Test::In(_, _, listed) = test {
                 values.extend(
@@ -91,7 +96,11 @@ fn the_program_says_what_the_table_says() {
         let program = compile(rows(), abi);
         for number in 0..512 {
             let rule = rule(number, abi);
-            let values = if matches!(rule, Rule::Only(_)) { &telling[..] } else { &telling[..8] };
+            let values = if matches!(rule, Rule::Only(_) | Rule::Unwritable(_)) {
+                &telling[..]
+            } else {
+                &telling[..8]
+            };
             for (argument, value) in
                 (0..6).flat_map(|argument| values.iter().map(move |value| (argument, value)))
             {
@@ -142,7 +151,7 @@ fn the_kernel_takes_the_program_of_every_abi() {
         // In a thread of its own, which ends with it: without CAP_SYS_ADMIN this sets no_new_privs for that thread.
         std::thread::spawn(move || {
             nix::sys::prctl::set_no_new_privs().expect("no_new_privs");
-            crate::enter::inspect::install::install_filter(&program).expect("installing");
+            crate::enter::sys::install_filter(&program).expect("installing");
             let error =
                 nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUTS).expect_err("unshare went through");
             assert_eq!(error, nix::errno::Errno::EPERM);

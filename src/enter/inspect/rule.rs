@@ -14,6 +14,8 @@ pub enum Rule {
     Absent,
     /// Allowed when every test of any one group holds, else EPERM.
     Only(&'static [&'static [Test]]),
+    /// Allowed when every test of any one group holds, else EROFS: what a program hears on a read-only file system.
+    Unwritable(&'static [&'static [Test]]),
     /// This rule below the given Landlock ABI; from it on the call is allowed, because Landlock itself guards it.
     Below(u8, &'static Rule),
 }

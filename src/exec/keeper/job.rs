@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recv, recvmsg, sendmsg};
+use nix::sys::stat::{SFlag, fstat};
 
 use super::Room;
 use super::gate::{Gate, refusal};
@@ -218,8 +219,13 @@ fn start(
             KillBy::PidNamespaceWalk => "pid_namespace_walk".into(),
         },
         landlock_abi: lane.map(|lane| lane.abi()),
-        seccomp: lane.map(|_| true),
-        not_guarded: lane.map(|lane| lane.missing()).unwrap_or_default(),
+        seccomp: lane.map(|lane| lane.guarantees().seccomp),
+        not_guarded: lane
+            .map(|lane| lane.guarantees().missing)
+            .unwrap_or_default()
+            .into_iter()
+            .map(Into::into)
+            .collect(),
     };
     let deadline = started + Duration::from_millis(request.timeout_ms);
     Ok(Command { running, mode: request.mode, lane: report, deadline, killed: None })
@@ -279,7 +285,8 @@ fn receive(connection: &OwnedFd) -> Result<Option<(Request, [OwnedFd; 3])>, Refu
         Err(errno) => return Err(unclear(format!("the request cannot be received: {errno}"))),
     };
     let mut packet = vec![0; length.min(LONGEST + 1)];
-    let mut space = cmsg_space!([RawFd; 8]);
+    // Room for all that one message can carry: of what does not fit, the part that does would stay open, unseen.
+    let mut space = cmsg_space!([RawFd; sys::MOST_DESCRIPTORS]);
     let (length, descriptors) = {
         let mut parts = [IoSliceMut::new(&mut packet)];
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
@@ -298,9 +305,17 @@ fn receive(connection: &OwnedFd) -> Result<Option<(Request, [OwnedFd; 3])>, Refu
     };
     let count = descriptors.len();
     let request = Request::decode(&packet[..length]).map_err(|error| unclear(error.to_string()))?;
-    let stdio =
+    let stdio: [OwnedFd; 3] =
         descriptors.try_into().map_err(|_| unclear(format!("{count} descriptors came, where 3 were due")))?;
+    // In a container, a directory of the node would be the way out of it (as in CVE-2024-21626).
+    if !stdio.iter().all(is_pipe) {
+        return Err(unclear("a descriptor came that is not a pipe".into()));
+    }
     Ok(Some((request, stdio)))
+}
+
+fn is_pipe(descriptor: &OwnedFd) -> bool {
+    fstat(descriptor).is_ok_and(|stat| stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFIFO.bits())
 }
 
 /// Whether the caller is gone, or has broken the rule of one request.

@@ -4,12 +4,13 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, renameat};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, connect, getsockopt, listen, socket,
     sockopt,
 };
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Uid, chown};
+use nix::unistd::{Uid, fchownat};
 
 use crate::enter::sys;
 
@@ -59,16 +60,23 @@ fn handed_over(fd: RawFd) -> Result<OwnedFd, ListenError> {
 
 fn own(path: &Path, owner: Uid) -> Result<OwnedFd, ListenError> {
     let failed = |what| move |errno| ListenError::Own { what, path: path.into(), errno };
-    let address = UnixAddr::new(path).map_err(failed("name"))?;
-    remove_stale(path, &address)?;
+    remove_stale(path, &UnixAddr::new(path).map_err(failed("name"))?)?;
+    // Made aside and moved into place when it listens and is its owner's: whoever finds it can use it.
+    let aside = path.with_extension(format!("new-{}", std::process::id()));
+    // What an earlier process of this pid left; the bind tells if it was something else.
+    let _ = nix::unistd::unlink(&aside);
+    let address = UnixAddr::new(&aside).map_err(failed("name"))?;
     let listener = packet_socket().map_err(failed("make a socket for"))?;
     // Born with its mode: between a bind and a chmod it would stand open.
     let before = umask(Mode::from_bits_truncate(0o177));
     let bound = bind(listener.as_raw_fd(), &address);
     umask(before);
     bound.map_err(failed("bind"))?;
-    chown(path, Some(owner), None).map_err(failed("give to its owner"))?;
+    // Not through a link: the directory may be the owner's, who could have put one there meanwhile.
+    fchownat(AT_FDCWD, &aside, Some(owner), None, AtFlags::AT_SYMLINK_NOFOLLOW)
+        .map_err(failed("give to its owner"))?;
     listen(&listener, Backlog::new(1024).unwrap_or(Backlog::MAXCONN)).map_err(failed("listen on"))?;
+    renameat(AT_FDCWD, &aside, AT_FDCWD, path).map_err(failed("put into place"))?;
     Ok(listener)
 }
 

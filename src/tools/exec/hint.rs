@@ -16,63 +16,63 @@ pub struct Refused {
     next: &'static str,
 }
 
+/// Words, in lower case, as the C library and common programs write them.
 struct Sign {
     what: &'static str,
-    /// Words of which one must be there, as the C library and common programs write them.
-    words: &'static [&'static str],
+    /// One of these tells by itself.
+    alone: &'static [&'static str],
+    /// One of these tells where a refusal stands beside it.
+    beside: &'static [&'static str],
     next: &'static str,
 }
 
+/// The refusals themselves.
+const REFUSALS: &[&str] = &[
+    "permission denied",
+    "not permitted",
+    "read-only file system",
+    "eperm",
+    "eacces",
+    "erofs",
+    "access denied",
+];
+
 const CHANGE: &str = "mode \"change\" runs it with the container root's rights, where your role allows that";
 
-/// Most telling first: what cannot reach the bus also says that a connection failed.
+/// Most telling first: what cannot reach the bus also says that it was not permitted.
 const SIGNS: &[Sign] = &[
     Sign {
         what: "bus",
-        words: &["connect to bus", "D-Bus", "dbus", "system bus", "connect to system scope bus"],
+        alone: &["failed to connect to bus", "connect to system scope bus", "connect to the bus"],
+        beside: &["d-bus", "dbus", "system bus"],
         next: "the inspect lane has no sockets, so nothing that asks systemd or the bus runs there; read \
                journalctl -u UNIT and files instead, or use mode \"change\" where your role allows it",
     },
     Sign {
         what: "socket",
-        words: &[
-            "socket",
-            "Socket",
-            "connect",
-            "Connection",
-            "Network is unreachable",
-            "resolve",
-            "resolution",
-            "Name or service not known",
+        alone: &[
+            "name resolution",
+            "could not resolve",
+            "network is unreachable",
+            "name or service not known",
         ],
+        beside: &["socket", "connect"],
         next: "the inspect lane opens no connection; mode \"change\" does, where your role allows it",
     },
+    Sign { what: "privilege", alone: &[], beside: &["mount:"], next: CHANGE },
     Sign {
         what: "write",
-        words: &[
-            "Read-only file system",
-            "Permission denied",
-            "cannot create",
-            "can't create",
+        alone: &["read-only file system", "permission denied", "erofs", "eacces"],
+        beside: &[
             "cannot remove",
             "cannot move",
             "cannot touch",
-            "cannot overwrite",
-            "cannot make",
             "changing permissions",
             "changing ownership",
-            "setting times",
-            "failed to create",
-            "EACCES",
-            "EROFS",
         ],
         next: CHANGE,
     },
-    Sign {
-        what: "privilege",
-        words: &["Operation not permitted", "not permitted", "EPERM", "must be root"],
-        next: CHANGE,
-    },
+    Sign { what: "privilege", alone: &["not permitted", "eperm", "must be root"], beside: &[], next: CHANGE },
 ];
 
 /// What the lane refused, if the command failed by it.
@@ -80,21 +80,10 @@ pub fn refused(outcome: &Outcome, stderr: &str, stdout: &str) -> Option<Refused>
     if outcome.exit_code == Some(0) || outcome.timed_out {
         return None;
     }
-    let said = |text: &str| {
-        let sign = SIGNS.iter().find(|sign| sign.words.iter().any(|word| text.contains(word)))?;
-        // A socket's words alone say little; they count where a refusal's own words stand beside them.
-        let refusal = [
-            "denied",
-            "not permitted",
-            "Read-only",
-            "bus",
-            "EPERM",
-            "EACCES",
-            "EROFS",
-            "unreachable",
-            "resol",
-        ];
-        refusal.iter().any(|word| text.contains(word)).then_some(Refused { what: sign.what, next: sign.next })
-    };
-    said(stderr).or_else(|| stderr.is_empty().then(|| said(stdout)).flatten())
+    // A program that keeps its complaint for standard output has written none to standard error.
+    let said = if stderr.is_empty() { stdout } else { stderr }.to_lowercase();
+    let holds = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let refused = holds(REFUSALS);
+    let sign = SIGNS.iter().find(|sign| holds(sign.alone) || (refused && holds(sign.beside)))?;
+    Some(Refused { what: sign.what, next: sign.next })
 }

@@ -47,7 +47,7 @@ enum Mode {
     Change,
 }
 
-/// The answer's shape, as `provost://schema/exec` publishes it.
+/// How the command ended, and what it wrote.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ExecAnswer {
     /// Exit code of the command; absent when a signal ended it.

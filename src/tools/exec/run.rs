@@ -73,12 +73,14 @@ pub async fn run(
     let reply = loop {
         out_chunk.clear();
         err_chunk.clear();
+        let due = progress.as_ref().and_then(Progress::due);
         tokio::select! {
             // Output before the end: both are ready at once when a short command is done.
             biased;
             read = stdout.read_buf(&mut out_chunk), if out_open => out_open = took(read, &mut out, &out_chunk),
             read = stderr.read_buf(&mut err_chunk), if err_open => err_open = took(read, &mut err, &err_chunk),
             reply = &mut reply => break reply?,
+            () = until(due), if due.is_some() => {}
         }
         if let Some(progress) = &mut progress {
             progress.saw(&out_chunk, &err_chunk);
@@ -86,12 +88,22 @@ pub async fn run(
     };
     last(&stdout, &mut out);
     last(&stderr, &mut err);
+    if let Some(progress) = progress {
+        progress.settle().await;
+    }
     let outcome = match reply {
         Reply::Ended(outcome) => outcome,
         Reply::Refused(refusal) => return Err(refusal.into()),
     };
     let (stdout, stderr) = share(out, err, exec.max_output);
     Ok(Finished { outcome, stdout, stderr })
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn took(read: io::Result<usize>, kept: &mut Kept, chunk: &[u8]) -> bool {
@@ -208,9 +220,7 @@ impl Progress {
         let over = self.pending.len().saturating_sub(Self::MOST);
         self.pending.drain(..over);
         let soon = self.told.is_some_and(|told| told.elapsed() < Self::APART);
-        // A client that reads slowly gets fewer notifications, not a queue of them.
-        let busy = self.in_flight.as_ref().is_some_and(|sending| !sending.is_finished());
-        if soon || busy || self.pending.is_empty() {
+        if soon || self.busy() || self.pending.is_empty() {
             return;
         }
         let message = clean(&std::mem::take(&mut self.pending));
@@ -222,5 +232,23 @@ impl Progress {
             // A client that is gone is noticed elsewhere.
             let _ = peer.notify_progress(notification).await;
         }));
+    }
+
+    /// A client that reads slowly gets fewer notifications, not a queue of them.
+    fn busy(&self) -> bool {
+        self.in_flight.as_ref().is_some_and(|sending| !sending.is_finished())
+    }
+
+    /// When to look again at what waits, so that it does not wait for the command to write more.
+    fn due(&self) -> Option<Instant> {
+        let told = self.told.filter(|_| !self.pending.is_empty())?;
+        Some(if self.busy() { Instant::now() } else { told } + Self::APART)
+    }
+
+    /// Lets the last notification go out first: none may follow the answer.
+    async fn settle(self) {
+        if let Some(sending) = self.in_flight {
+            let _ = sending.await;
+        }
     }
 }

@@ -1,11 +1,17 @@
 //! Every system call of Linux 6.18 (and 6.19's listns) on x86_64, what becomes of it in the lane, and why: to be read in
 //! review. What is not here is absent.
 
+// Tables: a line a thing, as the reader wants it and not as the formatter would have it.
+#[rustfmt::skip]
 mod files;
+#[rustfmt::skip]
 mod ipc;
 mod newer;
+#[rustfmt::skip]
 mod own;
+#[rustfmt::skip]
 mod processes;
+#[rustfmt::skip]
 mod system;
 
 use super::rule::Row;

@@ -1,0 +1,96 @@
+//! A client script under way: started with its task, read line by line, told to go on.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::common::{Node, root};
+use crate::workstation::Missing;
+
+/// Where tests/clients/prepare has put the SDKs.
+pub fn packages() -> Result<PathBuf, Missing> {
+    let prepared = Command::new(root().join("tests/clients/prepare")).output().expect("prepare");
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    match prepared.status.code() {
+        Some(0) => Ok(said(&prepared.stdout).into()),
+        Some(77) => Err(Missing(said(&prepared.stderr))),
+        _ => panic!("tests/clients/prepare: {}", said(&prepared.stderr)),
+    }
+}
+
+pub struct Script {
+    child: Child,
+    lines: Receiver<String>,
+    log: PathBuf,
+    name: String,
+}
+
+impl Script {
+    pub fn python(packages: &Path, node: &Node, task: &Value) -> Self {
+        let mut command = Command::new(packages.join("venv/bin/python"));
+        command.arg(root().join("tests/clients/client.py"));
+        Self::start(command, node, task)
+    }
+
+    pub fn node_js(packages: &Path, node: &Node, task: &Value) -> Self {
+        // Modules are looked for beside the script.
+        let (script, modules) = (node.dir().join("client.mjs"), node.dir().join("node_modules"));
+        fs::copy(root().join("tests/clients/client.mjs"), &script).expect("client.mjs");
+        if !modules.exists() {
+            std::os::unix::fs::symlink(packages.join("node_modules"), &modules).expect("node_modules");
+        }
+        let mut command = Command::new("node");
+        command.arg(script);
+        Self::start(command, node, task)
+    }
+
+    fn start(mut command: Command, node: &Node, task: &Value) -> Self {
+        let log = node.dir().join("client.log");
+        let mut child = command
+            .arg(task.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log).expect("log"))
+            .spawn()
+            .expect("start the client");
+        let (send, lines) = channel();
+        let output = BufReader::new(child.stdout.take().expect("stdout"));
+        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
+        Self { child, lines, log, name: task.to_string() }
+    }
+
+    /// The next line, which must be of that step.
+    pub fn step(&mut self, step: &str) -> Value {
+        let line = self.lines.recv_timeout(Duration::from_secs(60));
+        let line = line.unwrap_or_else(|_| panic!("{}: no step \"{step}\"", self.name));
+        let seen: Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(seen["step"], step, "{}: {seen}", self.name);
+        seen
+    }
+
+    /// Lets a script that waits go on.
+    pub fn go_on(&mut self) {
+        writeln!(self.child.stdin.as_ref().expect("stdin")).expect("a script that waits");
+    }
+
+    /// Its end, which must be a good one.
+    pub fn end(mut self) {
+        let status = self.child.wait().expect("wait");
+        assert!(status.success(), "{}: {status}", self.name);
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- client\n{}", fs::read_to_string(&self.log).unwrap_or_default());
+        }
+    }
+}
