@@ -190,6 +190,11 @@ impl<'a> Outside<'a> {
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).at(Step::Session)?;
         umask(Mode::from_bits_truncate(0o022));
         setsid().at(Step::Session)?;
+        if entry.lane.is_some() {
+            // The kernel's choice when memory runs out, before any service of the container. Where it cannot be had, the
+            // command is a choice like any other.
+            let _ = std::fs::write("/proc/self/oom_score_adj", "500");
+        }
         if !walk::own_session() && entry.subreaper {
             prctl::set_child_subreaper(true).at(Step::Session)?;
         }
@@ -217,8 +222,9 @@ impl<'a> Outside<'a> {
 /// Puts the three descriptors of the caller at 0 to 2, what the way still needs behind them, and closes the rest: the
 /// parent's sockets, its other calls' pipes, everything.
 fn arrange(entry: &Entry<'_>) -> Result<(), Errno> {
-    /// Out of the way of every number that is about to be filled.
-    const ASIDE: i32 = 64;
+    /// Out of the way of every number that is about to be filled, and no higher than that: a higher one would make the
+    /// process's table of descriptors longer, which its /proc tells.
+    const ASIDE: i32 = Kept::FIRST_FREE;
     let [stdin, stdout, stderr] = entry.stdio;
     let mut aside = [0; 5];
     for (from, aside) in

@@ -147,6 +147,10 @@ impl Running {
         self.pidfd.as_fd()
     }
 
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
     pub fn kill_by(&self) -> KillBy {
         if self.leaf.is_some() { KillBy::Cgroup } else { KillBy::PidNamespaceWalk }
     }

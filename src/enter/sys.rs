@@ -74,6 +74,13 @@ pub fn reap(pid: Pid) -> Result<Option<Reaped>, Errno> {
     }))
 }
 
+/// The pids of this process's children, ended ones included.
+pub fn children() -> Vec<Pid> {
+    let pid = std::process::id();
+    let children = std::fs::read_to_string(format!("/proc/self/task/{pid}/children")).unwrap_or_default();
+    children.split_ascii_whitespace().filter_map(|child| child.parse().ok().map(Pid::from_raw)).collect()
+}
+
 /// A process by its pid, as a descriptor that never comes to mean another one.
 pub fn pidfd_open(pid: Pid) -> Result<OwnedFd, Errno> {
     // SAFETY: integers only.

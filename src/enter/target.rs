@@ -18,7 +18,7 @@ use super::label::Label;
 use super::leaf::Cgroups;
 use super::limits::{Limit, ProcValue};
 use super::monitor::Monitor;
-use super::policy::{Compiled, PolicyCache};
+use super::policy::{self, Compiled, PolicyCache, SkipReason};
 use super::sys;
 
 /// A running container as an entry sees it.
@@ -183,20 +183,22 @@ impl Proc {
     }
 }
 
-/// The container's seccomp profile, compiled at its first use. What lxc itself skips in it is skipped here, and said.
+/// The container's seccomp profile, compiled at its first use. What lxc itself skips in it is skipped here. A name that
+/// libseccomp does not know is said: a newer libseccomp, such as lxc may have, would know more.
 fn profile_of(vmid: u32, path: &str, policies: &mut PolicyCache) -> Result<Rc<Compiled>, EnterError> {
     let loaded = policies
         .load(Path::new(path))
         .map_err(|source| EnterError::Seccomp { vmid, source: Box::new(source) })?;
-    if loaded.fresh {
-        for skipped in &loaded.compiled.skipped {
-            tracing::info!(
-                provost_guest = vmid,
-                path,
-                ?skipped,
-                "a rule of the seccomp profile is not in force"
-            );
-        }
+    let unknown = loaded.compiled.skipped.iter().filter(|skipped| skipped.reason == SkipReason::Unknown);
+    for skipped in unknown.filter(|_| loaded.fresh) {
+        tracing::warn!(
+            provost_guest = vmid,
+            path,
+            line = skipped.line,
+            libseccomp = policy::library_version(),
+            "the seccomp profile's rule for {:?} is not in force: this libseccomp does not know the call",
+            skipped.syscall
+        );
     }
     Ok(loaded.compiled)
 }

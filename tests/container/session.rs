@@ -79,3 +79,16 @@ fn a_timeout_kills_what_moved_itself_to_another_cgroup() {
     });
     client.change(101, &["rmdir", "/sys/fs/cgroup/hide"]);
 }
+
+#[test]
+fn a_child_that_a_command_gives_to_provost_execd_is_reaped() {
+    let node = Node::start();
+    // clone(CLONE_PARENT | SIGCHLD), twenty times, each ending at once.
+    let script = "import ctypes, os\nlibc = ctypes.CDLL(None)\nfor _ in range(20):\n    if libc.syscall(56, 0x8000 | 17, 0, 0, 0, 0) == 0:\n        os._exit(0)\n";
+    let answer = node.client().change(101, &["python3", "-c", script]);
+    assert_eq!(answer["exit_code"], 0, "{answer}");
+    let pid = node.execd.id();
+    eventually("no child is left", || {
+        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap().is_empty()
+    });
+}

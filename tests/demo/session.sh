@@ -56,6 +56,8 @@ play() { # PROVOST SOCKET GUEST
   coproc BRIDGE { "$provost" bridge --socket "$socket"; }
   # shellcheck disable=SC2154 # coproc sets it
   exec {from}<&"${BRIDGE[0]}" {to}>&"${BRIDGE[1]}"
+  # The originals too, or the bridge would never see the end of its input.
+  exec {BRIDGE[0]}<&- {BRIDGE[1]}>&-
   request initialize '{"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "demo", "version": "1"}}'
   printf '{"jsonrpc":"2.0","method":"notifications/initialized"}\n' >&"$to"
   jq -r '"connected to \(.serverInfo.name) \(.serverInfo.version), MCP \(.protocolVersion)"' <<<"$result"

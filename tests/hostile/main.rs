@@ -16,5 +16,6 @@ mod guest;
 mod accounts;
 mod cgroups;
 mod init;
+mod intruder;
 mod output;
 mod processes;

@@ -323,6 +323,27 @@ def hold_opens_up_by_fanotify(): call(300, 4, 0)
 @attempt()
 def write_out_all_file_systems(): call(162)
 
+@attempt()
+def move_a_waiter_of_a_shared_futex():
+    """FUTEX_REQUEUE through a mapping that only reads: the waiter sleeps on where its waker does not look."""
+    LIBC.mmap.restype = ctypes.c_long
+    address = LIBC.mmap(None, ctypes.c_long(4096), 1, 1, reader("futex"), ctypes.c_long(0))
+    waiter = os.fork()
+    if waiter == 0:
+        try:
+            call(202, address, 0, 0, struct.pack("qq", 1, 0), 0, 0)
+        finally:
+            os._exit(0)
+    time.sleep(0.3)
+    if call(202, address, 3, 0, 1, address + 64, 0) != 1:
+        raise RuntimeError("nobody waited")
+@attempt()
+def set_the_memory_policy_of_a_file():
+    """mbind through a mapping that only reads; on tmpfs the policy is the file's."""
+    LIBC.mmap.restype = ctypes.c_long
+    address = LIBC.mmap(None, ctypes.c_long(4096), 1, 1, reader("futex"), ctypes.c_long(0))
+    call(237, address, 4096, 0, 0, 0, 0)
+
 # ---- the process files
 
 @attempt()
@@ -535,6 +556,10 @@ def send_from_a_raw_pair(): socket.socketpair(socket.AF_UNIX, socket.SOCK_RAW)[0
 def aim_a_datagram_pair_anew(): socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].connect(exists("/dev/log"))
 @attempt(control=False)
 def send_from_a_stream_pair(): socket.socketpair()[0].sendto(b"<7>attempt", exists("/dev/log"))
+@attempt("possible")
+def take_a_short_abstract_name():
+    pair = socket.socketpair()
+    call(49, pair[0].fileno(), struct.pack("H10s", 1, b"\0attempt"), 12)
 @attempt()
 def take_an_abstract_name(): socket.socketpair()[0].bind("\0attempt-with-a-long-name")
 @attempt()
@@ -587,14 +612,6 @@ def set_a_link_by_ioctl():
     request = bytearray(struct.pack("16s24x", b"lo"))
     fcntl.ioctl(netlink, 0x8913, request)
     fcntl.ioctl(netlink, 0x8914, bytes(request))
-@attempt(control=False)
-def destroy_a_connection_by_netlink():
-    diag = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4)
-    body = struct.pack("BBBxI", 2, 6, 0, 0) + bytes(48)
-    diag.send(struct.pack("IHHII", 16 + len(body), 21, 5, 1, 0) + body)
-    code = struct.unpack_from("i", diag.recv(4096), 16)[0]
-    if code:
-        raise OSError(-code, os.strerror(-code))
 @attempt()
 def set_a_link_by_tool(): shell("ip link set lo up")
 @attempt()
@@ -713,7 +730,7 @@ def take_capabilities_back_by_exec():
     if effective & ~4 == 0:
         raise OSError(errno.EPERM, "CapEff %x" % effective)
 @attempt()
-def become_another_user(): os.setresuid(1000, 1000, 1000)
+def become_another_user(): os.setresuid(*[os.getuid() + 1] * 3)
 @attempt(control=False)
 def enter_by_the_32_bit_door():
     """chmod by int 0x80, whose numbers are i386's."""
@@ -782,6 +799,8 @@ def prepare():
     for name, text in (("file", "kept\n" * 2000), ("scrap", "scrap\n" * 2000)):
         with open(at(name), "w") as file:
             file.write(text)
+    with open(at("futex"), "wb") as file:
+        file.write(bytes(4096))
     os.setxattr(at("file"), "user.kept", b"1")
     if not os.path.lexists(at("fifo")):
         os.mkfifo(at("fifo"))

@@ -1,6 +1,7 @@
 //! Privileges: what the command may keep, and what it can never get back.
 
 use caps::{CapSet, Capability, CapsHashSet};
+use nix::errno::Errno;
 
 use super::error::{InspectError, Step};
 use crate::enter::sys;
@@ -20,9 +21,10 @@ pub fn kept() -> u64 {
 /// that has already become another user has lost CAP_SETPCAP and keeps its bounding set; with nothing permitted,
 /// no_new_privs and no way into a user namespace there is nothing that the set could bound.
 pub fn give_up() -> Result<Vec<String>, InspectError> {
-    let failed = |source| InspectError::Caps { step: Step::Capabilities, source };
+    // The crate tells what failed, and the kernel's errno, still there, tells why.
+    let failed = |source| InspectError::Caps { step: Step::Capabilities, source, errno: Errno::last() };
     if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).map_err(failed)? {
-        drop_bounding()?;
+        sys::keep_bounding(kept()).map_err(|errno| InspectError::kernel(Step::Bounding, errno))?;
     }
     caps::clear(None, CapSet::Ambient).map_err(failed)?;
     let mut kept = CapsHashSet::new();
@@ -38,10 +40,4 @@ pub fn give_up() -> Result<Vec<String>, InspectError> {
         return Err(InspectError::Partial { step: Step::Capabilities });
     }
     Ok(left.iter().map(ToString::to_string).collect())
-}
-
-/// Drops all but [`KEPT`] from the bounding set, those included that are newer than any list: the kernel says with EINVAL
-/// where its own end.
-fn drop_bounding() -> Result<(), InspectError> {
-    sys::keep_bounding(kept()).map_err(|errno| InspectError::kernel(Step::Bounding, errno))
 }

@@ -24,7 +24,7 @@ pub const FOREIGN: u32 = libc::SECCOMP_RET_KILL_PROCESS;
 
 /// The program for `rows` where the kernel offers Landlock at `abi`. A number that no row names is absent: that holds
 /// for those that newer kernels will add, and for x32, whose numbers carry bit 30.
-pub fn compile<'a>(rows: impl Iterator<Item = &'a Row>, abi: u8) -> Vec<sock_filter> {
+pub fn compile<'a>(rows: impl Iterator<Item = &'a Row>, abi: u32) -> Vec<sock_filter> {
     let rules: BTreeMap<u32, Rule> =
         rows.flat_map(|Row(rule, calls, _)| calls.iter().map(|call| (*call as u32, rule.at(abi)))).collect();
     let mut program = vec![

@@ -4,7 +4,7 @@ use super::*;
 use crate::enter::inspect::rows;
 use crate::enter::inspect::rule::ALL;
 
-const ABIS: std::ops::RangeInclusive<u8> = 1..=7;
+const ABIS: std::ops::RangeInclusive<u32> = 1..=7;
 
 /// A call as a filter sees it.
 #[derive(Clone, Copy)]
@@ -50,7 +50,7 @@ fn holds(test: &Test, args: &[u64; 6]) -> bool {
 }
 
 /// The table's rule for a number, read from its rows and not from the program.
-fn rule(number: u32, abi: u8) -> Rule {
+fn rule(number: u32, abi: u32) -> Rule {
     let row = rows().find(|row| row.1.contains(&libc::c_long::from(number)));
     row.map_or(Rule::Absent, |row| row.0.at(abi))
 }

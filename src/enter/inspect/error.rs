@@ -63,6 +63,7 @@ pub enum InspectError {
         step: Step,
         #[source]
         source: caps::errors::CapsError,
+        errno: Errno,
     },
     #[error("inspect could not {step}: the kernel enforced less than it offered")]
     Partial { step: Step },
@@ -71,6 +72,9 @@ pub enum InspectError {
 impl InspectError {
     /// The errno that lies under it, for a report that carries only numbers; ENOTSUP where the kernel offers too little.
     pub fn errno(&self) -> Errno {
+        if let InspectError::Caps { errno, .. } = self {
+            return *errno;
+        }
         let mut cause: Option<&(dyn Error + 'static)> = Some(self);
         while let Some(error) = cause {
             if let Some(code) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// One promise: its name, the Landlock ABI from which Landlock keeps it (if it ever does), whether the filter (or a
 /// plainer means that every kernel has) keeps it, and what it says.
-pub struct Promise(pub &'static str, pub Option<u8>, pub bool, pub &'static str);
+pub struct Promise(pub &'static str, pub Option<u32>, pub bool, pub &'static str);
 
 pub const PROMISES: &[Promise] = &[
     Promise("files", Some(1), false, "no file is written, created, removed, renamed or linked"),
@@ -38,11 +38,21 @@ pub const PROMISES: &[Promise] = &[
     Promise("core_dumps", None, true, "a crash writes no core and wakes no core handler"),
 ];
 
+/// What the lane does not keep a command from, because the kernel cannot tell it from looking, or because looking would
+/// not be possible without it.
+pub const REMAINING: &[&str] = &[
+    "reading itself: access times, a lease or an automount that an open breaks or triggers, what a read takes out of a FIFO",
+    "a shared record lock on a file that it reads (sqlite needs it), which holds up writers while the command runs",
+    "using up what the container's limits leave: processor, memory, processes, inotify watches, disk reads, page cache",
+    "an abstract socket name of nine characters or less, taken while the command runs, at which nobody can be reached",
+    "a kernel module of the node's that asking loads: socket diagnosis (as ss does), an unknown program format",
+];
+
 /// What holds on this kernel. `held`, `missing` and `single` carry names out of [`PROMISES`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Guarantees {
     /// The Landlock ABI in use; 0 without Landlock.
-    pub landlock_abi: u8,
+    pub landlock_abi: u32,
     /// Whether the system call filter is in use.
     pub seccomp: bool,
     /// What uid 0 of the container keeps; another user keeps nothing.
@@ -54,7 +64,7 @@ pub struct Guarantees {
 }
 
 impl Guarantees {
-    pub fn at(landlock_abi: u8, seccomp: bool, capabilities: Vec<String>) -> Self {
+    pub fn at(landlock_abi: u32, seccomp: bool, capabilities: Vec<String>) -> Self {
         let mut all =
             Guarantees { landlock_abi, seccomp, capabilities, held: vec![], single: vec![], missing: vec![] };
         for Promise(name, from, filtered, _) in PROMISES {

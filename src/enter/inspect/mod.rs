@@ -23,7 +23,7 @@ use nix::unistd::{Pid, getpid, getsid, setsid};
 
 pub use capabilities::kept as kept_capabilities;
 pub use error::{InspectError, Step};
-pub use guarantees::{Guarantees, PROMISES, Promise};
+pub use guarantees::{Guarantees, PROMISES, Promise, REMAINING};
 pub use rule::{Row, Rule, Test};
 pub use table::rows;
 
@@ -51,12 +51,12 @@ pub fn probe() -> Lane {
 impl Lane {
     fn at(landlock: ABI, seccomp: bool) -> Lane {
         let landlock = landlock.min(files::NEWEST);
-        Lane { landlock, filter: seccomp.then(|| compile::compile(rows(), landlock as u8)) }
+        Lane { landlock, filter: seccomp.then(|| compile::compile(rows(), landlock as u32)) }
     }
 
     /// This lane as it would be on a kernel whose Landlock is older, to test the guarantees of that kernel here.
-    pub fn as_on(&self, abi: u8) -> Lane {
-        Lane::at(self.landlock.min(ABI::from(i32::from(abi))), self.filter.is_some())
+    pub fn as_on(&self, abi: i32) -> Lane {
+        Lane::at(self.landlock.min(ABI::from(abi)), self.filter.is_some())
     }
 
     /// The Landlock ABI in use; 0 without Landlock.
@@ -71,14 +71,16 @@ impl Lane {
 
     /// What [`confine`] would guarantee to a command run as uid 0 of the container.
     pub fn guarantees(&self) -> Guarantees {
-        Guarantees::at(self.landlock as u8, self.filter.is_some(), vec!["CAP_DAC_READ_SEARCH".to_owned()])
+        Guarantees::at(self.abi(), self.filter.is_some(), vec!["CAP_DAC_READ_SEARCH".to_owned()])
     }
 }
 
 /// Confines this process for good, and with it whatever it execs or forks.
 ///
 /// For the single-threaded child of a fork that has entered the container, has become the user whose command it runs, and
-/// holds no descriptor but its three. After an error the process is confined in part: it must exit, not exec.
+/// holds no descriptor but its three, pipes or plain files of the caller's: a datagram socket among them could be aimed
+/// anew. no_new_privs lets an AppArmor label that was set for the exec take effect only if this process is unconfined so
+/// far. After an error the process is confined in part: it must exit, not exec.
 pub fn confine(lane: &Lane) -> Result<Guarantees, InspectError> {
     let filter = lane.filter.as_deref().ok_or(InspectError::NoSeccomp)?;
     if lane.landlock == ABI::Unsupported {
@@ -90,7 +92,7 @@ pub fn confine(lane: &Lane) -> Result<Guarantees, InspectError> {
     let kept = capabilities::give_up()?;
     // Last, because it would refuse some of the above.
     sys::install_filter(filter).map_err(|e| InspectError::kernel(Step::Filter, e))?;
-    Ok(Guarantees::at(lane.landlock as u8, true, kept))
+    Ok(Guarantees::at(lane.abi(), true, kept))
 }
 
 /// A session of its own has no controlling terminal, and its process groups hold no one else: a signal to the own group,

@@ -17,12 +17,12 @@ pub enum Rule {
     /// Allowed when every test of any one group holds, else EROFS: what a program hears on a read-only file system.
     Unwritable(&'static [&'static [Test]]),
     /// This rule below the given Landlock ABI; from it on the call is allowed, because Landlock itself guards it.
-    Below(u8, &'static Rule),
+    Below(u32, &'static Rule),
 }
 
 impl Rule {
     /// The rule in force where the kernel offers Landlock at `abi`.
-    pub fn at(self, abi: u8) -> Rule {
+    pub fn at(self, abi: u32) -> Rule {
         match self {
             Rule::Below(from, _) if abi >= from => Rule::Allow,
             Rule::Below(_, rule) => rule.at(abi),

@@ -18,11 +18,13 @@ const CAPACITY: usize = 1024;
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// Policies compiled so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PolicyCache {
     compiled: HashMap<Identity, Rc<Compiled>>,
-    /// Who must own a policy file: root, but for this room's own tests.
+    /// Who must own a policy file: root, but in tests.
     owner: u32,
+    /// [`SETTLED`], but in tests.
+    settled: Duration,
 }
 
 /// A policy, ready.
@@ -73,7 +75,13 @@ struct Identity {
 impl PolicyCache {
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self { compiled: HashMap::new(), owner: 0, settled: SETTLED }
+    }
+
+    /// One that trusts the files of `owner` and takes them for settled after `settled`.
+    #[cfg(test)]
+    pub(super) fn trusting(owner: u32, settled: Duration) -> Self {
+        Self { compiled: HashMap::new(), owner, settled }
     }
 
     /// The compiled policy of the file at `path`, which may be a symlink. The file is opened each time, and
@@ -96,7 +104,7 @@ impl PolicyCache {
         let compiled = compile(&text)
             .map_err(|source| PolicyFileError::Policy { path: path.to_owned(), source })
             .map(Rc::new)?;
-        if identity.is_settled() {
+        if identity.age().is_some_and(|age| age > self.settled) {
             if self.compiled.len() >= CAPACITY {
                 self.compiled.clear();
             }
@@ -154,8 +162,16 @@ impl Identity {
         }
     }
 
-    fn is_settled(&self) -> bool {
-        let changed = u64::try_from(self.changed.0).ok().map(|s| UNIX_EPOCH + Duration::from_secs(s));
-        changed.and_then(|at| SystemTime::now().duration_since(at).ok()).is_some_and(|age| age > SETTLED)
+    /// How long ago the file changed; `None` before 1970 and in the future.
+    fn age(&self) -> Option<Duration> {
+        let (seconds, nanoseconds) = self.changed;
+        let since_1970 = Duration::new(seconds.try_into().ok()?, nanoseconds.try_into().ok()?);
+        SystemTime::now().duration_since(UNIX_EPOCH.checked_add(since_1970)?).ok()
+    }
+}
+
+impl Default for PolicyCache {
+    fn default() -> Self {
+        Self::new()
     }
 }

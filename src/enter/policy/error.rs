@@ -20,7 +20,7 @@ pub enum PolicyError {
     #[error("line {line}: {text:?}: expected {expected}")]
     Syntax { line: usize, text: String, expected: &'static str },
 
-    #[error("line {line}: more than {MAX_RULES} rules, which fit in no filter")]
+    #[error("line {line}: more than {MAX_RULES} rules")]
     TooManyRules { line: usize },
 
     /// The text is right, but libseccomp cannot add the rule; LXC fails on it too.

@@ -6,6 +6,10 @@
 //! one by one, because both are libseccomp's answer to the same calls. This room never installs a filter,
 //! never guesses at a policy that LXC refuses, and never enters a container.
 //!
+//! It has to be the same libseccomp, though: an older one does not know the newer calls and skips the rules
+//! about them, so that a linked-in copy could deny less than the node's LXC does. [`library_version`] is for
+//! comparing the two.
+//!
 //! The caller installs with `SECCOMP_SET_MODE_FILTER` and **no flags**, as LXC does: any flag changes what
 //! `/proc/PID/status` shows. LXC sets no `no_new_privs` for it (libseccomp's own setting is turned off), so
 //! installing takes CAP_SYS_ADMIN in the user namespace of the process.
@@ -27,8 +31,11 @@
 //! * `notify` asks a supervisor (`lxc.seccomp.notify.proxy`) to answer for the kernel. The instructions are
 //!   LXC's; but nobody listens to a filter that was installed without a listener, and the kernel then answers
 //!   ENOSYS without making the call: refused, never allowed. [`Program::asks_supervisor`] tells.
-//! * A policy that LXC cannot read is refused. (`lxc-attach` warns and installs what it had read so far.)
-//! * Input is bounded, and a number that does not fit is an error, where C wraps or cuts it.
+//! * A policy that LXC cannot read is refused. (`lxc-attach` warns and installs what it had read so far.) So
+//!   is one whose default is `notify`, under which nothing can be run.
+//! * Input is bounded, and a number that does not fit is an error, where C wraps or cuts it. How long a
+//!   policy with hundreds of conditions on one call takes is up to libseccomp, and LXC has waited for it too
+//!   when the container started; only root can write one.
 
 mod arch;
 mod cache;
@@ -40,8 +47,6 @@ mod program;
 mod rule;
 
 #[cfg(test)]
-mod machine;
-#[cfg(test)]
 mod tests;
 
 pub use cache::{Loaded, PolicyCache, PolicyFileError};
@@ -52,7 +57,7 @@ pub use program::Program;
 /// The longest policy text that is read, in bytes. Those in the field have a few hundred.
 pub const MAX_POLICY_BYTES: usize = 1 << 20;
 
-/// The most rules that a policy may have: one of this length no longer fits in a filter.
+/// The most rules that a policy may have. There are fewer than 500 calls to make rules about.
 pub const MAX_RULES: usize = 4096;
 
 /// A policy, compiled.
@@ -62,6 +67,13 @@ pub struct Compiled {
     pub program: Program,
     /// The rules that are not in force, or not everywhere, as with LXC: for the log.
     pub skipped: Vec<Skipped>,
+}
+
+/// The version of the libseccomp that compiles policies here, such as `2.6.0`. That of the node's LXC can be
+/// told from where its `libseccomp.so.2` leads.
+#[must_use]
+pub fn library_version() -> Option<String> {
+    libseccomp::ScmpVersion::current().ok().map(|version| version.to_string())
 }
 
 /// Compiles the text of a policy file, version 1 or 2, for the architecture that this program was built for.

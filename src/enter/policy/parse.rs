@@ -96,6 +96,13 @@ fn version_two(line: usize, header: &str, body: &Body, host: &Host) -> Result<Po
         let written = written.trim_start_matches(' ');
         default = Action::parse(written).map_err(|expected| PolicyError::syntax(line, header, expected))?;
     }
+    if default == Action::Notify {
+        return Err(PolicyError::syntax(
+            line,
+            header,
+            "a default other than notify, which stops every process",
+        ));
+    }
 
     let mut rules = Vec::new();
     let mut counts = true;

@@ -12,6 +12,7 @@ use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recv, recvmsg, sendmsg};
 use nix::sys::stat::{SFlag, fstat};
+use nix::unistd::Pid;
 
 use super::Room;
 use super::gate::{Gate, refusal};
@@ -83,6 +84,13 @@ impl Job {
     pub fn command(&self) -> Option<BorrowedFd<'_>> {
         match &self.stage {
             Stage::Running(command) => Some(command.running.pidfd()),
+            _ => None,
+        }
+    }
+
+    pub fn pid(&self) -> Option<Pid> {
+        match &self.stage {
+            Stage::Running(command) => Some(command.running.pid()),
             _ => None,
         }
     }

@@ -8,18 +8,21 @@ mod gate;
 mod job;
 mod listen;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
 
 use crate::enter::inspect::{self, Lane};
 use crate::enter::leaf::{Leaf, Maker};
 use crate::enter::policy::PolicyCache;
-use crate::enter::{EnterError, Target};
+use crate::enter::{EnterError, Target, sys};
 use gate::Gate;
 use job::{Job, Next};
 
@@ -43,6 +46,8 @@ pub struct Keeper {
     gate: Gate,
     room: Room,
     listener: OwnedFd,
+    /// Readable when a child has ended.
+    ended: SignalFd,
     epoll: Epoll,
     jobs: HashMap<u32, Job>,
     /// Leaves in which descendants of a finished command go on.
@@ -80,6 +85,7 @@ const LISTENER: u64 = 0;
 const CONNECTION: u64 = 1;
 const COMMAND: u64 = 2;
 const LEFT: u64 = 3;
+const ENDED: u64 = 4;
 
 fn token(kind: u64, id: u32) -> u64 {
     kind << 32 | u64::from(id)
@@ -95,6 +101,8 @@ impl Keeper {
         let watch = |errno| KeeperError::Watch { what: "for events", errno };
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(watch)?;
         epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER)).map_err(watch)?;
+        let ended = children_ended().map_err(watch)?;
+        epoll.add(&ended, EpollEvent::new(EpollFlags::EPOLLIN, token(ENDED, 0))).map_err(watch)?;
         let keeper = Self {
             gate,
             room: Room {
@@ -104,6 +112,7 @@ impl Keeper {
                 targets: HashMap::new(),
             },
             listener,
+            ended,
             epoll,
             jobs: HashMap::new(),
             left: HashMap::new(),
@@ -161,6 +170,7 @@ impl Keeper {
                 match event.data() >> 32 {
                     LISTENER => self.accept(),
                     LEFT => self.clear(id),
+                    ENDED => self.reap_strays(),
                     _ => self.turn(id),
                 }
             }
@@ -226,6 +236,19 @@ impl Keeper {
         }
     }
 
+    /// Takes the ends of children that are no command: a process in a container can give its own child to its parent,
+    /// which is this one (CLONE_PARENT), and they would pile up as zombies.
+    fn reap_strays(&mut self) {
+        while let Ok(Some(_)) = self.ended.read_signal() {}
+        let commands: HashSet<Pid> = self.jobs.values().filter_map(Job::pid).collect();
+        for pid in sys::children() {
+            if !commands.contains(&pid) {
+                // Still running, or gone already: nothing to take.
+                let _ = sys::reap(pid);
+            }
+        }
+    }
+
     /// Removes a leaf once the last of those that went on has ended.
     fn keep_watching(&mut self, id: u32, leaf: Leaf) {
         let watched = leaf.events().and_then(|events| {
@@ -251,6 +274,14 @@ impl Keeper {
             self.left.remove(&id);
         }
     }
+}
+
+/// SIGCHLD as a descriptor. The commands unblock it again before they run.
+fn children_ended() -> Result<SignalFd, Errno> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGCHLD);
+    signals.thread_block()?;
+    SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }
 
 fn until(deadline: Instant) -> Duration {

@@ -10,7 +10,7 @@ use crate::exec::wire::Outcome;
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Refused {
-    /// "bus", "socket", "write" or "privilege".
+    /// "bus", "socket", "write", "privilege" or "foreign_call".
     what: &'static str,
     /// What would do it.
     next: &'static str,
@@ -36,6 +36,9 @@ const REFUSALS: &[&str] = &[
     "erofs",
     "access denied",
 ];
+
+/// How the lane's filter ends a program that calls the kernel by another architecture's door.
+const SIGSYS: i32 = 31;
 
 const CHANGE: &str = "mode \"change\" runs it with the container root's rights, where your role allows that";
 
@@ -79,6 +82,12 @@ const SIGNS: &[Sign] = &[
 pub fn refused(outcome: &Outcome, stderr: &str, stdout: &str) -> Option<Refused> {
     if outcome.exit_code == Some(0) || outcome.timed_out {
         return None;
+    }
+    if outcome.signal == Some(SIGSYS) {
+        return Some(Refused {
+            what: "foreign_call",
+            next: "32-bit programs cannot run in the inspect lane; mode \"change\" runs them, where your role allows it",
+        });
     }
     // A program that keeps its complaint for standard output has written none to standard error.
     let said = if stderr.is_empty() { stdout } else { stderr }.to_lowercase();

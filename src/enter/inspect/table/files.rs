@@ -44,12 +44,12 @@ const IOCTL: Rule = Only(&[&[In(1, ALL, &[
 /// flock with LOCK_UN, LOCK_NB or not.
 const UNLOCK: Rule = Only(&[&[In(1, !4, &[8])]]);
 
-// One row a line or few, to be read as a table.
-#[rustfmt::skip]
 /// W_OK: whoever asks is told that nothing can be written, before they try (apt then keeps its cache in memory).
 const ACCESS: Rule = Unwritable(&[&[In(1, 2, &[0])]]);
 const ACCESSAT: Rule = Unwritable(&[&[In(2, 2, &[0])]]);
 
+// One row a line or few, to be read as a table.
+#[rustfmt::skip]
 pub const ROWS: &[Row] = &[
     Row(ACCESS, &[SYS_access], "asking whether a file may be read or run; to write, it may not"),
     Row(ACCESSAT, &[SYS_faccessat, SYS_faccessat2], "the same"),
@@ -67,7 +67,8 @@ pub const ROWS: &[Row] = &[
         SYS_memfd_secret, SYS_umask, SYS_chdir, SYS_fchdir, SYS_getcwd,
     ], "descriptors, pipes, memory and directory of its own"),
     Row(Allow, &[
-        SYS_stat, SYS_fstat, SYS_lstat, SYS_newfstatat, SYS_statx, SYS_readlink, SYS_readlinkat, SYS_getdents, SYS_getdents64, SYS_statfs, SYS_fstatfs, SYS_ustat, SYS_sysfs,
+        SYS_stat, SYS_fstat, SYS_lstat, SYS_newfstatat, SYS_statx, SYS_readlink, SYS_readlinkat, SYS_getdents,
+        SYS_getdents64, SYS_statfs, SYS_fstatfs, SYS_ustat, SYS_sysfs,
         SYS_getxattr, SYS_lgetxattr, SYS_fgetxattr, SYS_getxattrat, SYS_listxattr, SYS_llistxattr, SYS_flistxattr,
         SYS_listxattrat, SYS_file_getattr, SYS_statmount, SYS_listmount, SYS_listns, SYS_name_to_handle_at,
         SYS_cachestat,
