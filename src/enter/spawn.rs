@@ -224,6 +224,12 @@ impl Running {
         0
     }
 
+    /// As [`Running::kill`], and leaves no cgroup behind.
+    pub fn end(mut self) {
+        self.kill();
+        self.clear_leaf(false);
+    }
+
     /// The leaf of descendants that go on: to be removed once they are gone.
     pub fn into_left_behind(self) -> Option<Leaf> {
         self.leaf

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::common::{Node, eventually};
+use crate::common::{Node, eventually, lxc_attach};
 
 #[test]
 fn a_command_runs_and_says_how_it_went() {
@@ -91,4 +91,22 @@ fn a_child_that_a_command_gives_to_provost_execd_is_reaped() {
     eventually("no child is left", || {
         std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap().is_empty()
     });
+}
+
+#[test]
+fn stopping_provost_execd_ends_its_commands_and_all_that_they_started() {
+    let mut node = Node::start();
+    let mut client = node.client();
+    let id = client.start(
+        "exec",
+        json!({ "guest": 101, "argv": ["sh", "-c", "setsid sleep 4719 & sleep 4719"], "mode": "change" }),
+    );
+    eventually("the command runs", || node.leaves("v2", 101).len() == 1);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(node.execd.id() as i32), nix::sys::signal::SIGTERM)
+        .unwrap();
+    let answer = client.answer(id);
+    assert_eq!(answer["result"]["structuredContent"]["error"]["kind"], "execd_broken", "{answer}");
+    assert!(node.execd.wait().unwrap().success());
+    let left = "ps -eo args | grep -c '[s]leep 4719' || true";
+    eventually("nothing of it is left", || lxc_attach("v2", 101, &["sh", "-c", left]) == "0\n");
 }

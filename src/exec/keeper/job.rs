@@ -102,6 +102,13 @@ impl Job {
         }
     }
 
+    /// Ends the command and waits until nothing of it is left.
+    pub fn end(self) {
+        if let Stage::Running(command) = self.stage {
+            command.running.end();
+        }
+    }
+
     pub fn into_left_behind(self) -> Option<Leaf> {
         match self.stage {
             Stage::Running(command) => command.running.into_left_behind(),

@@ -46,8 +46,8 @@ pub struct Keeper {
     gate: Gate,
     room: Room,
     listener: OwnedFd,
-    /// Readable when a child has ended.
-    ended: SignalFd,
+    /// Readable when a child has ended, or this process should.
+    signals: SignalFd,
     epoll: Epoll,
     jobs: HashMap<u32, Job>,
     /// Leaves in which descendants of a finished command go on.
@@ -85,7 +85,7 @@ const LISTENER: u64 = 0;
 const CONNECTION: u64 = 1;
 const COMMAND: u64 = 2;
 const LEFT: u64 = 3;
-const ENDED: u64 = 4;
+const SIGNALS: u64 = 4;
 
 fn token(kind: u64, id: u32) -> u64 {
     kind << 32 | u64::from(id)
@@ -101,8 +101,8 @@ impl Keeper {
         let watch = |errno| KeeperError::Watch { what: "for events", errno };
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(watch)?;
         epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER)).map_err(watch)?;
-        let ended = children_ended().map_err(watch)?;
-        epoll.add(&ended, EpollEvent::new(EpollFlags::EPOLLIN, token(ENDED, 0))).map_err(watch)?;
+        let signals = signals().map_err(watch)?;
+        epoll.add(&signals, EpollEvent::new(EpollFlags::EPOLLIN, token(SIGNALS, 0))).map_err(watch)?;
         let keeper = Self {
             gate,
             room: Room {
@@ -112,7 +112,7 @@ impl Keeper {
                 targets: HashMap::new(),
             },
             listener,
-            ended,
+            signals,
             epoll,
             jobs: HashMap::new(),
             left: HashMap::new(),
@@ -144,7 +144,7 @@ impl Keeper {
         }
     }
 
-    /// Serves until a signal ends the process; its commands end with it.
+    /// Serves until SIGTERM or SIGINT; its commands end with it.
     pub fn serve(mut self) -> Result<(), KeeperError> {
         let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -170,7 +170,11 @@ impl Keeper {
                 match event.data() >> 32 {
                     LISTENER => self.accept(),
                     LEFT => self.clear(id),
-                    ENDED => self.reap_strays(),
+                    SIGNALS if self.is_told_to_end() => {
+                        self.end();
+                        return Ok(());
+                    }
+                    SIGNALS => self.reap_strays(),
                     _ => self.turn(id),
                 }
             }
@@ -236,10 +240,22 @@ impl Keeper {
         }
     }
 
+    /// Takes what signals came, and says whether one of them was for this process.
+    fn is_told_to_end(&self) -> bool {
+        let came = std::iter::from_fn(|| self.signals.read_signal().ok().flatten());
+        came.filter(|signal| signal.ssi_signo != Signal::SIGCHLD as u32).count() > 0
+    }
+
+    /// Ends every command, so that none goes on unwatched.
+    fn end(self) {
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        tracing::info!(commands = self.jobs.len(), "ending");
+        self.jobs.into_values().for_each(Job::end);
+    }
+
     /// Takes the ends of children that are no command: a process in a container can give its own child to its parent,
     /// which is this one (CLONE_PARENT), and they would pile up as zombies.
     fn reap_strays(&mut self) {
-        while let Ok(Some(_)) = self.ended.read_signal() {}
         let commands: HashSet<Pid> = self.jobs.values().filter_map(Job::pid).collect();
         for pid in sys::children() {
             if !commands.contains(&pid) {
@@ -276,10 +292,9 @@ impl Keeper {
     }
 }
 
-/// SIGCHLD as a descriptor. The commands unblock it again before they run.
-fn children_ended() -> Result<SignalFd, Errno> {
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGCHLD);
+/// The signals that matter, as a descriptor. The commands unblock them again before they run.
+fn signals() -> Result<SignalFd, Errno> {
+    let signals: SigSet = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
     signals.thread_block()?;
     SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }
