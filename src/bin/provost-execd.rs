@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use provost::config;
+use provost::enter::sealed::run_sealed;
 use provost::exec::keeper::Keeper;
 
 const HELP: &str = "\
@@ -22,6 +23,10 @@ It is started by systemd (provost-execd.socket), or by hand as root.
 fn main() -> ExitCode {
     match arguments() {
         Ok(Some(config)) => {
+            if let Err(error) = run_sealed() {
+                eprintln!("provost-execd: cannot run from a sealed copy of itself: {error}");
+                return ExitCode::FAILURE;
+            }
             provost::journal::init("provost-execd");
             match Keeper::open(config::path(config)).and_then(Keeper::serve) {
                 Ok(()) => ExitCode::SUCCESS,

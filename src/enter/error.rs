@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 
-use super::child::Step;
 use super::inspect::InspectError;
 use super::policy::PolicyFileError;
+use super::step::Step;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EnterError {

@@ -8,10 +8,11 @@ use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::{Pid, pipe2};
 
-use super::child::{self, Command, Entry, Failure};
+use super::child::{self, Command, Entry};
 use super::error::EnterError;
 use super::inspect::Lane;
 use super::leaf::{Leaf, Maker, Usage};
+use super::step::Failure;
 use super::sys::{self, Forked};
 use super::target::Target;
 use super::walk::{self, Session};

@@ -7,6 +7,8 @@
 mod gate;
 mod job;
 mod listen;
+mod packet;
+mod room;
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,12 +21,11 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
-use crate::enter::inspect::{self, Lane};
-use crate::enter::leaf::{Leaf, Maker};
-use crate::enter::policy::PolicyCache;
-use crate::enter::{EnterError, Target, sys};
+use crate::enter::leaf::Leaf;
+use crate::enter::sys;
 use gate::Gate;
 use job::{Job, Next};
+use room::Room;
 
 /// Commands at once, whatever the configuration says: each costs descriptors and a process.
 const MOST_JOBS: usize = 1024;
@@ -55,32 +56,6 @@ pub struct Keeper {
     next_id: u32,
 }
 
-/// What an entry needs, kept between commands.
-pub(crate) struct Room {
-    pub lane: Lane,
-    pub policies: PolicyCache,
-    pub maker: Maker,
-    targets: HashMap<u32, Target>,
-}
-
-impl Room {
-    /// The container's facts: those of its last entry if it has not restarted since.
-    pub fn target(&mut self, gate: &Gate, vmid: u32) -> Result<(&Target, &mut Maker, &Lane), EnterError> {
-        let exec = gate.exec();
-        let known = self
-            .targets
-            .get(&vmid)
-            .is_some_and(|target| target.is_alive() && (exec.privileged || target.has_user_namespace()));
-        if !known {
-            self.targets.remove(&vmid);
-            let target = Target::read(&exec.lxcpath, vmid, exec.privileged, &mut self.policies)?;
-            target.cgroups.sweep(&self.maker);
-            self.targets.insert(vmid, target);
-        }
-        Ok((&self.targets[&vmid], &mut self.maker, &self.lane))
-    }
-}
-
 const LISTENER: u64 = 0;
 const CONNECTION: u64 = 1;
 const COMMAND: u64 = 2;
@@ -105,12 +80,7 @@ impl Keeper {
         epoll.add(&signals, EpollEvent::new(EpollFlags::EPOLLIN, token(SIGNALS, 0))).map_err(watch)?;
         let keeper = Self {
             gate,
-            room: Room {
-                lane: inspect::probe(),
-                policies: PolicyCache::default(),
-                maker: Maker::for_this_process(),
-                targets: HashMap::new(),
-            },
+            room: Room::new(),
             listener,
             signals,
             epoll,
@@ -118,30 +88,8 @@ impl Keeper {
             left: HashMap::new(),
             next_id: 0,
         };
-        keeper.sweep();
+        keeper.room.sweep(&keeper.gate);
         Ok(keeper)
-    }
-
-    /// Clears what an earlier run left in the containers that are up now; one that comes later is swept on its first
-    /// command.
-    fn sweep(&self) {
-        let exec = self.gate.exec();
-        for vmid in running(&exec.lxcpath).into_iter().filter(|vmid| exec.containers.contains(*vmid)) {
-            let cgroups = crate::enter::monitor::Monitor::of(&exec.lxcpath, vmid).cgroups();
-            match cgroups.and_then(|cgroups| crate::enter::leaf::Cgroups::sort(vmid, cgroups)) {
-                Ok(cgroups) => match cgroups.sweep(&self.room.maker) {
-                    0 => {}
-                    cleared => tracing::warn!(
-                        provost_guest = vmid,
-                        cleared,
-                        "ended commands that an earlier run left"
-                    ),
-                },
-                Err(error) => {
-                    tracing::warn!(provost_guest = vmid, %error, "cannot look for commands left behind")
-                }
-            }
-        }
     }
 
     /// Serves until SIGTERM or SIGINT; its commands end with it.
@@ -199,7 +147,7 @@ impl Keeper {
                 }
             };
             if let Err(refusal) = self.gate.admit(&connection, self.jobs.len() < MOST_JOBS) {
-                job::answer(&connection, refusal);
+                packet::answer(&connection, refusal);
                 continue;
             }
             self.next_id = self.next_id.wrapping_add(1);
@@ -301,18 +249,4 @@ fn signals() -> Result<SignalFd, Errno> {
 
 fn until(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
-}
-
-/// The containers whose monitors listen now, by the names of their sockets.
-fn running(lxcpath: &std::path::Path) -> Vec<u32> {
-    let Ok(sockets) = std::fs::read_to_string("/proc/net/unix") else { return Vec::new() };
-    let start = format!("@{}/", lxcpath.display());
-    let vmid = |line: &str| {
-        let name = line.split_ascii_whitespace().nth(7)?.strip_prefix(&start)?;
-        name.strip_suffix("/command")?.parse().ok()
-    };
-    let mut found: Vec<u32> = sockets.lines().filter_map(vmid).collect();
-    found.sort_unstable();
-    found.dedup();
-    found
 }
