@@ -12,9 +12,9 @@ use super::child::{self, Command, Entry};
 use super::error::EnterError;
 use super::inspect::Lane;
 use super::leaf::{Leaf, Maker, Usage};
-use super::step::Failure;
+use super::step::{Failure, Step};
 use super::sys::{self, Forked};
-use super::target::Target;
+use super::target::{self, Target};
 use super::walk::{self, Session};
 
 /// How a command's descendants can be ended.
@@ -66,8 +66,8 @@ pub fn spawn(
     }
     let leaf = maker.make(&target.cgroups).unwrap_or_default();
     let failed = |errno| match errno {
-        // The pid namespace takes no new process once its init has ended.
-        Errno::ENOMEM if !target.is_alive() => EnterError::Gone { vmid },
+        // The pid namespace takes no new process once its init ends, and has none to join.
+        _ if !target.runs() => EnterError::Gone { vmid },
         errno => EnterError::Spawn { vmid, errno },
     };
     let init = target.init.try_clone().map_err(|_| EnterError::Spawn { vmid, errno: Errno::EMFILE })?;
@@ -157,8 +157,8 @@ impl Running {
     }
 
     /// Whether the container that it was started in still runs.
-    pub fn container_is_alive(&self) -> bool {
-        sys::pidfd_signal(self.init.as_fd(), 0).is_ok()
+    pub fn container_runs(&self) -> bool {
+        target::runs(&self.init)
     }
 
     /// Ends the command and every descendant of it.
@@ -186,7 +186,12 @@ impl Running {
         };
         let left_running = self.clear_leaf(keep);
         if let Some(Failure { step, errno }) = self.failure() {
-            return Err(EnterError::Step { vmid, step, errno });
+            let gone = step == Step::Namespaces && !self.container_runs();
+            return Err(if gone {
+                EnterError::Gone { vmid }
+            } else {
+                EnterError::Step { vmid, step, errno }
+            });
         }
         Ok(Some(Ended {
             status: reaped.status,

@@ -20,6 +20,7 @@ use super::limits::{Limit, ProcValue};
 use super::monitor::Monitor;
 use super::policy::{self, Compiled, PolicyCache, SkipReason};
 use super::sys;
+use crate::process::is_ending;
 
 /// A running container as an entry sees it.
 pub struct Target {
@@ -95,9 +96,21 @@ impl Target {
         sys::pidfd_signal(self.init.as_fd(), 0).is_ok()
     }
 
+    /// As [`Target::is_alive`], and false from the moment on in which its init begins to end.
+    pub fn runs(&self) -> bool {
+        runs(&self.init)
+    }
+
     pub fn has_user_namespace(&self) -> bool {
         self.namespaces.contains(CloneFlags::CLONE_NEWUSER)
     }
+}
+
+/// Whether the container of that init runs, and not even begins to end.
+pub fn runs(init: &OwnedFd) -> bool {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", init.as_raw_fd())).unwrap_or_default();
+    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
+    pid.is_some_and(|pid| !is_ending(pid))
 }
 
 /// `/proc/<init>`, in the host's proc.

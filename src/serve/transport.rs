@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,13 +17,17 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_util::sync::CancellationToken;
 
-/// Bytes of one message; a longer one is dropped by rmcp, and the session goes on.
+use super::bounded::Bounded;
+
+/// Bytes of one message. A longer one ends the session, with an error that says so.
 const LONGEST_LINE: usize = 8 << 20;
 /// Calls of one session that may be under way; one more is refused.
 const MOST_CALLS: usize = 512;
 
 pub struct Transport {
-    inner: AsyncRwTransport<RoleServer, OwnedReadHalf, OwnedWriteHalf>,
+    inner: AsyncRwTransport<RoleServer, Bounded<OwnedReadHalf>, OwnedWriteHalf>,
+    /// A message was too long, which has ended the stream.
+    too_long: Arc<AtomicBool>,
     calls: Calls,
     /// The same socket, to see whether the other side is gone or has only stopped sending.
     socket: UnixStream,
@@ -44,8 +49,9 @@ impl Transport {
     pub fn new(stream: UnixStream, session: CancellationToken) -> io::Result<Self> {
         let socket = UnixStream::from_std(stream.as_fd().try_clone_to_owned()?.into())?;
         let (read, write) = stream.into_split();
-        let inner = AsyncRwTransport::new_server(read, write).with_max_line_length(LONGEST_LINE);
-        Ok(Self { inner, calls: Calls::default(), socket, session })
+        let (read, too_long) = Bounded::new(read, LONGEST_LINE);
+        let inner = AsyncRwTransport::new_server(read, write).with_max_line_length(usize::MAX);
+        Ok(Self { inner, too_long, calls: Calls::default(), socket, session })
     }
 
     /// Returns when the other side has closed both directions.
@@ -92,6 +98,15 @@ impl rmcp::transport::Transport<RoleServer> for Transport {
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
             let Some(message) = self.inner.receive().await else {
+                if self.too_long.swap(false, Ordering::Relaxed) {
+                    let text =
+                        format!("a message is longer than {LONGEST_LINE} bytes; the session ends here");
+                    let error = ErrorData::new(ErrorCode::INVALID_REQUEST, text, None);
+                    // Whose id it had nobody knows. If it cannot be sent, the end of the session says it.
+                    let _ = self.inner.send(JsonRpcMessage::error(error, None)).await;
+                    self.session.cancel();
+                    return None;
+                }
                 if self.calls.with(|calls| !calls.is_empty()) {
                     // Answers are still owed. Each that is sent brings us here again; this only ends when nobody is
                     // left to read them.

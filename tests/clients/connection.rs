@@ -21,6 +21,24 @@ fn a_lost_bridge_leaves_nothing_running() {
     or_say_why(lose_bridge());
 }
 
+#[test]
+fn a_daemon_that_is_not_there_is_69_at_the_workstation_too() {
+    or_say_why(no_daemon());
+}
+
+fn no_daemon() -> Result<(), Missing> {
+    let mut node = sdk::node();
+    let workstation = Workstation::of(&node)?;
+    node.provostd.kill().expect("kill");
+    node.provostd.wait().expect("wait");
+    let command = workstation.bridge();
+    let output = Command::new(&command[0]).args(&command[1..]).output().expect("ssh");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(69), 0), "{said}");
+    assert!(said.contains("provost bridge: cannot connect to") && said.contains("systemctl"), "{said}");
+    Ok(())
+}
+
 fn lose_tunnel() -> Result<(), Missing> {
     let node = sdk::node();
     let workstation = Workstation::of(&node)?;

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::script::packages;
+use crate::script::{packages, path};
 use crate::sdk;
 use crate::workstation::{Missing, USER, Workstation, or_say_why};
 
@@ -19,6 +19,7 @@ fn inspect() -> Result<(), Missing> {
     let workstation = Workstation::of(&node)?;
     let run = |options: &[&str]| -> Value {
         let output = Command::new(packages.join("node_modules/.bin/mcp-inspector"))
+            .env("PATH", path(&packages))
             .arg("--cli")
             .args(options)
             .arg("--")

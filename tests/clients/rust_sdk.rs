@@ -24,6 +24,15 @@ async fn the_rust_sdk_gets_the_whole_product_by_discovery() {
     whole_product(ClientLifecycleMode::Discover { preferred_versions }, ProtocolVersion::V_2026_07_28).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rust_sdk_finds_the_newest_revision_by_itself() {
+    let auto = ClientLifecycleMode::Auto {
+        preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+        legacy_version: None,
+    };
+    whole_product(auto, ProtocolVersion::V_2026_07_28).await;
+}
+
 /// Hands on what the server tells meanwhile.
 struct Listener(Mutex<UnboundedSender<ProgressNotificationParam>>);
 

@@ -1,5 +1,6 @@
 //! A client script under way: started with its task, read line by line, told to go on.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,14 @@ use serde_json::Value;
 
 use crate::common::{Node, root};
 use crate::workstation::Missing;
+
+/// What is searched for programs: a Node.js that `prepare` brought comes before the machine's.
+pub fn path(packages: &Path) -> OsString {
+    let mut path = packages.join("venv/bin").into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    path
+}
 
 /// Where tests/clients/prepare has put the SDKs.
 pub fn packages() -> Result<PathBuf, Missing> {
@@ -45,7 +54,7 @@ impl Script {
             std::os::unix::fs::symlink(packages.join("node_modules"), &modules).expect("node_modules");
         }
         let mut command = Command::new("node");
-        command.arg(script);
+        command.env("PATH", path(packages)).arg(script);
         Self::start(command, node, task)
     }
 

@@ -109,6 +109,7 @@ fn judge(mut script: Script, node: &Node, sdk: &Sdk, protocol: &str) {
     let status = script.step("status")["result"].clone();
     let status = structured(&status);
     assert_eq!(status["principal"]["user"], USER, "the kernel says who logged in");
+    assert_eq!(status["principal"]["groups"], json!([USER]));
     assert_eq!((&status["role"], &status["exec"]["execd"]), (&json!("workstation"), &json!("reachable")));
 
     let resources = script.step("resources");

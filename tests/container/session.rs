@@ -110,3 +110,19 @@ fn stopping_provost_execd_ends_its_commands_and_all_that_they_started() {
     let left = "ps -eo args | grep -c '[s]leep 4719' || true";
     eventually("nothing of it is left", || lxc_attach("v2", 101, &["sh", "-c", left]) == "0\n");
 }
+
+#[test]
+fn a_message_that_is_too_long_ends_the_session_with_an_error_and_no_other_one() {
+    let node = Node::start();
+    let (mut client, mut other) = (node.client(), node.client());
+    let writer = client.stream().try_clone().unwrap();
+    let sender = std::thread::spawn(move || {
+        let line = vec![b' '; 64 * 1024];
+        // Until the daemon has closed: 8 MiB are allowed, this would be 64.
+        (0..1024).all(|_| std::io::Write::write_all(&mut &writer, &line).is_ok())
+    });
+    let error = client.next().expect("an error before the end");
+    assert!(error["error"]["message"].as_str().unwrap().contains("longer than"), "{error}");
+    assert!(client.next().is_none() && !sender.join().unwrap());
+    assert_eq!(other.change(101, &["echo", "on"])["stdout"], "on\n");
+}

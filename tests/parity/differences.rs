@@ -63,15 +63,20 @@ pub const DIFFERENCES: &[Difference] = &[
         "lxc-attach hands its caller's descriptors on; a command of Provost's has its three",
     ),
     row(
+        "keyring/number",
+        OnPurpose(|_, provost| provost["keyring/number"].parse::<i32>().is_ok_and(|number| number > 0)),
+        "a session keyring of its own: lxc-attach's commands keep that of its caller",
+    ),
+    row(
         "keyring/session",
-        OnPurpose(|_, provost| provost["keyring/session"].ends_with(";_ses")),
-        "a session keyring of its own: lxc-attach's commands keep the one of the host's user",
+        Sometimes(|_, provost| provost["keyring/session"].ends_with(";_ses")),
+        "another keyring",
     ),
     row("keyring/holds", Sometimes(|_, provost| provost["keyring/holds"] == "0"), "and it is empty"),
     row(
         "prctl/pdeathsig",
-        OnPurpose(|lxc, provost| lxc["prctl/pdeathsig"] == "0" && provost["prctl/pdeathsig"] == "9"),
-        "killed with provost-execd: no command goes on unwatched",
+        Sometimes(|lxc, provost| lxc["prctl/pdeathsig"] == "0" && provost["prctl/pdeathsig"] == "9"),
+        "killed with provost-execd; AppArmor takes it back at the exec",
     ),
     row(
         "sessionid",

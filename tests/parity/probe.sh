@@ -12,9 +12,13 @@ find /proc/$$/fd -type l -printf '%f -> %l\n'
 section environ
 tr '\0' '\n' </proc/$$/environ | sort
 
+# By the shell itself: for a moment after each fork it blocks every signal.
+section status
+while IFS= read -r line; do printf '%s\n' "$line"; done </proc/$$/status
+
 for file in "/proc/$$"/* "/proc/$$"/attr/* "/proc/$$"/attr/*/* "/proc/$$"/ns/*; do
   name=${file#"/proc/$$/"}
-  case " $* environ fd " in *" $name "*) continue ;; esac
+  case " $* environ fd status " in *" $name "*) continue ;; esac
   if [ -L "$file" ]; then
     section "$name"
     readlink "$file"
@@ -55,6 +59,7 @@ exec perl -e '
   print "\n== keyring\n";
   my ($text, $keys) = ("\0" x 256) x 2;
   my $length = syscall($keyctl, 6, -3, $text, 256);
+  print "number: ", ask($keyctl, 0, -3, 0), "\n";
   print "session: ", $length < 0 ? "no: $!" : substr($text, 0, $length - 1), "\n";
   $length = syscall($keyctl, 11, -3, $keys, 256);
   my @keys = $length < 0 ? () : unpack("l*", substr($keys, 0, $length));

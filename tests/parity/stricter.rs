@@ -4,13 +4,13 @@
 //! passed on.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::json;
 
 use crate::common::{Node, eventually, lab};
-use crate::place::Place;
+use crate::place::{Place, Sleeper};
 
 const BAD_PLACE: &str = include_str!("bad_place.pl");
 
@@ -152,6 +152,19 @@ fn a_command_has_a_cgroup_of_its_own_that_is_gone_afterwards() {
         assert_eq!(client.answer(id)["result"]["structuredContent"]["exit_code"], 0);
         assert_eq!(node.leaves(layout, 101), [""; 0], "gone with the answer");
     }
+}
+
+#[test]
+fn no_command_outlives_a_killed_provost_execd_for_long() {
+    let mut node = place().node();
+    let sleeper = Sleeper::by_provost(place(), &node);
+    node.execd.kill().expect("kill -9");
+    node.execd.wait().expect("it has ended");
+    if Path::new("/sys/kernel/security/apparmor").exists() {
+        // The exec into a profile takes the parent's death signal away: then the next provost-execd clears up.
+        node.restart_execd(place().layout);
+    }
+    eventually("the command is gone", || !Path::new(&format!("/proc/{}", sleeper.pid)).exists());
 }
 
 /// What a command writes that succeeds.

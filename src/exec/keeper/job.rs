@@ -157,7 +157,7 @@ impl Command {
         let keep = self.mode == Mode::Change && self.killed.is_none();
         match self.running.reap(keep) {
             Ok(Some(ended)) => {
-                let container_stopped = self.killed.is_none() && !self.running.container_is_alive();
+                let container_stopped = self.killed.is_none() && !self.running.container_runs();
                 let outcome =
                     outcome(&ended, self.killed == Some(Why::TimedOut), container_stopped, self.lane.clone());
                 send(connection, &Reply::Ended(outcome));
