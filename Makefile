@@ -23,6 +23,10 @@ test: ## Everything: format, lints, licences, unit tests, and the tests in real 
 	@tests/need test
 	@tests/run
 
+.PHONY: test-vm
+test-vm: build ## Both daemons as units on a booted Debian node with AppArmor, beside lxc-attach (some minutes the first time)
+	@tests/vm/enter
+
 .PHONY: bench
 bench: ## The promised numbers of SPECIFICATION.md, measured in one run
 	@tests/need bench
