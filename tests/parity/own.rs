@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::common::{lab, lxcpath};
 use crate::place::Place;
@@ -22,7 +23,7 @@ impl Own {
             fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
             fs::write(file, content).expect("a file");
         }
-        let own = Self { place: Place { layout, guest: 700_000 + std::process::id() % 99_999 } };
+        let own = Self { place: Place { layout, guest: unused() } };
         let made =
             own.lab(&["hostile", &own.name(), dir.path().to_str().expect("text"), "/bin/sleep infinity"]);
         assert!(made, "no container of the test's own");
@@ -60,4 +61,10 @@ impl Drop for Own {
     fn drop(&mut self) {
         self.lab(&["destroy", &self.name()]);
     }
+}
+
+/// A number that no other test's container has.
+fn unused() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    700_000 + std::process::id() % 9_999 * 10 + NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
@@ -90,7 +91,7 @@ pub struct Sleeper {
     /// Its pid on the host.
     pub pid: i32,
     /// What holds it: `lxc-attach`, or the session that asked for it.
-    _holder: Holder,
+    holder: Holder,
 }
 
 enum Holder {
@@ -102,20 +103,20 @@ impl Sleeper {
     pub fn by_lxc(place: Place) -> Self {
         let seconds = unique();
         let holder = place.attach(&[], &["/bin/sleep", &seconds]);
-        Self { pid: asleep(&seconds), _holder: Holder::Attach(holder) }
+        Self { pid: asleep(&seconds), holder: Holder::Attach(holder) }
     }
 
     pub fn by_provost(place: Place, node: &Node) -> Self {
         let seconds = unique();
         let mut client = Box::new(node.client());
         client.start("exec", place.arguments(None, &["/bin/sleep", &seconds]));
-        Self { pid: asleep(&seconds), _holder: Holder::Session { _client: client } }
+        Self { pid: asleep(&seconds), holder: Holder::Session { _client: client } }
     }
 }
 
 impl Drop for Sleeper {
     fn drop(&mut self) {
-        if let Holder::Attach(attach) = &mut self._holder {
+        if let Holder::Attach(attach) = &mut self.holder {
             let _ = nix::sys::signal::kill(
                 nix::unistd::Pid::from_raw(self.pid),
                 nix::sys::signal::Signal::SIGKILL,
@@ -127,7 +128,6 @@ impl Drop for Sleeper {
 
 /// A number of seconds that no other process sleeps, and long enough.
 fn unique() -> String {
-    use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("{}.{}", 1000 + NEXT.fetch_add(1, Ordering::Relaxed), std::process::id())
 }
