@@ -34,17 +34,17 @@ impl Account {
 
     /// The account that `spec` names: `name`, `uid` or `uid:gid`. Called inside the container.
     pub fn find(spec: &str) -> Result<Self, Errno> {
+        let passwd = read("/etc/passwd").unwrap_or_default();
         if let Some((uid, gid)) = spec.split_once(':') {
             let number = |text: &str| id(text).ok_or(Errno::EINVAL);
             return Ok(Self {
                 uid: Uid::from_raw(number(uid)?),
                 gid: Gid::from_raw(number(gid)?),
                 groups: vec![],
-                home: "/".into(),
+                home: in_passwd(&passwd, uid).map_or_else(|| "/".into(), |account| account.home),
                 name: None,
             });
         }
-        let passwd = read("/etc/passwd").unwrap_or_default();
         match in_passwd(&passwd, spec) {
             Some(mut account) => {
                 if let Some(name) = &account.name {

@@ -189,7 +189,8 @@ impl<'a> Inside<'a> {
             sys::install_filter(profile.program.instructions()).at(Step::Seccomp)?;
         }
         setresuid(account.uid, account.uid, account.uid).at(Step::Identity)?;
-        // After the change of user, which clears it: the command does not outlive provost-execd unwatched.
+        // After the change of user, which clears it: the command ends with provost-execd. An exec that changes the
+        // security label clears it too; there, the next provost-execd ends what this one left.
         prctl::set_pdeathsig(Signal::SIGKILL).at(Step::Identity)?;
         chdir(command.cwd.as_c_str()).at(Step::Directory)?;
         if let Some(lane) = lane {
