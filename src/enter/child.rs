@@ -52,8 +52,6 @@ pub struct Entry<'a> {
     pub lane: Option<&'a Lane>,
     /// Where a failure is reported; closed by a successful exec.
     pub status: BorrowedFd<'a>,
-    /// Whether orphans among the descendants are to stay findable by their parents, where no cgroup holds them.
-    pub subreaper: bool,
 }
 
 /// Never returns: the process becomes the command, or reports and ends.
@@ -112,7 +110,7 @@ impl<'a> Outside<'a> {
             // command is a choice like any other.
             let _ = std::fs::write("/proc/self/oom_score_adj", "500");
         }
-        if !walk::own_session() && entry.subreaper {
+        if !walk::own_session() {
             prctl::set_child_subreaper(true).at(Step::Session)?;
         }
         for limit in &target.limits {

@@ -72,7 +72,7 @@ pub fn spawn(
     };
     let init = target.init.try_clone().map_err(|_| EnterError::Spawn { vmid, errno: Errno::EMFILE })?;
     let started = Instant::now();
-    let in_leaf = leaf.map(|leaf| (birth(target, command, stdio, lane, Some(leaf.as_fd()), false), leaf));
+    let in_leaf = leaf.map(|leaf| (birth(target, command, stdio, lane, Some(leaf.as_fd())), leaf));
     let born = match in_leaf {
         Some((Ok(born), leaf)) => Ok((born, Some(leaf))),
         Some((Err(errno), leaf)) if !means_no_leaf(errno) => {
@@ -85,7 +85,7 @@ pub fn spawn(
             }
             // Beside the container's init then. Never in this process's own cgroup: it is not under the container's
             // limits.
-            birth(target, command, stdio, lane, target.cgroups.unified(), true).map(|born| (born, None))
+            birth(target, command, stdio, lane, target.cgroups.unified()).map(|born| (born, None))
         }
     };
     let ((pid, pidfd, status), leaf) = born.map_err(failed)?;
@@ -103,10 +103,9 @@ fn birth(
     stdio: [BorrowedFd<'_>; 3],
     lane: Option<&Lane>,
     cgroup: Option<BorrowedFd<'_>>,
-    subreaper: bool,
 ) -> Result<(Pid, OwnedFd, OwnedFd), Errno> {
     let (status_read, status_write) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
-    let entry = Entry { target, command, stdio, lane, status: status_write.as_fd(), subreaper };
+    let entry = Entry { target, command, stdio, lane, status: status_write.as_fd() };
     let _back = BornIn::pid_namespace_of(target)?;
     match sys::fork_into(cgroup)? {
         Forked::Child => child::run(&entry),
@@ -164,11 +163,16 @@ impl Running {
     /// Ends the command and every descendant of it.
     pub fn kill(&self) {
         let session = Session::of(self.pid);
-        // The cgroup first: it is one write, and most often all. What moved out of it is left to the walk, which
-        // starts at a command that is still there or, as a zombie, still has its session.
-        let held = self.leaf.as_ref().is_some_and(|leaf| leaf.kill().is_ok());
-        if !held || session.is_some() {
-            walk::kill_descendants(self.pid, session, Duration::from_secs(1));
+        let walk = || walk::kill_descendants(self.pid, session, Duration::from_secs(1));
+        // The lines of parents break when the command ends: where no session tells, they are followed first.
+        if session.is_none() {
+            walk();
+        }
+        // Most often this is all, and it is one write. What moved out of the cgroup is left to the walk, which starts
+        // at a command that is still there or, as a zombie, still has its session.
+        let _ = self.leaf.as_ref().map(Leaf::kill);
+        if session.is_some() {
+            walk();
         }
     }
 
@@ -184,7 +188,7 @@ impl Running {
             cpu_us: counted.cpu_us.or(Some(reaped.cpu_us)),
             peak_bytes: counted.peak_bytes.or(Some(reaped.peak_bytes)),
         };
-        let left_running = self.clear_leaf(keep);
+        let left_running = self.settle_leaf(keep);
         if let Some(Failure { step, errno }) = self.failure() {
             let gone = step == Step::Namespaces && !self.container_runs();
             return Err(if gone {
@@ -211,33 +215,32 @@ impl Running {
         }
     }
 
-    /// Removes the leaf, killing what is in it unless it may go on. Returns how many go on.
-    fn clear_leaf(&mut self, keep: bool) -> usize {
-        let Some(leaf) = self.leaf.take() else { return 0 };
-        if leaf.remove() != Err(Errno::EBUSY) {
-            return 0;
+    /// Ends what is still in the leaf, unless it may go on. Returns how many go on. The leaf itself is left for
+    /// [`Running::into_leaf`]: its removal is nothing that a caller should wait for.
+    fn settle_leaf(&self, keep: bool) -> usize {
+        let Some(leaf) = &self.leaf else { return 0 };
+        let left = leaf.population();
+        if left > 0 && keep {
+            leaf.mark_left_running();
+            return left;
         }
-        if keep {
-            let left = leaf.population();
-            if left > 0 {
-                leaf.mark_left_running();
-                self.leaf = Some(leaf);
-                return left;
-            }
+        if left > 0 {
+            leaf.kill_all(Duration::from_secs(1));
         }
-        leaf.kill_all(Duration::from_secs(1));
-        let _ = leaf.remove();
         0
     }
 
     /// As [`Running::kill`], and leaves no cgroup behind.
     pub fn end(mut self) {
         self.kill();
-        self.clear_leaf(false);
+        self.settle_leaf(false);
+        if let Some(leaf) = self.leaf.take() {
+            let _ = leaf.remove();
+        }
     }
 
-    /// The leaf of descendants that go on: to be removed once they are gone.
-    pub fn into_left_behind(self) -> Option<Leaf> {
+    /// The leaf, to be removed once nothing is in it any more.
+    pub fn into_leaf(self) -> Option<Leaf> {
         self.leaf
     }
 }

@@ -41,6 +41,9 @@ pub fn own_session() -> bool {
     std::fs::write("/proc/self/loginuid", uid).is_ok()
 }
 
+/// How long killed processes are waited for when none of them ends.
+const HELD_UP: Duration = Duration::from_millis(200);
+
 /// Kills `command` and everything that descends from it, as far as `patience` allows.
 pub fn kill_descendants(command: Pid, session: Option<Session>, patience: Duration) {
     let deadline = Instant::now() + patience;
@@ -48,9 +51,15 @@ pub fn kill_descendants(command: Pid, session: Option<Session>, patience: Durati
     // that what was wanted is so already.
     let _ = kill(command, Signal::SIGSTOP);
     let mut stopped = HashSet::new();
+    // How long the same processes have been there, though killed: by a v1 freezer or a device, some are kept from ending.
+    let mut held_up = (HashSet::new(), Instant::now());
     loop {
         let found = descendants(command, session);
-        let late = Instant::now() >= deadline;
+        let pids: HashSet<i32> = found.keys().copied().collect();
+        if pids != held_up.0 {
+            held_up = (pids, Instant::now());
+        }
+        let late = Instant::now() >= deadline || held_up.1.elapsed() > HELD_UP;
         // All are stopped before one is killed: a fork bomb would fill each place that becomes free.
         let all_stopped = found.keys().all(|pid| stopped.contains(pid));
         let order = if late || all_stopped { Signal::SIGKILL } else { Signal::SIGSTOP };

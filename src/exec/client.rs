@@ -1,14 +1,14 @@
 //! `provostd`'s end of the wire: one connection a command, which is also the command's life. Dropping it, as a
 //! cancelled call does, makes `provost-execd` kill the command and everything that it started.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSlice;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, getsockopt, recvmsg,
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, getsockopt, recv,
     sendmsg, socket, sockopt,
 };
 use tokio::io::Interest;
@@ -108,17 +108,21 @@ impl Call {
     async fn receive(&self) -> Result<Reply, ClientError> {
         let broken =
             |error: std::io::Error| ClientError::Broken(Errno::from_raw(error.raw_os_error().unwrap_or(0)));
-        let mut packet = vec![0; LONGEST];
         loop {
             self.connection.readable().await.map_err(broken)?;
             let received = self.connection.try_io(Interest::READABLE, || {
-                let mut parts = [IoSliceMut::new(&mut packet)];
+                // Asked for its length first: replies are short, and hundreds may be awaited at once.
                 let fd = self.connection.as_raw_fd();
-                Ok(recvmsg::<UnixAddr>(fd, &mut parts, None, MsgFlags::MSG_DONTWAIT)?.bytes)
+                let length =
+                    recv(fd, &mut [], MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC)?;
+                let mut packet = vec![0; length.min(LONGEST)];
+                let length = recv(fd, &mut packet, MsgFlags::MSG_DONTWAIT)?;
+                packet.truncate(length);
+                Ok(packet)
             });
             match received {
-                Ok(0) => return Err(ClientError::Ended),
-                Ok(length) => return Reply::decode(&packet[..length]).map_err(ClientError::Answer),
+                Ok(packet) if packet.is_empty() => return Err(ClientError::Ended),
+                Ok(packet) => return Reply::decode(&packet).map_err(ClientError::Answer),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => {
                     return Err(ClientError::Ended);

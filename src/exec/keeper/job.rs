@@ -105,9 +105,9 @@ impl Job {
         }
     }
 
-    pub fn into_left_behind(self) -> Option<Leaf> {
+    pub fn into_leaf(self) -> Option<Leaf> {
         match self.stage {
-            Stage::Running(command) => command.running.into_left_behind(),
+            Stage::Running(command) => command.running.into_leaf(),
             _ => None,
         }
     }

@@ -29,6 +29,8 @@ use room::Room;
 
 /// Commands at once, whatever the configuration says: each costs descriptors and a process.
 const MOST_JOBS: usize = 1024;
+/// How long nobody is let in after somebody could not be.
+const DEAF_FOR: Duration = Duration::from_millis(250);
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeeperError {
@@ -54,6 +56,8 @@ pub struct Keeper {
     /// Leaves in which descendants of a finished command go on.
     left: HashMap<u32, (Leaf, OwnedFd)>,
     next_id: u32,
+    /// Until when nobody is let in, after somebody could not be.
+    deaf_until: Option<Instant>,
 }
 
 const LISTENER: u64 = 0;
@@ -87,6 +91,7 @@ impl Keeper {
             jobs: HashMap::new(),
             left: HashMap::new(),
             next_id: 0,
+            deaf_until: None,
         };
         keeper.room.sweep(&keeper.gate);
         Ok(keeper)
@@ -103,7 +108,8 @@ impl Keeper {
         );
         let mut events = [EpollEvent::empty(); 64];
         loop {
-            let patience = self.jobs.values().filter_map(Job::deadline).map(until).chain(watchdog).min();
+            let deadlines = self.jobs.values().filter_map(Job::deadline).chain(self.deaf_until);
+            let patience = deadlines.map(until).chain(watchdog).min();
             let timeout = patience.map_or(EpollTimeout::NONE, |patience| {
                 // Rounded up: a millisecond early would be a turn for nothing.
                 EpollTimeout::try_from(patience + Duration::from_millis(1)).unwrap_or(EpollTimeout::MAX)
@@ -129,10 +135,21 @@ impl Keeper {
             let late: Vec<u32> =
                 self.jobs.iter().filter(|(_, job)| job.is_late()).map(|(id, _)| *id).collect();
             late.into_iter().for_each(|id| self.turn(id));
+            self.listen_again()?;
             if watchdog.is_some() {
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
             }
         }
+    }
+
+    fn listen_again(&mut self) -> Result<(), KeeperError> {
+        if self.deaf_until.is_some_and(|until| until <= Instant::now()) {
+            self.deaf_until = None;
+            let event = EpollEvent::new(EpollFlags::EPOLLIN, LISTENER);
+            let watch = |errno| KeeperError::Watch { what: "for connections", errno };
+            self.epoll.add(&self.listener, event).map_err(watch)?;
+        }
+        Ok(())
     }
 
     fn accept(&mut self) {
@@ -141,8 +158,12 @@ impl Keeper {
                 Ok(Some(connection)) => connection,
                 Ok(None) => return,
                 Err(errno) => {
-                    // Out of descriptors, most likely: those that run will free some.
                     tracing::error!(%errno, "cannot accept a connection");
+                    // Out of descriptors, most likely: those that run will free some. Until then the listener would
+                    // say the same thing over and over.
+                    if self.epoll.delete(&self.listener).is_ok() {
+                        self.deaf_until = Some(Instant::now() + DEAF_FOR);
+                    }
                     return;
                 }
             };
@@ -181,8 +202,8 @@ impl Keeper {
                 }
             }
             Next::Done => {
-                if let Some(leaf) = self.jobs.remove(&id).and_then(Job::into_left_behind) {
-                    self.keep_watching(id, leaf);
+                if let Some(leaf) = self.jobs.remove(&id).and_then(Job::into_leaf) {
+                    self.clear_or_watch(id, leaf);
                 }
             }
         }
@@ -213,8 +234,11 @@ impl Keeper {
         }
     }
 
-    /// Removes a leaf once the last of those that went on has ended.
-    fn keep_watching(&mut self, id: u32, leaf: Leaf) {
+    /// Removes a leaf, or watches it until the last of those that go on in it has ended.
+    fn clear_or_watch(&mut self, id: u32, leaf: Leaf) {
+        if leaf.is_gone_after_remove() {
+            return;
+        }
         let watched = leaf.events().and_then(|events| {
             self.epoll.add(&events, EpollEvent::new(EpollFlags::EPOLLPRI, token(LEFT, id)))?;
             Ok(events)

@@ -86,8 +86,8 @@ pub async fn run(
             progress.saw(&out_chunk, &err_chunk);
         }
     };
-    last(&stdout, &mut out);
-    last(&stderr, &mut err);
+    last(&stdout, &mut out, &mut out_chunk);
+    last(&stderr, &mut err, &mut err_chunk);
     if let Some(progress) = progress {
         progress.settle().await;
     }
@@ -113,14 +113,15 @@ fn took(read: io::Result<usize>, kept: &mut Kept, chunk: &[u8]) -> bool {
 }
 
 /// What is in the pipe now.
-fn last(stream: &Receiver, kept: &mut Kept) {
-    let mut chunk = vec![0; CHUNK];
+fn last(stream: &Receiver, kept: &mut Kept, chunk: &mut Vec<u8>) {
     let mut left = LAST;
+    chunk.clear();
     while left > 0
-        && let Ok(length) = stream.try_read(&mut chunk)
+        && let Ok(length) = stream.try_read_buf(chunk)
         && length > 0
     {
-        kept.take(&chunk[..length]);
+        kept.take(chunk);
+        chunk.clear();
         left = left.saturating_sub(length);
     }
 }
