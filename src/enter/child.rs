@@ -24,7 +24,7 @@ use nix::sched::setns;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{chdir, execve, setgroups, setresgid, setresuid, setsid};
+use nix::unistd::{chdir, execve, getgid, getuid, setgroups, setresgid, setresuid, setsid};
 
 use super::account::Account;
 use super::inspect::{self, Lane};
@@ -187,6 +187,10 @@ impl<'a> Inside<'a> {
             sys::install_filter(profile.program.instructions()).at(Step::Seccomp)?;
         }
         setresuid(account.uid, account.uid, account.uid).at(Step::Identity)?;
+        // Until now this is the node's root. A profile can answer a call with success and not let it happen.
+        if (getuid(), getgid()) != (account.uid, account.gid) {
+            return Err(Errno::EPERM).at(Step::Identity);
+        }
         // After the change of user, which clears it: the command ends with provost-execd. An exec that changes the
         // security label clears it too; there, the next provost-execd ends what this one left.
         prctl::set_pdeathsig(Signal::SIGKILL).at(Step::Identity)?;

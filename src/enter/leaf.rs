@@ -7,6 +7,8 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -25,18 +27,21 @@ const PREFIX: &str = ".provost-";
 
 /// A container's own cgroup directories.
 pub struct Cgroups {
-    unified: Option<OwnedFd>,
+    unified: Option<Rc<OwnedFd>>,
+    /// The unified one's `cgroup.events`.
+    events: Option<File>,
     v1: Vec<OwnedFd>,
 }
 
 impl Cgroups {
     pub fn sort(vmid: u32, directories: Vec<OwnedFd>) -> Result<Self, EnterError> {
-        let mut cgroups = Self { unified: None, v1: Vec::new() };
+        let mut cgroups = Self { unified: None, events: None, v1: Vec::new() };
         for directory in directories {
             let kind =
                 fstatfs(&directory).map_err(|errno| EnterError::Leaf { vmid, errno })?.filesystem_type();
             if kind == CGROUP2_SUPER_MAGIC {
-                cgroups.unified = Some(directory);
+                cgroups.events = open_in(directory.as_fd(), "cgroup.events", OFlag::O_RDONLY).ok();
+                cgroups.unified = Some(Rc::new(directory));
             } else if kind == CGROUP_SUPER_MAGIC {
                 cgroups.v1.push(directory);
             }
@@ -51,9 +56,7 @@ impl Cgroups {
 
     /// Whether the container, and so whatever starts in it, is frozen.
     pub fn is_frozen(&self) -> bool {
-        self.unified.as_ref().is_some_and(|unified| {
-            read_in(unified.as_fd(), "cgroup.events").is_ok_and(|events| events.contains("frozen 1"))
-        })
+        self.events.as_ref().is_some_and(|events| says(events, b"frozen 1"))
     }
 
     /// Moves the calling process into the container's v1 hierarchies. Before any namespace is joined: inside the user
@@ -81,17 +84,16 @@ impl Cgroups {
             .filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned))
             .filter(|name| name.starts_with(PREFIX) && !maker.is_of_a_living_process(name))
             .collect();
-        let cleared =
-            names.into_iter().filter_map(|name| Leaf::open(unified.as_fd(), name).ok()).filter(|leaf| {
-                // What the container's root made under such a name is its own affair.
-                if !leaf.is_the_nodes() {
-                    return false;
-                }
-                if !leaf.was_left_running() {
-                    leaf.kill_all(Duration::from_secs(1));
-                }
-                leaf.remove().is_ok()
-            });
+        let cleared = names.into_iter().filter_map(|name| Leaf::open(unified, name).ok()).filter(|leaf| {
+            // What the container's root made under such a name is its own affair.
+            if !leaf.is_the_nodes() {
+                return false;
+            }
+            if !leaf.was_left_running() {
+                leaf.kill_all(Duration::from_secs(1));
+            }
+            leaf.remove().is_ok()
+        });
         cleared.count()
     }
 }
@@ -114,7 +116,7 @@ impl Maker {
         self.made += 1;
         let name = format!("{}{}", self.prefix, self.made);
         mkdirat(unified, name.as_str(), Mode::from_bits_truncate(0o755))?;
-        Leaf::open(unified.as_fd(), name).map(Some)
+        Leaf::open(unified, name).map(Some)
     }
 
     fn is_of_a_living_process(&self, name: &str) -> bool {
@@ -127,9 +129,11 @@ impl Maker {
 
 /// One command's cgroup.
 pub struct Leaf {
-    parent: OwnedFd,
+    parent: Rc<OwnedFd>,
     name: String,
     directory: OwnedFd,
+    events: Option<File>,
+    cpu: Option<File>,
 }
 
 /// What a command's cgroup used; what no controller of the host counts is absent.
@@ -140,18 +144,29 @@ pub struct Usage {
 }
 
 impl Leaf {
-    fn open(parent: BorrowedFd<'_>, name: String) -> Result<Self, Errno> {
+    fn open(parent: &Rc<OwnedFd>, name: String) -> Result<Self, Errno> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         let directory = openat(parent, name.as_str(), flags, Mode::empty())?;
-        let parent = parent
-            .try_clone_to_owned()
-            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
-        Ok(Self { parent, name, directory })
+        Ok(Self { parent: Rc::clone(parent), name, directory, events: None, cpu: None })
+    }
+
+    /// Opens what is asked when the command has ended, while the command is still on its way.
+    pub fn make_ready(&mut self) {
+        self.events = open_in(self.directory.as_fd(), "cgroup.events", OFlag::O_RDONLY).ok();
+        self.cpu = open_in(self.directory.as_fd(), "cpu.stat", OFlag::O_RDONLY).ok();
+    }
+
+    /// Whether the kernel says that no process is in it any more.
+    pub fn is_empty(&self) -> bool {
+        self.events.as_ref().is_some_and(|events| says(events, b"populated 0"))
     }
 
     pub fn usage(&self) -> Usage {
-        let cpu_us = read_in(self.directory.as_fd(), "cpu.stat").ok().and_then(|stat| {
-            stat.lines().find_map(|line| line.strip_prefix("usage_usec ")).and_then(|usec| usec.parse().ok())
+        let cpu_us = self.cpu.as_ref().and_then(|cpu| {
+            let mut stat = [0; 512];
+            let length = cpu.read_at(&mut stat, 0).ok()?;
+            let stat = std::str::from_utf8(&stat[..length]).ok()?;
+            stat.lines().find_map(|line| line.strip_prefix("usage_usec "))?.parse().ok()
         });
         let peak_bytes =
             read_in(self.directory.as_fd(), "memory.peak").ok().and_then(|peak| peak.trim().parse().ok());
@@ -222,16 +237,24 @@ impl AsFd for Leaf {
     }
 }
 
+fn open_in(directory: BorrowedFd<'_>, name: &str, how: OFlag) -> Result<File, Errno> {
+    openat(directory, name, how | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty()).map(File::from)
+}
+
 fn read_in(directory: BorrowedFd<'_>, name: &str) -> std::io::Result<String> {
-    let file =
-        openat(directory, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty())?;
-    sys::read_small(File::from(file), 1 << 20)
+    sys::read_small(open_in(directory, name, OFlag::O_RDONLY)?, 1 << 20)
+}
+
+/// Whether `cgroup.events` has this line now.
+fn says(events: &File, line: &[u8]) -> bool {
+    let mut text = [0; 256];
+    events
+        .read_at(&mut text, 0)
+        .is_ok_and(|length| text[..length].split(|byte| *byte == b'\n').any(|one| one == line))
 }
 
 fn write_in(directory: BorrowedFd<'_>, name: &str, text: &str) -> Result<(), Errno> {
-    let file =
-        openat(directory, name, OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty())?;
-    File::from(file)
+    open_in(directory, name, OFlag::O_WRONLY)?
         .write_all(text.as_bytes())
         .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
 }

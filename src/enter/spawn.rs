@@ -1,6 +1,9 @@
 //! A command's birth, and what `provost-execd` holds of it while it lives.
 
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -34,7 +37,7 @@ pub struct Running {
     pidfd: OwnedFd,
     status: OwnedFd,
     leaf: Option<Leaf>,
-    init: OwnedFd,
+    init: Rc<OwnedFd>,
     started: Instant,
 }
 
@@ -70,7 +73,7 @@ pub fn spawn(
         _ if !target.runs() => EnterError::Gone { vmid },
         errno => EnterError::Spawn { vmid, errno },
     };
-    let init = target.init.try_clone().map_err(|_| EnterError::Spawn { vmid, errno: Errno::EMFILE })?;
+    let init = Rc::clone(&target.init);
     let started = Instant::now();
     let in_leaf = leaf.map(|leaf| (birth(target, command, stdio, lane, Some(leaf.as_fd())), leaf));
     let born = match in_leaf {
@@ -88,7 +91,10 @@ pub fn spawn(
             birth(target, command, stdio, lane, target.cgroups.unified()).map(|born| (born, None))
         }
     };
-    let ((pid, pidfd, status), leaf) = born.map_err(failed)?;
+    let ((pid, pidfd, status), mut leaf) = born.map_err(failed)?;
+    if let Some(leaf) = &mut leaf {
+        leaf.make_ready();
+    }
     Ok(Running { vmid, pid, pidfd, status, leaf, init, started })
 }
 
@@ -116,7 +122,7 @@ fn birth(
 /// While it lives, children of this process are born in the container's pid namespace: so one fork is enough, where
 /// entering first and forking again would take two.
 struct BornIn {
-    own: std::fs::File,
+    own: &'static File,
 }
 
 impl BornIn {
@@ -124,16 +130,26 @@ impl BornIn {
         if !target.namespaces.contains(CloneFlags::CLONE_NEWPID) {
             return Ok(None);
         }
-        let own = std::fs::File::open("/proc/self/ns/pid")
-            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+        let own = own_pid_namespace()?;
         setns(&target.init, CloneFlags::CLONE_NEWPID)?;
         Ok(Some(Self { own }))
     }
 }
 
+/// Opened once: this process is in one for all its life.
+fn own_pid_namespace() -> Result<&'static File, Errno> {
+    static OWN: OnceLock<File> = OnceLock::new();
+    if let Some(own) = OWN.get() {
+        return Ok(own);
+    }
+    let own = File::open("/proc/self/ns/pid")
+        .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    Ok(OWN.get_or_init(|| own))
+}
+
 impl Drop for BornIn {
     fn drop(&mut self) {
-        if let Err(errno) = setns(&self.own, CloneFlags::CLONE_NEWPID) {
+        if let Err(errno) = setns(self.own, CloneFlags::CLONE_NEWPID) {
             // The next command would be born in the wrong container. Nothing is worth going on for.
             tracing::error!(%errno, "cannot return to the host's pid namespace; ending");
             sys::exit_now(70);
@@ -218,7 +234,7 @@ impl Running {
     /// Ends what is still in the leaf, unless it may go on. Returns how many go on. The leaf itself is left for
     /// [`Running::into_leaf`]: its removal is nothing that a caller should wait for.
     fn settle_leaf(&self, keep: bool) -> usize {
-        let Some(leaf) = &self.leaf else { return 0 };
+        let Some(leaf) = self.leaf.as_ref().filter(|leaf| !leaf.is_empty()) else { return 0 };
         let left = leaf.population();
         if left > 0 && keep {
             leaf.mark_left_running();

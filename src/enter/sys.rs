@@ -101,12 +101,13 @@ pub fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
 /// Takes every capability whose bit is not in `keep` out of the bounding set, those that this build has no name for
 /// included.
 pub fn keep_bounding(keep: u64) -> Result<(), Errno> {
-    for capability in 0..64 {
+    for capability in (0..64).filter(|capability| keep >> capability & 1 == 0) {
         // SAFETY: prctl with integer arguments only.
         match Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, 0, 0, 0) }) {
+            // Past the last that the kernel has.
             Err(Errno::EINVAL) => break,
             Err(errno) => return Err(errno),
-            Ok(1) if keep >> capability & 1 == 0 => {
+            Ok(1) => {
                 // SAFETY: as above.
                 Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) })?;
             }

@@ -26,7 +26,7 @@ use crate::process::is_ending;
 pub struct Target {
     pub vmid: u32,
     /// The container's init.
-    pub init: OwnedFd,
+    pub init: Rc<OwnedFd>,
     /// The namespaces that are the container's own; the others it shares with the host.
     pub namespaces: CloneFlags,
     pub cgroups: Cgroups,
@@ -86,7 +86,7 @@ impl Target {
             environment: environment(vmid, monitor.setting("lxc.environment")?)?,
             limits: super::limits::configured(vmid, &monitor)?,
             proc_values: super::limits::proc_values(vmid, &monitor)?,
-            init,
+            init: Rc::new(init),
         };
         if target.is_alive() { Ok(target) } else { Err(EnterError::Gone { vmid }) }
     }

@@ -1,28 +1,50 @@
 //! A stream of lines, none of which may be longer than a message may be.
 //!
-//! A longer one ends the stream: dropped in silence, as rmcp would, it leaves its sender waiting for ever.
+//! A longer one ends the stream: dropped in silence, as rmcp would, it leaves its sender waiting for ever. What lines
+//! hold that have not ended yet is counted over all streams, as each connection may begin one and leave it at that.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
+
+/// Bytes that the unfinished lines of all streams may hold together.
+const MOST_UNFINISHED: usize = 64 << 20;
+/// Bytes that a line may have even when there are no more.
+const ALWAYS_FIT: usize = 16 << 10;
+
+static UNFINISHED: AtomicUsize = AtomicUsize::new(0);
 
 pub struct Bounded<R> {
     inner: R,
     longest: usize,
     /// Bytes since the last line's end.
     line: usize,
-    exceeded: Arc<AtomicBool>,
+    exceeded: Arc<AtomicUsize>,
 }
 
 impl<R> Bounded<R> {
-    /// The stream, and whether a line was too long for it.
-    pub fn new(inner: R, longest: usize) -> (Self, Arc<AtomicBool>) {
-        let exceeded = Arc::new(AtomicBool::new(false));
+    /// The stream, and the bytes that a line was too long for; 0 as long as none was.
+    pub fn new(inner: R, longest: usize) -> (Self, Arc<AtomicUsize>) {
+        let exceeded = Arc::new(AtomicUsize::new(0));
         (Self { inner, longest, line: 0, exceeded: exceeded.clone() }, exceeded)
+    }
+
+    /// Counts the unfinished line as so long; the bytes that it may have at most now.
+    fn count(&mut self, line: usize) -> usize {
+        UNFINISHED.fetch_sub(self.line, Ordering::Relaxed);
+        let all = UNFINISHED.fetch_add(line, Ordering::Relaxed) + line;
+        self.line = line;
+        if all > MOST_UNFINISHED { ALWAYS_FIT.min(self.longest) } else { self.longest }
+    }
+}
+
+impl<R> Drop for Bounded<R> {
+    fn drop(&mut self) {
+        self.count(0);
     }
 }
 
@@ -32,18 +54,20 @@ impl<R: AsyncRead + Unpin> AsyncRead for Bounded<R> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.exceeded.load(Ordering::Relaxed) {
+        if self.exceeded.load(Ordering::Relaxed) > 0 {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
         let read = &buffer.filled()[before..];
-        self.line = match read.iter().rposition(|byte| *byte == b'\n') {
+        let line = match read.iter().rposition(|byte| *byte == b'\n') {
             Some(end) => read.len() - end - 1,
             None => self.line + read.len(),
         };
-        if self.line > self.longest {
-            self.exceeded.store(true, Ordering::Relaxed);
+        let most = self.count(line);
+        if line > most {
+            self.exceeded.store(most, Ordering::Relaxed);
+            self.count(0);
             buffer.set_filled(before);
         }
         Poll::Ready(Ok(()))
@@ -63,7 +87,7 @@ mod tests {
             let (mut bounded, exceeded) = Bounded::new(tokio_test_bytes(text), 6);
             let mut all = String::new();
             bounded.read_to_string(&mut all).await.unwrap();
-            assert_eq!((all == text, exceeded.load(Ordering::Relaxed)), (passes, !passes), "{text}");
+            assert_eq!((all == text, exceeded.load(Ordering::Relaxed) == 0), (passes, passes), "{text}");
         }
     }
 

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -26,8 +26,8 @@ const MOST_CALLS: usize = 512;
 
 pub struct Transport {
     inner: AsyncRwTransport<RoleServer, Bounded<OwnedReadHalf>, OwnedWriteHalf>,
-    /// A message was too long, which has ended the stream.
-    too_long: Arc<AtomicBool>,
+    /// The bytes that a message was too long for, which has ended the stream.
+    too_long: Arc<AtomicUsize>,
     calls: Calls,
     /// The same socket, to see whether the other side is gone or has only stopped sending.
     socket: UnixStream,
@@ -98,9 +98,10 @@ impl rmcp::transport::Transport<RoleServer> for Transport {
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
             let Some(message) = self.inner.receive().await else {
-                if self.too_long.swap(false, Ordering::Relaxed) {
-                    let text =
-                        format!("a message is longer than {LONGEST_LINE} bytes; the session ends here");
+                let most = self.too_long.swap(0, Ordering::Relaxed);
+                if most > 0 {
+                    let why = if most < LONGEST_LINE { ", while others send as long ones" } else { "" };
+                    let text = format!("a message is longer than {most} bytes{why}; the session ends here");
                     let error = ErrorData::new(ErrorCode::INVALID_REQUEST, text, None);
                     // Whose id it had nobody knows. If it cannot be sent, the end of the session says it.
                     let _ = self.inner.send(JsonRpcMessage::error(error, None)).await;

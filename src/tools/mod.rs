@@ -29,13 +29,18 @@ pub struct Provost {
     pub policy: Policy,
     /// Commands that may run now.
     turns: tokio::sync::Semaphore,
+    /// Kilobytes of arguments and input that the calls under way may hold.
+    input: tokio::sync::Semaphore,
 }
+
+const MOST_INPUT_KB: usize = 64 << 10;
 
 impl Provost {
     pub fn new(config: Config) -> Self {
         let policy = Policy::new(&config);
         let turns = tokio::sync::Semaphore::new(config.exec.max_parallel.max(1));
-        Self { config, policy, turns }
+        let input = tokio::sync::Semaphore::new(MOST_INPUT_KB);
+        Self { config, policy, turns, input }
     }
 }
 

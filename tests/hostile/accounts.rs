@@ -82,6 +82,18 @@ fn the_id_that_means_no_change_leaves_nobody_root() {
     assert_eq!(client.exec(run_as(&guest, "65535"))["stdout"], "65535 65535\n");
 }
 
+/// A profile may say that a call succeeded which it did not let happen.
+#[test]
+fn who_could_not_become_the_user_does_not_become_the_command() {
+    let guest = Recipe::new().rules("2\ndenylist allow\n[all]\nsetresuid errno 0\n").start();
+    let node = Node::start();
+    for user in ["root", "www-data", "7:8"] {
+        let error = node.client().refused(run_as(&guest, user));
+        assert_eq!(error["kind"], "entry", "{error}");
+        assert!(error["message"].as_str().expect("text").contains("becoming the user"), "{error}");
+    }
+}
+
 fn run_as(guest: &Guest, user: &str) -> Value {
     json!({ "guest": guest.id, "argv": ["/bin/sh", "-c", "echo $(id -u) $(id -g)"], "mode": "change", "user": user })
 }

@@ -48,19 +48,32 @@ impl Ground {
 
     /// Waits until everything is as it was.
     pub fn is_as_before(&self, node: &Node, guest: &Guest) {
-        let mut now = Self::now(node, guest);
+        self.returns(|| Self::now(node, guest));
+    }
+
+    /// As [`Ground::is_as_before`], of a container whose own processes are others since.
+    pub fn is_as_before_the_restart(&self, node: &Node, guest: &Guest) {
+        let inside = processes(&cgroup_of(guest.init()));
+        Self { inside, ..self.clone() }.returns(|| Self::now(node, guest));
+    }
+
+    /// As [`Ground::is_as_before`], but of `provostd`, which is another process since.
+    pub fn is_as_before_a_restart_of_provostd(&self, node: &Node, guest: &Guest) {
+        Self { provostd: Vec::new(), ..self.clone() }
+            .returns(|| Self { provostd: Vec::new(), ..Self::now(node, guest) });
+    }
+
+    fn returns(&self, look: impl Fn() -> Self) {
         let deadline = Instant::now() + Duration::from_secs(10);
-        while now != *self {
+        loop {
+            let now = look();
+            if now == *self {
+                return;
+            }
             assert!(Instant::now() < deadline, "before: {self:#?}\nafter ten seconds: {now:#?}");
             std::thread::sleep(Duration::from_millis(10));
-            now = Self::now(node, guest);
         }
     }
-}
-
-/// Waits until no leaf of the node's `provost-execd` is left.
-pub fn no_leaf(node: &Node) {
-    eventually("every leaf is gone", || leaves(node).is_empty());
 }
 
 pub fn leaves(node: &Node) -> Vec<PathBuf> {

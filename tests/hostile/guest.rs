@@ -1,7 +1,7 @@
 //! A container of a test's own, made as hostile as the test wants it.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -21,6 +21,7 @@ pub struct Recipe {
     files: tempfile::TempDir,
     init: Option<&'static str>,
     settings: String,
+    rules: Option<&'static str>,
 }
 
 /// A running container, which goes with this value.
@@ -36,11 +37,9 @@ impl Recipe {
     pub fn new() -> Self {
         let files = tempfile::tempdir().expect("a directory");
         fs::set_permissions(files.path(), PermissionsExt::from_mode(0o755)).expect("mode");
-        Self { layout: "v2", files, init: Some("/opt/init"), settings: String::new() }.file(
-            "/opt/init",
-            0o755,
-            IDLE,
-        )
+        let idle =
+            Self { layout: "v2", files, init: Some("/opt/init"), settings: String::new(), rules: None };
+        idle.file("/opt/init", 0o755, IDLE)
     }
 
     /// With its own systemd.
@@ -66,21 +65,16 @@ impl Recipe {
         self
     }
 
+    /// With that seccomp profile, in lxc's own language.
+    pub fn rules(mut self, rules: &'static str) -> Self {
+        self.rules = Some(rules);
+        self
+    }
+
     pub fn file(self, path: &str, mode: u32, content: impl AsRef<[u8]>) -> Self {
         let path = self.place(path);
         fs::write(&path, content).expect("write");
         fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("mode");
-        self
-    }
-
-    pub fn link(self, path: &str, target: &str) -> Self {
-        symlink(target, self.place(path)).expect("symlink");
-        self
-    }
-
-    pub fn fifo(self, path: &str) -> Self {
-        nix::unistd::mkfifo(&self.place(path), nix::sys::stat::Mode::from_bits_truncate(0o644))
-            .expect("mkfifo");
         self
     }
 
@@ -98,9 +92,14 @@ impl Recipe {
         let mut arguments = vec![files];
         arguments.extend(self.init);
         guest.lab("hostile", &arguments);
-        if !self.settings.is_empty() {
+        if !self.settings.is_empty() || self.rules.is_some() {
             let mut config = fs::read_to_string(guest.dir().join("config")).expect("config");
             config.push_str(&self.settings);
+            if let Some(rules) = self.rules {
+                let profile = guest.dir().join("hostile.seccomp");
+                fs::write(&profile, rules).expect("profile");
+                config.push_str(&format!("lxc.seccomp.profile = {}\n", profile.display()));
+            }
             fs::write(guest.dir().join("config"), config).expect("config");
             guest.stop();
             guest.restart();
@@ -129,6 +128,10 @@ impl Guest {
     /// Kills it, as `lxc-stop -k` does, and waits until it is down.
     pub fn stop(&self) {
         self.lxc("lxc-stop", &["-k"]);
+    }
+
+    pub fn is_down(&self) -> bool {
+        self.lxc("lxc-info", &["-sH"]).trim() == "STOPPED"
     }
 
     pub fn restart(&self) {

@@ -120,19 +120,45 @@ fn a_proc_that_lies_is_neither_read_nor_written_on_the_way_in() {
     ground.is_as_before(&node, &guest);
 }
 
+/// The init is entered where it is, and it may have gone further in, to where the node's root has no number. Whoever
+/// follows must not become a command there as the root that it still is.
+#[test]
+fn an_init_in_a_user_namespace_of_its_own_makes_nobody_root_of_the_node() {
+    const STAY: &str = "sh -c 'touch /tmp/ready; while :; do sleep 1000; done'";
+    let node = Node::start();
+    for further_in in ["--user", "--user --map-root-user --mount", "--user --map-user=1000 --map-group=1000"]
+    {
+        let init = format!("#!/bin/sh\nchmod 1777 /tmp\nexec unshare {further_in} {STAY}\n");
+        let guest = Recipe::new().init(init).start();
+        eventually("its init is where it wants to be", || guest.path("/tmp/ready").exists());
+        for user in ["0:0", "1000:1000", "65534:65534"] {
+            let call =
+                json!({ "guest": guest.id, "argv": ["/bin/sleep", "0.3"], "mode": "change", "user": user });
+            let error = std::thread::scope(|scope| {
+                let answer = scope.spawn(|| node.client().refused(call));
+                while !answer.is_finished() {
+                    assert!(sleepers(&node).is_empty(), "{further_in} as {user}");
+                }
+                answer.join().expect("an answer")
+            });
+            assert_eq!(error["kind"], "entry", "{further_in} as {user}: {error}");
+        }
+    }
+}
+
+/// Commands of this node that have become the sleep that they were to be.
+fn sleepers(node: &Node) -> Vec<i32> {
+    let sleeps =
+        |pid: &i32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm == "sleep\n");
+    ground::children(node.execd.id() as i32).into_iter().filter(sleeps).collect()
+}
+
 /// What binds a command in that container, by the host's /proc.
 fn held_by(node: &Node, client: &mut Client, guest: &Guest) -> Vec<String> {
     let id =
         client.start("exec", json!({ "guest": guest.id, "argv": ["/bin/sleep", "1000"], "mode": "change" }));
-    let mut sleeper = None;
-    eventually("it sleeps", || {
-        let of = ground::children(node.execd.id() as i32);
-        sleeper = of
-            .into_iter()
-            .find(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm == "sleep\n"));
-        sleeper.is_some()
-    });
-    let status = fs::read_to_string(format!("/proc/{}/status", sleeper.unwrap())).expect("status");
+    eventually("it sleeps", || !sleepers(node).is_empty());
+    let status = fs::read_to_string(format!("/proc/{}/status", sleepers(node)[0])).expect("status");
     client.cancel(id);
     let told = ["Uid", "Gid", "Groups", "Cap", "NoNewPrivs", "Seccomp", "Sig", "Shd", "Umask"];
     status.lines().filter(|line| told.iter().any(|name| line.starts_with(name))).map(str::to_owned).collect()

@@ -2,13 +2,12 @@
 //! CVE-2019-5736, CVE-2024-21626 and their kin).
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::common::{Node, eventually};
-use crate::ground::{self, Ground};
+use crate::ground::Ground;
 use crate::guest::{Guest, Recipe};
 
 const INTRUDER: &str = include_str!("intruder.pl");
@@ -70,5 +69,30 @@ fn whoever_is_disturbed_on_the_way_in_leaves_nothing_behind() {
     assert!(killed > 0, "never disturbed ({ended} ended)");
     fs::remove_file(guest.path("/harass")).expect("a word to the intruder");
     assert_eq!(client.change(guest.id, &["/bin/echo", "on"])["stdout"], "on\n");
+    ground.is_as_before(&node, &guest);
+}
+
+/// A debugger that never lets go keeps what it holds from ending, killed or not.
+#[test]
+fn a_command_that_is_held_by_a_tracer_holds_no_call_for_ever() {
+    const HOLD: &str = "#!/usr/bin/perl
+        for (;;) {
+            for (glob '/proc/[0-9]*/comm') {
+                open my $comm, '<', $_ or next;
+                next unless (<$comm> // '') eq \"sleep\\n\" and m{/(\\d+)/};
+                syscall 101, 0x4206, $1 + 0, 0, 0 unless -e '/let-go';
+            }
+            exec $^X, '-e', 'wait, sleep 1 while 1' if -e '/let-go' and !$done++;
+        }";
+    let (node, guest) = (Node::start(), Recipe::new().init(HOLD).start());
+    let mut client = node.client();
+    let ground = Ground::of(&node, &guest, &mut client);
+    let started = Instant::now();
+    let call = json!({ "guest": guest.id, "argv": ["/bin/sleep", "4601"], "mode": "change", "timeout_s": 1 });
+    let error = client.refused(call);
+    assert_eq!(error["kind"], "stuck", "{error}");
+    assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
+    assert_eq!(client.change(guest.id, &["/bin/echo", "on"])["stdout"], "on\n");
+    fs::write(guest.path("/let-go"), "").expect("a word to the tracer");
     ground.is_as_before(&node, &guest);
 }

@@ -12,10 +12,21 @@ mod common;
 
 mod ground;
 mod guest;
+mod memory;
 
 mod accounts;
+mod arguments;
 mod cgroups;
+mod client;
+mod crash;
+mod crowd;
+mod flood;
+mod impostor;
 mod init;
 mod intruder;
+mod leaves;
+mod lifecycle;
 mod output;
+mod overwrite;
 mod processes;
+mod wire;

@@ -1,13 +1,13 @@
 //! A command that writes too much, what nobody should see, or to the wrong end; and one that will not read.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::common::{Client, Node};
+use crate::common::Node;
 use crate::ground::Ground;
 use crate::guest::Guest;
+use crate::memory::{peak, peak_from_now};
 
 /// How much larger `provostd` may have become, whatever a command writes.
 const SOME_MEMORY: u64 = 24 << 20;
@@ -17,14 +17,18 @@ fn output_without_end_costs_no_memory() {
     let (node, guest) = (Node::start(), Guest::idle());
     let mut client = node.client();
     let ground = Ground::of(&node, &guest, &mut client);
-    let before = peak_from_now(&node);
+    let before = peak_from_now(node.provostd.id());
     let script = "yes 'without end' & cat /dev/zero >&2 & cat /dev/urandom & exec yes >&2";
     let answer = client.exec(shell(&guest, script, 2));
     assert_eq!(answer["timed_out"], true);
     let written = ["stdout_bytes", "stderr_bytes"].map(|stream| answer[stream].as_u64().unwrap());
     assert!(written.iter().all(|bytes| *bytes > 16 << 20), "{written:?}");
     assert!(answer.to_string().len() < 100_000);
-    assert!(peak(&node) - before < SOME_MEMORY, "{} more bytes", peak(&node) - before);
+    assert!(
+        peak(node.provostd.id()) - before < SOME_MEMORY,
+        "{} more bytes",
+        peak(node.provostd.id()) - before
+    );
     ground.is_as_before(&node, &guest);
 }
 
@@ -33,14 +37,18 @@ fn a_line_of_a_hundred_megabytes_is_cut_and_counted() {
     let (node, guest) = (Node::start(), Guest::idle());
     let mut client = node.client();
     let ground = Ground::of(&node, &guest, &mut client);
-    let before = peak_from_now(&node);
+    let before = peak_from_now(node.provostd.id());
     let answer = client.exec(shell(&guest, "head -c 100000000 /dev/zero | tr '\\0' x", 60));
     assert_eq!((&answer["exit_code"], &answer["stdout_bytes"]), (&json!(0), &json!(100_000_000)));
     let shown = answer["stdout"].as_str().unwrap();
     assert!(shown.len() <= 65 * 1024 && shown.starts_with("xxx") && shown.ends_with("xxx"));
     let counted = format!("[{} bytes cut here]", answer["stdout_cut"]);
     assert!(shown.contains(&counted), "{counted}");
-    assert!(peak(&node) - before < SOME_MEMORY, "{} more bytes", peak(&node) - before);
+    assert!(
+        peak(node.provostd.id()) - before < SOME_MEMORY,
+        "{} more bytes",
+        peak(node.provostd.id()) - before
+    );
     ground.is_as_before(&node, &guest);
 }
 
@@ -148,17 +156,4 @@ fn strings(value: &Value, seen: &mut dyn FnMut(&str)) {
         Value::Object(fields) => fields.values().for_each(|field| strings(field, seen)),
         _ => {}
     }
-}
-
-/// Starts counting `provostd`'s peak anew; what it is now.
-fn peak_from_now(node: &Node) -> u64 {
-    fs::write(format!("/proc/{}/clear_refs", node.provostd.id()), "5").expect("clear_refs");
-    peak(node)
-}
-
-/// The most memory that `provostd` has had.
-fn peak(node: &Node) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", node.provostd.id())).expect("status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
 }

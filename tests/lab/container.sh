@@ -3,6 +3,8 @@
 # the upper and work directories of its overlay over the image.
 
 running() { [[ $(lxc-info -P "$LXCPATH" -n "$1" -sH 2>/dev/null) =~ RUNNING|FROZEN ]]; }
+# Running, and of the image that the recipe makes now: one of an older is made anew.
+current() { running "$1" && grep -qF "lowerdir=$IMAGE/" "$LXCPATH/$1/config"; }
 made() { local dir; for dir in "$LXCPATH"/*/; do basename "$dir"; done; }
 
 # make NAME WHAT [FILES] [INIT]: WHAT.conf, WHAT.seccomp and WHAT.files say what it is. From scratch:

@@ -178,7 +178,7 @@ impl Command {
                 Some(Why::Stuck) => {}
                 Some(_) => {
                     let message =
-                        "the command was killed and has not ended: it is frozen, or waits on a device".into();
+                        "the command was killed and has not ended: it is frozen, traced, or waits on a device".into();
                     let next =
                         "thaw the container or see what it waits for (cat /proc/PID/stack on the node)"
                             .into();

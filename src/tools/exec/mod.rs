@@ -7,6 +7,7 @@ mod output;
 mod run;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rmcp::model::JsonObject;
 use rmcp::schemars::{self, JsonSchema};
@@ -132,12 +133,21 @@ pub async fn call(
         return Err(Failure::new("disabled", "commands in containers are off on this node", next));
     }
     let (command, stdin) = given.into_command(provost)?;
-    // Whoever cancels while waiting gives the place in the queue up too.
-    let turn = tokio::select! {
-        turn = provost.turns.acquire() => turn,
+    let held = command.size() + stdin.as_ref().map_or(0, String::len);
+    let _held = provost
+        .input
+        .try_acquire_many((held >> 10) as u32)
+        .map_err(|_| busy("the calls under way hold as much input as there is room for".into()))?;
+    let patience = Duration::from_millis(command.timeout_ms);
+    let _turn = tokio::select! {
+        turn = provost.turns.acquire() => turn.map_err(|_| Failure::new("stopping", "the daemon is stopping", "call again"))?,
+        // Whoever cancels while waiting gives the place in the queue up too.
         () = context.ct.cancelled() => return Err(cancelled()),
+        () = tokio::time::sleep(patience) => {
+            let most = provost.config.exec.max_parallel;
+            return Err(busy(format!("{most} other commands have run for all of the {patience:?} that this one may take")));
+        }
     };
-    let _turn = turn.map_err(|_| Failure::new("stopping", "the daemon is stopping", "call again"))?;
     let progress = run::Progress::of(context);
     let finished = tokio::select! {
         finished = run::run(&provost.config.exec, &permit, command, stdin, progress) => finished?,
@@ -182,6 +192,10 @@ pub async fn call(
         Ok(serde_json::Value::Object(object)) => Ok(object),
         _ => Err(Failure::new("internal", "the answer cannot be written as JSON", "report this")),
     }
+}
+
+fn busy(message: String) -> Failure {
+    Failure::new("busy", message, "call again when some have ended")
 }
 
 fn cancelled() -> Failure {

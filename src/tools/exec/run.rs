@@ -28,6 +28,14 @@ pub struct Wanted {
     pub timeout_ms: u64,
 }
 
+impl Wanted {
+    /// Bytes that it holds.
+    pub fn size(&self) -> usize {
+        let variables = self.env.iter().flat_map(|(name, value)| [name, value]);
+        self.argv.iter().chain(variables).map(|text| size_of::<String>() + text.len()).sum()
+    }
+}
+
 pub struct Finished {
     pub outcome: Outcome,
     pub stdout: Shown,
