@@ -165,7 +165,9 @@ fn calls_that_hold_too_much_input_are_refused() {
     let ground = Ground::of(&node, &guest, &mut client);
     let mut call = sleep(&guest);
     call["stdin"] = json!("y".repeat(5 << 20));
-    (0..20).for_each(|_| drop(client.start("exec", call.clone())));
+    for _ in 0..20 {
+        client.start("exec", call.clone());
+    }
     let error = client.next().expect("an answer")["result"]["structuredContent"]["error"].clone();
     assert_eq!(error["kind"], "busy", "{error}");
     assert_eq!(bystander.change(guest.id, &["/bin/echo", "on"])["stdout"], "on\n");
@@ -184,7 +186,9 @@ fn a_call_that_never_gets_its_turn_is_told_so() {
     let mut client = node.client();
     let ground = Ground::of(&node, &guest, &mut client);
     let mut greedy = node.client();
-    (0..128).for_each(|_| drop(greedy.start("exec", sleep(&guest))));
+    for _ in 0..128 {
+        greedy.start("exec", sleep(&guest));
+    }
     eventually("all places are taken", || ground::leaves(&node).len() == 128);
     let started = Instant::now();
     let call = json!({ "guest": guest.id, "argv": ["/bin/true"], "mode": "change", "timeout_s": 1 });

@@ -73,8 +73,11 @@ start() {
 
 # Whether it runs or was killed half way.
 remove() {
-  local name=$1 dir=$LXCPATH/$1 group
-  lxc-stop -P "$LXCPATH" -n "$name" -k 2>/dev/null || true
+  local name=$1 dir=$LXCPATH/$1 group state
+  # A process that froze itself in a v1 freezer cannot be killed, and its container not be stopped.
+  while read -r state; do echo THAWED >"$state" || true; done < <(
+    find /sys/fs/cgroup/freezer/"$CGROUPS"lxc/"$name" -depth -name freezer.state 2>/dev/null)
+  timeout 30 lxc-stop -P "$LXCPATH" -n "$name" -k 2>/dev/null || true
   for group in /sys/fs/cgroup{,/*}/"$CGROUPS"lxc{,.monitor}/"$name"; do clear_cgroup "$group"; done
   rm -rf --one-file-system "$dir"
 }
