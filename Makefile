@@ -4,9 +4,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 TRIPLE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
-export PROVOST_EXECD := $(CURDIR)/target/$(TRIPLE)/execd/provost-execd
-export PROVOSTD := $(CURDIR)/target/release/provostd
-export PROVOST_BIN := $(CURDIR)/target/release/provost
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+export PROVOST_EXECD := $(TARGET)/$(TRIPLE)/execd/provost-execd
+export PROVOSTD := $(TARGET)/release/provostd
+export PROVOST_BIN := $(TARGET)/release/provost
 
 .PHONY: help
 help: ## This list
