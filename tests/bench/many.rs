@@ -10,8 +10,9 @@ use provost::exec::wire::Mode;
 
 use crate::daemons::Node;
 use crate::one::NOTHING;
+use crate::report::{Promise, table};
 use crate::rivals::Container;
-use crate::samples::Samples;
+use crate::samples::{Samples, ms, ratio};
 use crate::session::{Call, Session, succeeded};
 
 pub const AT_ONCE: usize = 100;
@@ -50,6 +51,31 @@ pub fn measure(node: &Node, container: &Container, rounds: usize) -> io::Result<
     Ok(times)
 }
 
+impl Times {
+    pub fn report(&self) -> Vec<Promise> {
+        let head = ["100 calls, ms", "all of them", "calls/s", "p50 of each", "p95 of each", "failures"];
+        let rows = vec![
+            self.one_session.row("exec, at once over one session"),
+            self.many_sessions.row("exec, at once over 100 sessions"),
+            self.in_a_row.row("exec, one after another"),
+            self.lxc_attach.row("lxc-attach, at once"),
+        ];
+        table("100 calls", head, rows);
+
+        let failures = self.one_session.failures + self.many_sessions.failures;
+        let of = |bursts: &Bursts| Some(ratio(bursts.whole.p50(), self.lxc_attach.whole.p50()));
+        vec![
+            Promise::at_most("100 at once: failures", 0.0, Some(failures as f64)),
+            Promise::at_most("100 at once, one session: time of lxc-attach's", 0.25, of(&self.one_session)),
+            Promise::at_most(
+                "100 at once, 100 sessions: time of lxc-attach's",
+                0.25,
+                of(&self.many_sessions),
+            ),
+        ]
+    }
+}
+
 /// One burst under way.
 struct Burst {
     began: Instant,
@@ -75,8 +101,10 @@ impl Bursts {
         Ok(())
     }
 
-    pub fn per_second(&self) -> f64 {
-        AT_ONCE as f64 / self.whole.p50().as_secs_f64()
+    fn row(&self, name: &str) -> [String; 6] {
+        let [p50, p95, whole] = [self.each.p50(), self.each.p95(), self.whole.p50()].map(ms);
+        let per_second = AT_ONCE as f64 / self.whole.p50().as_secs_f64();
+        [name.to_owned(), whole, format!("{per_second:.0}"), p50, p95, self.failures.to_string()]
     }
 }
 

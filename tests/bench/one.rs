@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use provost::exec::wire::Mode;
 
 use crate::daemons::Node;
+use crate::report::{Promise, table};
 use crate::rivals::{Container, Sshd, run};
-use crate::samples::Samples;
+use crate::samples::{Samples, ms, ratio};
 use crate::session::{Call, Execd, Session, ended_well, succeeded};
 
 /// The command. It does nothing, so what is left is the way there and back.
@@ -63,6 +64,48 @@ pub fn measure(node: &Node, container: &Container, sshd: Option<&Sshd>, rounds: 
         }
     }
     Ok(times)
+}
+
+impl Times {
+    pub fn report(&self) -> Vec<Promise> {
+        let mut rows = vec![
+            self.row("exec, change", &self.change),
+            self.row("exec, inspect", &self.inspect),
+            self.row("nsenter -a", &self.nsenter),
+            self.row("lxc-attach", &self.lxc_attach),
+            self.row("ssh to loopback + lxc-attach", &self.ssh),
+            self.row("the way: MCP ping", &self.ping),
+            self.row("the way: provost-execd alone, change", &self.execd_change),
+            self.row("the way: provost-execd alone, inspect", &self.execd_inspect),
+            self.row("the way: fork and exec on the node", &self.bare),
+        ];
+        rows.retain(|row| row[1] != "0");
+        let head = ["/bin/true, ms", "calls", "p50", "p95", "min", "÷ lxc-attach", "÷ nsenter", "÷ ssh"];
+        table("One call at a time", head, rows);
+
+        let at_most = |what, limit, lane, rival| Promise::at_most(what, limit, of(lane, rival));
+        vec![
+            at_most("exec, change: p50 of lxc-attach's", 0.25, &self.change, &self.lxc_attach),
+            at_most("exec, inspect: p50 of lxc-attach's", 0.25, &self.inspect, &self.lxc_attach),
+            at_most("exec, change: p50 of nsenter's", 0.75, &self.change, &self.nsenter),
+            at_most("exec, inspect: p50 of nsenter's", 0.75, &self.inspect, &self.nsenter),
+            at_most("exec, change: p50 of a fresh ssh's", 0.01, &self.change, &self.ssh),
+            at_most("exec, inspect: p50 of a fresh ssh's", 0.01, &self.inspect, &self.ssh),
+        ]
+    }
+
+    fn row(&self, name: &str, samples: &Samples) -> [String; 8] {
+        let against =
+            |rival: &Samples| of(samples, rival).map_or("-".to_owned(), |ratio| format!("{ratio:.3}"));
+        let [p50, p95, min] = [samples.p50(), samples.p95(), samples.min()].map(ms);
+        let [attach, nsenter, ssh] = [&self.lxc_attach, &self.nsenter, &self.ssh].map(against);
+        [name.to_owned(), samples.len().to_string(), p50, p95, min, attach, nsenter, ssh]
+    }
+}
+
+/// The ratio of the medians, where both were measured.
+fn of(samples: &Samples, rival: &Samples) -> Option<f64> {
+    (!samples.is_empty() && !rival.is_empty()).then(|| ratio(samples.p50(), rival.p50()))
 }
 
 fn timed<T>(act: impl FnOnce() -> io::Result<T>) -> io::Result<Duration> {

@@ -23,12 +23,16 @@ pub struct Promise {
 }
 
 impl Promise {
-    pub fn at_most(what: &'static str, limit: f64, unit: &'static str, measured: Option<f64>) -> Self {
-        Self { what, limit, least: false, measured, unit }
+    pub fn at_most(what: &'static str, limit: f64, measured: Option<f64>) -> Self {
+        Self { what, limit, least: false, measured, unit: "" }
     }
 
-    pub fn at_least(what: &'static str, limit: f64, unit: &'static str, measured: Option<f64>) -> Self {
-        Self { what, limit, least: true, measured, unit }
+    pub fn at_least(what: &'static str, limit: f64, measured: Option<f64>) -> Self {
+        Self { what, limit, least: true, measured, unit: "" }
+    }
+
+    pub fn in_unit(self, unit: &'static str) -> Self {
+        Self { unit, ..self }
     }
 
     fn holds(&self) -> Option<bool> {

@@ -4,7 +4,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::daemons::Node;
-use crate::samples::Samples;
+use crate::report::{Promise, table};
+use crate::samples::{Samples, ms};
 use crate::session::{Call, Session};
 
 pub fn measure(node: &mut Node, rounds: usize) -> io::Result<Samples> {
@@ -29,4 +30,12 @@ pub fn measure(node: &mut Node, rounds: usize) -> io::Result<Samples> {
         }
     }
     Ok(times)
+}
+
+pub fn report(starts: &Samples) -> Vec<Promise> {
+    let [p50, p95, min] = [starts.p50(), starts.p95(), starts.min()].map(ms);
+    let row = ["provostd, to its first answer".into(), starts.len().to_string(), p50, p95, min];
+    table("Start", ["ms", "starts", "p50", "p95", "min"], vec![row]);
+    let measured = Some(starts.p50().as_secs_f64() * 1000.0);
+    vec![Promise::at_most("provostd, start to first answer: p50", 15.0, measured).in_unit("ms")]
 }

@@ -8,12 +8,13 @@ use provost::exec::wire::Mode;
 use serde_json::Value;
 
 use crate::daemons::Node;
-use crate::memory;
+use crate::memory::{self, mib};
+use crate::report::{Promise, table};
 use crate::rivals::Container;
-use crate::samples::Samples;
+use crate::samples::{Samples, ratio};
 use crate::session::{Call, Session};
 
-pub const BYTES: u64 = 100 << 20;
+const BYTES: u64 = 100 << 20;
 
 /// Output of one kind, through each way.
 pub struct Flow {
@@ -35,8 +36,12 @@ pub struct Held {
 }
 
 impl Held {
-    pub fn growth(&self) -> u64 {
+    fn growth(&self) -> u64 {
         self.during.saturating_sub(self.before)
+    }
+
+    fn row(&self, name: &str) -> [String; 5] {
+        [name.to_owned(), mib(self.before), mib(self.during), mib(self.after), mib(self.growth())]
     }
 }
 
@@ -81,13 +86,42 @@ pub fn measure(node: &Node, container: &Container, rounds: usize) -> io::Result<
     Ok(Times { flows, provostd, execd })
 }
 
+impl Times {
+    pub fn report(&self) -> Vec<Promise> {
+        let head = ["100 MB of output, MB/s", "a bare pipe", "lxc-attach", "exec, change", "exec, inspect"];
+        table("Output", head, self.flows.iter().map(Flow::row).collect());
+        let head = ["resident MiB, the call that grew most", "before", "at most during", "after", "growth"];
+        let rows = vec![self.provostd.row("provostd"), self.execd.row("provost-execd")];
+        table("Memory while 100 MB go by", head, rows);
+
+        let slowest = |samples: fn(&Flow) -> &Samples| {
+            self.flows.iter().map(|flow| ratio(flow.bare.p50(), samples(flow).p50())).reduce(f64::min)
+        };
+        let grows = |held: &Held| Some(held.growth() as f64 / 1024.0);
+        vec![
+            Promise::at_least("100 MB, change: speed of a bare pipe's", 0.8, slowest(|flow| &flow.change)),
+            Promise::at_least("100 MB, inspect: speed of a bare pipe's", 0.8, slowest(|flow| &flow.inspect)),
+            Promise::at_most("100 MB: provostd grows by", 1.0, grows(&self.provostd)).in_unit("MiB"),
+            Promise::at_most("100 MB: provost-execd grows by", 0.125, grows(&self.execd)).in_unit("MiB"),
+        ]
+    }
+}
+
+impl Flow {
+    fn row(&self) -> [String; 5] {
+        let speeds = [&self.bare, &self.lxc_attach, &self.change, &self.inspect];
+        let [bare, attach, change, inspect] = speeds.map(|samples| format!("{:.0}", speed(samples)));
+        [format!("{}: `{}`", self.what, self.script.replace('|', "\\|")), bare, attach, change, inspect]
+    }
+}
+
 fn flow(what: &'static str, script: &'static str) -> Flow {
     let [bare, lxc_attach, change, inspect] = std::array::from_fn(|_| Samples::default());
     Flow { what, script, bare, lxc_attach, change, inspect }
 }
 
 /// MB a second, at the median.
-pub fn speed(samples: &Samples) -> f64 {
+fn speed(samples: &Samples) -> f64 {
     BYTES as f64 / 1e6 / samples.p50().as_secs_f64()
 }
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::common::Node;
 use crate::common::node::ROOT_MAY_ALL;
+use crate::common::{Node, eventually};
 use crate::ground;
 
 /// Whole calls, and what the refusal must speak of.
@@ -80,7 +80,14 @@ fn calls() -> Vec<(Value, &'static str)> {
 fn arguments_that_are_none_are_refused_before_anything_is_asked() {
     let node = Node::start();
     let mut client = node.client();
-    let before = (ground::descriptors(node.execd.id()), ground::descriptors(node.provostd.id()));
+    let now = || (ground::descriptors(node.execd.id()), ground::descriptors(node.provostd.id()));
+    // Both have only just started.
+    let mut before = now();
+    eventually("nothing is under way", || {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let earlier = std::mem::replace(&mut before, now());
+        earlier == before
+    });
     for (call, word) in calls() {
         let shown: String = call.to_string().chars().take(200).collect();
         let error = client.refused(call);
@@ -90,7 +97,7 @@ fn arguments_that_are_none_are_refused_before_anything_is_asked() {
         assert!(error.to_string().len() < 2000, "{shown}: {} bytes", error.to_string().len());
     }
     assert!(!node.execd_log().contains("provost_guest=101"), "{}", node.execd_log());
-    assert_eq!(before, (ground::descriptors(node.execd.id()), ground::descriptors(node.provostd.id())));
+    eventually("the descriptors are as before", || now() == before);
 }
 
 #[test]

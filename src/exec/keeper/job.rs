@@ -157,7 +157,10 @@ impl Command {
         let keep = self.mode == Mode::Change && self.killed.is_none();
         match self.running.reap(keep) {
             Ok(Some(ended)) => {
-                let container_stopped = self.killed.is_none() && !self.running.container_runs();
+                // Asked only where it can be so: it takes a look into /proc.
+                let container_stopped = self.killed.is_none()
+                    && signal_of(ended.status) == Some(libc::SIGKILL)
+                    && !self.running.container_runs();
                 let outcome =
                     outcome(&ended, self.killed == Some(Why::TimedOut), container_stopped, self.lane.clone());
                 send(connection, &Reply::Ended(outcome));
@@ -261,12 +264,11 @@ fn record(request: &Request, in_full: bool) {
 
 fn outcome(ended: &Ended, timed_out: bool, container_stopped: bool, lane: LaneReport) -> Outcome {
     let status = ended.status;
-    let signal = libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status));
     Outcome {
         exit_code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
-        signal,
+        signal: signal_of(status),
         timed_out,
-        container_stopped: container_stopped && signal == Some(libc::SIGKILL),
+        container_stopped,
         duration_us: ended.duration.as_micros() as u64,
         cpu_us: ended.usage.cpu_us,
         peak_bytes: ended.usage.peak_bytes,
@@ -274,6 +276,11 @@ fn outcome(ended: &Ended, timed_out: bool, container_stopped: bool, lane: LaneRe
         left_running: ended.left_running,
         lane,
     }
+}
+
+/// The signal that ended the command, if one did.
+fn signal_of(status: i32) -> Option<i32> {
+    libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status))
 }
 
 fn of_entry(error: &EnterError) -> Refusal {
