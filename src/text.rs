@@ -16,7 +16,17 @@ mod clean {
         if bytes.iter().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~')) {
             return String::from_utf8_lossy(bytes).into_owned();
         }
-        let visible = strip_ansi_escapes::strip(bytes);
+        // A line at a time: a sequence that is never ended would hide all that follows it.
+        let lines = bytes.split_inclusive(|byte| *byte == b'\n');
+        let visible: Vec<u8> = lines
+            .flat_map(|line| {
+                let mut shown = strip_ansi_escapes::strip(line);
+                if line.ends_with(b"\n") && !shown.ends_with(b"\n") {
+                    shown.push(b'\n');
+                }
+                shown
+            })
+            .collect();
         String::from_utf8_lossy(&visible).chars().filter(|character| !is_hidden(*character)).collect()
     }
 
@@ -42,6 +52,7 @@ mod clean {
                 (b"\x1b[31mred\x1b[0m", "red"),
                 (b"\x1b]0;title\x07after", "after"),
                 (b"\x1b]52;c;Y2xpcA==\x1b\\after", "after"),
+                (b"\x1b]0;never ended\nnext\n\x1bPneither\nlast", "\nnext\n\nlast"),
                 (b"over\rwritten", "overwritten"),
                 (b"bell\x07 back\x08", "bell back"),
                 (b"\x9b31mC1", "31mC1"),

@@ -80,7 +80,9 @@ fn in_passwd(passwd: &str, spec: &str) -> Option<Account> {
     passwd.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
         let [name, _, uid, gid, _, home, _] = fields[..] else { return None };
-        if name.is_empty() || (name != spec && uid != spec) {
+        // A number is a uid, whatever an account may be called.
+        let wanted = if id(spec).is_some() { uid } else { name };
+        if name.is_empty() || wanted != spec {
             return None;
         }
         Some(Account {

@@ -179,16 +179,17 @@ impl Running {
     /// Ends the command and every descendant of it.
     pub fn kill(&self) {
         let session = Session::of(self.pid);
-        let walk = || walk::kill_descendants(self.pid, session, Duration::from_secs(1));
+        let walk = |patience| walk::kill_descendants(self.pid, session, patience);
         // The lines of parents break when the command ends: where no session tells, they are followed first.
         if session.is_none() {
-            walk();
+            walk(Duration::from_secs(1));
         }
         // Most often this is all, and it is one write. What moved out of the cgroup is left to the walk, which starts
         // at a command that is still there or, as a zombie, still has its session.
-        let _ = self.leaf.as_ref().map(Leaf::kill);
+        let held = self.leaf.as_ref().is_some_and(|leaf| leaf.kill().is_ok());
         if session.is_some() {
-            walk();
+            // The others' commands wait meanwhile: longer only where nothing else holds these.
+            walk(Duration::from_millis(if held { 300 } else { 1000 }));
         }
     }
 

@@ -37,11 +37,9 @@ impl Principal {
         let process = Process::read(pid, uid);
         let started = process.as_ref().map(|process| process.started);
         let mut ids = vec![gid];
-        match process {
-            Some(process) => ids.extend(process.groups),
-            // The process is gone, or /proc hides it: the account's own groups are what it could have had.
-            None => ids.extend(user.as_deref().map(|name| groups_of_account(name, gid)).unwrap_or_default()),
-        }
+        // A process that is gone, or hidden, is in the one group that its socket still proves: those that its account
+        // could have, it may have given up.
+        ids.extend(process.into_iter().flat_map(|process| process.groups));
         let mut seen = std::collections::BTreeSet::new();
         ids.retain(|id| seen.insert(*id));
         let name = |id| Group::from_gid(Gid::from_raw(id)).ok().flatten().map(|group| group.name);
@@ -117,13 +115,6 @@ impl Process {
         }
         Some(Self { groups: numbers(field("Groups:")?), started })
     }
-}
-
-fn groups_of_account(name: &str, gid: u32) -> Vec<u32> {
-    let Ok(name) = std::ffi::CString::new(name) else { return Vec::new() };
-    nix::unistd::getgrouplist(&name, Gid::from_raw(gid))
-        .map(|groups| groups.into_iter().map(Gid::as_raw).collect())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -20,7 +20,11 @@ pub async fn serve(stream: UnixStream, provost: Arc<Provost>, stop: Cancellation
             return;
         }
     };
-    let span = tracing::info_span!("session", provost_principal = %principal);
+    let span = tracing::info_span!(
+        "session",
+        provost_principal = %principal,
+        process = %principal.to_json()
+    );
     async {
         let transport = match Transport::new(stream, stop.clone()) {
             Ok(transport) => transport,

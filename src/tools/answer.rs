@@ -38,6 +38,7 @@ impl Failure {
 
 impl From<Denied> for Failure {
     fn from(denied: Denied) -> Self {
+        tracing::warn!(provost_decision = "refused", kind = denied.kind(), "{denied}");
         Self::new(denied.kind(), denied.to_string(), denied.next())
     }
 }

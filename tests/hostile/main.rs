@@ -28,5 +28,6 @@ mod leaves;
 mod lifecycle;
 mod output;
 mod overwrite;
+mod peer;
 mod processes;
 mod wire;

@@ -2,16 +2,16 @@
 
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, sendmsg,
     setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
+use nix::unistd::Pid;
 use provost::exec::wire::{Mode, Refusal, Reply, Request, VERSION};
 
 use crate::common::node::ROOT_MAY_ALL;
@@ -190,6 +190,32 @@ fn a_second_request_on_a_connection_ends_the_first() {
     ground.is_as_before(&node, &guest);
 }
 
+/// Asked and hung up before anybody looked: whether the connection was known by then or not.
+#[test]
+fn what_nobody_waits_for_any_more_is_not_run() {
+    let (node, guest) = (Node::start(), Guest::idle());
+    let mut client = node.client();
+    let ground = Ground::of(&node, &guest, &mut client);
+    let execd = Pid::from_raw(node.execd.id() as i32);
+    let bytes = request(guest.id).encode().expect("a request");
+    let (three, _ours) = pipes();
+    for known in [true, false] {
+        let before = ground::descriptors(node.execd.id()).len();
+        let known = known.then(|| Wire::to(&node));
+        eventually("it is accepted", || {
+            known.is_none() || ground::descriptors(node.execd.id()).len() > before
+        });
+        kill(execd, Signal::SIGSTOP).expect("stop");
+        let wire = known.unwrap_or_else(|| Wire::to(&node));
+        wire.send(&bytes, &numbers(&three)).expect("send");
+        drop(wire);
+        kill(execd, Signal::SIGCONT).expect("continue");
+        ground.is_as_before(&node, &guest);
+    }
+    assert_eq!(client.change(guest.id, &["/bin/echo", "on"])["stdout"], "on\n");
+    assert!(!node.execd_log().contains("4401"), "{}", node.execd_log());
+}
+
 #[test]
 fn a_container_that_is_not_listed_is_not_entered_whoever_asks() {
     let node = Node::with("v2", "containers = [101]", ROOT_MAY_ALL);
@@ -217,63 +243,4 @@ fn a_container_that_is_not_listed_is_not_entered_whoever_asks() {
         "{log}"
     );
     assert!(!log.contains('\u{1b}'), "{log:?}");
-}
-
-/// Kept out by the socket's mode; and where that lets it, told so.
-#[test]
-fn another_account_is_not_served() {
-    use std::os::unix::fs::PermissionsExt;
-    let node = Node::start();
-    let ask = "use Socket; socket(my $s, AF_UNIX, SOCK_SEQPACKET, 0); \
-        connect($s, pack_sockaddr_un($ARGV[0])) or die \"$!\\n\"; recv($s, my $said, 65536, 0); print $said";
-    let other = |ask: &str| {
-        let output = Command::new("setpriv")
-            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "perl", "-e", ask])
-            .arg(node.exec_socket())
-            .stdin(Stdio::null())
-            .output()
-            .expect("another account");
-        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
-    };
-    assert_eq!(other(ask), "Permission denied\n");
-    std::fs::set_permissions(node.exec_socket(), PermissionsExt::from_mode(0o666)).expect("mode");
-    let said = other(ask);
-    assert!(said.contains("\"kind\":\"peer\"") && said.contains("65534"), "{said}");
-    eventually("it is on record", || node.execd_log().contains("refused a connection from another account"));
-}
-
-/// Somebody who is not root, where `provost-execd` should be.
-#[test]
-fn provostd_asks_nobody_who_is_not_root() {
-    let mut node = Node::start();
-    let _ = (node.execd.kill(), node.execd.wait());
-    std::fs::remove_file(node.exec_socket()).expect("remove");
-    let mut client = node.client();
-    let call =
-        serde_json::json!({ "guest": 101, "argv": ["/bin/true"], "stdin": "a secret", "mode": "change" });
-    assert_eq!(client.refused(call.clone())["kind"], "execd_unreachable");
-    // The directory is provostd's own: what listens there as provostd is an impostor.
-    let pretend = "use Socket; socket(my $s, AF_UNIX, SOCK_SEQPACKET, 0); bind($s, pack_sockaddr_un($ARGV[0])) or die; \
-        listen($s, 5); while (accept(my $c, $s)) { recv($c, my $said, 65536, 0); print \"heard: $said\\n\"; }";
-    let agent = crate::common::node::AGENT.to_string();
-    let mut impostor = Command::new("setpriv")
-        .args(["--reuid", &agent, "--regid", &agent, "--clear-groups", "perl", "-e", pretend])
-        .arg(node.exec_socket())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("an impostor");
-    let socket = node.exec_socket();
-    eventually("it listens", || Path::exists(&socket));
-    let mut error = client.refused(call.clone());
-    // Until it listens, nobody answers.
-    eventually("it is found out", || {
-        error = client.refused(call.clone());
-        error["kind"] == "execd_impostor"
-    });
-    impostor.kill().expect("kill");
-    let heard = impostor.wait_with_output().expect("its end").stdout;
-    assert!(
-        !String::from_utf8_lossy(&heard).contains("sleep")
-            && !String::from_utf8_lossy(&heard).contains("argv")
-    );
 }

@@ -119,6 +119,11 @@ impl Job {
                 match receive(&self.connection) {
                     Ok(None) if !late => Next::Wait,
                     Ok(None) => self.refuse(refusal("silent", "no request came".into(), String::new())),
+                    // Its hanging up may have come in one event with its request: there would be no other to tell.
+                    Ok(Some(_)) if has_hung_up(&self.connection) => {
+                        self.stage = Stage::Done;
+                        Next::Done
+                    }
                     Ok(Some((request, stdio))) => match start(&request, &stdio, gate, room) {
                         Ok(command) => {
                             self.stage = Stage::Running(Box::new(command));
@@ -167,6 +172,7 @@ impl Command {
                 return Next::Done;
             }
             Err(error) => {
+                tracing::warn!(kind = error.kind(), "a command was not run: {error}");
                 send(connection, &Reply::Refused(of_entry(&error)));
                 return Next::Done;
             }

@@ -134,7 +134,11 @@ impl Keeper {
             }
             let late: Vec<u32> =
                 self.jobs.iter().filter(|(_, job)| job.is_late()).map(|(id, _)| *id).collect();
-            late.into_iter().for_each(|id| self.turn(id));
+            for id in late {
+                self.turn(id);
+                // Many that end at once take their time, and that is not a loop that hangs.
+                let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+            }
             self.listen_again()?;
             if watchdog.is_some() {
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);

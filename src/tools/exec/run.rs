@@ -97,7 +97,8 @@ pub async fn run(
     last(&stdout, &mut out, &mut out_chunk);
     last(&stderr, &mut err, &mut err_chunk);
     if let Some(progress) = progress {
-        progress.settle().await;
+        // A client that does not read is not waited for.
+        let _ = tokio::time::timeout(Duration::from_secs(1), progress.settle()).await;
     }
     let outcome = match reply {
         Reply::Ended(outcome) => outcome,
