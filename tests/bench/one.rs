@@ -1,6 +1,8 @@
-//! One call at a time: each contender once a round, in turn, so that what else the machine does hits all alike.
+//! One call at a time: each way once a round, so that what else the machine does hits all alike, and after another one
+//! in each round, as what ran before leaves its caches warm or cold.
 
 use std::io;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use provost::exec::wire::Mode;
@@ -14,7 +16,7 @@ use crate::session::{Call, Execd, Session, ended_well, succeeded};
 /// The command. It does nothing, so what is left is the way there and back.
 pub const NOTHING: [&str; 1] = ["/bin/true"];
 
-/// Times of each contender.
+/// Times of each way.
 #[derive(Default)]
 pub struct Times {
     pub change: Samples,
@@ -32,18 +34,51 @@ pub struct Times {
 /// An ssh connection takes as long as a hundred rounds of the rest: it takes part in every so many.
 const SSH_EVERY: usize = 20;
 
+struct Way<'a> {
+    times: fn(&mut Times) -> &mut Samples,
+    go: Box<dyn FnMut() -> io::Result<Duration> + 'a>,
+}
+
+impl<'a> Way<'a> {
+    fn new(times: fn(&mut Times) -> &mut Samples, go: impl FnMut() -> io::Result<Duration> + 'a) -> Self {
+        Self { times, go: Box::new(go) }
+    }
+
+    /// A call over a session of its own, open by now.
+    fn call(
+        node: &Node,
+        call: Call,
+        good: fn(&str) -> bool,
+        times: fn(&mut Times) -> &mut Samples,
+    ) -> io::Result<Self> {
+        let mut session = Session::open(&node.socket())?;
+        Ok(Self::new(times, move || asked(&mut session, &call, good)))
+    }
+
+    fn execd(node: &Node, guest: u32, mode: Mode, times: fn(&mut Times) -> &mut Samples) -> Self {
+        let mut execd = Execd::at(&node.exec_socket(), guest, mode, &NOTHING);
+        Self::new(times, move || asked_execd(&mut execd))
+    }
+
+    fn command(mut command: Command, times: fn(&mut Times) -> &mut Samples) -> Self {
+        Self::new(times, move || timed(|| run(&mut command)))
+    }
+}
+
 pub fn measure(node: &Node, container: &Container, sshd: Option<&Sshd>, rounds: usize) -> io::Result<Times> {
     let guest = container.guest;
-    let mut session = Session::open(&node.socket())?;
-    let change = Call::exec(guest, Mode::Change, &NOTHING);
-    let inspect = Call::exec(guest, Mode::Inspect, &NOTHING);
-    let ping = Call::ping();
-    let mut execd_change = Execd::at(&node.exec_socket(), guest, Mode::Change, &NOTHING);
-    let mut execd_inspect = Execd::at(&node.exec_socket(), guest, Mode::Inspect, &NOTHING);
-    let mut bare = std::process::Command::new(NOTHING[0]);
-    let mut nsenter = container.nsenter(&NOTHING);
-    let mut lxc_attach = container.lxc_attach(&NOTHING);
-    let mut ssh = sshd.map(|sshd| sshd.ssh(container, &NOTHING));
+    let exec = |mode| Call::exec(guest, mode, &NOTHING);
+    let mut ways = [
+        Way::call(node, exec(Mode::Change), succeeded, |times| &mut times.change)?,
+        Way::call(node, exec(Mode::Inspect), succeeded, |times| &mut times.inspect)?,
+        Way::call(node, Call::ping(), |_| true, |times| &mut times.ping)?,
+        Way::execd(node, guest, Mode::Change, |times| &mut times.execd_change),
+        Way::execd(node, guest, Mode::Inspect, |times| &mut times.execd_inspect),
+        Way::command(Command::new(NOTHING[0]), |times| &mut times.bare),
+        Way::command(container.nsenter(&NOTHING), |times| &mut times.nsenter),
+        Way::command(container.lxc_attach(&NOTHING), |times| &mut times.lxc_attach),
+    ];
+    let mut ssh = sshd.map(|sshd| Way::command(sshd.ssh(container, &NOTHING), |times| &mut times.ssh));
 
     let mut times = Times::default();
     let warm_up = (rounds / 20).max(3);
@@ -51,16 +86,14 @@ pub fn measure(node: &Node, container: &Container, sshd: Option<&Sshd>, rounds: 
         if round == warm_up {
             times = Times::default();
         }
-        times.change.add(asked(&mut session, &change, succeeded)?);
-        times.nsenter.add(timed(|| run(&mut nsenter))?);
-        times.inspect.add(asked(&mut session, &inspect, succeeded)?);
-        times.lxc_attach.add(timed(|| run(&mut lxc_attach))?);
-        times.execd_change.add(asked_execd(&mut execd_change)?);
-        times.bare.add(timed(|| run(&mut bare))?);
-        times.execd_inspect.add(asked_execd(&mut execd_inspect)?);
-        times.ping.add(asked(&mut session, &ping, |_| true)?);
+        // Steps that have no divisor in common with the number of ways: each comes up once.
+        let step = [1, 3, 5, 7][round % 4];
+        for turn in 0..ways.len() {
+            let way = &mut ways[(round + turn * step) % 8];
+            (way.times)(&mut times).add((way.go)()?);
+        }
         if let Some(ssh) = ssh.as_mut().filter(|_| round % SSH_EVERY == 0) {
-            times.ssh.add(timed(|| run(ssh))?);
+            times.ssh.add((ssh.go)()?);
         }
     }
     Ok(times)

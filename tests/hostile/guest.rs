@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::common::{in_lab, init_of, lab, lxcpath};
+use crate::common::{eventually, in_lab, init_of, lab, lxcpath};
 
 /// An init that does nothing but stay and take in orphans: enough for most attacks, and up at once.
 const IDLE: &str = "#!/bin/sh\ntrap : TERM\nwhile :; do sleep 1000 & wait; done\n";
@@ -134,8 +134,14 @@ impl Guest {
         self.lxc("lxc-info", &["-sH"]).trim() == "STOPPED"
     }
 
+    /// lxc says that it is down before its monitor has removed its own cgroup, and starts nothing beside that.
     pub fn restart(&self) {
-        self.lxc("lxc-start", &["-d"]);
+        let (path, id) = (lxcpath(self.layout), self.id.to_string());
+        let start = ["lxc-start", "-P", path.to_str().expect("path"), "-n", &id, "-d"];
+        eventually("it starts again", || {
+            let lab = Command::new(lab()).args(["run", "--cgroup", self.layout, "--"]).args(start).output();
+            lab.expect("run the lab").status.success()
+        });
     }
 
     /// One of lxc's own programs on this container.
