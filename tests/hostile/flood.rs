@@ -165,7 +165,7 @@ fn calls_that_hold_too_much_input_are_refused() {
     let ground = Ground::of(&node, &guest, &mut client);
     let mut call = sleep(&guest);
     call["stdin"] = json!("y".repeat(5 << 20));
-    for _ in 0..20 {
+    for _ in 0..14 {
         client.start("exec", call.clone());
     }
     let error = client.next().expect("an answer")["result"]["structuredContent"]["error"].clone();

@@ -134,10 +134,16 @@ impl Guest {
         self.lxc("lxc-info", &["-sH"]).trim() == "STOPPED"
     }
 
-    /// lxc says that it is down before its monitor has removed its own cgroup, and starts nothing beside that.
+    /// lxc says that it is down before its monitor has removed its own cgroups, and starts nothing beside them. Where a
+    /// command came in between, some stay, empty, and are removed here as an operator would.
     pub fn restart(&self) {
         let (path, id) = (lxcpath(self.layout), self.id.to_string());
-        let start = ["lxc-start", "-P", path.to_str().expect("path"), "-n", &id, "-d"];
+        let clear = format!(
+            "find /sys/fs/cgroup/lxc/{id} /sys/fs/cgroup/lxc.monitor/{id} -depth -type d -exec rmdir {{}} + 2>/dev/null; \
+             lxc-start -P {} -n {id} -d",
+            path.display()
+        );
+        let start = ["sh", "-c", &clear];
         eventually("it starts again", || {
             let lab = Command::new(lab()).args(["run", "--cgroup", self.layout, "--"]).args(start).output();
             lab.expect("run the lab").status.success()
