@@ -165,8 +165,13 @@ fn has_no_terminal(_: &Facts, provost: &Facts) -> bool {
 }
 
 fn same_nice(lxc: &Facts, provost: &Facts) -> bool {
+    // A session that is as old as the node's init has no group, and the kernel then writes nothing: such may be the
+    // caller's of lxc-attach. Then the nice value is the group's own beginning, 0.
     let nice = |facts: &Facts| facts["autogroup"].split_once(' ').map(|(_, nice)| nice.to_owned());
-    nice(lxc) == nice(provost)
+    match nice(lxc) {
+        None => lxc["autogroup"].is_empty() && nice(provost).as_deref() == Some("nice 0"),
+        theirs => theirs == nice(provost),
+    }
 }
 
 /// Inside, a parent that is outside has the number 0, whoever it is.
