@@ -8,6 +8,7 @@
 //! | [`serve`] | transports: who connects, as whom, and one bounded MCP session each |
 //! | [`tools`] | the MCP face: one file a tool |
 //! | [`policy`] | principals, roles, guest scopes, rate |
+//! | [`catalog`] | the API as data: endpoints, parameters, privileges, tiers |
 //! | [`exec`] | the wire between `provostd` and `provost-execd`, and both of its ends |
 //! | [`enter`] | namespace entry, used by `provost-execd` alone; the only room with `unsafe` |
 //! | [`sandbox`] | what `provostd` gives up before it serves |
@@ -18,6 +19,8 @@ pub mod journal;
 pub mod process;
 pub mod text;
 
+#[cfg(feature = "agent")]
+pub mod catalog;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "execd")]

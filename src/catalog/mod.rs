@@ -1,0 +1,8 @@
+//! The API of a Proxmox VE node as data: every endpoint, what it takes, what it needs, what it gives.
+//!
+//! In: the node's own `apidoc.js`, or the catalogue that is built in. Out: a [`Catalog`] that is searched, matched and
+//! checked against. It must never make a call, and nothing in it is worth hiding.
+
+mod model;
+
+pub use model::{Catalog, Endpoint, Format, Kind, Method, Parameter, Permission, PropertyKey, Schema};
