@@ -12,7 +12,7 @@
 //! | [`exec`] | the wire between `provostd` and `provost-execd`, and both of its ends |
 //! | [`enter`] | namespace entry, used by `provost-execd` alone; the only room with `unsafe` |
 //! | [`sandbox`] | what `provostd` gives up before it serves |
-//! | [`config`], [`journal`], [`process`], [`text`] | what every room may use |
+//! | [`config`], [`journal`], [`process`], [`secret`], [`text`] | what every room may use |
 
 pub mod config;
 pub mod journal;
@@ -31,6 +31,8 @@ pub mod exec;
 pub mod policy;
 #[cfg(feature = "agent")]
 pub mod sandbox;
+#[cfg(feature = "agent")]
+pub mod secret;
 #[cfg(feature = "agent")]
 pub mod serve;
 #[cfg(feature = "agent")]
