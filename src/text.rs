@@ -5,7 +5,7 @@
 //! instructions to models). Line breaks and tabs stay.
 
 #[cfg(feature = "agent")]
-pub use clean::clean;
+pub use clean::{clean, clean_json};
 
 #[cfg(feature = "agent")]
 mod clean {
@@ -28,6 +28,24 @@ mod clean {
             })
             .collect();
         String::from_utf8_lossy(&visible).chars().filter(|character| !is_hidden(*character)).collect()
+    }
+
+    /// As [`clean`], for every text in a JSON value, names of fields included.
+    pub fn clean_json(value: &mut serde_json::Value) {
+        use serde_json::Value;
+        let is_plain = |text: &str| text.bytes().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~'));
+        match value {
+            Value::String(text) if !is_plain(text) => *text = clean(text.as_bytes()),
+            Value::Array(items) => items.iter_mut().for_each(clean_json),
+            Value::Object(object) => {
+                if !object.keys().all(|name| is_plain(name)) {
+                    let fields = std::mem::take(object).into_iter();
+                    object.extend(fields.map(|(name, value)| (clean(name.as_bytes()), value)));
+                }
+                object.values_mut().for_each(clean_json);
+            }
+            _ => {}
+        }
     }
 
     fn is_hidden(character: char) -> bool {
