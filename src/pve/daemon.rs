@@ -19,6 +19,9 @@ use super::connection::{Broken, Connection, Raw, Unconnected};
 use super::pool::Pool;
 use super::tls::PinFile;
 
+/// A call with less time than this left is not begun: it would only leave behind a change that nobody knows of.
+const LEAST: Duration = Duration::from_millis(10);
+
 /// Why a call has no answer from this daemon.
 #[derive(Debug)]
 pub enum Unanswered {
@@ -144,19 +147,22 @@ impl Daemon {
 
     /// One of the calls that this daemon is asked at once.
     async fn turn(&self, until: Instant) -> Result<SemaphorePermit<'_>, Unanswered> {
-        if let Ok(turn) = self.turns.try_acquire() {
-            return Ok(turn);
-        }
-        let waiting = Waiting::join(&self.waiting);
-        if waiting.before >= self.limits.queue {
-            return Err(Unanswered::Busy { waiting: waiting.before });
-        }
         let began = Instant::now();
-        match timeout_at(until, self.turns.acquire()).await {
-            Ok(Ok(turn)) => Ok(turn),
-            // The semaphore is never closed.
-            Ok(Err(_)) | Err(_) => Err(Unanswered::NoTurn { after: began.elapsed() }),
+        if let Some(start) = until.checked_sub(LEAST).filter(|start| *start > began) {
+            if let Ok(turn) = self.turns.try_acquire() {
+                return Ok(turn);
+            }
+            let waiting = Waiting::join(&self.waiting);
+            if waiting.before >= self.limits.queue {
+                return Err(Unanswered::Busy { waiting: waiting.before });
+            }
+            if let Ok(Ok(turn)) = timeout_at(start, self.turns.acquire()).await
+                && Instant::now() < start
+            {
+                return Ok(turn);
+            }
         }
+        Err(Unanswered::NoTurn { after: began.elapsed() })
     }
 
     #[cfg(test)]
