@@ -9,6 +9,7 @@
 //! | [`tools`] | the MCP face: one file a tool |
 //! | [`policy`] | principals, roles, guest scopes, rate |
 //! | [`catalog`] | the API as data: endpoints, parameters, privileges, tiers |
+//! | [`pve`] | the client of PVE's REST API: pinned TLS on loopback, token, kept connections, its errors as types |
 //! | [`exec`] | the wire between `provostd` and `provost-execd`, and both of its ends |
 //! | [`enter`] | namespace entry, used by `provost-execd` alone; the only room with `unsafe` |
 //! | [`sandbox`] | what `provostd` gives up before it serves |
@@ -29,6 +30,8 @@ pub mod enter;
 pub mod exec;
 #[cfg(feature = "agent")]
 pub mod policy;
+#[cfg(feature = "agent")]
+pub mod pve;
 #[cfg(feature = "agent")]
 pub mod sandbox;
 #[cfg(feature = "agent")]
