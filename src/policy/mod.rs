@@ -8,6 +8,7 @@ mod principal;
 mod rate;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -42,6 +43,30 @@ impl Permit {
 
     pub fn asked_by(&self) -> &str {
         &self.asked_by
+    }
+}
+
+/// What of the API a principal may read. Only [`Policy::read`] makes one.
+pub struct Sight {
+    role: Role,
+}
+
+impl Sight {
+    /// The role's own token for the API.
+    pub fn token(&self) -> Option<&Path> {
+        self.role.token.as_deref()
+    }
+
+    pub fn includes(&self, guest: u32) -> bool {
+        touches(&self.role, guest)
+    }
+
+    /// Whether what is about this guest may be read.
+    pub fn guest(&self, guest: u32) -> Result<(), Denied> {
+        if self.includes(guest) {
+            return Ok(());
+        }
+        Err(Denied::Guest { guest, role: self.role.name.clone(), scope: scope(&self.role) })
     }
 }
 
@@ -112,6 +137,13 @@ impl Policy {
         }
         self.take_token(role, principal)?;
         Ok(Permit { guest, mode, asked_by: principal.to_string() })
+    }
+
+    /// Whether the principal may read the API: every role may, whatever its profile. A role's `rate` counts what acts;
+    /// reads wait their turn at the client.
+    pub fn read(&self, principal: &Principal) -> Result<Sight, Denied> {
+        let role = self.role(principal).ok_or_else(|| Denied::NoRole { who: principal.to_string() })?;
+        Ok(Sight { role: role.clone() })
     }
 
     fn take_token(&self, role: &Role, principal: &Principal) -> Result<(), Denied> {

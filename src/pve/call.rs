@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::catalog::Checked;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// What stands for itself in a URL (RFC 3986, unreserved). All else is encoded: `=` in a value above all, at which PVE
@@ -322,6 +323,29 @@ impl Write {
 
 builder!(Read);
 builder!(Write);
+
+impl TryFrom<&Checked> for Read {
+    type Error = CallError;
+
+    /// A GET whose parameters were checked against the catalogue.
+    fn try_from(checked: &Checked) -> Result<Self, CallError> {
+        if checked.method() != crate::catalog::Method::Get {
+            let why = "it is no GET";
+            return Err(CallError::Path { path: checked.path().to_owned(), why });
+        }
+        // Encoded by segments there, and so here: what an encoded `/` belongs to is known to both.
+        let segments =
+            checked.path().split('/').skip(1).map(|segment| percent_decode_str(segment).decode_utf8_lossy());
+        let mut read = Self::new(Path::of(segments)?);
+        for (name, value) in checked.pairs() {
+            read = read.with(name, value)?;
+        }
+        match checked.node() {
+            Some(node) => read.on_node(node),
+            None => Ok(read),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

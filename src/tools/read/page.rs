@@ -12,6 +12,7 @@ use super::fit::{self, Cut};
 use super::rows::{self, By};
 use crate::secret;
 use crate::text::clean_json;
+use crate::tools::answer::Failure;
 
 /// Bytes of `data` in one answer, as JSON. Clients get it twice, as text and as structured content.
 pub const BUDGET: usize = 24 * 1024;
@@ -52,6 +53,17 @@ pub enum PageError {
     Json(#[from] serde_json::Error),
     #[error("no row has a field \"{field}\"; there are: {there}")]
     NoSuchField { field: String, there: String },
+}
+
+impl From<PageError> for Failure {
+    fn from(error: PageError) -> Self {
+        match error {
+            PageError::Json(_) => Self::new("pve_not_json", error.to_string(), "this is for the operator"),
+            PageError::NoSuchField { .. } => {
+                Self::new("no_such_field", error.to_string(), "correct the field's name and call again")
+            }
+        }
+    }
 }
 
 /// `data` is what the endpoint of the path template `template` gave; `declared` are the fields that its schema names.
