@@ -30,7 +30,7 @@ pub struct Open {
     pub next: Duration,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     failures: u32,
     first: Option<Instant>,
@@ -40,6 +40,7 @@ struct State {
     trying: bool,
 }
 
+#[derive(Debug)]
 pub struct Circuit {
     patience: Patience,
     state: Mutex<State>,
@@ -79,6 +80,7 @@ fn closed(state: &State, now: Instant) -> Result<(), Open> {
 }
 
 /// A call that was let through.
+#[derive(Debug)]
 pub struct Entry {
     circuit: Arc<Circuit>,
     /// The one that tries whether the daemon is back.
@@ -127,14 +129,14 @@ mod tests {
     use super::*;
 
     fn fail(circuit: &Arc<Circuit>) -> bool {
-        circuit.enter().ok().expect("is let through").failed()
+        circuit.enter().expect("is let through").failed()
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_opens_after_failures_in_a_row_and_says_since_when() {
         let circuit = Circuit::new(Patience::default());
         assert!(!fail(&circuit) && !fail(&circuit));
-        circuit.enter().ok().unwrap().answered();
+        circuit.enter().unwrap().answered();
         assert!(!fail(&circuit), "an answer between them begins the count anew");
         tokio::time::advance(Duration::from_millis(100)).await;
         assert!(!fail(&circuit) && fail(&circuit));
@@ -151,13 +153,13 @@ mod tests {
         for pause in [1, 2, 4, 8, 16, 30, 30] {
             assert!(circuit.enter().is_err());
             tokio::time::advance(Duration::from_secs(pause)).await;
-            let probe = circuit.enter().ok().expect("one tries");
+            let probe = circuit.enter().expect("one tries");
             assert!(circuit.enter().is_err(), "one only");
             assert!(!probe.failed());
         }
         tokio::time::advance(Duration::from_secs(30)).await;
-        drop(circuit.enter().ok().expect("one tries"));
-        let probe = circuit.enter().ok().expect("one that gave up leaves its place to the next");
+        drop(circuit.enter().expect("one tries"));
+        let probe = circuit.enter().expect("one that gave up leaves its place to the next");
         probe.answered();
         assert!(circuit.check().is_ok());
         assert!(!fail(&circuit) && !fail(&circuit), "the count begins anew");
@@ -166,7 +168,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_late_answer_does_not_close_it() {
         let circuit = Circuit::new(Patience::default());
-        let late = circuit.enter().ok().unwrap();
+        let late = circuit.enter().unwrap();
         for _ in 0..3 {
             fail(&circuit);
         }

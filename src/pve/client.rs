@@ -78,7 +78,7 @@ impl Default for Limits {
             connect: Duration::from_secs(2),
             hang: Duration::from_secs(5),
             parallel: 16,
-            queue: 256,
+            queue: 4096,
             answer: 64 << 20,
             retries: 3,
             backoff: Duration::from_millis(50),

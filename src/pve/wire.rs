@@ -144,3 +144,57 @@ impl AsyncWrite for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// The peer is written to and closed from this very thread, so that nothing of ours can see it before we write.
+    async fn pair() -> (Stream, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        let mut stream = Stream(Wire::new(tcp));
+        // Seen to be writable and readable once, as a connection that has served is.
+        stream.write_all(b"first").await.unwrap();
+        peer.read_exact(&mut [0; 5]).unwrap();
+        peer.write_all(b"1").unwrap();
+        stream.read_exact(&mut [0; 1]).await.unwrap();
+        (stream, peer)
+    }
+
+    #[tokio::test]
+    async fn not_a_byte_leaves_on_a_kept_connection_that_the_server_closed() {
+        let (mut stream, peer) = pair().await;
+        drop(peer);
+        stream.0.begin(true);
+        let error = stream.write_all(b"POST /").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+        assert!(!stream.0.seal());
+    }
+
+    #[tokio::test]
+    async fn nor_where_the_server_said_something_unasked() {
+        let (mut stream, mut peer) = pair().await;
+        peer.write_all(b"HTTP/1.1 408 Request Timeout\r\n").unwrap();
+        stream.0.begin(true);
+        assert!(stream.write_all(b"POST /").await.is_err() && !stream.0.seal());
+    }
+
+    #[tokio::test]
+    async fn what_left_is_known_and_after_that_nothing_leaves() {
+        let (mut stream, mut peer) = pair().await;
+        stream.0.begin(true);
+        stream.write_all(b"POST /").await.unwrap();
+        assert!(stream.0.seal());
+        assert!(stream.write_all(b"more").await.is_err());
+        drop(stream);
+        let mut came = vec![];
+        peer.read_to_end(&mut came).unwrap();
+        assert_eq!(came, b"POST /");
+    }
+}
