@@ -4,5 +4,6 @@
 //! checked against. It must never make a call, and nothing in it is worth hiding.
 
 mod model;
+pub mod tier;
 
 pub use model::{Catalog, Endpoint, Format, Kind, Method, Parameter, Permission, PropertyKey, Schema};
