@@ -3,6 +3,7 @@
 //! In: the node's own `apidoc.js`, or the catalogue that is built in. Out: a [`Catalog`] that is searched, matched and
 //! checked against. It must never make a call, and nothing in it is worth hiding.
 
+pub mod find;
 pub mod import;
 mod model;
 mod path;
