@@ -4,10 +4,12 @@
 //! checked against. It must never make a call, and nothing in it is worth hiding.
 
 mod check;
+pub mod find;
 pub mod import;
 mod model;
 mod path;
 mod segment;
+pub mod tier;
 
 pub use check::{Checked, Fault, Problem, Unchecked};
 pub use model::{
