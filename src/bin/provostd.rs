@@ -45,6 +45,7 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
             tracing::warn!("[listen] {door} is set, and this version serves the unix socket alone");
         }
     }
+    let provost = Arc::new(Provost::new(config.clone())?);
     // Listening first: a socket's place may need a right that is given up next.
     let listening = serve::listen(&config.listen)?;
     let confined = sandbox::confine()?;
@@ -62,7 +63,7 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     tracing::info!(socket = %config.listen.unix.display(), roles = config.roles.len(), "serving");
     let _ = systemd::daemon::notify([("READY", "1")].iter());
     tokio::spawn(watchdog());
-    listening.serve(Arc::new(Provost::new(config)), stop, confined).await;
+    listening.serve(provost, stop, confined).await;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use super::answer::Failure;
 use super::api::Reader;
@@ -30,8 +31,10 @@ pub async fn all(reader: &Reader) -> Result<Vec<Guest>, Failure> {
     let read = Path::parse("/cluster/resources").map(Read::new).and_then(|read| read.with("type", "vm"));
     let read = read.map_err(|error| Failure::new("internal", error.to_string(), "report this"))?;
     let answer = reader.client.get(&read).await?;
-    let mut guests: Vec<Guest> = answer.data()?;
-    guests.retain(|guest| reader.sees(guest.vmid));
+    let rows: Vec<&RawValue> = answer.data()?;
+    // A row that is no guest's is left out.
+    let guests = rows.into_iter().filter_map(|row| serde_json::from_str::<Guest>(row.get()).ok());
+    let mut guests: Vec<Guest> = guests.filter(|guest| reader.sees(guest.vmid)).collect();
     guests.sort_by_key(|guest| guest.vmid);
     Ok(guests)
 }

@@ -14,31 +14,51 @@ use super::{guests, schema};
 use crate::policy::Principal;
 use crate::pve::Upid;
 
-/// `(uri, title, description, path, arguments)`
-const LISTS: &[(&str, &str, &str, &str, &[(&str, &str)])] = &[
-    (
-        "provost://cluster",
-        "The cluster",
-        "Its nodes, whether they are online, and quorum",
-        "/cluster/status",
-        &[],
-    ),
-    ("provost://nodes", "Nodes", "Each with its load and memory", "/nodes", &[]),
-    (
-        "provost://guests",
-        "Guests",
-        "Containers and VMs of all nodes",
-        "/cluster/resources",
-        &[("type", "vm")],
-    ),
-    (
-        "provost://storages",
-        "Storages",
-        "Each with its room, on each node",
-        "/cluster/resources",
-        &[("type", "storage")],
-    ),
-    ("provost://tasks", "Tasks", "What was done lately, and how it ended", "/cluster/tasks", &[]),
+struct List {
+    uri: &'static str,
+    title: &'static str,
+    description: &'static str,
+    path: &'static str,
+    /// The one argument that the endpoint is given.
+    kind: Option<&'static str>,
+}
+
+const LISTS: &[List] = &[
+    List {
+        uri: "provost://cluster",
+        title: "The cluster",
+        description: "Its nodes, whether they are online, and quorum",
+        path: "/cluster/status",
+        kind: None,
+    },
+    List {
+        uri: "provost://nodes",
+        title: "Nodes",
+        description: "Each with its load and memory",
+        path: "/nodes",
+        kind: None,
+    },
+    List {
+        uri: "provost://guests",
+        title: "Guests",
+        description: "Containers and VMs of all nodes",
+        path: "/cluster/resources",
+        kind: Some("vm"),
+    },
+    List {
+        uri: "provost://storages",
+        title: "Storages",
+        description: "Each with its room, on each node",
+        path: "/cluster/resources",
+        kind: Some("storage"),
+    },
+    List {
+        uri: "provost://tasks",
+        title: "Tasks",
+        description: "What was done lately, and how it ended",
+        path: "/cluster/tasks",
+        kind: None,
+    },
 ];
 
 const GUEST: &str = "provost://guest/";
@@ -46,10 +66,10 @@ const NODE: &str = "provost://node/";
 const TASK: &str = "provost://task/";
 
 pub fn list() -> Vec<Resource> {
-    let lists = LISTS.iter().map(|(uri, title, description, ..)| {
-        Resource::new(*uri, uri.trim_start_matches("provost://"))
-            .with_title(*title)
-            .with_description(*description)
+    let lists = LISTS.iter().map(|list| {
+        Resource::new(list.uri, list.uri.trim_start_matches("provost://"))
+            .with_title(list.title)
+            .with_description(list.description)
             .with_mime_type("application/json")
     });
     lists.chain(schema::resources()).collect()
@@ -96,7 +116,7 @@ pub async fn read(
 }
 
 enum Asked {
-    List { path: &'static str, args: &'static [(&'static str, &'static str)] },
+    List(&'static List),
     Guest(String),
     Node(String),
     Task(Upid),
@@ -104,8 +124,8 @@ enum Asked {
 
 impl Asked {
     fn of(uri: &str) -> Option<Self> {
-        if let Some((.., path, args)) = LISTS.iter().find(|(listed, ..)| *listed == uri) {
-            return Some(Self::List { path, args });
+        if let Some(list) = LISTS.iter().find(|list| list.uri == uri) {
+            return Some(Self::List(list));
         }
         let rest = |prefix: &str| {
             let rest = uri.strip_prefix(prefix).filter(|rest| !rest.is_empty())?;
@@ -120,9 +140,9 @@ impl Asked {
     async fn read(self, provost: &Provost, principal: &Principal) -> Result<Value, Failure> {
         let reader = provost.reader(principal)?;
         match self {
-            Self::List { path, args } => {
-                let args = args.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-                shown(read::see_path(&reader, path, args).await?)
+            Self::List(list) => {
+                let args = list.kind.iter().map(|kind| ("type".to_owned(), json!(kind))).collect();
+                shown(read::see_path(&reader, list.path, args).await?)
             }
             Self::Node(node) => see(&reader, &format!("/nodes/{node}/status")).await,
             Self::Task(upid) => read::see_task(&reader, upid).await.map(Value::Object),

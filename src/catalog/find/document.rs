@@ -58,7 +58,8 @@ impl Topics {
 /// Each row that can be read.
 pub(super) fn rows() -> impl Iterator<Item = (Method, &'static str, &'static str, &'static str)> {
     TEXT.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).filter_map(|line| {
-        let [call, verbs, nouns]: [&str; 3] = line.split('|').map(str::trim).collect::<Vec<_>>().try_into().ok()?;
+        let [call, verbs, nouns]: [&str; 3] =
+            line.split('|').map(str::trim).collect::<Vec<_>>().try_into().ok()?;
         let (method, path) = call.split_once(' ')?;
         Some((Method::from_name(method)?, path, verbs, nouns))
     })
@@ -78,15 +79,15 @@ impl Document {
         document.guest = endpoint.path.contains("{vmid}");
         document.scope = scope(&segments);
         let literal = |segment: &&&str| !segment.starts_with('{');
-        let items = segments.iter().filter(|segment| !literal(segment) && !["{node}", "{vmid}"].contains(segment));
+        let items =
+            segments.iter().filter(|segment| !literal(segment) && !["{node}", "{vmid}"].contains(segment));
         document.items = items.count().min(8) as u8;
 
         let last = segments.iter().rposition(|segment| !segment.starts_with('{'));
         for (at, segment) in segments.iter().enumerate().filter(|(_, segment)| literal(segment)) {
             let act = acts(endpoint.method, segment, lexicon);
             let weight = if Some(at) == last { OF_A_SEGMENT } else { OF_AN_OUTER_SEGMENT };
-            let nouns: Vec<Noun> =
-                words_of(segment).map(|word| lexicon.own_word(word)).collect();
+            let nouns: Vec<Noun> = words_of(segment).map(|word| lexicon.own_word(word)).collect();
             for noun in &nouns {
                 document.add(*noun, weight);
             }

@@ -44,9 +44,10 @@ impl Finder {
         let mut lexicon = Lexicon::new();
         let topics = Topics::new();
         let endpoints = catalog.endpoints();
-        let documents = endpoints.iter().enumerate().map(|(at, endpoint)| {
-            Document::new(endpoint, &topics, is_index(endpoints, at), &mut lexicon)
-        });
+        let documents = endpoints
+            .iter()
+            .enumerate()
+            .map(|(at, endpoint)| Document::new(endpoint, &topics, is_index(endpoints, at), &mut lexicon));
         let documents: Vec<Document> = documents.collect();
         Self { ranking: Ranking::new(documents, &lexicon), lexicon }
     }

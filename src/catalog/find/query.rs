@@ -55,7 +55,8 @@ impl Query {
     pub fn read(given: &str, lexicon: &Lexicon) -> Self {
         let text = cleaned(given);
         let lower = text.to_lowercase().replace(['\'', '’'], "");
-        let tokens: Vec<Token> = lower.split_whitespace().flat_map(|raw| tokens(raw, lexicon)).take(MAX_WORDS).collect();
+        let tokens: Vec<Token> =
+            lower.split_whitespace().flat_map(|raw| tokens(raw, lexicon)).take(MAX_WORDS).collect();
         let stems: Vec<String> = tokens.iter().map(|token| token.stem.clone()).collect();
 
         let mut query = Self { values: Values::read(&text), ..Self::default() };
@@ -93,7 +94,8 @@ impl Query {
     fn add(&mut self, entry: &Entry, sure: f32, plural: bool) {
         let mut term = Term { nouns: Vec::new(), weight: sure };
         let mut said = false;
-        let is_noun = entry.senses.iter().any(|sense| matches!(sense, Sense::Noun(_, weight) if *weight >= 0.7));
+        let is_noun =
+            entry.senses.iter().any(|sense| matches!(sense, Sense::Noun(_, weight) if *weight >= 0.7));
         let order = self.verbs.last().map_or(0, |last| last.order.saturating_add(1));
         for sense in &entry.senses {
             match *sense {
@@ -117,7 +119,8 @@ impl Query {
 
 /// As text that shows what it says, and no longer than is read.
 pub(super) fn cleaned(given: &str) -> String {
-    let end = (0..=given.len().min(MAX_BYTES)).rev().find(|end| given.is_char_boundary(*end)).unwrap_or_default();
+    let end =
+        (0..=given.len().min(MAX_BYTES)).rev().find(|end| given.is_char_boundary(*end)).unwrap_or_default();
     text::clean(given[..end].as_bytes()).replace(['\n', '\t'], " ")
 }
 

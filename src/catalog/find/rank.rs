@@ -123,19 +123,23 @@ impl Ranking {
     fn implied_guest(&self, query: &Query) -> Option<(Noun, f32)> {
         let noun = self.guest?;
         let guests = [Some(noun), self.qemu, self.lxc];
-        let said = query.terms.iter().flat_map(|term| &term.nouns).any(|(noun, sure)| {
-            *sure > 0.6 && guests.contains(&Some(*noun))
-        });
+        let said = query
+            .terms
+            .iter()
+            .flat_map(|term| &term.nouns)
+            .any(|(noun, sure)| *sure > 0.6 && guests.contains(&Some(*noun)));
         (query.values.vmid.is_some() && !said).then_some((noun, 1.0))
     }
 
     fn verb(&self, query: &Query, at: usize) -> f32 {
         let does = &self.documents[at].verbs;
-        let fits = |verb: Verb| does.iter().find(|(known, _)| *known == verb).map_or(0.0, |(_, weight)| *weight);
+        let fits =
+            |verb: Verb| does.iter().find(|(known, _)| *known == verb).map_or(0.0, |(_, weight)| *weight);
         if query.verbs.is_empty() {
             return VERB * READ_UNSAID * self.read.map_or(0.0, fits);
         }
-        let best = query.verbs.iter().map(|said| said.sure * LATER_VERB.powi(said.order.into()) * fits(said.verb));
+        let best =
+            query.verbs.iter().map(|said| said.sure * LATER_VERB.powi(said.order.into()) * fits(said.verb));
         VERB * best.fold(0.0, f32::max)
     }
 

@@ -92,7 +92,7 @@ fn list(data: &RawValue, view: &View, template: &str, declared: &[&str]) -> Resu
         if let (Value::Object(object), Some(shown)) = (&mut value, &shown) {
             object.retain(|name, _| {
                 let keep = shown.contains(&name.as_str());
-                if !keep && more.len() < MOST_FIELDS {
+                if !keep && view.fields.is_empty() && more.len() < MOST_FIELDS {
                     more.insert(name.clone());
                 }
                 keep

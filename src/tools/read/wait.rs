@@ -74,7 +74,7 @@ pub async fn follow(reader: &Reader, upid: Upid, seconds: u32, mut progress: Opt
         .is_none()
         .then(|| format!("it is still running after {seconds} s; read it again with `wait`"));
     super::to_map(Followed {
-        path: format!("/nodes/{}/tasks/{}/status", upid.node, upid.as_ref()),
+        path: task::status(&upid).path().to_string(),
         data: Data {
             status: if outcome.is_some() { "stopped" } else { "running" },
             exitstatus: outcome.map(said),

@@ -10,9 +10,10 @@ fn cases(text: &'static str) -> Vec<Case> {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let case = |line: &'static str| {
         let (words, right) = line.split_once('|').expect(line);
-        let right = right.split(';').map(str::trim).flat_map(|right| {
-            ["lxc", "qemu"].map(|kind| right.replace("{kind}", kind))
-        });
+        let right = right
+            .split(';')
+            .map(str::trim)
+            .flat_map(|right| ["lxc", "qemu"].map(|kind| right.replace("{kind}", kind)));
         Case { words: words.trim(), right: right.collect() }
     };
     lines.map(case).collect()
@@ -28,16 +29,27 @@ fn score(catalog: &Catalog, finder: &Finder, cases: &[Case]) -> (f64, f64) {
     let (mut first, mut three) = (0, 0);
     for case in cases {
         let found = finder.search(catalog, case.words);
-        let names: Vec<String> = found.iter().take(5).map(|found| {
-            let endpoint = &catalog.endpoints()[found.endpoint];
-            format!("{} {}", endpoint.method, endpoint.path)
-        }).collect();
+        let names: Vec<String> = found
+            .iter()
+            .take(5)
+            .map(|found| {
+                let endpoint = &catalog.endpoints()[found.endpoint];
+                format!("{} {}", endpoint.method, endpoint.path)
+            })
+            .collect();
         let place = names.iter().position(|name| case.right.contains(name));
         first += usize::from(place == Some(0));
         three += usize::from(place.is_some_and(|place| place < 3));
         if place != Some(0) {
-            let shown: Vec<String> = found.iter().zip(&names).map(|(found, name)| format!("{name} {:.2}", found.score)).collect();
-            println!("{:?}: \"{}\" wants {}\n    got {}", place, case.words, case.right[0], shown.join("\n        "));
+            let shown: Vec<String> =
+                found.iter().zip(&names).map(|(found, name)| format!("{name} {:.2}", found.score)).collect();
+            println!(
+                "{:?}: \"{}\" wants {}\n    got {}",
+                place,
+                case.words,
+                case.right[0],
+                shown.join("\n        ")
+            );
         }
     }
     let share = |count: usize| count as f64 / cases.len() as f64;
