@@ -37,7 +37,8 @@ pub(super) fn real_catalogs() -> Vec<(Release, Catalog)> {
         .collect();
     if let Some(directory) = directory() {
         let lines = fs::read(directory.join("pve-9.jsonl")).unwrap();
-        catalogs.push((Release::V9_2, import::lines(&lines).unwrap()));
+        let older = catalogs.last().unwrap().1.clone();
+        catalogs.push((Release::V9_2, import::lines(&lines).unwrap().completed_from(&older)));
     }
     catalogs
 }

@@ -90,7 +90,7 @@ impl Attribute<'_> {
         if self.value.starts_with('[') {
             self.json()
         } else {
-            Ok(self.value.split(',').map(str::to_owned).collect())
+            Ok(self.value.split(',').flat_map(expanded).collect())
         }
     }
 
@@ -214,11 +214,45 @@ pub(super) fn text(text: &str) -> String {
 }
 
 pub(super) fn texts(texts: &[String]) -> String {
-    if texts.iter().all(|text| is_plain(text) && !text.contains(',')) {
-        texts.join(",")
-    } else {
-        Value::from(texts).to_string()
+    if !texts.iter().all(|text| is_plain(text) && !text.contains(',') && !text.contains("..")) {
+        return Value::from(texts).to_string();
     }
+    let mut parts: Vec<String> = Vec::new();
+    let mut rest = texts;
+    while let [first, ..] = rest {
+        let run = run(rest);
+        parts.push(match rest[run - 1].strip_prefix(numbered(first).map_or("", |(name, _)| name)) {
+            Some(last) if run > 3 => format!("{first}..{last}"),
+            _ => first.clone(),
+        });
+        rest = &rest[if run > 3 { run } else { 1 }..];
+    }
+    parts.join(",")
+}
+
+/// How many of the first count on from the very first: `mp0`, `mp1`, `mp2`.
+fn run(texts: &[String]) -> usize {
+    let Some((name, first)) = texts.first().and_then(|text| numbered(text)) else { return 1 };
+    (first..).zip(texts).take_while(|(number, text)| numbered(text) == Some((name, *number))).count()
+}
+
+/// `mp12` as `mp` and 12.
+fn numbered(text: &str) -> Option<(&str, u32)> {
+    let name = text.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = &text[name.len()..];
+    let number = digits.parse().ok()?;
+    (digits == "0" || !digits.starts_with('0')).then_some((name, number))
+}
+
+/// `mp0..3` as `mp0` to `mp3`, anything else as it is.
+fn expanded(part: &str) -> Vec<String> {
+    const MOST: u32 = 1024;
+    let range = part.split_once("..").and_then(|(first, last)| {
+        let (name, first) = numbered(first)?;
+        let last = last.parse().ok().filter(|last| (first..first + MOST).contains(last))?;
+        Some((first..=last).map(|number| format!("{name}{number}")).collect())
+    });
+    range.unwrap_or_else(|| vec![part.to_owned()])
 }
 
 fn default(value: &Value) -> String {

@@ -107,6 +107,23 @@ impl Catalog {
         read::catalog(text, release)
     }
 
+    /// With `proxyto` as an older release had it, if this one's source leaves it out of every endpoint, as one that has
+    /// an endpoint a line may. A new endpoint of a node is taken to be answered there.
+    #[must_use]
+    pub fn completed_from(&self, older: &Self) -> Self {
+        if self.endpoints().iter().any(|endpoint| endpoint.proxyto.is_some()) {
+            return self.clone();
+        }
+        let complete = |endpoint: &Endpoint| Endpoint {
+            proxyto: match older.template(endpoint.method, &endpoint.path) {
+                Some(older) => older.proxyto.clone(),
+                None => endpoint.path.starts_with("/nodes/{node}/").then(|| "node".to_owned()),
+            },
+            ..endpoint.clone()
+        };
+        Self::new(self.endpoints().iter().map(complete).collect())
+    }
+
     /// Without what PVE's authors wrote for people.
     #[must_use]
     pub fn without_prose(&self) -> Self {
@@ -143,8 +160,11 @@ fn plain_parameter(parameter: &Parameter) -> Parameter {
 }
 
 fn plain(schema: &Schema) -> Schema {
+    // What PVE does by default is a word; what has spaces tells people about it.
+    let is_word = |value: &serde_json::Value| !value.as_str().is_some_and(|text| text.contains(' '));
     Schema {
         description: String::new(),
+        default: schema.default.clone().filter(is_word),
         format: schema.format.as_ref().map(|format| match format {
             Format::Named(name) => Format::Named(name.clone()),
             Format::Properties(keys) => Format::Properties(

@@ -18,7 +18,7 @@ const WORTH_SHARING: usize = 48;
 #[must_use]
 pub fn text(releases: &BTreeMap<String, Catalog>) -> String {
     let names: Vec<&str> = releases.keys().map(String::as_str).collect();
-    let trees = releases.values().enumerate().map(|(number, catalog)| {
+    let trees = releases.values().map(Catalog::without_prose).enumerate().map(|(number, catalog)| {
         (1u32 << number, catalog.endpoints().iter().map(endpoint).collect::<Vec<_>>())
     });
     let merged = merge(trees.collect());
