@@ -13,8 +13,10 @@
 //! command. [`policy`] is the container's seccomp profile, [`inspect`] the lane in which a command can only read.
 
 pub mod account;
+pub mod cgroups;
 pub mod child;
 pub mod error;
+pub mod home;
 pub mod inspect;
 pub mod label;
 pub mod leaf;

@@ -11,10 +11,11 @@ use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::{Pid, pipe2};
 
+use super::cgroups::Maker;
 use super::child::{self, Command, Entry};
 use super::error::EnterError;
 use super::inspect::Lane;
-use super::leaf::{Leaf, Maker, Usage};
+use super::leaf::{Leaf, Usage};
 use super::step::{Failure, Step};
 use super::sys::{self, Forked};
 use super::target::{self, Target};
@@ -64,6 +65,9 @@ pub fn spawn(
     maker: &mut Maker,
 ) -> Result<Running, EnterError> {
     let vmid = target.vmid;
+    if target.has_ended() {
+        return Err(EnterError::Gone { vmid });
+    }
     if target.cgroups.is_frozen() {
         return Err(EnterError::Frozen { vmid });
     }

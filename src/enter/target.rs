@@ -13,9 +13,9 @@ use std::rc::Rc;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
+use super::cgroups::Cgroups;
 use super::error::EnterError;
 use super::label::Label;
-use super::leaf::Cgroups;
 use super::limits::{Limit, ProcValue};
 use super::monitor::Monitor;
 use super::policy::{self, Compiled, PolicyCache, SkipReason};
@@ -64,7 +64,7 @@ impl Target {
         policies: &mut PolicyCache,
     ) -> Result<Self, EnterError> {
         let monitor = Monitor::of(lxcpath, vmid);
-        let init = monitor.init()?;
+        let init = Rc::new(monitor.init()?);
         let proc = Proc::of(vmid, &init)?;
         let namespaces = proc.own_namespaces()?;
         if !privileged && !namespaces.contains(CloneFlags::CLONE_NEWUSER) {
@@ -74,10 +74,13 @@ impl Target {
             Some(profile) => Some(profile_of(vmid, &profile, policies)?),
             None => None,
         };
+        // lxc makes the container's directory, and where this is set another in it.
+        let inner = monitor.setting("lxc.cgroup.dir.container.inner")?;
+        let made = 1 + inner.map_or(0, |inner| Path::new(&inner).components().count());
         let target = Self {
             vmid,
             namespaces,
-            cgroups: Cgroups::sort(vmid, monitor.cgroups()?)?,
+            cgroups: Cgroups::sort(vmid, monitor.cgroups()?, Some((Rc::clone(&init), made)))?,
             bounding: proc.bounding()?,
             personality: proc.personality()?,
             label: proc.label()?,
@@ -86,7 +89,7 @@ impl Target {
             environment: environment(vmid, monitor.setting("lxc.environment")?)?,
             limits: super::limits::configured(vmid, &monitor)?,
             proc_values: super::limits::proc_values(vmid, &monitor)?,
-            init: Rc::new(init),
+            init,
         };
         if target.is_alive() { Ok(target) } else { Err(EnterError::Gone { vmid }) }
     }
@@ -94,6 +97,11 @@ impl Target {
     /// Whether the container is still the one that was read. False for good once its init has ended.
     pub fn is_alive(&self) -> bool {
         sys::pidfd_signal(self.init.as_fd(), 0).is_ok()
+    }
+
+    /// Whether its init has ended, though its monitor may not have taken that in yet.
+    pub fn has_ended(&self) -> bool {
+        sys::has_ended(self.init.as_fd())
     }
 
     /// As [`Target::is_alive`], and false from the moment on in which its init begins to end.

@@ -41,6 +41,8 @@ struct Command {
     lane: LaneReport,
     deadline: Instant,
     killed: Option<Why>,
+    /// The container went down under it.
+    stopped: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,9 +107,10 @@ impl Job {
         }
     }
 
-    pub fn into_leaf(self) -> Option<Leaf> {
+    /// The leaf that is to be cleared away, and whether the container is too.
+    pub fn into_leaf(self) -> Option<(Leaf, bool)> {
         match self.stage {
-            Stage::Running(command) => command.running.into_leaf(),
+            Stage::Running(command) => command.running.into_leaf().map(|leaf| (leaf, command.stopped)),
             _ => None,
         }
     }
@@ -163,15 +166,16 @@ impl Command {
         match self.running.reap(keep) {
             Ok(Some(ended)) => {
                 // Asked only where it can be so: it takes a look into /proc.
-                let container_stopped = self.killed.is_none()
-                    && signal_of(ended.status) == Some(libc::SIGKILL)
-                    && !self.running.container_runs();
+                self.stopped =
+                    signal_of(ended.status) == Some(libc::SIGKILL) && !self.running.container_runs();
+                let container_stopped = self.killed.is_none() && self.stopped;
                 let outcome =
                     outcome(&ended, self.killed == Some(Why::TimedOut), container_stopped, self.lane.clone());
                 send(connection, &Reply::Ended(outcome));
                 return Next::Done;
             }
             Err(error) => {
+                self.stopped = true;
                 tracing::warn!(kind = error.kind(), "a command was not run: {error}");
                 send(connection, &Reply::Refused(of_entry(&error)));
                 return Next::Done;
@@ -231,7 +235,13 @@ fn start(
     };
     record(request, gate.records_argv());
     let stdio = stdio.each_ref().map(AsFd::as_fd);
-    let running = enter::spawn(target, &command, stdio, lane, maker).map_err(|error| of_entry(&error))?;
+    let running = match enter::spawn(target, &command, stdio, lane, maker) {
+        Ok(running) => running,
+        Err(error) => {
+            room.look_after(request.guest);
+            return Err(of_entry(&error));
+        }
+    };
     let report = LaneReport {
         mode: request.mode,
         kill: match running.kill_by() {
@@ -248,7 +258,7 @@ fn start(
             .collect(),
     };
     let deadline = started + Duration::from_millis(request.timeout_ms);
-    Ok(Command { running, mode: request.mode, lane: report, deadline, killed: None })
+    Ok(Command { running, mode: request.mode, lane: report, deadline, killed: None, stopped: false })
 }
 
 /// The one journal entry of a command, written before it starts.

@@ -8,6 +8,7 @@ mod gate;
 mod job;
 mod listen;
 mod packet;
+mod remains;
 mod room;
 
 use std::collections::{HashMap, HashSet};
@@ -109,6 +110,7 @@ impl Keeper {
         let mut events = [EpollEvent::empty(); 64];
         loop {
             let deadlines = self.jobs.values().filter_map(Job::deadline).chain(self.deaf_until);
+            let deadlines = deadlines.chain(self.room.remains.deadline());
             let patience = deadlines.map(until).chain(watchdog).min();
             let timeout = patience.map_or(EpollTimeout::NONE, |patience| {
                 // Rounded up: a millisecond early would be a turn for nothing.
@@ -139,6 +141,7 @@ impl Keeper {
                 // Many that end at once take their time, and that is not a loop that hangs.
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
             }
+            self.room.remains.turn();
             self.listen_again()?;
             if watchdog.is_some() {
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
@@ -206,8 +209,8 @@ impl Keeper {
                 }
             }
             Next::Done => {
-                if let Some(leaf) = self.jobs.remove(&id).and_then(Job::into_leaf) {
-                    self.clear_or_watch(id, leaf);
+                if let Some((leaf, stopped)) = self.jobs.remove(&id).and_then(Job::into_leaf) {
+                    self.clear_or_watch(id, leaf, stopped);
                 }
             }
         }
@@ -239,8 +242,12 @@ impl Keeper {
     }
 
     /// Removes a leaf, or watches it until the last of those that go on in it has ended.
-    fn clear_or_watch(&mut self, id: u32, leaf: Leaf) {
+    fn clear_or_watch(&mut self, id: u32, leaf: Leaf, stopped: bool) {
         if leaf.is_gone_after_remove() {
+            // Asked only where it can be so: it takes a look into /proc.
+            if stopped {
+                self.room.remains.look(leaf.home());
+            }
             return;
         }
         let watched = leaf.events().and_then(|events| {
@@ -263,6 +270,7 @@ impl Keeper {
             && leaf.is_gone_after_remove()
         {
             let _ = self.epoll.delete(events.as_fd());
+            self.room.remains.look(leaf.home());
             self.left.remove(&id);
         }
     }

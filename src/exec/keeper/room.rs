@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::gate::Gate;
+use super::remains::Remains;
+use crate::enter::cgroups::{Cgroups, Maker};
 use crate::enter::inspect::{self, Lane};
-use crate::enter::leaf::{Cgroups, Maker};
 use crate::enter::monitor::Monitor;
 use crate::enter::policy::PolicyCache;
 use crate::enter::{EnterError, Target};
@@ -15,6 +16,7 @@ pub struct Room {
     pub lane: Lane,
     pub policies: PolicyCache,
     pub maker: Maker,
+    pub remains: Remains,
     targets: HashMap<u32, Target>,
 }
 
@@ -24,6 +26,7 @@ impl Room {
             lane: inspect::probe(),
             policies: PolicyCache::default(),
             maker: Maker::for_this_process(),
+            remains: Remains::default(),
             targets: HashMap::new(),
         }
     }
@@ -44,13 +47,20 @@ impl Room {
         Ok((&self.targets[&vmid], &mut self.maker, &self.lane))
     }
 
+    /// After a command that was not born: its leaf was there for a moment.
+    pub fn look_after(&mut self, vmid: u32) {
+        if let Some(home) = self.targets.get(&vmid).and_then(|target| target.cgroups.home()) {
+            self.remains.look(home);
+        }
+    }
+
     /// Clears what an earlier run left in the containers that are up now; one that comes later is swept on its first
     /// command.
     pub fn sweep(&self, gate: &Gate) {
         let exec = gate.exec();
         for vmid in running(&exec.lxcpath).into_iter().filter(|vmid| exec.containers.contains(*vmid)) {
             let cgroups = Monitor::of(&exec.lxcpath, vmid).cgroups();
-            match cgroups.and_then(|cgroups| Cgroups::sort(vmid, cgroups)) {
+            match cgroups.and_then(|cgroups| Cgroups::sort(vmid, cgroups, None)) {
                 Ok(cgroups) => match cgroups.sweep(&self.maker) {
                     0 => {}
                     cleared => tracing::warn!(
