@@ -7,7 +7,6 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -78,14 +77,14 @@ impl Cgroups {
         Ok(())
     }
 
-    /// Removes what processes of Provost that are gone have left: every process of a call that nobody waits for any
-    /// more is killed; what a finished call left running on purpose stays. Returns the leaves cleared.
-    pub fn sweep(&self, maker: &Maker) -> usize {
-        let Some(home) = &self.home else { return 0 };
+    /// Ends what processes of Provost that are gone have left: every process of a call that nobody waits for any more is
+    /// killed; what a finished call left running on purpose stays. Returns the leaves that cannot be removed yet.
+    pub fn sweep(&self, maker: &Maker) -> Vec<Leaf> {
+        let Some(home) = &self.home else { return Vec::new() };
         let Ok(mut directory) =
             nix::dir::Dir::openat(home.as_fd(), ".", OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
         else {
-            return 0;
+            return Vec::new();
         };
         let names: Vec<String> = directory
             .iter()
@@ -93,17 +92,19 @@ impl Cgroups {
             .filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned))
             .filter(|name| name.starts_with(PREFIX) && !maker.is_of_a_living_process(name))
             .collect();
-        let cleared = names.into_iter().filter_map(|name| Leaf::open(home, name).ok()).filter(|leaf| {
-            // What the container's root made under such a name is its own affair.
-            if !leaf.is_the_nodes() {
-                return false;
-            }
+        let leaves = names.into_iter().filter_map(|name| Leaf::open(home, name).ok());
+        // What the container's root made under such a name is its own affair.
+        let ours = leaves.filter(Leaf::is_the_nodes).filter(|leaf| {
             if !leaf.was_left_running() {
-                leaf.kill_all(Duration::from_secs(1));
+                let _ = leaf.kill();
             }
-            leaf.remove().is_ok()
+            !leaf.is_gone_after_remove()
         });
-        cleared.count()
+        ours.map(|mut leaf| {
+            leaf.make_ready();
+            leaf
+        })
+        .collect()
     }
 }
 

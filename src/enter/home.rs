@@ -35,11 +35,11 @@ impl Home {
     }
 
     /// Whether the container's init has ended, and with it every process of its pid namespace.
-    fn is_deserted(&self) -> bool {
+    pub fn is_deserted(&self) -> bool {
         self.of.as_ref().is_some_and(|(init, _)| sys::has_ended(init.as_fd()))
     }
 
-    /// Whether the container has stopped, or is about to.
+    /// As [`Home::is_deserted`], and true from the moment on in which the init begins to end.
     pub fn is_being_left(&self) -> bool {
         self.of.as_ref().is_some_and(|(init, _)| !runs(init))
     }

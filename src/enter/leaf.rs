@@ -9,7 +9,6 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -75,26 +74,10 @@ impl Leaf {
         write_in(self.directory.as_fd(), "cgroup.kill", "1")
     }
 
-    /// As [`Leaf::kill`], and waits until they are gone or `patience` is over.
-    pub fn kill_all(&self, patience: Duration) {
-        let deadline = Instant::now() + patience;
-        while self.kill().is_ok() && self.population() > 0 && Instant::now() < deadline {
-            // The kernel needs a moment to take a killed process apart; cgroup.events tells when, by POLLPRI.
-            self.wait_for_change(Duration::from_millis(20));
-        }
-    }
-
-    /// A descriptor that reports POLLPRI when the cgroup becomes empty, or is no longer.
-    pub fn events(&self) -> Result<OwnedFd, Errno> {
-        openat(&self.directory, "cgroup.events", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
-    }
-
-    fn wait_for_change(&self, patience: Duration) {
-        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-        let Ok(events) = self.events() else { return };
-        let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::ZERO);
-        // A failed or interrupted wait only means that the caller looks again sooner.
-        let _ = poll(&mut [PollFd::new(events.as_fd(), PollFlags::POLLPRI)], timeout);
+    /// A descriptor that reports POLLPRI when the cgroup has become empty, or is no longer, since [`Leaf::is_empty`] was
+    /// asked. It goes on to report that until it is asked again.
+    pub fn events(&self) -> Option<BorrowedFd<'_>> {
+        self.events.as_ref().map(AsFd::as_fd)
     }
 
     /// Says, for a later [`Cgroups::sweep`], that what is still in it was left running on purpose. The mark is a

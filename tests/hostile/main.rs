@@ -16,6 +16,7 @@ mod memory;
 
 mod accounts;
 mod arguments;
+mod busy;
 mod cgroups;
 mod client;
 mod crash;

@@ -8,6 +8,7 @@ use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::Uid;
 
 use crate::config::{self, ArgvRecord, Config, ConfigError, Exec};
+use crate::enter::EnterError;
 use crate::enter::account::on_host;
 use crate::exec::wire::{Refusal, Request};
 
@@ -133,6 +134,10 @@ impl Gate {
 
 pub fn refusal(kind: &str, message: String, next: String) -> Refusal {
     Refusal { kind: kind.into(), message, next }
+}
+
+pub fn of_entry(error: &EnterError) -> Refusal {
+    refusal(error.kind(), error.to_string(), error.next())
 }
 
 fn identity(path: &std::path::Path) -> Result<Identity, GateError> {

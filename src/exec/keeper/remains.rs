@@ -20,8 +20,10 @@ pub struct Remains(Vec<Remain>);
 
 impl Remains {
     /// A leaf in it has gone: if the container has too, so does what is left of its directories.
-    pub fn look(&mut self, home: &Rc<Home>) {
-        if home.is_being_left() && !home.clear() {
+    /// `suspect`: something says that the container is on its way out, too; that takes a look into /proc to tell.
+    pub fn look(&mut self, home: &Rc<Home>, suspect: bool) {
+        let gone = home.is_deserted() || suspect && home.is_being_left();
+        if gone && !home.clear() {
             let now = Instant::now();
             self.0.push(Remain { home: Rc::clone(home), next: now + AGAIN, until: now + PATIENCE });
         }

@@ -7,6 +7,7 @@ use super::gate::Gate;
 use super::remains::Remains;
 use crate::enter::cgroups::{Cgroups, Maker};
 use crate::enter::inspect::{self, Lane};
+use crate::enter::leaf::Leaf;
 use crate::enter::monitor::Monitor;
 use crate::enter::policy::PolicyCache;
 use crate::enter::{EnterError, Target};
@@ -17,6 +18,8 @@ pub struct Room {
     pub policies: PolicyCache,
     pub maker: Maker,
     pub remains: Remains,
+    /// Leaves of an earlier run that what was in them has yet to leave.
+    pub swept: Vec<Leaf>,
     targets: HashMap<u32, Target>,
 }
 
@@ -27,6 +30,7 @@ impl Room {
             policies: PolicyCache::default(),
             maker: Maker::for_this_process(),
             remains: Remains::default(),
+            swept: Vec::new(),
             targets: HashMap::new(),
         }
     }
@@ -41,7 +45,7 @@ impl Room {
         if !known {
             self.targets.remove(&vmid);
             let target = Target::read(&exec.lxcpath, vmid, exec.privileged, &mut self.policies)?;
-            target.cgroups.sweep(&self.maker);
+            self.swept.extend(target.cgroups.sweep(&self.maker));
             self.targets.insert(vmid, target);
         }
         Ok((&self.targets[&vmid], &mut self.maker, &self.lane))
@@ -50,25 +54,18 @@ impl Room {
     /// After a command that was not born: its leaf was there for a moment.
     pub fn look_after(&mut self, vmid: u32) {
         if let Some(home) = self.targets.get(&vmid).and_then(|target| target.cgroups.home()) {
-            self.remains.look(home);
+            self.remains.look(home, true);
         }
     }
 
     /// Clears what an earlier run left in the containers that are up now; one that comes later is swept on its first
     /// command.
-    pub fn sweep(&self, gate: &Gate) {
+    pub fn sweep(&mut self, gate: &Gate) {
         let exec = gate.exec();
         for vmid in running(&exec.lxcpath).into_iter().filter(|vmid| exec.containers.contains(*vmid)) {
             let cgroups = Monitor::of(&exec.lxcpath, vmid).cgroups();
             match cgroups.and_then(|cgroups| Cgroups::sort(vmid, cgroups, None)) {
-                Ok(cgroups) => match cgroups.sweep(&self.maker) {
-                    0 => {}
-                    cleared => tracing::warn!(
-                        provost_guest = vmid,
-                        cleared,
-                        "ended commands that an earlier run left"
-                    ),
-                },
+                Ok(cgroups) => self.swept.extend(cgroups.sweep(&self.maker)),
                 Err(error) => {
                     tracing::warn!(provost_guest = vmid, %error, "cannot look for commands left behind")
                 }
