@@ -11,7 +11,11 @@ pub fn start_time(pid: i32) -> Option<u64> {
 pub fn is_ending(pid: i32) -> bool {
     /// The kernel's PF_EXITING.
     const EXITING: u64 = 0x4;
-    Stat::of(pid).and_then(|stat| stat.number(9)).is_none_or(|flags| flags & EXITING != 0)
+    match Stat::read(pid) {
+        Ok(stat) => stat.number(9).is_none_or(|flags| flags & EXITING != 0),
+        // Out of descriptors, say: that tells nothing of the process.
+        Err(error) => matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)),
+    }
 }
 
 /// `/proc/<pid>/stat`, its fields by their numbers in proc(5).
@@ -20,7 +24,11 @@ pub struct Stat(String);
 impl Stat {
     /// None when there is no such process.
     pub fn of(pid: i32) -> Option<Self> {
-        std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().map(Self)
+        Self::read(pid).ok()
+    }
+
+    fn read(pid: i32) -> std::io::Result<Self> {
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).map(Self)
     }
 
     /// A letter: `R` runs, `Z` has ended and nobody has taken that in, …

@@ -8,7 +8,7 @@
 //! Used by `provost-execd` alone, which has one thread: `fork` is safe here for that reason only. The one room with
 //! `unsafe`, and that in [`sys`] and where a block says why.
 //!
-//! The way in: [`monitor`] asks the container's monitor, [`target`] reads the rest from /proc, [`leaf`] makes a
+//! The way in: [`inquiry`] asks the container's [`monitor`], [`target`] reads the rest from /proc, [`leaf`] makes a
 //! cgroup, [`spawn`] gives birth in the container's pid namespace, [`child`] goes the rest of the way and becomes the
 //! command, [`running`] is what is held of it, [`hunt`] ends all that descends from it. [`policy`] is the container's seccomp profile, [`inspect`] the lane in which a command can only read.
 
@@ -18,6 +18,7 @@ pub mod child;
 pub mod error;
 pub mod home;
 pub mod hunt;
+pub mod inquiry;
 pub mod inspect;
 pub mod label;
 pub mod leaf;

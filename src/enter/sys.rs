@@ -203,6 +203,50 @@ pub fn adopt(fd: RawFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// A message, and what came beside it.
+pub struct Received {
+    /// Of the message, in the caller's buffer.
+    pub length: usize,
+    pub descriptors: Vec<OwnedFd>,
+    /// More descriptors were sent than this process could take.
+    pub cut: bool,
+}
+
+/// Receives without waiting. Every descriptor that came is owned by the answer, also where others got lost on the way.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received, Errno> {
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: integers only. Room for all that one message can carry, in words, as the kernel aligns it.
+    let space = unsafe { libc::CMSG_SPACE((MOST_DESCRIPTORS * size_of::<RawFd>()) as u32) } as usize;
+    let mut control = vec![0_u64; space.div_ceil(8)];
+    // SAFETY: msghdr is integers and pointers, for which zero is valid.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = space as _;
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: the header points at `buffer` and `control` with their lengths, and both outlive the call.
+    let length = Errno::result(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) })?;
+    let mut descriptors = Vec::new();
+    // SAFETY: the kernel has filled `control` up to msg_controllen, and the macros stay within it; a descriptor in an
+    // SCM_RIGHTS is new, and nobody else knows of it.
+    unsafe {
+        let mut header = libc::CMSG_FIRSTHDR(&raw const message);
+        while !header.is_null() {
+            if ((*header).cmsg_level, (*header).cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+                let bytes = (*header).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
+                let first = libc::CMSG_DATA(header).cast::<RawFd>();
+                for at in 0..bytes / size_of::<RawFd>() {
+                    descriptors.push(OwnedFd::from_raw_fd(first.add(at).read_unaligned()));
+                }
+            }
+            header = libc::CMSG_NXTHDR(&raw const message, header);
+        }
+    }
+    let cut = message.msg_flags & libc::MSG_CTRUNC != 0;
+    Ok(Received { length: length as usize, descriptors, cut })
+}
+
 const MARK: &std::ffi::CStr = c"trusted.provost.left";
 
 /// Sets an attribute on a file that only the node's root can set or see.

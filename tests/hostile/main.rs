@@ -31,5 +31,6 @@ mod output;
 mod overwrite;
 mod peer;
 mod processes;
+mod reload;
 mod stopped;
 mod wire;

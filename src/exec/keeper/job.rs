@@ -28,6 +28,12 @@ enum Stage {
     Silent {
         deadline: Instant,
     },
+    /// Its container's monitor is being asked.
+    Waiting {
+        request: Box<Request>,
+        stdio: [OwnedFd; 3],
+        since: Instant,
+    },
     Running(Box<Command>),
     Done,
 }
@@ -51,7 +57,16 @@ impl Job {
         match &self.stage {
             Stage::Silent { deadline } => Some(*deadline),
             Stage::Running(command) => command.deadline(),
-            Stage::Done => None,
+            // The inquiry has one.
+            Stage::Waiting { .. } | Stage::Done => None,
+        }
+    }
+
+    /// The container whose monitor it waits for.
+    pub fn waits_for(&self) -> Option<u32> {
+        match &self.stage {
+            Stage::Waiting { request, .. } => Some(request.guest),
+            _ => None,
         }
     }
 
@@ -124,10 +139,20 @@ impl Job {
                         self.stage = Stage::Done;
                         Next::Done
                     }
-                    Ok(Some((request, stdio))) => self.start(&request, &stdio, gate, room),
+                    Ok(Some((request, stdio))) => {
+                        self.start(Box::new(request), stdio, Instant::now(), gate, room)
+                    }
                     Err(refusal) => self.refuse(refusal),
                 }
             }
+            Stage::Waiting { .. } if has_hung_up(&self.connection) => {
+                self.stage = Stage::Done;
+                Next::Done
+            }
+            Stage::Waiting { .. } => match std::mem::replace(&mut self.stage, Stage::Done) {
+                Stage::Waiting { request, stdio, since } => self.start(request, stdio, since, gate, room),
+                _ => Next::Done,
+            },
             Stage::Running(command) => match command.turn(&self.connection) {
                 After::Wait => Next::Wait,
                 After::WatchLeaf => Next::WatchLeaf,
@@ -137,9 +162,20 @@ impl Job {
         }
     }
 
-    fn start(&mut self, request: &Request, stdio: &[OwnedFd; 3], gate: &mut Gate, room: &mut Room) -> Next {
-        match start(request, stdio, gate, room) {
-            Ok(command) => {
+    fn start(
+        &mut self,
+        request: Box<Request>,
+        stdio: [OwnedFd; 3],
+        since: Instant,
+        gate: &mut Gate,
+        room: &mut Room,
+    ) -> Next {
+        match start(&request, &stdio, since, gate, room) {
+            Ok(None) => {
+                self.stage = Stage::Waiting { request, stdio, since };
+                Next::Wait
+            }
+            Ok(Some(command)) => {
                 self.stage = Stage::Running(Box::new(command));
                 Next::Watch
             }

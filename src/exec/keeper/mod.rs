@@ -6,6 +6,7 @@
 
 mod command;
 mod gate;
+mod inquiries;
 mod job;
 mod listen;
 mod packet;
@@ -17,6 +18,7 @@ mod start;
 use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -61,7 +63,7 @@ pub struct Keeper {
     listener: OwnedFd,
     /// Readable when a child has ended, or this process should.
     signals: SignalFd,
-    epoll: Epoll,
+    epoll: Rc<Epoll>,
     jobs: HashMap<u32, Job>,
     /// Leaves in which descendants of a finished command go on.
     left: HashMap<u32, Leaf>,
@@ -79,6 +81,8 @@ const COMMAND: u64 = 2;
 const LEFT: u64 = 3;
 const SIGNALS: u64 = 4;
 const LEAF: u64 = 5;
+const MONITOR: u64 = 6;
+const SWEEP: u64 = 7;
 
 fn token(kind: u64, id: u32) -> u64 {
     kind << 32 | u64::from(id)
@@ -92,13 +96,13 @@ impl Keeper {
         let gate = Gate::open(config)?;
         let listener = listen::listener(&gate.exec().socket, gate.peer())?;
         let watch = |errno| KeeperError::Watch { what: "for events", errno };
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(watch)?;
+        let epoll = Rc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(watch)?);
         epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER)).map_err(watch)?;
         let signals = signals().map_err(watch)?;
         epoll.add(&signals, EpollEvent::new(EpollFlags::EPOLLIN, token(SIGNALS, 0))).map_err(watch)?;
         let mut keeper = Self {
             gate,
-            room: Room::new(),
+            room: Room::new(&epoll),
             listener,
             signals,
             epoll,
@@ -127,7 +131,8 @@ impl Keeper {
             let hunts = self.pursuit.deadline(&mut self.jobs);
             let deadlines =
                 self.jobs.values().filter_map(Job::deadline).chain(self.deaf_until).chain(self.ending);
-            let deadlines = deadlines.chain(hunts).chain(self.room.remains.deadline());
+            let deadlines =
+                deadlines.chain(hunts).chain(self.room.remains.deadline()).chain(self.room.deadline());
             let patience = deadlines.map(until).chain(watchdog).min();
             let timeout = patience.map_or(EpollTimeout::NONE, |patience| {
                 // Rounded up: a millisecond early would be a turn for nothing.
@@ -146,12 +151,17 @@ impl Keeper {
                     LEFT => self.clear(id),
                     SIGNALS if self.is_told_to_end() => self.end(),
                     SIGNALS => self.reap_strays(),
+                    MONITOR => self.hear(id),
+                    SWEEP => self.room.hear_sweep(id),
                     _ => self.turn(id),
                 }
             }
             let late: Vec<u32> =
                 self.jobs.iter().filter(|(_, job)| job.is_late()).map(|(id, _)| *id).collect();
             late.into_iter().for_each(|id| self.turn(id));
+            let (asked, swept) = self.room.late();
+            asked.into_iter().for_each(|vmid| self.hear(vmid));
+            swept.into_iter().for_each(|vmid| self.room.hear_sweep(vmid));
             self.pursuit.turn(&mut self.jobs).into_iter().for_each(|id| self.turn(id));
             self.room.remains.turn();
             for leaf in std::mem::take(&mut self.room.swept) {
@@ -214,6 +224,16 @@ impl Keeper {
             self.jobs.insert(id, Job::new(connection));
             // The request is most often here already.
             self.turn(id);
+        }
+    }
+
+    /// A container's monitor has answered: whoever waits for that goes on.
+    fn hear(&mut self, vmid: u32) {
+        if self.room.hear(&self.gate, vmid) {
+            let waiting = self.jobs.iter().filter(|(_, job)| job.waits_for() == Some(vmid));
+            let waiting: Vec<u32> = waiting.map(|(id, _)| *id).collect();
+            waiting.into_iter().for_each(|id| self.turn(id));
+            self.room.forget(vmid);
         }
     }
 

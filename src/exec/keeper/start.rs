@@ -11,15 +11,15 @@ use crate::enter::{self, EnterError, KillBy};
 use crate::exec::wire::{LaneReport, Mode, Refusal, Request};
 
 /// Passes the gate, writes the journal's entry, and starts the command: in that order, so that nothing runs unlisted
-/// or unrecorded.
+/// or unrecorded. None while the container's monitor is asked what it needs; `since` is when the request came.
 pub fn start(
     request: &Request,
     stdio: &[OwnedFd; 3],
+    since: Instant,
     gate: &mut Gate,
     room: &mut Room,
-) -> Result<Command, Refusal> {
+) -> Result<Option<Command>, Refusal> {
     gate.check(request)?;
-    let started = Instant::now();
     let command = enter::Command {
         argv: request.argv.iter().map(|argument| c_string(argument)).collect::<Result<_, _>>()?,
         env: request.env.clone(),
@@ -27,7 +27,7 @@ pub fn start(
         user: request.user.clone(),
     };
     let floor = gate.exec().inspect_floor;
-    let (target, maker, lane) = room.target(gate, request.guest).map_err(|error| of_entry(&error))?;
+    let Some((target, maker, lane)) = room.target(gate, request.guest)? else { return Ok(None) };
     let lane = match request.mode {
         Mode::Change => None,
         Mode::Inspect if lane.meets(floor) => Some(lane),
@@ -57,8 +57,8 @@ pub fn start(
             .map(Into::into)
             .collect(),
     };
-    let deadline = started + Duration::from_millis(request.timeout_ms);
-    Ok(Command::new(running, request.mode, report, deadline))
+    let deadline = since + Duration::from_millis(request.timeout_ms);
+    Ok(Some(Command::new(running, request.mode, report, deadline)))
 }
 
 /// The one journal entry of a command, written before it starts.
