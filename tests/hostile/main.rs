@@ -16,6 +16,7 @@ mod memory;
 
 mod accounts;
 mod arguments;
+mod busy;
 mod cgroups;
 mod client;
 mod crash;
@@ -30,4 +31,6 @@ mod output;
 mod overwrite;
 mod peer;
 mod processes;
+mod reload;
+mod stopped;
 mod wire;
