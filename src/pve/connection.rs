@@ -60,6 +60,8 @@ pub enum Unconnected {
 
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
+    /// Moves the bytes; done when the connection is.
+    driver: tokio::task::JoinHandle<()>,
     wire: Arc<Wire>,
     served: u32,
     /// Since when it waits for the next request.
@@ -101,10 +103,10 @@ impl Connection {
             .await
             .map_err(|error| Unconnected::Io(std::io::Error::other(error)))?;
         // Ends when the sender is dropped or the server closes; what went wrong, the request under way is told.
-        tokio::spawn(async move {
+        let driver = tokio::spawn(async move {
             let _ = connection.await;
         });
-        Ok(Self { sender, wire, served: 0, idle_since: Instant::now(), closing: false })
+        Ok(Self { sender, driver, wire, served: 0, idle_since: Instant::now(), closing: false })
     }
 
     pub fn served(&self) -> u32 {
@@ -139,7 +141,19 @@ impl Connection {
     async fn ask(&mut self, request: Request<Full<Bytes>>, most: usize) -> Result<Raw, Broken> {
         let http = |error: hyper::Error| Broken::Http(chain(&error));
         self.sender.ready().await.map_err(http)?;
-        let response = self.sender.send_request(request).await.map_err(http)?;
+        let mut response = std::pin::pin!(self.sender.send_request(request));
+        // Handed over in the very moment in which the connection ends, a request may be told so by nobody, as long as the
+        // sender is held. With the driver done, what is not here will not come.
+        let response = tokio::select! {
+            biased;
+            response = &mut response => response,
+            _ = &mut self.driver => tokio::select! {
+                biased;
+                response = &mut response => response,
+                () = std::future::ready(()) => return Err(Broken::Http("it ended without an answer".to_owned())),
+            },
+        }
+        .map_err(http)?;
         // A protected method by way of pveproxy says both `close` and `Keep-Alive`, and closes.
         self.closing |= says_close(response.headers());
         let status = response.status().as_u16();

@@ -51,12 +51,14 @@ async fn race(tls: bool) {
                 acknowledged += 1;
                 assert_eq!(times, 1, "{mark} was acknowledged");
             }
-            Err(PveError::MayHaveHappened { .. }) => {
+            Err(PveError::MayHaveHappened { why, .. }) => {
                 unknown += 1;
+                assert!(!why.contains("no whole answer"), "{mark} hung: {why}");
                 assert!(times <= 1, "{mark} is unknown, and arrived {times} times");
             }
-            Err(PveError::NotSent { .. }) => {
+            Err(PveError::NotSent { why, .. }) => {
                 unsent += 1;
+                assert!(!why.contains(" in "), "{mark} hung: {why}");
                 assert_eq!(times, 0, "{mark} was said not to be sent");
             }
             Err(other) => panic!("{mark}: {other}"),
