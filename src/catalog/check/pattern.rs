@@ -56,16 +56,26 @@ fn compiled(pattern: &str) -> Option<Arc<Regex>> {
 }
 
 fn compile(pattern: &str) -> Option<Regex> {
-    RegexBuilder::new(&format!(r"\A(?:{})\z", translated(pattern)))
-        .backtrack_limit(BACKTRACKS)
-        .delegate_size_limit(SIZE)
-        .build()
-        .ok()
+    [Letters::Unicode, Letters::Wide].into_iter().find_map(|letters| {
+        RegexBuilder::new(&format!(r"\A(?:{})\z", translated(pattern, letters)))
+            .backtrack_limit(BACKTRACKS)
+            .delegate_size_limit(SIZE)
+            .build()
+            .ok()
+    })
+}
+
+/// What `\w` and `\d` are. Unicode's tables, hundreds of times over as in `\w{0,256}`, make a pattern of many
+/// megabytes; then everything beyond ASCII is a letter, which refuses nothing that PVE takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Letters {
+    Unicode,
+    Wide,
 }
 
 /// The few things that Perl writes otherwise: `(?^i:…)` for flags that forget those around them, as Perl prints a
 /// pattern within a pattern; `\0`; `{,8}`; and classes in which `[`, `&` and `~` are only themselves.
-fn translated(perl: &str) -> String {
+fn translated(perl: &str, letters: Letters) -> String {
     let mut rest = perl;
     let mut out = String::with_capacity(perl.len() + 16);
     let mut in_class = false;
@@ -83,6 +93,11 @@ fn translated(perl: &str) -> String {
             let escaped = rest[1..].chars().next();
             match escaped {
                 Some('0') => out.push_str(r"\x00"),
+                Some(class @ ('w' | 'd')) if letters == Letters::Wide => {
+                    let (open, close) = if in_class { ("", "") } else { ("[", "]") };
+                    let letters = if class == 'w' { r"A-Za-z_\x{80}-\x{10ffff}" } else { "" };
+                    out.push_str(&format!("{open}0-9{letters}{close}"));
+                }
                 Some(escaped) => out.extend(['\\', escaped]),
                 None => out.push('\\'),
             }
@@ -112,7 +127,7 @@ fn translated(perl: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Verdict, translated, verdict};
+    use super::{Letters, Verdict, translated, verdict};
 
     #[test]
     fn perl_is_understood() {
@@ -129,11 +144,19 @@ mod tests {
             (r"[[&~]+", "[&~", Verdict::Matches),
             (r"[]a]+", "]a", Verdict::Matches),
             (r"[^]a]+", "b", Verdict::Matches),
+            (r"\w[\w.-]{0,127}", "größe.1", Verdict::Matches),
+            (r"(?^i:[\(\)-_.\w\d\s]{0,256})", "(größe) 1", Verdict::Matches),
+            (r"(?^i:[\(\)-_.\w\d\s]{0,256})", "a#b", Verdict::Differs),
             (r"one|two", "one more", Verdict::Differs),
             (r"one|two", "two\n", Verdict::Differs),
             (r"(unclosed", "anything", Verdict::Unrunnable),
         ] {
-            assert_eq!(verdict(pattern, value), verdict_, "{pattern} as {}: {value:?}", translated(pattern));
+            assert_eq!(
+                verdict(pattern, value),
+                verdict_,
+                "{pattern} as {}: {value:?}",
+                translated(pattern, Letters::Unicode)
+            );
         }
     }
 
