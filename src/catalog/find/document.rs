@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::Below;
 use super::concept::{Noun, Verb};
 use super::lexicon::{Lexicon, weighted, words_of};
 use crate::catalog::{Endpoint, Method};
@@ -58,8 +59,7 @@ impl Topics {
 /// Each row that can be read.
 pub(super) fn rows() -> impl Iterator<Item = (Method, &'static str, &'static str, &'static str)> {
     TEXT.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).filter_map(|line| {
-        let [call, verbs, nouns]: [&str; 3] =
-            line.split('|').map(str::trim).collect::<Vec<_>>().try_into().ok()?;
+        let [call, verbs, nouns]: [&str; 3] = line.split('|').map(str::trim).collect::<Vec<_>>().try_into().ok()?;
         let (method, path) = call.split_once(' ')?;
         Some((Method::from_name(method)?, path, verbs, nouns))
     })
@@ -73,32 +73,36 @@ const OF_AN_OUTER_SEGMENT: f32 = 0.75;
 const OF_A_PARAMETER: f32 = 0.4;
 
 impl Document {
-    pub fn new(endpoint: &Endpoint, topics: &Topics, is_index: bool, lexicon: &mut Lexicon) -> Self {
+    pub fn new(endpoint: &Endpoint, topics: &Topics, below: Below, lexicon: &mut Lexicon) -> Self {
         let mut document = Self::default();
         let segments: Vec<&str> = endpoint.path.split('/').skip(1).collect();
-        document.guest = endpoint.path.contains("{vmid}");
+        document.guest = endpoint.path.contains("{vmid}") || endpoint.path.contains("{sid}");
         document.scope = scope(&segments);
         let literal = |segment: &&&str| !segment.starts_with('{');
-        let items =
-            segments.iter().filter(|segment| !literal(segment) && !["{node}", "{vmid}"].contains(segment));
+        let items = segments.iter().filter(|segment| !literal(segment) && !["{node}", "{vmid}", "{sid}"].contains(segment));
         document.items = items.count().min(8) as u8;
 
         let last = segments.iter().rposition(|segment| !segment.starts_with('{'));
         for (at, segment) in segments.iter().enumerate().filter(|(_, segment)| literal(segment)) {
-            let act = acts(endpoint.method, segment, lexicon);
+            // Where everything is, not what it is about.
+            if *segment == "nodes" && Some(at) != last {
+                continue;
+            }
+            let act = acts(endpoint.method, segment, lexicon).filter(|_| at + 1 == segments.len());
             let weight = if Some(at) == last { OF_A_SEGMENT } else { OF_AN_OUTER_SEGMENT };
-            let nouns: Vec<Noun> = words_of(segment).map(|word| lexicon.own_word(word)).collect();
+            let nouns: Vec<Noun> =
+                words_of(segment).map(|word| lexicon.own_word(word)).collect();
+            if act.is_some() {
+                continue;
+            }
             for noun in &nouns {
                 document.add(*noun, weight);
-            }
-            if Some(at) == last && act.is_some() {
-                continue;
             }
             let lost = match *segment {
                 quiet if QUIET.contains(&quiet) => continue,
                 "qemu" | "lxc" => 0.05,
                 _ if Some(at) == last => 0.16,
-                _ => 0.1,
+                _ => 0.07,
             };
             document.named.push((nouns, lost));
         }
@@ -119,7 +123,7 @@ impl Document {
                 document.add(noun, OF_A_PARAMETER);
             }
         }
-        document.verbs = verbs(endpoint, last.map(|at| segments[at]), is_index, lexicon);
+        document.verbs = verbs(endpoint, segments.last().copied(), below, lexicon);
         for topic in topics.0.get(&(endpoint.method, endpoint.path.clone())).into_iter().flatten() {
             document.topic(topic, lexicon);
         }
@@ -143,7 +147,13 @@ impl Document {
         }
         for (word, weight) in weighted(topic.nouns) {
             let noun = lexicon.own_word(word);
-            self.add(noun, weight);
+            self.nouns.insert(noun, weight);
+            // Another name for what the path's last word says.
+            if let Some(((nouns, _), outer)) = self.named.split_last_mut().filter(|_| weight >= 0.9)
+                && !outer.iter().any(|(nouns, _)| nouns.contains(&noun))
+            {
+                nouns.push(noun);
+            }
         }
     }
 
@@ -171,14 +181,16 @@ fn acts(method: Method, segment: &str, lexicon: &Lexicon) -> Option<Verb> {
     }
 }
 
-fn verbs(endpoint: &Endpoint, last: Option<&str>, is_index: bool, lexicon: &mut Lexicon) -> Vec<(Verb, f32)> {
+fn verbs(endpoint: &Endpoint, last: Option<&str>, below: Below, lexicon: &mut Lexicon) -> Vec<(Verb, f32)> {
     if let Some(verb) = last.and_then(|last| acts(endpoint.method, last, lexicon)) {
         return vec![(verb, 1.0)];
     }
     let (name, weight) = match endpoint.method {
-        Method::Get if is_index => ("read", 0.6),
+        // Only lists what is below it.
+        Method::Get if below == Below::Words => ("read", 0.6),
         Method::Get => ("read", 1.0),
-        Method::Post => ("create", 1.0),
+        Method::Post if below == Below::Items || last.is_some_and(|last| last.starts_with('{')) => ("create", 1.0),
+        Method::Post => ("create", 0.7),
         Method::Put => ("update", 1.0),
         Method::Delete => ("delete", 1.0),
     };

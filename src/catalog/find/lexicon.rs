@@ -1,6 +1,7 @@
 //! `words.txt`: what people say, and which verbs and words of the API they mean by it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use rust_stemmers::{Algorithm, Stemmer};
 
@@ -27,6 +28,21 @@ pub(super) struct Lexicon {
     phrases: HashMap<Box<str>, Vec<(Vec<Box<str>>, Entry)>>,
     pub concepts: Concepts,
 }
+
+/// What stands apart from its verb: "turn it on", "start it at boot".
+const PARTS: [&str; 13] =
+    ["on", "off", "up", "down", "out", "back", "away", "through", "into", "at", "boot", "startup", "onlin"];
+const GAP: usize = 4;
+
+/// Words that say nothing about what is wanted.
+pub(super) const IDLE: &str = "a able about across actually after again all-right already also am an and any anything around as at \
+    be because been before being below between both but by can case come could currently d did each either else ever \
+    every few for from further get good got had has hello here hey hi i if in into instead is it its itself just kindly ll \
+    like ll m made may maybe me might mine must my need needs no not now of off ok okay on once one only onto or other our \
+    out over own per perhaps please possible pls plz properly quick quickly re really s same second set shall she should so \
+    some someone something soon still such sure t tell than thanks that the their them then there these they thing \
+    things this those through thx to too two under until up us use ve very via want wants was way we well were while will \
+    with within without would yes yet you your";
 
 const TEXT: &str = include_str!("words.txt");
 
@@ -94,7 +110,15 @@ impl Lexicon {
     pub fn own_word(&mut self, word: &str) -> Noun {
         let stem = self.stem(word);
         let noun = self.concepts.noun(&stem);
-        self.stems.entry(stem.into()).or_default().add(Sense::Noun(noun, 1.0));
+        if IDLE.split_ascii_whitespace().any(|idle| idle == word || idle == stem) {
+            return noun;
+        }
+        let entry = self.stems.entry(stem.into()).or_default();
+        // The table may say that the word seldom means itself, and what is mostly done is seldom asked about.
+        if !entry.senses.iter().any(|sense| matches!(sense, Sense::Noun(known, _) if *known == noun)) {
+            let done = entry.senses.iter().any(|sense| matches!(sense, Sense::Verb(_, weight) if *weight >= 0.9));
+            entry.senses.push(Sense::Noun(noun, if done { 0.4 } else { 1.0 }));
+        }
         noun
     }
 
@@ -102,12 +126,18 @@ impl Lexicon {
         self.exact.get(word).or_else(|| self.stems.get(self.stem(word).as_str()))
     }
 
-    /// The longest phrase that `stems` begin with, and its length.
-    pub fn phrase(&self, stems: &[String]) -> Option<(usize, &Entry)> {
+    /// The longest phrase that `stems` begin with, and where its words after the first stand: beside it, or for "turn …
+    /// off" a little later.
+    pub fn phrase(&self, stems: &[String]) -> Option<(Range<usize>, &Entry)> {
         let (first, rest) = stems.split_first()?;
         self.phrases.get(first.as_str())?.iter().find_map(|(known, entry)| {
-            let fits = known.len() <= rest.len() && known.iter().zip(rest).all(|(a, b)| **a == **b);
-            fits.then_some((known.len() + 1, entry))
+            let parts = known.iter().all(|word| PARTS.contains(&&**word));
+            let most = if parts { GAP } else { 0 };
+            let at = (0..=most).find(|at| {
+                let here = rest.get(*at..*at + known.len());
+                here.is_some_and(|here| known.iter().zip(here).all(|(a, b)| **a == **b))
+            })?;
+            Some((at + 1..at + 1 + known.len(), entry))
         })
     }
 
@@ -134,7 +164,7 @@ impl Lexicon {
         });
         let same_start = |known: &str| known.bytes().zip(word.bytes()).take_while(|(a, b)| a == b).count();
         let key = |(far, known, _): &(usize, &Box<str>, &Entry)| {
-            (*far, std::cmp::Reverse(same_start(known)), known.len(), (*known).clone())
+            (*far, std::cmp::Reverse(same_start(known)), known.len().abs_diff(word.len()), (*known).clone())
         };
         exact.chain(stems).min_by_key(key).map(|(_, _, entry)| entry)
     }

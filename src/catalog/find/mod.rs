@@ -14,7 +14,7 @@ mod rank;
 mod tests;
 mod values;
 
-use super::{Catalog, Endpoint, Method};
+use super::{Catalog, Endpoint};
 use document::{Document, Topics};
 use lexicon::Lexicon;
 use query::Query;
@@ -44,10 +44,9 @@ impl Finder {
         let mut lexicon = Lexicon::new();
         let topics = Topics::new();
         let endpoints = catalog.endpoints();
-        let documents = endpoints
-            .iter()
-            .enumerate()
-            .map(|(at, endpoint)| Document::new(endpoint, &topics, is_index(endpoints, at), &mut lexicon));
+        let documents = endpoints.iter().enumerate().map(|(at, endpoint)| {
+            Document::new(endpoint, &topics, below(endpoints, at), &mut lexicon)
+        });
         let documents: Vec<Document> = documents.collect();
         Self { ranking: Ranking::new(documents, &lexicon), lexicon }
     }
@@ -76,14 +75,24 @@ fn filled(template: &str, values: &Values) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// A GET that only lists what is below it: its children are words, none is a parameter.
-fn is_index(endpoints: &[Endpoint], at: usize) -> bool {
-    let Endpoint { method, path, .. } = &endpoints[at];
-    if *method != Method::Get {
-        return false;
+/// What there is below an endpoint's path.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Below {
+    Nothing,
+    Words,
+    /// `{vmid}`: its items.
+    Items,
+}
+
+fn below(endpoints: &[Endpoint], at: usize) -> Below {
+    let path = endpoints[at].path.as_str();
+    // In the order of paths, so what is below follows, among paths that are longer words.
+    let following = endpoints[at..].iter().take_while(|other| other.path.starts_with(path));
+    let mut children = following.filter_map(|other| other.path[path.len()..].strip_prefix('/')).peekable();
+    let is_leaf = children.peek().is_none();
+    match children.any(|child| child.starts_with('{')) {
+        true => Below::Items,
+        false if is_leaf => Below::Nothing,
+        false => Below::Words,
     }
-    // In the order of paths, so what is below follows, but for paths that are longer words.
-    let below = endpoints[at..].iter().take_while(|other| other.path.starts_with(path.as_str()));
-    let mut children = below.filter_map(|other| other.path[path.len()..].strip_prefix('/')).peekable();
-    children.peek().is_some() && !children.any(|child| child.starts_with('{'))
 }

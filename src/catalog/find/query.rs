@@ -1,7 +1,7 @@
 //! What was typed, as verbs, words and values.
 
 use super::concept::{Noun, Verb};
-use super::lexicon::{Entry, Lexicon, Sense, words_of};
+use super::lexicon::{Entry, IDLE, Lexicon, Sense, words_of};
 use super::values::Values;
 use crate::text;
 
@@ -14,6 +14,8 @@ pub(super) struct Query {
     /// In the order in which they were said.
     pub verbs: Vec<Said>,
     pub terms: Vec<Term>,
+    /// Of more than one: "running tasks".
+    pub many: bool,
     pub values: Values,
 }
 
@@ -41,34 +43,29 @@ struct Token<'a> {
     first_of_raw: bool,
 }
 
-/// Words that say nothing about what is wanted.
-const IDLE: &str = "a able about across actually after again all-right already also am an and any anything around as at \
-    be because been before being below between both but by can case come could currently d did each either else ever \
-    every few for from further good got had has hello here hey hi i if in into instead is it its itself just kindly ll \
-    like ll m made may maybe me might mine must my need needs no not of off ok okay on once one only onto or other our \
-    out over own per perhaps please possible pls plz properly quick quickly re really s same second shall she should so \
-    some someone something soon still such sure t tell than thanks that the their them then there these they thing \
-    things this those through thx to too two under until us use ve very via want wants was way we well were while will \
-    with within without would yes yet you your";
-
 impl Query {
     pub fn read(given: &str, lexicon: &Lexicon) -> Self {
         let text = cleaned(given);
         let lower = text.to_lowercase().replace(['\'', '’'], "");
-        let tokens: Vec<Token> =
-            lower.split_whitespace().flat_map(|raw| tokens(raw, lexicon)).take(MAX_WORDS).collect();
+        let tokens: Vec<Token> = lower.split_whitespace().flat_map(|raw| tokens(raw, lexicon)).take(MAX_WORDS).collect();
         let stems: Vec<String> = tokens.iter().map(|token| token.stem.clone()).collect();
 
         let mut query = Self { values: Values::read(&text), ..Self::default() };
-        let mut at = 0;
-        while let Some(token) = tokens.get(at) {
-            if let Some((length, entry)) = lexicon.phrase(&stems[at..]) {
-                query.add(entry, 1.0, false);
-                at += length;
+        let mut taken = vec![false; tokens.len()];
+        for (at, token) in tokens.iter().enumerate() {
+            if taken[at] {
                 continue;
             }
-            at += 1;
-            let plural = token.word.ends_with('s') && !token.word.ends_with("ss");
+            if let Some((rest, entry)) = lexicon.phrase(&stems[at..]) {
+                query.add(entry, 1.0, false, true);
+                taken[at + rest.start..at + rest.end].fill(true);
+                continue;
+            }
+            let plural = token.word.len() > 4 && token.word.ends_with('s') && !token.word.ends_with("ss");
+            // "Is it up?" asks; "it is stuck, kill it" does not.
+            if at > 0 && ["is", "are", "do", "does", "did", "has", "have"].contains(&token.word) {
+                continue;
+            }
             let idle = IDLE.split_ascii_whitespace().any(|idle| idle == token.word);
             let number = token.word.starts_with(|first: char| first.is_ascii_digit());
             if number || query.values.took(token.raw) {
@@ -76,13 +73,14 @@ impl Query {
             }
             match lexicon.word(token.word) {
                 Some(entry) if !idle || entry.senses.iter().all(|sense| matches!(sense, Sense::Verb(..))) => {
-                    query.add(entry, 1.0, plural);
+                    query.add(entry, 1.0, plural, false);
                 }
                 Some(_) => {}
                 None if idle || token.word.len() > 32 => {}
                 None if query.values.may_be(token.raw) && token.first_of_raw && token.raw != token.word => {}
+                None if token.word.contains(|c: char| c.is_ascii_digit()) => query.values.unknown(token.raw),
                 None => match lexicon.nearest(token.word) {
-                    Some(entry) => query.add(entry, 0.9, plural),
+                    Some(entry) => query.add(entry, 0.9, plural, false),
                     None => query.values.unknown(token.raw),
                 },
             }
@@ -90,16 +88,17 @@ impl Query {
         query
     }
 
-    /// `plural`: said of more than one, which no verb is.
-    fn add(&mut self, entry: &Entry, sure: f32, plural: bool) {
+    /// `plural`: said of more than one, which no verb is. What can be a thing is one after a verb: "delete the backup".
+    fn add(&mut self, entry: &Entry, sure: f32, plural: bool, phrase: bool) {
         let mut term = Term { nouns: Vec::new(), weight: sure };
         let mut said = false;
-        let is_noun =
-            entry.senses.iter().any(|sense| matches!(sense, Sense::Noun(_, weight) if *weight >= 0.7));
+        let is_noun = entry.senses.iter().any(|sense| matches!(sense, Sense::Noun(_, weight) if *weight >= 0.7));
+        let told = self.verbs.iter().any(|said| said.sure >= 0.8);
         let order = self.verbs.last().map_or(0, |last| last.order.saturating_add(1));
+        self.many |= plural;
         for sense in &entry.senses {
             match *sense {
-                Sense::Verb(..) if plural && is_noun => {}
+                Sense::Verb(..) if (plural || told && is_noun) && !phrase => {}
                 Sense::Verb(verb, weight) => {
                     self.verbs.push(Said { verb, sure: weight * sure, order });
                     said |= weight > 0.6;
@@ -110,8 +109,8 @@ impl Query {
         if term.nouns.is_empty() {
             return;
         }
-        if said {
-            term.weight *= 0.5;
+        if said && !phrase {
+            term.weight *= 0.7;
         }
         self.terms.push(term);
     }
@@ -119,8 +118,7 @@ impl Query {
 
 /// As text that shows what it says, and no longer than is read.
 pub(super) fn cleaned(given: &str) -> String {
-    let end =
-        (0..=given.len().min(MAX_BYTES)).rev().find(|end| given.is_char_boundary(*end)).unwrap_or_default();
+    let end = (0..=given.len().min(MAX_BYTES)).rev().find(|end| given.is_char_boundary(*end)).unwrap_or_default();
     text::clean(given[..end].as_bytes()).replace(['\n', '\t'], " ")
 }
 

@@ -11,7 +11,7 @@ pub(super) struct Ranking {
     documents: Vec<Kept>,
     /// By noun: the documents that are about it, and how much.
     postings: Vec<Vec<(u16, f32)>>,
-    /// By noun: between 0 for what is everywhere and 1 for what is in one place.
+    /// By noun: what it is worth; most where it is in one place only.
     rarity: Vec<f32>,
     read: Option<Verb>,
     qemu: Option<Noun>,
@@ -33,9 +33,15 @@ const VERB: f32 = 0.9;
 const READ_UNSAID: f32 = 0.75;
 /// Each later verb is worth less: the first says what is wanted.
 const LATER_VERB: f32 = 0.85;
+const AGREES: f32 = 0.2;
+/// Words that nearly every question could hold.
+const GENERIC: [&str; 4] = ["config", "option", "state", "usage"];
+const OF_GENERIC: f32 = 0.6;
 const OTHER_KIND: f32 = 0.7;
 const ITEM: f32 = 0.05;
-const ID_FITS: f32 = 0.12;
+/// For a value that its path has no place for.
+const NO_PLACE: f32 = 0.06;
+const ID_FITS: f32 = 0.2;
 /// Below this share of the best nothing was meant.
 const FAR: f32 = 0.45;
 
@@ -52,7 +58,10 @@ impl Ranking {
             let about: f32 = found.iter().map(|(_, weight)| weight.min(1.0).powi(2)).sum();
             1.0 - (1.0 + about).ln() / most
         });
-        let rarity = rarity.collect();
+        let mut rarity: Vec<f32> = rarity.map(|rarity: f32| 0.35 + 0.65 * rarity).collect();
+        for noun in GENERIC.iter().filter_map(|name| lexicon.concepts.known_noun(&lexicon.stem(name))) {
+            rarity[usize::from(noun.0)] *= OF_GENERIC;
+        }
         let kept = documents.into_iter().map(|document| Kept {
             verbs: document.verbs.into(),
             named: document.named.into_iter().map(|(nouns, lost)| (nouns.into(), lost)).collect(),
@@ -97,20 +106,19 @@ impl Ranking {
             best.fill(0.0);
             let mut importance = 0.0f32;
             for (noun, sure) in nouns {
-                let worth = sure * (0.35 + 0.65 * self.rarity[usize::from(noun.0)]);
                 let found = &self.postings[usize::from(noun.0)];
                 if found.is_empty() {
                     continue;
                 }
-                importance = importance.max(worth);
+                importance = importance.max(sure * self.rarity[usize::from(noun.0)]);
                 for (at, about) in found {
                     let known = &mut best[usize::from(*at)];
-                    *known = known.max(worth * about);
+                    *known = known.max(sure * about);
                 }
             }
             total += importance * weight;
             for (sum, best) in sums.iter_mut().zip(&best) {
-                *sum += best * weight;
+                *sum += best * importance * weight;
             }
         }
         if total > 0.0 {
@@ -123,24 +131,26 @@ impl Ranking {
     fn implied_guest(&self, query: &Query) -> Option<(Noun, f32)> {
         let noun = self.guest?;
         let guests = [Some(noun), self.qemu, self.lxc];
-        let said = query
-            .terms
-            .iter()
-            .flat_map(|term| &term.nouns)
-            .any(|(noun, sure)| *sure > 0.6 && guests.contains(&Some(*noun)));
+        let said = query.terms.iter().flat_map(|term| &term.nouns).any(|(noun, sure)| {
+            *sure > 0.6 && guests.contains(&Some(*noun))
+        });
         (query.values.vmid.is_some() && !said).then_some((noun, 1.0))
     }
 
     fn verb(&self, query: &Query, at: usize) -> f32 {
         let does = &self.documents[at].verbs;
-        let fits =
-            |verb: Verb| does.iter().find(|(known, _)| *known == verb).map_or(0.0, |(_, weight)| *weight);
+        let fits = |verb: Verb| does.iter().find(|(known, _)| *known == verb).map_or(0.0, |(_, weight)| *weight);
         if query.verbs.is_empty() {
             return VERB * READ_UNSAID * self.read.map_or(0.0, fits);
         }
-        let best =
-            query.verbs.iter().map(|said| said.sure * LATER_VERB.powi(said.order.into()) * fits(said.verb));
-        VERB * best.fold(0.0, f32::max)
+        // By the word that said it: the best one, and a little more for each other that agrees.
+        let mut words = [0.0f32; 16];
+        for said in &query.verbs {
+            let word = &mut words[usize::from(said.order).min(15)];
+            *word = word.max(said.sure * LATER_VERB.powi(said.order.into()) * fits(said.verb));
+        }
+        let best = words.into_iter().fold(0.0, f32::max);
+        VERB * (best + AGREES * (words.iter().sum::<f32>() - best))
     }
 
     /// Nouns that the query may mean, to see what of a path it names.
@@ -153,7 +163,9 @@ impl Ranking {
         let names = |noun: &Noun| said.iter().any(|(known, _)| known == noun);
         let mut lost: f32 =
             document.named.iter().filter(|(nouns, _)| !nouns.iter().any(names)).map(|(_, lost)| lost).sum();
-        lost += ITEM * f32::from(document.items.saturating_sub(query.values.named()));
+        let item = if query.many { 2.0 * ITEM } else { ITEM };
+        lost += item * f32::from(document.items.saturating_sub(query.values.named()));
+        lost += NO_PLACE * f32::from(query.values.named().saturating_sub(document.items));
 
         let means = |kind: Option<Noun>| {
             said.iter().filter(|(noun, _)| Some(*noun) == kind).map(|(_, sure)| *sure).fold(0.0, f32::max)
@@ -164,8 +176,10 @@ impl Ranking {
             Scope::Lxc if qemu > lxc => lost += OTHER_KIND * (qemu - lxc),
             _ => {}
         }
-        if query.values.vmid.is_some() && document.guest {
-            lost -= ID_FITS;
+        match (query.values.vmid, document.guest) {
+            (Some(_), true) => lost -= ID_FITS,
+            (Some(_), false) => lost += 2.0 * NO_PLACE,
+            (None, _) => {}
         }
         lost
     }

@@ -91,7 +91,7 @@ impl Values {
 
     pub fn get(&self, parameter: &str) -> Option<String> {
         match (parameter, self.vmid) {
-            ("vmid", Some(vmid)) => Some(vmid.to_string()),
+            ("vmid" | "sid", Some(vmid)) => Some(vmid.to_string()),
             _ => self.named.iter().find(|(name, _)| *name == parameter).map(|(_, value)| value.clone()),
         }
     }
