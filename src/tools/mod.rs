@@ -6,6 +6,7 @@
 
 mod answer;
 mod exec;
+mod owed;
 mod schema;
 mod status;
 
@@ -20,17 +21,19 @@ use rmcp::model::{
 };
 use rmcp::service::{RequestContext, RoleServer};
 
+pub use owed::Owed;
+
 use crate::config::Config;
-use crate::policy::{Policy, Principal};
+use crate::policy::{Policy, Principal, Supply};
 
 /// What every session shares.
 pub struct Provost {
     pub config: Config,
     pub policy: Policy,
     /// Commands that may run now.
-    turns: tokio::sync::Semaphore,
+    turns: Arc<exec::Turns>,
     /// Kilobytes of arguments and input that the calls under way may hold.
-    input: tokio::sync::Semaphore,
+    pub(crate) input: Arc<Supply>,
 }
 
 const MOST_INPUT_KB: usize = 64 << 10;
@@ -38,9 +41,8 @@ const MOST_INPUT_KB: usize = 64 << 10;
 impl Provost {
     pub fn new(config: Config) -> Self {
         let policy = Policy::new(&config);
-        let turns = tokio::sync::Semaphore::new(config.exec.max_parallel.max(1));
-        let input = tokio::sync::Semaphore::new(MOST_INPUT_KB);
-        Self { config, policy, turns, input }
+        let input = Supply::halves(MOST_INPUT_KB);
+        Self { config, policy, turns: Arc::default(), input }
     }
 }
 
@@ -48,11 +50,12 @@ impl Provost {
 pub struct Session {
     provost: Arc<Provost>,
     principal: Principal,
+    owed: Owed,
 }
 
 impl Session {
-    pub fn new(provost: Arc<Provost>, principal: Principal) -> Self {
-        Self { provost, principal }
+    pub fn new(provost: Arc<Provost>, principal: Principal, owed: Owed) -> Self {
+        Self { provost, principal, owed }
     }
 }
 
@@ -88,7 +91,7 @@ impl ServerHandler for Session {
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = call.arguments.unwrap_or_default();
         let answer = match call.name.as_ref() {
-            "exec" => exec::call(&self.provost, &self.principal, arguments, &context).await,
+            "exec" => exec::call(&self.provost, &self.principal, arguments, &self.owed, &context).await,
             "status" => status::call(&self.provost, &self.principal, &arguments),
             other => return Err(answer::no_such_tool(other, &schema::tools())),
         };
