@@ -30,4 +30,5 @@ mod output;
 mod overwrite;
 mod peer;
 mod processes;
+mod unit;
 mod wire;
