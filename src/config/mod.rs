@@ -39,6 +39,14 @@ pub struct Listen {
     pub http: Option<String>,
     /// Sessions served at once; one more is told so and closed.
     pub max_sessions: usize,
+    /// Of these, sessions of one account; absent: half.
+    pub max_sessions_per_user: Option<usize>,
+}
+
+impl Listen {
+    pub fn sessions_per_user(&self) -> usize {
+        self.max_sessions_per_user.unwrap_or(self.max_sessions.div_ceil(2))
+    }
 }
 
 impl Default for Listen {
@@ -49,6 +57,7 @@ impl Default for Listen {
             vsock: None,
             http: None,
             max_sessions: 4096,
+            max_sessions_per_user: None,
         }
     }
 }
@@ -118,6 +127,14 @@ pub struct Exec {
     pub max_output: usize,
     /// Commands that run at once; more wait their turn.
     pub max_parallel: usize,
+    /// Of these, commands of one account; absent: half.
+    pub max_parallel_per_user: Option<usize>,
+}
+
+impl Exec {
+    pub fn parallel_per_user(&self) -> usize {
+        self.max_parallel_per_user.unwrap_or(self.max_parallel.div_ceil(2))
+    }
 }
 
 impl Default for Exec {
@@ -134,6 +151,7 @@ impl Default for Exec {
             max_timeout_s: 3600,
             max_output: 64 * 1024,
             max_parallel: 128,
+            max_parallel_per_user: None,
         }
     }
 }

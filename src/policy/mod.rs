@@ -6,6 +6,7 @@
 
 mod principal;
 mod rate;
+mod share;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,6 +15,7 @@ use std::time::Instant;
 
 pub use principal::{Principal, PrincipalError};
 use rate::Bucket;
+pub use share::{Share, Spent, Supply};
 
 use crate::config::{Config, ExecLane, GuestTerm, Member, Role};
 use crate::exec::wire::Mode;

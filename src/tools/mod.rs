@@ -9,6 +9,7 @@ mod api;
 mod complete;
 mod exec;
 mod guests;
+mod owed;
 mod progress;
 mod prompts;
 mod read;
@@ -34,9 +35,11 @@ use rmcp::model::{
 };
 use rmcp::service::{RequestContext, RoleServer};
 
+pub use owed::Owed;
+
 use crate::catalog::Catalog;
 use crate::config::Config;
-use crate::policy::{Policy, Principal};
+use crate::policy::{Policy, Principal, Supply};
 use crate::pve::{AddressError, Client};
 
 /// What every session shares.
@@ -48,9 +51,9 @@ pub struct Provost {
     catalog: Arc<Catalog>,
     tasks: tasks::Tasks,
     /// Commands that may run now.
-    turns: tokio::sync::Semaphore,
+    turns: Arc<exec::Turns>,
     /// Kilobytes of arguments and input that the calls under way may hold.
-    input: tokio::sync::Semaphore,
+    pub(crate) input: Arc<Supply>,
 }
 
 const MOST_INPUT_KB: usize = 64 << 10;
@@ -60,9 +63,8 @@ impl Provost {
         let policy = Policy::new(&config);
         let client = Client::new((&config.pve).into())?;
         let catalog = Arc::new(api::catalog(&config.pve.apidoc));
-        let turns = tokio::sync::Semaphore::new(config.exec.max_parallel.max(1));
-        let input = tokio::sync::Semaphore::new(MOST_INPUT_KB);
-        Ok(Self { config, policy, client, catalog, tasks: tasks::Tasks::default(), turns, input })
+        let input = Supply::halves(MOST_INPUT_KB);
+        Ok(Self { config, policy, client, catalog, tasks: tasks::Tasks::default(), turns: Arc::default(), input })
     }
 }
 
@@ -70,11 +72,12 @@ impl Provost {
 pub struct Session {
     provost: Arc<Provost>,
     principal: Principal,
+    owed: Owed,
 }
 
 impl Session {
-    pub fn new(provost: Arc<Provost>, principal: Principal) -> Self {
-        Self { provost, principal }
+    pub fn new(provost: Arc<Provost>, principal: Principal, owed: Owed) -> Self {
+        Self { provost, principal, owed }
     }
 }
 
@@ -145,7 +148,7 @@ impl ServerHandler for Session {
                 // What was to be read goes on without anybody who listens.
                 () = context.ct.cancelled() => Err(answer::no_longer_wanted()),
             },
-            "exec" => exec::call(&self.provost, &self.principal, arguments, &context).await,
+            "exec" => exec::call(&self.provost, &self.principal, arguments, &self.owed, &context).await,
             "status" => status::call(&self.provost, &self.principal, &arguments),
             other => return Err(answer::no_such_tool(other, &schema::tools())),
         };

@@ -33,4 +33,5 @@ mod peer;
 mod processes;
 mod reload;
 mod stopped;
+mod unit;
 mod wire;

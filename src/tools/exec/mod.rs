@@ -5,6 +5,7 @@
 mod hint;
 mod output;
 mod run;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,10 +15,11 @@ use rmcp::schemars::{self, JsonSchema};
 use rmcp::service::{RequestContext, RoleServer};
 use serde::{Deserialize, Serialize};
 
-use super::Provost;
 use super::answer::{Answer, Failure, arguments};
+use super::{Owed, Provost};
 use crate::exec::wire::{self, PeakOf};
-use crate::policy::Principal;
+use crate::policy::{Principal, Spent};
+pub use turns::{Limits, Turns};
 
 const DEFAULT_TIMEOUT_S: u32 = 60;
 
@@ -120,6 +122,7 @@ pub async fn call(
     provost: &Provost,
     principal: &Principal,
     given: JsonObject,
+    owed: &Owed,
     context: &RequestContext<RoleServer>,
 ) -> Answer {
     let given: ExecArguments = arguments(given)?;
@@ -133,19 +136,26 @@ pub async fn call(
         return Err(Failure::new("disabled", "commands in containers are off on this node", next));
     }
     let (command, stdin) = given.into_command(provost)?;
-    let held = command.size() + stdin.as_ref().map_or(0, String::len);
-    let _held = provost
-        .input
-        .try_acquire_many((held >> 10) as u32)
-        .map_err(|_| busy("the calls under way hold as much input as there is room for".into()))?;
+    // At least one, however little it says: a call costs more than its words.
+    let held = (command.size() + stdin.as_ref().map_or(0, String::len)).div_ceil(1024).max(1);
+    let _held = provost.input.take(principal.uid(), held).map_err(|spent| {
+        busy(match spent {
+            Spent::Own => {
+                "the calls under way of your account hold as much input as there is room for".into()
+            }
+            Spent::All => "the calls under way hold as much input as there is room for".into(),
+        })
+    })?;
     let patience = Duration::from_millis(command.timeout_ms);
-    let _turn = tokio::select! {
-        turn = provost.turns.acquire() => turn.map_err(|_| Failure::new("stopping", "the daemon is stopping", "call again"))?,
+    let exec = &provost.config.exec;
+    let limits = Limits { most: exec.max_parallel, each: exec.parallel_per_user() };
+    let turn = tokio::select! {
+        turn = provost.turns.take(principal.uid(), limits) => turn,
         // Whoever cancels while waiting gives the place in the queue up too.
         () = context.ct.cancelled() => return Err(cancelled()),
         () = tokio::time::sleep(patience) => {
-            let most = provost.config.exec.max_parallel;
-            return Err(busy(format!("{most} other commands have run for all of the {patience:?} that this one may take")));
+            let Limits { most, each } = limits;
+            return Err(busy(format!("{most} other commands, or {each} of your own account, have run for all of the {patience:?} that this one may take")));
         }
     };
     let progress = run::Progress::of(context);
@@ -154,6 +164,8 @@ pub async fn call(
         // Dropping the call hangs up on provost-execd, which kills the command and all that it started.
         () = context.ct.cancelled() => return Err(cancelled()),
     };
+    // Until the client has read the answer: what waits to be read takes memory as what runs does.
+    owed.keep(&context.id, turn);
     let outcome = finished.outcome;
     let refused = match permit.mode() {
         wire::Mode::Inspect => hint::refused(&outcome, &finished.stderr.text, &finished.stdout.text),

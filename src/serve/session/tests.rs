@@ -1,0 +1,133 @@
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::config::{self, Config};
+
+/// A client on a session of its own.
+struct Client {
+    stream: BufReader<UnixStream>,
+    _stop: CancellationToken,
+}
+
+impl Client {
+    fn new(text: &str) -> Self {
+        let config = config::parse(std::path::Path::new("x"), text).unwrap();
+        Self::of(Arc::new(Provost::new(config).unwrap()))
+    }
+
+    fn of(provost: Arc<Provost>) -> Self {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let stop = CancellationToken::new();
+        tokio::spawn(serve(theirs, provost, Room::new(&Config::default().listen), stop.clone()));
+        Self { stream: BufReader::new(ours), _stop: stop }
+    }
+
+    async fn say(&mut self, message: Value) {
+        self.stream.get_mut().write_all(format!("{message}\n").as_bytes()).await.unwrap();
+    }
+
+    /// Null when the daemon has closed.
+    async fn hear(&mut self) -> Value {
+        let mut line = String::new();
+        match self.stream.read_line(&mut line).await.unwrap() {
+            0 => Value::Null,
+            _ => serde_json::from_str(&line).unwrap(),
+        }
+    }
+
+    async fn begin(&mut self) {
+        let client = json!({ "name": "test", "version": "1" });
+        let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client });
+        self.say(json!({ "jsonrpc": "2.0", "id": "hello", "method": "initialize", "params": hello })).await;
+        assert_eq!(self.hear().await["result"]["serverInfo"]["name"], "provost");
+        self.say(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await;
+    }
+
+    async fn exec(&mut self, id: u32, stdin: &str) {
+        let arguments = json!({ "guest": 101, "argv": ["cat"], "stdin": stdin });
+        let params = json!({ "name": "exec", "arguments": arguments });
+        self.say(json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params })).await;
+    }
+}
+
+/// Whoever runs the tests may run commands, by a `provost-execd` that takes connections and never answers.
+fn silent_execd(more: &str) -> (tempfile::TempDir, std::os::fd::OwnedFd, String) {
+    use nix::sys::socket::*;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("exec.sock");
+    let listener = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    bind(std::os::fd::AsRawFd::as_raw_fd(&listener), &UnixAddr::new(&path).unwrap()).unwrap();
+    listen(&listener, Backlog::MAXCONN).unwrap();
+    let text = format!(
+        "[exec]\nenabled = true\nsocket = '{}'\n{more}\n[[role]]\nname = 'me'\nmembers = ['user:{}']",
+        path.display(),
+        nix::unistd::Uid::effective()
+    );
+    (dir, listener, text)
+}
+
+#[tokio::test]
+async fn an_id_that_is_under_way_is_not_begun_again_and_the_first_call_keeps_it() {
+    // A place for nobody: the calls wait for their turn.
+    let (_dir, _execd, text) = silent_execd("max_parallel = 1");
+    let mut client = Client::new(&text);
+    client.begin().await;
+    client.exec(1, "").await;
+    client.exec(2, "").await;
+    client.exec(2, "").await;
+    let refusal = client.hear().await;
+    assert!(refusal["id"].is_null(), "it is no answer to the first: {refusal}");
+    assert!(refusal["error"]["message"].as_str().unwrap().contains("id 2"), "{refusal}");
+    // Once it has ended it may be used again.
+    for _ in 0..2 {
+        client.say(json!({ "jsonrpc": "2.0", "id": 3, "method": "ping" })).await;
+        assert_eq!(client.hear().await, json!({ "jsonrpc": "2.0", "id": 3, "result": {} }));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_on_which_no_session_begins_is_closed_and_told_why() {
+    for first in [None, Some("ping")] {
+        let mut client = Client::new("");
+        if let Some(method) = first {
+            client.say(json!({ "jsonrpc": "2.0", "id": 1, "method": method })).await;
+            assert!(client.hear().await["result"].is_object());
+        }
+        let started = tokio::time::Instant::now();
+        let told = client.hear().await;
+        assert!(told["error"]["message"].as_str().unwrap().contains("Send initialize"), "{told}");
+        assert_eq!(started.elapsed().as_secs(), TO_BEGIN.as_secs());
+        assert!(client.hear().await.is_null());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_has_begun_may_be_silent() {
+    let mut client = Client::new("");
+    client.begin().await;
+    tokio::time::sleep(10 * TO_BEGIN).await;
+    client.say(json!({ "jsonrpc": "2.0", "id": 3, "method": "ping" })).await;
+    assert!(client.hear().await["result"].is_object());
+}
+
+#[tokio::test]
+async fn a_call_is_charged_for_more_than_its_words() {
+    let (_dir, _execd, text) = silent_execd("max_parallel = 1");
+    let provost = Arc::new(Provost::new(config::parse(std::path::Path::new("x"), &text).unwrap()));
+    let me = nix::unistd::Uid::effective().as_raw();
+    // Room for three calls of no words.
+    let _held = provost.input.take(me, provost.input.each() - 3).unwrap();
+    let mut client = Client::of(provost.clone());
+    client.begin().await;
+    for id in 1..=4 {
+        client.exec(id, "").await;
+    }
+    let answer = client.hear().await;
+    assert_eq!(answer["id"], 4, "{answer}");
+    assert_eq!(answer["result"]["structuredContent"]["error"]["kind"], "busy", "{answer}");
+}
