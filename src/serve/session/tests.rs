@@ -118,7 +118,7 @@ async fn a_session_that_has_begun_may_be_silent() {
 #[tokio::test]
 async fn a_call_is_charged_for_more_than_its_words() {
     let (_dir, _execd, text) = silent_execd("max_parallel = 1");
-    let provost = Arc::new(Provost::new(config::parse(std::path::Path::new("x"), &text).unwrap()));
+    let provost = Arc::new(Provost::new(config::parse(std::path::Path::new("x"), &text).unwrap()).unwrap());
     let me = nix::unistd::Uid::effective().as_raw();
     // Room for three calls of no words.
     let _held = provost.input.take(me, provost.input.each() - 3).unwrap();
