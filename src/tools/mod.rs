@@ -23,12 +23,11 @@ use rmcp::service::{RequestContext, RoleServer};
 
 pub use owed::Owed;
 
-use crate::config::Config;
-use crate::policy::{Policy, Principal, Supply};
+use crate::policy::{Policy, Principal, Rules, Supply};
 
 /// What every session shares.
 pub struct Provost {
-    pub config: Config,
+    /// Decides, by the configuration that is in force: ask it anew for each call.
     pub policy: Policy,
     /// Commands that may run now.
     turns: Arc<exec::Turns>,
@@ -39,10 +38,9 @@ pub struct Provost {
 const MOST_INPUT_KB: usize = 64 << 10;
 
 impl Provost {
-    pub fn new(config: Config) -> Self {
-        let policy = Policy::new(&config);
+    pub fn new(rules: Rules) -> Self {
         let input = Supply::halves(MOST_INPUT_KB);
-        Self { config, policy, turns: Arc::default(), input }
+        Self { policy: Policy::new(rules), turns: Arc::default(), input }
     }
 }
 
