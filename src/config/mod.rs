@@ -4,14 +4,18 @@
 //! checked, or a [`ConfigError`] that names the file, the line, the key and what would be right. A key that nobody
 //! knows is an error: a misspelt `guests` must not mean "all guests".
 
+mod file;
 mod guests;
+mod not_yet;
 mod role;
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use file::{Identity, identity, load_trusted};
 pub use guests::{GuestSet, GuestTerm};
+pub use not_yet::NotYet;
 pub use role::{ExecLane, Member, Profile, Rate, Role, Tier};
 
 /// Where the configuration is when nobody says otherwise.
@@ -29,7 +33,7 @@ pub struct Config {
 }
 
 /// The doors of `provostd`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Listen {
     pub unix: PathBuf,
@@ -63,7 +67,7 @@ impl Default for Listen {
 }
 
 /// A file mode as an octal string (`"0660"`), so that nobody reads it as decimal.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Mode(pub u32);
 
@@ -183,6 +187,11 @@ pub enum ConfigError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{path}: {message}", path = path.display())]
     Parse { path: PathBuf, message: String },
+    #[error(
+        "the configuration {path} decides who may do what, and uid {uid} (mode {mode:03o}) may write it; make it \
+         root's: chown root {path} && chmod go-w {path}", path = path.display()
+    )]
+    Writable { path: PathBuf, uid: u32, mode: u32 },
     #[error("{path}: role \"{role}\" stands there twice; give each role a name of its own", path = path.display())]
     TwiceNamed { path: PathBuf, role: String },
 }

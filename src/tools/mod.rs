@@ -38,13 +38,12 @@ use rmcp::service::{RequestContext, RoleServer};
 pub use owed::Owed;
 
 use crate::catalog::Catalog;
-use crate::config::Config;
-use crate::policy::{Policy, Principal, Supply};
+use crate::policy::{Policy, Principal, Rules, Supply};
 use crate::pve::{AddressError, Client};
 
 /// What every session shares.
 pub struct Provost {
-    pub config: Config,
+    /// Decides, by the configuration that is in force: ask it anew for each call.
     pub policy: Policy,
     /// The node's API. Whoever asks takes a handle with no more than their own rights: [`Provost::reader`].
     client: Client,
@@ -59,12 +58,17 @@ pub struct Provost {
 const MOST_INPUT_KB: usize = 64 << 10;
 
 impl Provost {
-    pub fn new(config: Config) -> Result<Self, AddressError> {
-        let policy = Policy::new(&config);
-        let client = Client::new((&config.pve).into())?;
-        let catalog = Arc::new(api::catalog(&config.pve.apidoc));
-        let input = Supply::halves(MOST_INPUT_KB);
-        Ok(Self { config, policy, client, catalog, tasks: tasks::Tasks::default(), turns: Arc::default(), input })
+    /// What `[pve]` says counts from here on to the end: another address or file takes a restart.
+    pub fn new(rules: Rules) -> Result<Self, AddressError> {
+        let pve = &rules.now().pve;
+        Ok(Self {
+            client: Client::new(pve.into())?,
+            catalog: Arc::new(api::catalog(&pve.apidoc)),
+            policy: Policy::new(rules),
+            tasks: tasks::Tasks::default(),
+            turns: Arc::default(),
+            input: Supply::halves(MOST_INPUT_KB),
+        })
     }
 }
 

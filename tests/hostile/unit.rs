@@ -20,7 +20,9 @@ fn the_units_walls_stand_and_provostd_serves_behind_them() {
     }
     let guest = recipe.start();
     let inside = |script: &str| lxc_attach("v2", guest.id, &["sh", "-c", script]);
-    inside("useradd --system --user-group --shell /usr/sbin/nologin provost && systemctl start provost.socket");
+    inside(
+        "useradd --system --user-group --shell /usr/sbin/nologin provost && systemctl start provost.socket",
+    );
 
     let status = status(&guest);
     assert_eq!(status["principal"]["user"], "root", "who connects is seen as it is: {status}");

@@ -7,6 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::config::{self, Config};
+use crate::policy::Rules;
+
+fn provost(text: &str) -> Arc<Provost> {
+    Arc::new(Provost::new(Rules::fixed(config::parse(std::path::Path::new("x"), text).unwrap())).unwrap())
+}
 
 /// A client on a session of its own.
 struct Client {
@@ -16,8 +21,7 @@ struct Client {
 
 impl Client {
     fn new(text: &str) -> Self {
-        let config = config::parse(std::path::Path::new("x"), text).unwrap();
-        Self::of(Arc::new(Provost::new(config).unwrap()))
+        Self::of(provost(text))
     }
 
     fn of(provost: Arc<Provost>) -> Self {
@@ -46,6 +50,12 @@ impl Client {
         self.say(json!({ "jsonrpc": "2.0", "id": "hello", "method": "initialize", "params": hello })).await;
         assert_eq!(self.hear().await["result"]["serverInfo"]["name"], "provost");
         self.say(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await;
+    }
+
+    async fn status(&mut self) -> Value {
+        let params = json!({ "name": "status", "arguments": {} });
+        self.say(json!({ "jsonrpc": "2.0", "id": "status", "method": "tools/call", "params": params })).await;
+        self.hear().await["result"]["structuredContent"].clone()
     }
 
     async fn exec(&mut self, id: u32, stdin: &str) {
@@ -118,7 +128,7 @@ async fn a_session_that_has_begun_may_be_silent() {
 #[tokio::test]
 async fn a_call_is_charged_for_more_than_its_words() {
     let (_dir, _execd, text) = silent_execd("max_parallel = 1");
-    let provost = Arc::new(Provost::new(config::parse(std::path::Path::new("x"), &text).unwrap()).unwrap());
+    let provost = provost(&text);
     let me = nix::unistd::Uid::effective().as_raw();
     // Room for three calls of no words.
     let _held = provost.input.take(me, provost.input.each() - 3).unwrap();
@@ -130,4 +140,64 @@ async fn a_call_is_charged_for_more_than_its_words() {
     let answer = client.hear().await;
     assert_eq!(answer["id"], 4, "{answer}");
     assert_eq!(answer["result"]["structuredContent"]["error"]["kind"], "busy", "{answer}");
+}
+
+/// What an open session may do follows the file, and a file that has become wrong changes nothing but what is said.
+#[tokio::test]
+async fn an_open_session_follows_the_configuration() {
+    let (dir, _execd, may) = silent_execd("");
+    let file = dir.path().join("provost.toml");
+    std::fs::write(&file, &may).unwrap();
+    let mut client = Client::of(Arc::new(Provost::new(Rules::of(file.clone()).unwrap()).unwrap()));
+    client.begin().await;
+    let status = client.status().await;
+    assert_eq!((&status["role"], &status["configuration"]), (&json!("me"), &json!({ "in_force": true })));
+
+    std::fs::write(&file, may.replace("name = 'me'", "name = 'other'\nexec = 'none'\napproval = ['host']"))
+        .unwrap();
+    client.exec(1, "").await;
+    let answer = client.hear().await;
+    assert_eq!(answer["result"]["structuredContent"]["error"]["kind"], "lane_not_allowed", "{answer}");
+    let status = client.status().await;
+    assert_eq!(
+        (&status["role"], &status["not_yet"][0]["key"]),
+        (&json!("other"), &json!("approval of role \"other\""))
+    );
+
+    std::fs::write(&file, may.replace("[[role]]", "[[rolle]]")).unwrap();
+    for wrong in ["rolle", "No such file"] {
+        let status = client.status().await;
+        assert_eq!(
+            (&status["role"], &status["configuration"]["in_force"]),
+            (&json!("other"), &json!(false)),
+            "{status}"
+        );
+        assert!(status["configuration"]["error"].as_str().unwrap().contains(wrong), "{status}");
+        let _ = std::fs::remove_file(&file);
+    }
+    std::fs::write(&file, "").unwrap();
+    let status = client.status().await;
+    assert!(
+        status["role"].is_null() && status["configuration"].is_null() && status["not_yet"].is_null(),
+        "{status}"
+    );
+}
+
+/// A call that waits for its turn is judged again when it comes.
+#[tokio::test]
+async fn a_role_that_is_taken_away_stops_calls_that_wait() {
+    let (dir, _execd, may) = silent_execd("max_parallel = 1");
+    let file = dir.path().join("provost.toml");
+    std::fs::write(&file, &may).unwrap();
+    let mut client = Client::of(Arc::new(Provost::new(Rules::of(file.clone()).unwrap()).unwrap()));
+    client.begin().await;
+    client.exec(1, "").await;
+    client.exec(2, "").await;
+    client.status().await;
+    std::fs::write(&file, may.replace("me'", "me'\nexec = 'none'")).unwrap();
+    let cancel = json!({ "requestId": 1 });
+    client.say(json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancel })).await;
+    let answer = client.hear().await;
+    assert_eq!(answer["id"], 2, "{answer}");
+    assert_eq!(answer["result"]["structuredContent"]["error"]["kind"], "lane_not_allowed", "{answer}");
 }

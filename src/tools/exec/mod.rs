@@ -131,11 +131,11 @@ pub async fn call(
         Some(Mode::Change) => wire::Mode::Change,
     };
     let permit = provost.policy.exec(principal, given.guest, mode)?;
-    if !provost.config.exec.enabled {
+    if !permit.exec().enabled {
         let next = "the operator can set enabled = true under [exec] in provost.toml";
         return Err(Failure::new("disabled", "commands in containers are off on this node", next));
     }
-    let (command, stdin) = given.into_command(provost)?;
+    let (command, stdin) = given.into_command(permit.exec().max_timeout_s)?;
     // At least one, however little it says: a call costs more than its words.
     let held = (command.size() + stdin.as_ref().map_or(0, String::len)).div_ceil(1024).max(1);
     let _held = provost.input.take(principal.uid(), held).map_err(|spent| {
@@ -147,8 +147,7 @@ pub async fn call(
         })
     })?;
     let patience = Duration::from_millis(command.timeout_ms);
-    let exec = &provost.config.exec;
-    let limits = Limits { most: exec.max_parallel, each: exec.parallel_per_user() };
+    let limits = Limits { most: permit.exec().max_parallel, each: permit.exec().parallel_per_user() };
     let turn = tokio::select! {
         turn = provost.turns.take(principal.uid(), limits) => turn,
         // Whoever cancels while waiting gives the place in the queue up too.
@@ -158,9 +157,11 @@ pub async fn call(
             return Err(busy(format!("{most} other commands, or {each} of your own account, have run for all of the {patience:?} that this one may take")));
         }
     };
+    // What was allowed when it began to wait may not be any more.
+    let permit = provost.policy.renew(permit, principal)?;
     let progress = run::Progress::of(context);
     let finished = tokio::select! {
-        finished = run::run(&provost.config.exec, &permit, command, stdin, progress) => finished?,
+        finished = run::run(&permit, command, stdin, progress) => finished?,
         // Dropping the call hangs up on provost-execd, which kills the command and all that it started.
         () = context.ct.cancelled() => return Err(cancelled()),
     };
@@ -216,7 +217,7 @@ fn cancelled() -> Failure {
 
 impl ExecArguments {
     /// What to run and what goes to its stdin, once the arguments fit together.
-    fn into_command(self, provost: &Provost) -> Result<(run::Wanted, Option<String>), Failure> {
+    fn into_command(self, ceiling: u32) -> Result<(run::Wanted, Option<String>), Failure> {
         let wrong =
             |message: String| Failure::new("arguments", message, "correct the argument and call again");
         let (argv, stdin) = match (self.argv, self.script, self.stdin) {
@@ -231,7 +232,6 @@ impl ExecArguments {
             }
             (None, None, _) => return Err(wrong("argv or script is missing".into())),
         };
-        let ceiling = provost.config.exec.max_timeout_s;
         let timeout_s = self.timeout_s.unwrap_or(DEFAULT_TIMEOUT_S.min(ceiling));
         if timeout_s == 0 || timeout_s > ceiling {
             return Err(wrong(format!("timeout_s is {timeout_s}, and must be 1 to {ceiling}")));

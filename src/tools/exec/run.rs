@@ -12,7 +12,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::{Receiver, Sender};
 
 use super::output::{Kept, Shown, share};
-use crate::config::Exec;
 use crate::exec::client;
 use crate::exec::wire::{Outcome, Reply, Request, VERSION};
 use crate::policy::Permit;
@@ -49,12 +48,12 @@ const CHUNK: usize = 64 * 1024;
 const LAST: usize = 1 << 20;
 
 pub async fn run(
-    exec: &Exec,
     permit: &Permit,
     wanted: Wanted,
     stdin: Option<String>,
     mut progress: Option<Progress>,
 ) -> Result<Finished, Failure> {
+    let exec = permit.exec();
     let request = Request {
         version: VERSION,
         guest: permit.guest(),
