@@ -157,7 +157,7 @@ async fn ten_thousand_guests_are_read_into_rows_that_borrow() {
     let row = |id: usize| {
         format!(
             "{{\"id\":\"qemu/{id}\",\"vmid\":{id},\"type\":\"qemu\",\"node\":\"pve1\",\"name\":\"guest-{id}\",\"status\":\"{}\"}}",
-            if id % 7 == 0 { "stopped" } else { "running" }
+            if id.is_multiple_of(7) { "stopped" } else { "running" }
         )
     };
     let rows: Vec<String> = (100..10_100).map(row).collect();
@@ -188,7 +188,7 @@ async fn ten_thousand_guests_are_read_into_rows_that_borrow() {
         let answer = client.get(&read("/cluster/resources")).await.unwrap();
         carried.push(began.elapsed());
         let rows: Vec<Row> = answer.data().unwrap();
-        let stopped = rows.iter().filter(|row| row.status == "stopped" && row.vmid % 2 == 0);
+        let stopped = rows.iter().filter(|row| row.status == "stopped" && row.vmid.is_multiple_of(2));
         assert_eq!(stopped.map(|row| row.name.len()).filter(|length| *length > 6).count(), 714);
         ours.push(began.elapsed());
     }
