@@ -31,6 +31,7 @@ mod output;
 mod overwrite;
 mod peer;
 mod processes;
+mod record;
 mod reload;
 mod stopped;
 mod wire;

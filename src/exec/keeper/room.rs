@@ -10,6 +10,7 @@ use nix::sys::epoll::Epoll;
 
 use super::gate::{Gate, of_entry};
 use super::inquiries::Inquiries;
+use super::record::Recorder;
 use super::remains::Remains;
 use super::{MONITOR, SWEEP};
 use crate::enter::cgroups::{Cgroups, Maker};
@@ -29,6 +30,7 @@ pub struct Room {
     pub policies: PolicyCache,
     pub maker: Maker,
     pub remains: Remains,
+    pub recorder: Rc<Recorder>,
     /// Leaves of an earlier run that what was in them has yet to leave.
     pub swept: Vec<Leaf>,
     targets: HashMap<u32, Target>,
@@ -48,6 +50,7 @@ impl Room {
             policies: PolicyCache::default(),
             maker: Maker::for_this_process(),
             remains: Remains::default(),
+            recorder: Rc::new(Recorder::for_this_process()),
             swept: Vec::new(),
             targets: HashMap::new(),
             generation: 0,
