@@ -21,6 +21,8 @@ mod cgroups;
 mod client;
 mod crash;
 mod crowd;
+mod dumpable;
+mod filters;
 mod flood;
 mod impostor;
 mod init;

@@ -62,18 +62,14 @@ impl Room {
 
     /// The container's facts: those of its last entry if it has not restarted since. None while its monitor is asked;
     /// [`Room::hear`] says when that is over.
-    pub fn target(
-        &mut self,
-        gate: &Gate,
-        vmid: u32,
-    ) -> Result<Option<(&Target, &mut Maker, &Lane)>, Refusal> {
+    pub fn target(&mut self, gate: &Gate, vmid: u32) -> Result<Option<(&Target, &Maker, &Lane)>, Refusal> {
         if self.generation != gate.generation() {
             self.generation = gate.generation();
             self.targets.clear();
             self.failed.clear();
         }
         if self.targets.get(&vmid).is_some_and(Target::is_alive) {
-            return Ok(Some((&self.targets[&vmid], &mut self.maker, &self.lane)));
+            return Ok(Some((&self.targets[&vmid], &self.maker, &self.lane)));
         }
         if let Some((refusal, until)) = self.failed.get(&vmid) {
             if until.is_none_or(|until| until > Instant::now()) {
