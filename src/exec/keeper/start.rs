@@ -28,6 +28,9 @@ pub fn start(
         user: request.user.clone(),
     };
     let floor = gate.exec().inspect_floor;
+    if request.mode == Mode::Change {
+        room.has_room(request.guest)?;
+    }
     let recorder = Rc::clone(&room.recorder);
     let Some((target, maker, lane)) = room.target(gate, request.guest)? else { return Ok(None) };
     let lane = match request.mode {
