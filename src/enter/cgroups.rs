@@ -16,11 +16,15 @@ use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
 use super::error::EnterError;
 use super::home::Home;
 use super::leaf::{Leaf, open_in, says, write_in};
+use super::sys;
 use crate::process::start_time;
 
 /// Leaves are named `.provost-<pid>-<start time>-<number>` after the process that made them, so that a later one can
-/// tell which were left behind.
+/// tell which were left behind. The number is a random one: the container's root owns the directory that they stand in,
+/// and could take the next name first.
 const PREFIX: &str = ".provost-";
+/// Names tried for a leaf.
+const TRIES: usize = 4;
 
 /// A container's own cgroup directories.
 pub struct Cgroups {
@@ -111,22 +115,35 @@ impl Cgroups {
 /// Names leaves after this process.
 pub struct Maker {
     prefix: String,
-    made: u64,
 }
 
 impl Maker {
     pub fn for_this_process() -> Self {
         let pid = std::process::id();
-        Self { prefix: format!("{PREFIX}{pid}-{}-", start_time(pid as i32).unwrap_or_default()), made: 0 }
+        Self { prefix: format!("{PREFIX}{pid}-{}-", start_time(pid as i32).unwrap_or_default()) }
     }
 
     /// A new leaf in the container's cgroup; none where the container is in no unified hierarchy.
-    pub fn make(&mut self, cgroups: &Cgroups) -> Result<Option<Leaf>, Errno> {
+    pub fn make(&self, cgroups: &Cgroups) -> Result<Option<Leaf>, Errno> {
         let Some(home) = &cgroups.home else { return Ok(None) };
-        self.made += 1;
-        let name = format!("{}{}", self.prefix, self.made);
+        let mut failed = Errno::EEXIST;
+        for _ in 0..TRIES {
+            let name = format!("{}{:016x}", self.prefix, sys::random()?);
+            match self.make_as(home, name) {
+                Ok(leaf) => return Ok(Some(leaf)),
+                // There already, gone already, or another one already: the container's root is quick.
+                Err(errno @ (Errno::EEXIST | Errno::ENOENT | Errno::EPERM)) => failed = errno,
+                Err(errno) => return Err(errno),
+            }
+        }
+        Err(failed)
+    }
+
+    fn make_as(&self, home: &Rc<Home>, name: String) -> Result<Leaf, Errno> {
         mkdirat(home.as_fd(), name.as_str(), Mode::from_bits_truncate(0o755))?;
-        Leaf::open(home, name).map(Some)
+        let leaf = Leaf::open(home, name)?;
+        // Whoever owns the directory around it may have put one of his own into its place.
+        if leaf.is_the_nodes() { Ok(leaf) } else { Err(Errno::EPERM) }
     }
 
     fn is_of_a_living_process(&self, name: &str) -> bool {

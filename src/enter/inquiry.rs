@@ -16,12 +16,13 @@ use super::monitor::{Asked, Monitor, Question};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The settings that an entry needs, beside the limits.
-const SETTINGS: [&str; 5] = [
+const SETTINGS: [&str; 6] = [
     "lxc.seccomp.profile",
     "lxc.no_new_privs",
     "lxc.environment",
     limits::PROC,
     "lxc.cgroup.dir.container.inner",
+    "lxc.sched.core",
 ];
 
 /// What a monitor has answered.

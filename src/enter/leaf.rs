@@ -47,6 +47,11 @@ impl Leaf {
         self.cpu = open_in(self.directory.as_fd(), "cpu.stat", OFlag::O_RDONLY).ok();
     }
 
+    /// Closes what is not needed to wait for its end.
+    pub fn only_watch(&mut self) {
+        self.cpu = None;
+    }
+
     /// Whether the kernel says that no process is in it any more.
     pub fn is_empty(&self) -> bool {
         self.events.as_ref().is_some_and(|events| says(events, b"populated 0"))

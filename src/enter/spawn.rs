@@ -26,7 +26,7 @@ pub fn spawn(
     command: &Command,
     stdio: [BorrowedFd<'_>; 3],
     lane: Option<&Lane>,
-    maker: &mut Maker,
+    maker: &Maker,
 ) -> Result<Running, EnterError> {
     let vmid = target.vmid;
     if target.has_ended() {

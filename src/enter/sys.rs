@@ -99,6 +99,26 @@ pub fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
     Errno::result(done).map(drop)
 }
 
+/// A number that nobody can foresee.
+pub fn random() -> Result<u64, Errno> {
+    let mut bytes = [0; 8];
+    // SAFETY: the kernel writes at most the eight bytes that it is given.
+    let got = Errno::result(unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) })?;
+    // So few come whole, once there are any.
+    if got == 8 { Ok(u64::from_ne_bytes(bytes)) } else { Err(Errno::EAGAIN) }
+}
+
+/// Takes the cookie of process `pid` of this process's pid namespace, by which the kernel tells who may share a core
+/// with whom.
+pub fn share_core_with(pid: i32) -> Result<(), Errno> {
+    const ONE_THREAD: libc::c_ulong = 0;
+    // SAFETY: prctl with integer arguments only.
+    let done = unsafe {
+        libc::prctl(libc::PR_SCHED_CORE, libc::PR_SCHED_CORE_SHARE_FROM, pid, ONE_THREAD, 0 as libc::c_ulong)
+    };
+    Errno::result(done).map(drop)
+}
+
 /// Whether the process has ended, be it that nobody has taken its end yet.
 pub fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
     poll(&mut [PollFd::new(pidfd, PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(1)

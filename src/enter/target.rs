@@ -35,6 +35,8 @@ pub struct Target {
     pub personality: i32,
     pub label: Option<Label>,
     pub no_new_privs: bool,
+    /// The container's processes share cores with none but each other.
+    pub own_cores: bool,
     pub seccomp: Option<Rc<Compiled>>,
     /// `lxc.environment`, as `NAME=value`.
     pub environment: Vec<CString>,
@@ -71,6 +73,8 @@ impl Target {
         }
         let seccomp = match facts.setting("lxc.seccomp.profile") {
             Some(profile) => Some(profile_of(vmid, profile, policies)?),
+            // The init has a filter and nobody says which: a command would go without.
+            None if proc.has_filter()? => return Err(EnterError::Unfiltered { vmid }),
             None => None,
         };
         // lxc makes the container's directory, and where this is set another in it.
@@ -84,6 +88,7 @@ impl Target {
             personality: proc.personality()?,
             label: proc.label()?,
             no_new_privs: facts.setting("lxc.no_new_privs") == Some("1"),
+            own_cores: facts.setting("lxc.sched.core") == Some("1"),
             seccomp,
             environment: environment(vmid, facts.setting("lxc.environment"))?,
             limits: super::limits::configured(vmid, &facts)?,
@@ -161,6 +166,21 @@ impl Proc {
         let path = self.dir.join("status");
         let status = self.text_of(path.clone())?;
         self.hex(self.field(&status, "CapBnd:", &path)?, &path)
+    }
+
+    /// Whether the init is under a seccomp filter that this process is not under itself.
+    fn has_filter(&self) -> Result<bool, EnterError> {
+        const FILTERED: &str = "2";
+        let filters = |dir: &Path| {
+            let path = dir.join("status");
+            let status = self.text_of(path.clone())?;
+            let field = |name| self.field(&status, name, &path).ok();
+            // How many is not said by kernels before 5.9: one, then.
+            let count = field("Seccomp_filters:").and_then(|count| count.parse::<u32>().ok()).unwrap_or(1);
+            let filtered = field("Seccomp:") == Some(FILTERED);
+            Ok::<_, EnterError>(if filtered { count } else { 0 })
+        };
+        Ok(filters(&self.dir)? > filters(Path::new("/proc/self"))?)
     }
 
     fn personality(&self) -> Result<i32, EnterError> {

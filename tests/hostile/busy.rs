@@ -59,6 +59,27 @@ fn a_daemon_that_was_left_running_costs_nothing() {
     ground.is_as_before(&node, &guest);
 }
 
+/// Each costs `provost-execd` descriptors, which are everybody's.
+#[test]
+fn a_container_can_have_so_many_daemons_left_running_and_no_more() {
+    let (node, guest) = (Node::start(), Guest::idle());
+    let mut client = node.client();
+    client.change(101, &["/bin/true"]);
+    let ground = Ground::of(&node, &guest, &mut client);
+    let leave = || script(&guest, "setsid sleep 4341 >/dev/null 2>&1 & exit 0", 5);
+    for _ in 0..64 {
+        assert_eq!(client.exec(leave())["left_running"], 1);
+    }
+    let error = client.refused(leave());
+    assert_eq!(error["kind"], "left_running", "{error}");
+    // What can leave nothing is run, and so is what is asked for elsewhere.
+    assert_eq!(client.inspect(guest.id, &["/bin/echo", "on"])["stdout"], "on\n");
+    assert_eq!(client.change(101, &["/bin/echo", "on"])["stdout"], "on\n");
+    guest.run("pkill -fx 'sleep 4341'");
+    ground.is_as_before(&node, &guest);
+    client.change(guest.id, &["/bin/true"]);
+}
+
 /// Where no leaf could be made, what goes on is found by its session: said in the change lane, ended in the other.
 #[test]
 fn what_a_command_leaves_running_is_counted_without_a_leaf_too() {

@@ -69,6 +69,7 @@ fn request(guest: u32) -> Request {
         user: None,
         timeout_ms: 60_000,
         asked_by: "user:nobody".into(),
+        script: None,
     }
 }
 

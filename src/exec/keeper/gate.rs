@@ -64,8 +64,8 @@ impl Gate {
         &self.config.exec
     }
 
-    pub fn records_argv(&self) -> bool {
-        self.config.ledger.argv == ArgvRecord::Full
+    pub fn argv_record(&self) -> ArgvRecord {
+        self.config.ledger.argv
     }
 
     /// Whether the peer of a new connection is served at all.

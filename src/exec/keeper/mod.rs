@@ -8,9 +8,12 @@ mod command;
 mod gate;
 mod inquiries;
 mod job;
+mod journal;
+mod left;
 mod listen;
 mod packet;
 mod pursuit;
+mod record;
 mod remains;
 mod room;
 mod start;
@@ -27,7 +30,6 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
-use crate::enter::leaf::Leaf;
 use crate::enter::sys;
 use command::Why;
 use gate::Gate;
@@ -65,8 +67,6 @@ pub struct Keeper {
     signals: SignalFd,
     epoll: Rc<Epoll>,
     jobs: HashMap<u32, Job>,
-    /// Leaves in which descendants of a finished command go on.
-    left: HashMap<u32, Leaf>,
     pursuit: Pursuit,
     next_id: u32,
     /// Until when nobody is let in, after somebody could not be.
@@ -107,7 +107,6 @@ impl Keeper {
             signals,
             epoll,
             jobs: HashMap::new(),
-            left: HashMap::new(),
             pursuit: Pursuit::new(),
             next_id: 0,
             deaf_until: None,
@@ -148,7 +147,7 @@ impl Keeper {
                 let id = event.data() as u32;
                 match event.data() >> 32 {
                     LISTENER => self.accept(),
-                    LEFT => self.clear(id),
+                    LEFT => self.room.left.turn(id, &mut self.room.remains),
                     SIGNALS if self.is_told_to_end() => self.end(),
                     SIGNALS => self.reap_strays(),
                     MONITOR => self.hear(id),
@@ -166,7 +165,7 @@ impl Keeper {
             self.room.remains.turn();
             for leaf in std::mem::take(&mut self.room.swept) {
                 let id = self.new_id();
-                self.clear_or_watch(id, leaf, true);
+                self.room.left.take(id, leaf, true, &mut self.room.remains);
             }
             if self.ending.is_some_and(|until| self.jobs.is_empty() || until <= Instant::now()) {
                 return Ok(());
@@ -259,7 +258,7 @@ impl Keeper {
             }
             Next::Done => {
                 if let Some((leaf, stopped)) = self.jobs.remove(&id).and_then(Job::into_leaf) {
-                    self.clear_or_watch(id, leaf, stopped);
+                    self.room.left.take(id, leaf, stopped, &mut self.room.remains);
                 }
             }
         }
@@ -292,43 +291,6 @@ impl Keeper {
                 // Still running, or gone already: nothing to take.
                 let _ = sys::reap(pid);
             }
-        }
-    }
-
-    /// Removes a leaf, or watches it until the last of those that go on in it has ended.
-    fn clear_or_watch(&mut self, id: u32, leaf: Leaf, stopped: bool) {
-        if leaf.is_gone_after_remove() {
-            self.room.remains.look(leaf.home(), stopped);
-            return;
-        }
-        let mut event = EpollEvent::new(EpollFlags::EPOLLPRI, token(LEFT, id));
-        let watched = leaf.events().ok_or(Errno::EBADF).and_then(|events| {
-            match self.epoll.add(events, event) {
-                // As the leaf of a command that has been answered meanwhile.
-                Err(Errno::EEXIST) => self.epoll.modify(events, &mut event),
-                done => done,
-            }
-        });
-        match watched {
-            Ok(()) => {
-                self.left.insert(id, leaf);
-                self.clear(id);
-            }
-            Err(errno) => {
-                tracing::warn!(%errno, "cannot watch a cgroup that is still in use; a restart will clear it")
-            }
-        }
-    }
-
-    fn clear(&mut self, id: u32) {
-        // Asked first, or its events would go on being reported.
-        if let Some(leaf) = self.left.get(&id)
-            && leaf.is_empty()
-            && leaf.is_gone_after_remove()
-            && let Some(leaf) = self.left.remove(&id)
-        {
-            let _ = leaf.events().map(|events| self.epoll.delete(events));
-            self.room.remains.look(leaf.home(), true);
         }
     }
 }

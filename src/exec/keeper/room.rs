@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::epoll::Epoll;
 
-use super::gate::{Gate, of_entry};
+use super::gate::{Gate, of_entry, refusal};
 use super::inquiries::Inquiries;
+use super::left::Left;
+use super::record::Recorder;
 use super::remains::Remains;
 use super::{MONITOR, SWEEP};
 use crate::enter::cgroups::{Cgroups, Maker};
@@ -29,6 +31,8 @@ pub struct Room {
     pub policies: PolicyCache,
     pub maker: Maker,
     pub remains: Remains,
+    pub left: Left,
+    pub recorder: Rc<Recorder>,
     /// Leaves of an earlier run that what was in them has yet to leave.
     pub swept: Vec<Leaf>,
     targets: HashMap<u32, Target>,
@@ -48,6 +52,8 @@ impl Room {
             policies: PolicyCache::default(),
             maker: Maker::for_this_process(),
             remains: Remains::default(),
+            left: Left::new(epoll),
+            recorder: Rc::new(Recorder::for_this_process()),
             swept: Vec::new(),
             targets: HashMap::new(),
             generation: 0,
@@ -59,18 +65,14 @@ impl Room {
 
     /// The container's facts: those of its last entry if it has not restarted since. None while its monitor is asked;
     /// [`Room::hear`] says when that is over.
-    pub fn target(
-        &mut self,
-        gate: &Gate,
-        vmid: u32,
-    ) -> Result<Option<(&Target, &mut Maker, &Lane)>, Refusal> {
+    pub fn target(&mut self, gate: &Gate, vmid: u32) -> Result<Option<(&Target, &Maker, &Lane)>, Refusal> {
         if self.generation != gate.generation() {
             self.generation = gate.generation();
             self.targets.clear();
             self.failed.clear();
         }
         if self.targets.get(&vmid).is_some_and(Target::is_alive) {
-            return Ok(Some((&self.targets[&vmid], &mut self.maker, &self.lane)));
+            return Ok(Some((&self.targets[&vmid], &self.maker, &self.lane)));
         }
         if let Some((refusal, until)) = self.failed.get(&vmid) {
             if until.is_none_or(|until| until > Instant::now()) {
@@ -123,6 +125,20 @@ impl Room {
     /// The containers whose monitors have had their time, for an entry and for a sweep.
     pub fn late(&self) -> (Vec<u32>, Vec<u32>) {
         (self.inquiries.late(), self.sweeps.late())
+    }
+
+    /// Refuses a container in which too many finished commands have left processes running for another to do so.
+    pub fn has_room(&self, vmid: u32) -> Result<(), Refusal> {
+        let home = self.targets.get(&vmid).and_then(|target| target.cgroups.home());
+        match home.and_then(|home| self.left.is_full(home)) {
+            None => Ok(()),
+            Some(here) => {
+                let message =
+                    format!("{here} earlier commands have left processes running in container {vmid}");
+                let next = "end some of them (ps -ef in the container), or start what is to stay as a service of its own";
+                Err(refusal("left_running", message, next.into()))
+            }
+        }
     }
 
     /// After a command that was not born: its leaf was there for a moment.

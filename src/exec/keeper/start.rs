@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::Room;
@@ -27,13 +28,17 @@ pub fn start(
         user: request.user.clone(),
     };
     let floor = gate.exec().inspect_floor;
+    if request.mode == Mode::Change {
+        room.has_room(request.guest)?;
+    }
+    let recorder = Rc::clone(&room.recorder);
     let Some((target, maker, lane)) = room.target(gate, request.guest)? else { return Ok(None) };
     let lane = match request.mode {
         Mode::Change => None,
         Mode::Inspect if lane.meets(floor) => Some(lane),
         Mode::Inspect => return Err(of_entry(&EnterError::Floor { abi: lane.abi(), floor })),
     };
-    record(request, gate.records_argv());
+    recorder.record(request, gate.argv_record())?;
     let stdio = stdio.each_ref().map(AsFd::as_fd);
     let running = match enter::spawn(target, &command, stdio, lane, maker) {
         Ok(running) => running,
@@ -59,23 +64,6 @@ pub fn start(
     };
     let deadline = since + Duration::from_millis(request.timeout_ms);
     Ok(Some(Command::new(running, request.mode, report, deadline)))
-}
-
-/// The one journal entry of a command, written before it starts.
-fn record(request: &Request, in_full: bool) {
-    let command = if in_full { &request.argv[..] } else { &request.argv[..1] };
-    tracing::info!(
-        provost_guest = request.guest,
-        provost_decision = "allowed",
-        provost_mode = request.mode.name(),
-        provost_argv = ?command,
-        provost_user = request.user.as_deref().unwrap_or("root"),
-        asked_by = ?request.asked_by,
-        "{} in container {}: {:?}",
-        request.mode.name(),
-        request.guest,
-        command
-    );
 }
 
 fn c_string(text: &str) -> Result<CString, Refusal> {

@@ -220,6 +220,7 @@ impl ExecArguments {
     fn into_command(self, ceiling: u32) -> Result<(run::Wanted, Option<String>), Failure> {
         let wrong =
             |message: String| Failure::new("arguments", message, "correct the argument and call again");
+        let is_script = self.script.is_some();
         let (argv, stdin) = match (self.argv, self.script, self.stdin) {
             (Some(argv), None, stdin) if !argv.is_empty() => (argv, stdin),
             (None, Some(script), None) => (vec!["/bin/sh".into()], Some(script)),
@@ -242,6 +243,7 @@ impl ExecArguments {
             cwd: self.cwd.unwrap_or_else(|| "/".into()),
             user: self.user,
             timeout_ms: u64::from(timeout_s) * 1000,
+            is_script,
         };
         Ok((wanted, stdin))
     }

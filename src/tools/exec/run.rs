@@ -13,7 +13,7 @@ use tokio::net::unix::pipe::{Receiver, Sender};
 
 use super::output::{Kept, Shown, share};
 use crate::exec::client;
-use crate::exec::wire::{Outcome, Reply, Request, VERSION};
+use crate::exec::wire::{Outcome, Reply, Request, Script, VERSION};
 use crate::policy::Permit;
 use crate::text::clean;
 use crate::tools::answer::Failure;
@@ -25,6 +25,8 @@ pub struct Wanted {
     pub cwd: String,
     pub user: Option<String>,
     pub timeout_ms: u64,
+    /// What goes to its stdin is a script, and is on record.
+    pub is_script: bool,
 }
 
 impl Wanted {
@@ -64,6 +66,7 @@ pub async fn run(
         user: wanted.user,
         timeout_ms: wanted.timeout_ms,
         asked_by: permit.asked_by().to_owned(),
+        script: stdin.as_deref().filter(|_| wanted.is_script).map(Script::of),
     };
     let pipes = Pipes::new().map_err(no_pipes)?;
     let call = client::ask(&exec.socket, &request, [&pipes.stdin_end, &pipes.stdout_end, &pipes.stderr_end])?;
