@@ -7,6 +7,7 @@
 mod file;
 mod guests;
 mod not_yet;
+mod range;
 mod role;
 
 use std::path::{Path, PathBuf};
@@ -192,6 +193,8 @@ pub enum ConfigError {
          root's: chown root {path} && chmod go-w {path}", path = path.display()
     )]
     Writable { path: PathBuf, uid: u32, mode: u32 },
+    #[error("{path}: {message}", path = path.display())]
+    Range { path: PathBuf, message: String },
     #[error("{path}: role \"{role}\" stands there twice; give each role a name of its own", path = path.display())]
     TwiceNamed { path: PathBuf, role: String },
 }
@@ -222,7 +225,10 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
             return Err(ConfigError::TwiceNamed { path: path.to_owned(), role: role.name.clone() });
         }
     }
-    Ok(config)
+    match range::outside(&config) {
+        Some(message) => Err(ConfigError::Range { path: path.to_owned(), message }),
+        None => Ok(config),
+    }
 }
 
 /// serde's refusal of an unknown key or variant lists every valid one; this names the nearest first, as the reader most likely

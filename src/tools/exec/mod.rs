@@ -103,7 +103,7 @@ pub struct ExecAnswer {
     /// The guest stopped while the command ran.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     container_stopped: bool,
-    /// Where the inspect lane made the command fail: what it refused, and where it would go through.
+    /// Where the command says that the inspect lane made it fail: what was refused, and where it would go through.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<hint::Refused>,
     /// Number of the receipt.
@@ -135,6 +135,7 @@ pub async fn call(
         let next = "the operator can set enabled = true under [exec] in provost.toml";
         return Err(Failure::new("disabled", "commands in containers are off on this node", next));
     }
+    let as_root = hint::is_root(given.user.as_deref());
     let (command, stdin) = given.into_command(permit.exec().max_timeout_s)?;
     // At least one, however little it says: a call costs more than its words.
     let held = (command.size() + stdin.as_ref().map_or(0, String::len)).div_ceil(1024).max(1);
@@ -169,8 +170,10 @@ pub async fn call(
     owed.keep(&context.id, turn);
     let outcome = finished.outcome;
     let refused = match permit.mode() {
-        wire::Mode::Inspect => hint::refused(&outcome, &finished.stderr.text, &finished.stdout.text),
-        wire::Mode::Change => None,
+        wire::Mode::Inspect if as_root => {
+            hint::refused(&outcome, &finished.stderr.text, &finished.stdout.text)
+        }
+        _ => None,
     };
     let ms = |us: u64| us as f64 / 1000.0;
     let answer = ExecAnswer {

@@ -85,11 +85,12 @@ pub async fn run(
         err_chunk.clear();
         let due = progress.as_ref().and_then(Progress::due);
         tokio::select! {
-            // Output before the end: both are ready at once when a short command is done.
+            // The end before output: a process that the command left behind may write for ever. What the command itself
+            // wrote by then is in the pipes, and read from there below.
             biased;
+            reply = &mut reply => break reply?,
             read = stdout.read_buf(&mut out_chunk), if out_open => out_open = took(read, &mut out, &out_chunk),
             read = stderr.read_buf(&mut err_chunk), if err_open => err_open = took(read, &mut err, &err_chunk),
-            reply = &mut reply => break reply?,
             () = until(due), if due.is_some() => {}
         }
         if let Some(progress) = &mut progress {
@@ -264,3 +265,6 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;
