@@ -17,6 +17,8 @@ pub(super) struct Document {
     pub scope: Scope,
     /// Has a guest in its path.
     pub guest: bool,
+    /// Has a node in its path.
+    pub node: bool,
     /// Path parameters other than the node and the guest.
     pub items: u8,
 }
@@ -71,12 +73,15 @@ const QUIET: [&str; 7] = ["nodes", "cluster", "access", "status", "current", "co
 const OF_A_SEGMENT: f32 = 1.0;
 const OF_AN_OUTER_SEGMENT: f32 = 0.75;
 const OF_A_PARAMETER: f32 = 0.4;
+const OF_PROSE: f32 = 0.6;
+const MOST_PROSE: usize = 24;
 
 impl Document {
     pub fn new(endpoint: &Endpoint, topics: &Topics, below: Below, lexicon: &mut Lexicon) -> Self {
         let mut document = Self::default();
         let segments: Vec<&str> = endpoint.path.split('/').skip(1).collect();
         document.guest = endpoint.path.contains("{vmid}") || endpoint.path.contains("{sid}");
+        document.node = endpoint.path.contains("{node}");
         document.scope = scope(&segments);
         let literal = |segment: &&&str| !segment.starts_with('{');
         let items = segments.iter().filter(|segment| !literal(segment) && !["{node}", "{vmid}", "{sid}"].contains(segment));
@@ -128,6 +133,16 @@ impl Document {
             document.topic(topic, lexicon);
         }
         document
+    }
+
+    /// What PVE says of it, for words that nothing else knows. After every document has been made.
+    pub fn add_prose(&mut self, description: &str, lexicon: &mut Lexicon) {
+        let sentence = description.split_once(". ").map_or(description, |(first, _)| first).to_lowercase();
+        for word in words_of(&sentence).take(MOST_PROSE) {
+            if let Some(noun) = lexicon.prose_word(word) {
+                self.add(noun, OF_PROSE);
+            }
+        }
     }
 
     fn topic(&mut self, topic: &Topic, lexicon: &mut Lexicon) {

@@ -26,6 +26,8 @@ pub(super) struct Lexicon {
     stems: HashMap<Box<str>, Entry>,
     /// By the stem of the first word: the stems that follow, the longest first.
     phrases: HashMap<Box<str>, Vec<(Vec<Box<str>>, Entry)>>,
+    /// Words of PVE's prose that nothing above knows, by their stems.
+    prose: HashMap<Box<str>, Entry>,
     pub concepts: Concepts,
 }
 
@@ -35,16 +37,20 @@ const PARTS: [&str; 13] =
 const GAP: usize = 4;
 
 /// Words that say nothing about what is wanted.
-pub(super) const IDLE: &str = "a able about across actually after again all-right already also am an and any anything around as at \
+const IDLE: &str = "a able about across actually after again all-right already also am an and any anything around as at \
     be because been before being below between both but by can case come could currently d did each either else ever \
     every few for from further get good got had has hello here hey hi i if in into instead is it its itself just kindly ll \
     like ll m made may maybe me might mine must my need needs no not now of off ok okay on once one only onto or other our \
     out over own per perhaps please possible pls plz properly quick quickly re really s same second set shall she should so \
     some someone something soon still such sure t tell than thanks that the their them then there these they thing \
-    things this those through thx to too two under until up us use ve very via want wants was way we well were while will \
+    things this those through thx to too two under until us use ve very via want wants was way we well were while will \
     with within without would yes yet you your";
 
 const TEXT: &str = include_str!("words.txt");
+
+pub(super) fn idle(word: &str) -> bool {
+    IDLE.split_ascii_whitespace().any(|idle| idle == word)
+}
 
 impl Lexicon {
     pub fn new() -> Self {
@@ -53,6 +59,7 @@ impl Lexicon {
             exact: HashMap::new(),
             stems: HashMap::new(),
             phrases: HashMap::new(),
+            prose: HashMap::new(),
             concepts: Concepts::default(),
         };
         let mut verbs = false;
@@ -110,7 +117,7 @@ impl Lexicon {
     pub fn own_word(&mut self, word: &str) -> Noun {
         let stem = self.stem(word);
         let noun = self.concepts.noun(&stem);
-        if IDLE.split_ascii_whitespace().any(|idle| idle == word || idle == stem) {
+        if idle(word) || idle(&stem) || PARTS.contains(&word) {
             return noun;
         }
         let entry = self.stems.entry(stem.into()).or_default();
@@ -122,8 +129,21 @@ impl Lexicon {
         noun
     }
 
+    /// Makes a word of PVE's prose known, unless it is: what people mean by the others is in the tables.
+    pub fn prose_word(&mut self, word: &str) -> Option<Noun> {
+        let stem = self.stem(word);
+        if stem.len() < 3 || self.exact.contains_key(word) || self.stems.contains_key(stem.as_str()) || idle(word) {
+            return None;
+        }
+        let noun = self.concepts.noun(&stem);
+        self.prose.entry(stem.into()).or_default().add(Sense::Noun(noun, 1.0));
+        Some(noun)
+    }
+
     pub fn word(&self, word: &str) -> Option<&Entry> {
-        self.exact.get(word).or_else(|| self.stems.get(self.stem(word).as_str()))
+        let stem = self.stem(word);
+        let tables = self.exact.get(word).or_else(|| self.stems.get(stem.as_str()));
+        tables.or_else(|| self.prose.get(stem.as_str()))
     }
 
     /// The longest phrase that `stems` begin with, and where its words after the first stand: beside it, or for "turn …
@@ -171,6 +191,10 @@ impl Lexicon {
 }
 
 impl Entry {
+    pub fn says(&self, verb: Verb) -> bool {
+        self.senses.iter().any(|sense| matches!(sense, Sense::Verb(said, _) if *said == verb))
+    }
+
     fn add(&mut self, sense: Sense) {
         let same = self.senses.iter_mut().find(|known| match (&**known, &sense) {
             (Sense::Verb(a, _), Sense::Verb(b, _)) => a == b,

@@ -47,7 +47,10 @@ impl Finder {
         let documents = endpoints.iter().enumerate().map(|(at, endpoint)| {
             Document::new(endpoint, &topics, below(endpoints, at), &mut lexicon)
         });
-        let documents: Vec<Document> = documents.collect();
+        let mut documents: Vec<Document> = documents.collect();
+        for (document, endpoint) in documents.iter_mut().zip(endpoints) {
+            document.add_prose(&endpoint.description, &mut lexicon);
+        }
         Self { ranking: Ranking::new(documents, &lexicon), lexicon }
     }
 

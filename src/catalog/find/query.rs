@@ -1,13 +1,16 @@
 //! What was typed, as verbs, words and values.
 
 use super::concept::{Noun, Verb};
-use super::lexicon::{Entry, IDLE, Lexicon, Sense, words_of};
+use super::lexicon::{Entry, Lexicon, Sense, idle, words_of};
 use super::values::Values;
 use crate::text;
 
 /// More is not read.
 pub const MAX_BYTES: usize = 1024;
 const MAX_WORDS: usize = 48;
+/// They stand in the midst of phrases.
+const ARTICLES: [&str; 12] =
+    ["a", "an", "the", "my", "our", "your", "its", "this", "that", "these", "those", "some"];
 
 #[derive(Debug, Default)]
 pub(super) struct Query {
@@ -25,6 +28,8 @@ pub(super) struct Said {
     pub sure: f32,
     /// 0 for the first word that was a verb.
     pub order: u8,
+    /// By a word that is no thing too.
+    pure: bool,
 }
 
 /// A word or phrase and what it may be about.
@@ -47,7 +52,8 @@ impl Query {
     pub fn read(given: &str, lexicon: &Lexicon) -> Self {
         let text = cleaned(given);
         let lower = text.to_lowercase().replace(['\'', '’'], "");
-        let tokens: Vec<Token> = lower.split_whitespace().flat_map(|raw| tokens(raw, lexicon)).take(MAX_WORDS).collect();
+        let words = lower.split_whitespace().filter(|raw| !ARTICLES.contains(raw));
+        let tokens: Vec<Token> = words.flat_map(|raw| tokens(raw, lexicon)).take(MAX_WORDS).collect();
         let stems: Vec<String> = tokens.iter().map(|token| token.stem.clone()).collect();
 
         let mut query = Self { values: Values::read(&text), ..Self::default() };
@@ -66,9 +72,9 @@ impl Query {
             if at > 0 && ["is", "are", "do", "does", "did", "has", "have"].contains(&token.word) {
                 continue;
             }
-            let idle = IDLE.split_ascii_whitespace().any(|idle| idle == token.word);
+            let idle = idle(token.word);
             let number = token.word.starts_with(|first: char| first.is_ascii_digit());
-            if number || query.values.took(token.raw) {
+            if (number && lexicon.word(token.word).is_none()) || query.values.took(token.raw) {
                 continue;
             }
             match lexicon.word(token.word) {
@@ -85,6 +91,13 @@ impl Query {
                 },
             }
         }
+        // "snapshot delete": the verb comes last, and what could have been one is a thing.
+        let last = query.verbs.last().map_or(0, |last| last.order);
+        let ends = tokens.last().and_then(|end| lexicon.word(end.word));
+        let is_last = |said: &Said| said.order == last && said.pure && said.sure >= 0.8;
+        if query.verbs.iter().any(|said| is_last(said) && ends.is_some_and(|entry| entry.says(said.verb))) {
+            query.verbs.retain(|said| said.pure);
+        }
         query
     }
 
@@ -100,7 +113,7 @@ impl Query {
             match *sense {
                 Sense::Verb(..) if (plural || told && is_noun) && !phrase => {}
                 Sense::Verb(verb, weight) => {
-                    self.verbs.push(Said { verb, sure: weight * sure, order });
+                    self.verbs.push(Said { verb, sure: weight * sure, order, pure: !is_noun });
                     said |= weight > 0.6;
                 }
                 Sense::Noun(noun, weight) => term.nouns.push((noun, weight)),

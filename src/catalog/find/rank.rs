@@ -24,6 +24,7 @@ struct Kept {
     named: Box<[(Box<[Noun]>, f32)]>,
     scope: Scope,
     guest: bool,
+    node: bool,
     items: u8,
 }
 
@@ -67,6 +68,7 @@ impl Ranking {
             named: document.named.into_iter().map(|(nouns, lost)| (nouns.into(), lost)).collect(),
             scope: document.scope,
             guest: document.guest,
+            node: document.node,
             items: document.items,
         });
         Self {
@@ -166,6 +168,10 @@ impl Ranking {
         let item = if query.many { 2.0 * ITEM } else { ITEM };
         lost += item * f32::from(document.items.saturating_sub(query.values.named()));
         lost += NO_PLACE * f32::from(query.values.named().saturating_sub(document.items));
+
+        if query.values.get("node").is_some() && !document.node {
+            lost += NO_PLACE;
+        }
 
         let means = |kind: Option<Noun>| {
             said.iter().filter(|(noun, _)| Some(*noun) == kind).map(|(_, sure)| *sure).fold(0.0, f32::max)

@@ -1,5 +1,6 @@
 use super::Finder;
-use crate::catalog::{Catalog, import};
+use crate::catalog::testing::{catalog, catalogs, real_catalogs};
+use crate::catalog::{Catalog, Method, Release};
 
 struct Case {
     words: &'static str,
@@ -18,9 +19,13 @@ fn cases(text: &'static str) -> Vec<Case> {
     lines.map(case).collect()
 }
 
-fn catalog() -> Catalog {
-    let dir = std::env::var_os("PROVOST_APIDOC_DIR").unwrap();
-    import::lines(&std::fs::read(std::path::Path::new(&dir).join("pve-9.jsonl")).unwrap()).unwrap()
+/// What can be right in a catalogue at all: older releases have fewer endpoints.
+fn answerable(catalog: &Catalog, cases: Vec<Case>) -> Vec<Case> {
+    let has = |right: &String| {
+        let (method, path) = right.split_once(' ').expect(right);
+        catalog.template(Method::from_name(method).expect(right), path).is_some()
+    };
+    cases.into_iter().filter(|case| case.right.iter().any(has)).collect()
 }
 
 /// Of how many the right answer is first, and in the first three; misses are printed.
@@ -53,27 +58,31 @@ fn score(catalog: &Catalog, finder: &Finder, cases: &[Case], misses: bool) -> (f
 
 #[test]
 fn what_people_type_finds_what_they_mean() {
-    let catalog = catalog();
-    let finder = Finder::new(&catalog);
-    let (first, three) = score(&catalog, &finder, &cases(include_str!("queries.txt")), true);
-    assert!(first >= 0.9 && three >= 0.98, "first {first:.3}, in three {three:.3}");
+    for (release, catalog) in catalogs().iter().rev().chain(&real_catalogs()) {
+        println!("PVE {}, prose: {}", release.name(), catalog.endpoints().iter().any(|e| !e.description.is_empty()));
+        let cases = answerable(catalog, cases(include_str!("queries.txt")));
+        let (first, three) = score(catalog, &Finder::new(catalog), &cases, *release == Release::LATEST);
+        assert!(first >= 0.9 && three >= 0.98, "first {first:.3}, in three {three:.3}");
+    }
 }
 
+/// Written before the tables and kept from them: how well they do on what nobody thought of.
 #[test]
-fn phrasings_that_nobody_tuned_on() {
-    let catalog = catalog();
-    let finder = Finder::new(&catalog);
-    let (first, three) = score(&catalog, &finder, &cases(include_str!("held_out.txt")), false);
-    assert!(first >= 0.5 && three >= 0.5, "first {first:.3}, in three {three:.3}");
+fn phrasings_that_no_table_was_tuned_on_are_mostly_found() {
+    let catalog = catalog(Release::LATEST);
+    let cases = cases(include_str!("held_out.txt"));
+    let (first, three) = score(catalog, &Finder::new(catalog), &cases, false);
+    assert!(first >= 0.8 && three >= 0.9, "first {first:.3}, in three {three:.3}");
 }
 
 #[test]
 fn one() {
     let Ok(words) = std::env::var("WORDS") else { return };
-    let catalog = catalog();
-    let finder = Finder::new(&catalog);
-    explain(&catalog, &finder, &words);
-    for found in finder.search(&catalog, &words).iter().take(6) {
+    let catalog = catalog(Release::LATEST);
+    let finder = Finder::new(catalog);
+    for words in words.split(';') {
+    explain(catalog, &finder, words);
+    for found in finder.search(catalog, words).iter().take(6) {
         println!("{:.2} {} {}", found.score, catalog.endpoints()[found.endpoint].method, found.path);
-    }
+    }}
 }
