@@ -4,10 +4,10 @@
 //! reorders itself: zero-width ones, bidirectional overrides, Unicode tags (invisible ASCII, used to smuggle
 //! instructions to models). Line breaks and tabs stay.
 
-#[cfg(feature = "agent")]
+#[cfg(feature = "ledger")]
 pub use clean::{clean, clean_json};
 
-#[cfg(feature = "agent")]
+#[cfg(feature = "ledger")]
 mod clean {
     /// `bytes` as text that shows what it says: invalid UTF-8 becomes U+FFFD, control sequences and hidden characters
     /// are dropped.
