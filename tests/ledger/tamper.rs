@@ -51,6 +51,7 @@ fn entry_at(text: &[u8], at: usize, first: u64) -> u64 {
 fn locates(damage: &[Damage], seq: u64) -> bool {
     damage.iter().any(|damage| match damage {
         Damage::Entry { seq: found, .. } | Damage::StoredHash { seq: found } => *found == seq,
+        Damage::NotArchived { first, last, .. } => (*first..=*last).contains(&seq),
         // What hides an entry's number or end hides the entry: it is what is missing, or its segment does not join.
         Damage::CutOff { have, .. } => *have <= seq,
         Damage::Segment(error) => error.to_string().contains("entries-"),
@@ -145,6 +146,7 @@ fn lines_taken_out_doubled_swapped_or_put_in_are_found_where_it_happened() {
                 // Within a segment the entry itself is named; at its edge the segments no longer join.
                 let named = damage.iter().any(|damage| match damage {
                     Damage::Entry { seq: found, .. } => *found == seq || *found == seq + 1,
+                    Damage::NotArchived { first, last, .. } => (*first..=*last).contains(&seq),
                     Damage::Segment(_) | Damage::CutOff { .. } => true,
                     _ => false,
                 });
