@@ -4,10 +4,19 @@
 //! reorders itself: zero-width ones, bidirectional overrides, Unicode tags (invisible ASCII, used to smuggle
 //! instructions to models). Line breaks and tabs stay.
 
-#[cfg(feature = "agent")]
+#[cfg(feature = "ledger")]
 pub use clean::{clean, clean_json};
 
-#[cfg(feature = "agent")]
+/// The beginning of `text`, of at most so many bytes, and no character cut in two.
+pub fn beginning(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(feature = "ledger")]
 mod clean {
     /// `bytes` as text that shows what it says: invalid UTF-8 becomes U+FFFD, control sequences and hidden characters
     /// are dropped.
