@@ -14,7 +14,7 @@
 //! | [`exec`] | the wire between `provostd` and `provost-execd`, and both of its ends |
 //! | [`enter`] | namespace entry, used by `provost-execd` alone; the only room with `unsafe` |
 //! | [`sandbox`] | what `provostd` gives up before it serves |
-//! | [`config`], [`journal`], [`process`], [`secret`], [`text`] | what every room may use |
+//! | [`config`], [`journal`], [`process`], [`secret`], [`stale`], [`text`] | what every room may use |
 
 pub mod config;
 pub mod journal;
@@ -41,5 +41,7 @@ pub mod sandbox;
 pub mod secret;
 #[cfg(feature = "agent")]
 pub mod serve;
+#[cfg(any(feature = "agent", feature = "execd"))]
+pub mod stale;
 #[cfg(feature = "agent")]
 pub mod tools;
