@@ -27,8 +27,26 @@ const GUEST: [&str; 11] =
     ["vm", "ct", "lxc", "container", "guest", "qemu", "machine", "vmid", "ctid", "id", "instance"];
 const NUMBERS: [&str; 10] = ["port", "vlan", "tag", "to", "memory", "ram", "mtu", "size", "by", "every"];
 const UNITS: [&str; 20] = [
-    "mb", "gb", "tb", "kb", "mib", "gib", "tib", "m", "g", "t", "cores", "core", "cpus", "minutes", "seconds", "hours",
-    "days", "megabytes", "gigabytes", "percent",
+    "mb",
+    "gb",
+    "tb",
+    "kb",
+    "mib",
+    "gib",
+    "tib",
+    "m",
+    "g",
+    "t",
+    "cores",
+    "core",
+    "cpus",
+    "minutes",
+    "seconds",
+    "hours",
+    "days",
+    "megabytes",
+    "gigabytes",
+    "percent",
 ];
 
 #[derive(Debug, Default)]
@@ -78,9 +96,9 @@ impl Values {
         }
     }
 
-    /// How many path parameters there are values for, the guest's id and the node aside.
-    pub fn named(&self) -> u8 {
-        self.named.iter().filter(|(name, _)| *name != "node").count().min(8) as u8
+    /// Whether there is a value of anything but a guest or a node.
+    pub fn has_names(&self) -> bool {
+        self.named.iter().any(|(name, _)| *name != "node")
     }
 
     fn introduced(&self, raw: &str) -> Option<(&'static [&'static str], String)> {
@@ -128,7 +146,8 @@ impl Values {
                     self.taken.push(lower);
                 }
             } else if let Some((user, realm)) = raw.split_once('@').filter(|(user, _)| !user.is_empty()) {
-                let (realm, token) = realm.split_once('!').map_or((realm, None), |(realm, token)| (realm, Some(token)));
+                let (realm, token) =
+                    realm.split_once('!').map_or((realm, None), |(realm, token)| (realm, Some(token)));
                 if let Some(userid) = escaped(&format!("{user}@{realm}")) {
                     self.named.push(("userid", userid));
                     self.named.extend(token.and_then(escaped).map(|token| ("tokenid", token)));
