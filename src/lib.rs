@@ -8,11 +8,13 @@
 //! | [`serve`] | transports: who connects, as whom, and one bounded MCP session each |
 //! | [`tools`] | the MCP face: one file a tool |
 //! | [`policy`] | principals, roles, guest scopes, rate |
+//! | [`ledger`] | the receipts: an append-only Merkle log, signed heads, the journal's mirror, verification |
 //! | [`catalog`] | the API as data: endpoints, parameters, privileges, tiers |
+//! | [`pve`] | the client of PVE's REST API: pinned TLS on loopback, token, kept connections, its errors as types |
 //! | [`exec`] | the wire between `provostd` and `provost-execd`, and both of its ends |
 //! | [`enter`] | namespace entry, used by `provost-execd` alone; the only room with `unsafe` |
 //! | [`sandbox`] | what `provostd` gives up before it serves |
-//! | [`config`], [`journal`], [`process`], [`text`] | what every room may use |
+//! | [`config`], [`journal`], [`process`], [`secret`], [`text`] | what every room may use |
 
 pub mod config;
 pub mod journal;
@@ -27,10 +29,16 @@ pub mod cli;
 pub mod enter;
 #[cfg(any(feature = "agent", feature = "execd"))]
 pub mod exec;
+#[cfg(feature = "ledger")]
+pub mod ledger;
 #[cfg(feature = "agent")]
 pub mod policy;
 #[cfg(feature = "agent")]
+pub mod pve;
+#[cfg(feature = "agent")]
 pub mod sandbox;
+#[cfg(feature = "ledger")]
+pub mod secret;
 #[cfg(feature = "agent")]
 pub mod serve;
 #[cfg(feature = "agent")]

@@ -4,10 +4,19 @@
 //! reorders itself: zero-width ones, bidirectional overrides, Unicode tags (invisible ASCII, used to smuggle
 //! instructions to models). Line breaks and tabs stay.
 
-#[cfg(feature = "agent")]
-pub use clean::clean;
+#[cfg(feature = "ledger")]
+pub use clean::{clean, clean_json};
 
-#[cfg(feature = "agent")]
+/// The beginning of `text`, of at most so many bytes, and no character cut in two.
+pub fn beginning(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(feature = "ledger")]
 mod clean {
     /// `bytes` as text that shows what it says: invalid UTF-8 becomes U+FFFD, control sequences and hidden characters
     /// are dropped.
@@ -28,6 +37,24 @@ mod clean {
             })
             .collect();
         String::from_utf8_lossy(&visible).chars().filter(|character| !is_hidden(*character)).collect()
+    }
+
+    /// As [`clean`], for every text in a JSON value, names of fields included.
+    pub fn clean_json(value: &mut serde_json::Value) {
+        use serde_json::Value;
+        let is_plain = |text: &str| text.bytes().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~'));
+        match value {
+            Value::String(text) if !is_plain(text) => *text = clean(text.as_bytes()),
+            Value::Array(items) => items.iter_mut().for_each(clean_json),
+            Value::Object(object) => {
+                if !object.keys().all(|name| is_plain(name)) {
+                    let fields = std::mem::take(object).into_iter();
+                    object.extend(fields.map(|(name, value)| (clean(name.as_bytes()), value)));
+                }
+                object.values_mut().for_each(clean_json);
+            }
+            _ => {}
+        }
     }
 
     fn is_hidden(character: char) -> bool {

@@ -33,6 +33,11 @@ pub enum EnterError {
     ProcText { vmid: u32, path: PathBuf, text: String, wanted: &'static str },
     #[error("the seccomp profile of container {vmid} cannot be used: {source}")]
     Seccomp { vmid: u32, source: Box<PolicyFileError> },
+    #[error(
+        "container {vmid} runs under a seccomp filter, and its monitor names no lxc.seccomp.profile: a command would run \
+         without that filter"
+    )]
+    Unfiltered { vmid: u32 },
     #[error("container {vmid}: {item} = {text:?} is not understood")]
     Setting { vmid: u32, item: &'static str, text: String },
     #[error("cannot make a cgroup for the command in container {vmid}: {errno}")]
@@ -60,7 +65,7 @@ impl EnterError {
             Self::Frozen { .. } => "frozen",
             Self::Gone { .. } => "gone",
             Self::Proc { .. } | Self::ProcText { .. } => "proc",
-            Self::Seccomp { .. } => "seccomp_profile",
+            Self::Seccomp { .. } | Self::Unfiltered { .. } => "seccomp_profile",
             Self::Setting { .. } => "setting",
             Self::Leaf { .. } => "cgroup",
             Self::Spawn { .. } => "spawn",
@@ -90,6 +95,9 @@ impl EnterError {
             Self::Frozen { vmid } => format!("resume it (lxc-unfreeze -n {vmid}), then call again"),
             Self::Gone { vmid } => format!("see why it stopped (pct status {vmid}), start it and call again"),
             Self::Seccomp { .. } => "mend the file that lxc.seccomp.profile names; lxc itself will not start from it".into(),
+            Self::Unfiltered { vmid } => {
+                format!("see what its init is started by (grep Seccomp /proc/$(lxc-info -pH -n {vmid})/status); set lxc.seccomp.profile")
+            }
             Self::Setting { item, .. } => format!("correct {item} in the container's configuration"),
             Self::Leaf { .. } => "see whether the container's cgroup still exists and cgroup.max.descendants leaves room".into(),
             Self::Spawn { errno: Errno::EAGAIN, .. } => {

@@ -90,8 +90,11 @@ pub fn ask(path: &Path, request: &Request, stdio: [&OwnedFd; 3]) -> Result<Call,
     let stdio: [RawFd; 3] = stdio.map(|fd| fd.as_raw_fd());
     let rights = [ControlMessage::ScmRights(&stdio)];
     let flags = MsgFlags::MSG_NOSIGNAL;
-    sendmsg::<UnixAddr>(connection.as_raw_fd(), &[IoSlice::new(&packet)], &rights, flags, None)
-        .map_err(ClientError::Broken)?;
+    match sendmsg::<UnixAddr>(connection.as_raw_fd(), &[IoSlice::new(&packet)], &rights, flags, None) {
+        // It has hung up before it was asked; why, it has said.
+        Ok(_) | Err(Errno::EPIPE | Errno::ECONNRESET) => {}
+        Err(errno) => return Err(ClientError::Broken(errno)),
+    }
     let broken =
         |error: std::io::Error| ClientError::Broken(Errno::from_raw(error.raw_os_error().unwrap_or(0)));
     let connection = UnixStream::from_std(connection.into()).map_err(broken)?;
@@ -124,9 +127,8 @@ impl Call {
                 Ok(packet) if packet.is_empty() => return Err(ClientError::Ended),
                 Ok(packet) => return Reply::decode(&packet).map_err(ClientError::Answer),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => {
-                    return Err(ClientError::Ended);
-                }
+                // Said once, for what was sent and not read; what it had to say before it hung up comes after.
+                Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => {}
                 Err(error) => return Err(broken(error)),
             }
         }

@@ -1,0 +1,293 @@
+//! How the other rooms reach the writer.
+//!
+//! A change goes: [`Ledger::intent`], which answers once the intent is on the disk, then whatever leaves the process, for
+//! which the caller needs the [`Recorded`] that came back, then [`Recorded::outcome`].
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use super::damage::Damage;
+use super::open::{self, Trouble};
+use super::place::Place;
+use super::receipt::body::{Body, Intent};
+use super::receipt::{Entry, Seq};
+use super::writer::{Job, Writer};
+use crate::config::ArgvRecord;
+
+/// Jobs that may wait; whoever brings one more waits too.
+const QUEUE: usize = 8192;
+
+/// Where and how a log is kept.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub dir: PathBuf,
+    /// A file that holds the signing key, used where it exists: systemd's credential `ledger-key`.
+    pub credential: Option<PathBuf>,
+    /// Directories of heads that were published.
+    pub witnesses: Vec<PathBuf>,
+    /// The journal's socket; none: no copy is kept there.
+    pub journal: Option<PathBuf>,
+    pub argv: ArgvRecord,
+    /// Bytes after which a new segment is begun.
+    pub segment_bytes: u64,
+    /// How long a receipt that nobody waits for may stay off the disk.
+    pub commit_within: Duration,
+    /// How long an entry may stay without a signed head.
+    pub checkpoint_every: Duration,
+}
+
+impl Options {
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            credential: None,
+            witnesses: Vec::new(),
+            journal: None,
+            argv: ArgvRecord::Full,
+            segment_bytes: 64 << 20,
+            commit_within: Duration::from_millis(100),
+            checkpoint_every: Duration::from_secs(60),
+        }
+    }
+
+    /// As the daemon keeps it: by configuration, with what systemd and the node offer.
+    pub fn of(config: &crate::config::Ledger) -> Self {
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        Self {
+            credential: credentials.map(|dir| dir.join("ledger-key")),
+            witnesses: super::witness::dirs(),
+            journal: std::env::var_os("JOURNAL_STREAM").map(|_| super::mirror::SOCKET.into()),
+            argv: config.argv,
+            ..Self::new(&config.dir)
+        }
+    }
+}
+
+/// Why a receipt was not made. What it would have recorded must not be done.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unrecorded {
+    #[error("nothing may be changed: the ledger is damaged: {0}")]
+    Damaged(Arc<Damage>),
+    #[error("nothing may be changed while it cannot be recorded: {0}")]
+    Unavailable(Arc<Trouble>),
+    #[error("nothing may be changed: the ledger is closed, as the daemon is stopping")]
+    Closed,
+}
+
+impl Unrecorded {
+    /// A short name that programs can compare.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Unrecorded::Damaged(_) => "ledger_damaged",
+            Unrecorded::Unavailable(_) => "ledger_unavailable",
+            Unrecorded::Closed => "stopping",
+        }
+    }
+
+    /// What to do about it.
+    pub fn next(&self) -> &'static str {
+        match self {
+            Unrecorded::Damaged(_) => "the operator should run: provost audit verify. Reading goes on",
+            Unrecorded::Unavailable(_) => {
+                "it goes on by itself once the disk takes receipts again (df, dmesg); reading goes on meanwhile"
+            }
+            Unrecorded::Closed => "call again",
+        }
+    }
+}
+
+/// How the log stands.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Status {
+    /// "ready", "damaged", "unavailable".
+    pub state: &'static str,
+    /// Why, where it is not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    pub origin: String,
+    /// Entries on the disk.
+    pub size: u64,
+    /// Entries that the latest signed head covers.
+    pub signed: u64,
+    /// Intents without an outcome.
+    pub open_intents: Vec<Seq>,
+    /// Receipts of reads that could not be kept, since the start.
+    pub unrecorded: u64,
+    /// "journald", or why there is no copy.
+    pub mirror: String,
+    /// Receipts that the journal did not take, since the start.
+    pub unmirrored: u64,
+}
+
+/// The log. Clones reach the same writer.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    jobs: mpsc::Sender<Job>,
+    status: Arc<Mutex<Status>>,
+    place: Place,
+    argv: ArgvRecord,
+    writer: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl Ledger {
+    /// Opens or makes the log. A log that is damaged, or whose disk takes nothing, opens too: it refuses what has to be
+    /// recorded, with that reason, and can be read.
+    pub fn open(options: Options) -> Result<Self, Trouble> {
+        let place = Place::new(&options.dir);
+        let lock = match open::lock(&place) {
+            Ok(lock) => Some(lock),
+            Err(locked @ Trouble::Locked { .. }) => return Err(locked),
+            // The writer tries again, and says why meanwhile.
+            Err(_) => None,
+        };
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let status = Arc::new(Mutex::new(Status::default()));
+        let argv = options.argv;
+        // What is found is known when this returns.
+        let (opened, ready) = std::sync::mpsc::channel();
+        let shared = status.clone();
+        let thread = std::thread::Builder::new().name("ledger".into()).spawn(move || {
+            let mut writer = Writer::new(options, lock, shared);
+            writer.open();
+            let _ = opened.send(());
+            writer.run(queue);
+        });
+        let thread = thread.map_err(|source| {
+            Trouble::Disk(super::disk::DiskError {
+                what: "start a thread for",
+                path: place.dir().into(),
+                source,
+            })
+        })?;
+        let _ = ready.recv();
+        Ok(Self { jobs, status, place, argv, writer: Arc::new(Mutex::new(Some(thread))) })
+    }
+
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub fn argv(&self) -> ArgvRecord {
+        self.argv
+    }
+
+    pub fn status(&self) -> Status {
+        held(&self.status).clone()
+    }
+
+    /// Leaves a receipt that nobody waits for: on the disk within [`Options::commit_within`]. Waits only for a place in
+    /// the queue. What the disk does not take is counted, and said in a later receipt.
+    pub async fn append(&self, entry: Entry) -> Result<(), Unrecorded> {
+        self.jobs.send(Job::append(entry, None)).await.map_err(|_| Unrecorded::Closed)
+    }
+
+    /// As [`Ledger::append`], for callers that cannot wait: false where the queue is full.
+    pub fn try_append(&self, entry: Entry) -> bool {
+        self.jobs.try_send(Job::append(entry, None)).is_ok()
+    }
+
+    /// Leaves a receipt, and answers once it would survive a power cut.
+    pub async fn append_durable(&self, entry: Entry) -> Result<Seq, Unrecorded> {
+        let (ack, answer) = oneshot::channel();
+        self.jobs.send(Job::append(entry, Some(ack))).await.map_err(|_| Unrecorded::Closed)?;
+        answer.await.unwrap_or(Err(Unrecorded::Closed))
+    }
+
+    /// As [`Ledger::append_durable`], for threads outside of a runtime.
+    pub fn append_durable_blocking(&self, entry: Entry) -> Result<Seq, Unrecorded> {
+        let (ack, answer) = oneshot::channel();
+        self.jobs.blocking_send(Job::append(entry, Some(ack))).map_err(|_| Unrecorded::Closed)?;
+        answer.blocking_recv().unwrap_or(Err(Unrecorded::Closed))
+    }
+
+    /// Records what is about to be changed. Only with what comes back may it be.
+    pub async fn intent(&self, head: Entry, intent: Intent) -> Result<Recorded, Unrecorded> {
+        let entry = Entry { body: Body::Intent(intent), ..head };
+        let kept = Entry { body: Body::Halt(super::receipt::body::Halt { halted: false }), ..entry.clone() };
+        let seq = self.append_durable(entry).await?;
+        Ok(Recorded { seq, head: kept, ledger: self.clone(), closed: false })
+    }
+
+    /// Signs a head of all that is here, now.
+    pub async fn checkpoint(&self) -> Result<(), Unrecorded> {
+        let (ack, answer) = oneshot::channel();
+        self.jobs.send(Job::Checkpoint(ack)).await.map_err(|_| Unrecorded::Closed)?;
+        answer.await.unwrap_or(Err(Unrecorded::Closed))
+    }
+
+    /// Verification has found something: from now on nothing may be changed.
+    pub async fn damaged(&self, damage: Damage) {
+        let _ = self.jobs.send(Job::Damaged(damage)).await;
+    }
+
+    /// Writes what is queued, signs a last head, and says that the daemon stopped. Other clones can record no more.
+    pub fn close(self) {
+        let (stopped, wait) = std::sync::mpsc::channel();
+        let thread = held(&self.writer).take();
+        let jobs = self.jobs.clone();
+        // The queue may be full, and this may be a runtime's own thread.
+        std::thread::spawn(move || {
+            let _ = jobs.blocking_send(Job::Stop);
+            let ended = thread.is_none_or(|thread| thread.join().is_ok());
+            let _ = stopped.send(ended);
+        });
+        if wait.recv() != Ok(true) {
+            tracing::error!("the ledger's writer did not end as it should");
+        }
+    }
+}
+
+/// A poisoned lock only means that another thread panicked: what it holds is plain data.
+pub(super) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// An intent that is on the disk: the permission to go on. It ends with an outcome; one that is dropped without stays
+/// open, and the next start finds it.
+#[must_use = "an intent wants its outcome"]
+#[derive(Debug)]
+pub struct Recorded {
+    seq: Seq,
+    head: Entry,
+    ledger: Ledger,
+    closed: bool,
+}
+
+impl Recorded {
+    /// The intent's number.
+    pub fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// Records what became of it: an `Outcome`, `Exec` or `File`, whose `of` is set here.
+    pub async fn outcome(
+        mut self,
+        why: Option<super::receipt::Clean>,
+        body: impl Into<Body>,
+    ) -> Result<Seq, Unrecorded> {
+        let mut body = body.into();
+        match &mut body {
+            Body::Outcome(outcome) => outcome.of = self.seq,
+            Body::Exec(exec) => exec.of = Some(self.seq),
+            Body::File(file) => file.of = Some(self.seq),
+            _ => {}
+        }
+        let entry = Entry { body, why: why.or(self.head.why.take()), ..self.head.clone() };
+        let recorded = self.ledger.append_durable(entry).await;
+        self.closed = recorded.is_ok();
+        recorded
+    }
+}
+
+impl Drop for Recorded {
+    fn drop(&mut self) {
+        if !self.closed {
+            tracing::error!(provost_seq = self.seq, "what became of intent {} was not recorded", self.seq);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Receipts that somebody else can verify: an append-only log with an RFC 6962 tree over it and signed heads.
+//!
+//! In: what the rooms above did, decided or refused, as typed [`Entry`]s. Out: numbers of receipts that are on the disk,
+//! and, for readers, the receipts, proofs and a verdict. It must never lose what it acknowledged, give a number twice, write
+//! a secret, or mend what no crash can have done.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | [`receipt`] | what a receipt holds |
+//! | `tree`, `hashes`, `note` | the Merkle tree, its stored hashes, signed heads |
+//! | `segments`, `disk`, `place`, `state`, `archive` | the files |
+//! | `open`, `damage` | opening: what is mended, and what is not |
+//! | `writer`, `handle`, `mirror` | the one thread that writes; how others reach it; the journal's copy |
+//! | [`verify`], [`crosscheck`], [`witness`], [`query`] | reading |
+
+pub mod archive;
+pub mod canonical;
+pub mod crosscheck;
+mod damage;
+mod disk;
+#[cfg(feature = "agent")]
+mod handle;
+mod hashes;
+#[cfg(feature = "agent")]
+mod log;
+pub mod mirror;
+mod note;
+#[cfg(feature = "agent")]
+mod open;
+mod place;
+pub mod query;
+pub mod receipt;
+mod segments;
+mod state;
+#[cfg(all(test, feature = "agent"))]
+mod tests;
+pub mod tree;
+pub mod verify;
+pub mod witness;
+#[cfg(feature = "agent")]
+mod writer;
+
+pub use damage::{Altered, Damage};
+pub use disk::DiskError;
+pub use hashes::{Hashes, HashesError};
+pub use note::{Head, NoteError, PublicKey};
+pub use place::Place;
+pub use receipt::{Decision, Entry, Kind, Receipt, Seq, Who};
+pub use segments::{SegmentError, Segments};
+
+#[cfg(feature = "agent")]
+pub use handle::{Ledger, Options, Recorded, Status, Unrecorded};
+#[cfg(feature = "agent")]
+pub use open::Trouble;

@@ -1,0 +1,119 @@
+//! The only ways for text from elsewhere into a receipt: each takes secrets out.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::config::ArgvRecord;
+use crate::ledger::canonical::canonical;
+use crate::ledger::tree::sha256_hex;
+use crate::secret;
+use crate::text::beginning;
+
+/// Bytes of one text, and of all of a command, that a receipt holds at most. What is longer is cut, and its size and
+/// hash said.
+const MOST_TEXT: usize = 4 << 10;
+const MOST_ARGV: usize = 64 << 10;
+
+/// Text without secrets, of bounded length. It may hold control characters, which JSON escapes: whoever shows it takes
+/// them out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Clean(String);
+
+impl Clean {
+    pub fn of(text: &str) -> Self {
+        Self::bounded(text, MOST_TEXT)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn bounded(text: &str, most: usize) -> Self {
+        // A secret that the cut would break in two is looked for first.
+        let clean = secret::cut(text).map_or_else(|| text.to_owned(), |(clean, _)| clean);
+        if clean.len() <= most {
+            return Self(clean);
+        }
+        let (kept, hash) = (beginning(&clean, most), sha256_hex(text.as_bytes()));
+        Self(format!("{kept}… [{} bytes, sha256 {hash}]", text.len()))
+    }
+}
+
+impl From<&str> for Clean {
+    fn from(text: &str) -> Self {
+        Self::of(text)
+    }
+}
+
+impl From<String> for Clean {
+    fn from(text: String) -> Self {
+        Self::of(&text)
+    }
+}
+
+/// Any JSON without secrets, in canonical form.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct Json(Box<RawValue>);
+
+impl Json {
+    /// `endpoint` is the path template that the value goes to or comes from: some names are secret only there.
+    pub fn of(endpoint: &str, mut value: Value) -> Self {
+        const MOST: usize = 256 << 10;
+        secret::withhold(endpoint, &mut value);
+        let text = canonical(value);
+        if text.get().len() <= MOST {
+            return Self(text);
+        }
+        let bytes = text.get().as_bytes();
+        Self(canonical(serde_json::json!({ "bytes": bytes.len(), "sha256": sha256_hex(bytes) })))
+    }
+}
+
+/// A command: in full, or as a hash where the configuration says `argv = "hash"`.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Argv {
+    Full(Vec<Clean>),
+    Hash {
+        /// How many arguments.
+        count: usize,
+        /// Of the arguments, each ended by a NUL, as /proc/PID/cmdline has them.
+        sha256: String,
+    },
+}
+
+impl Argv {
+    pub fn of<T: AsRef<str>>(argv: &[T], how: ArgvRecord) -> Self {
+        let size = argv.iter().map(|argument| argument.as_ref().len() + 1).sum::<usize>();
+        if how == ArgvRecord::Hash || size > MOST_ARGV {
+            let bytes: Vec<u8> =
+                argv.iter().flat_map(|argument| [argument.as_ref().as_bytes(), b"\0"].concat()).collect();
+            return Argv::Hash { count: argv.len(), sha256: sha256_hex(&bytes) };
+        }
+        let mut names_next = false;
+        let clean = argv.iter().map(|argument| {
+            let argument = argument.as_ref();
+            let withheld = std::mem::replace(&mut names_next, is_secret_option(argument));
+            match argument.split_once('=') {
+                _ if withheld => Clean(secret::WITHHELD.into()),
+                Some((name, value)) if is_secret_option(name) && !value.is_empty() => {
+                    Clean(format!("{}={}", Clean::of(name).0, secret::WITHHELD))
+                }
+                _ => Clean::bounded(argument, MOST_ARGV),
+            }
+        });
+        Argv::Full(clean.collect())
+    }
+}
+
+/// `--password`, or the `PGPASSWORD` of `PGPASSWORD=…`.
+fn is_secret_option(argument: &str) -> bool {
+    let name = argument.trim_start_matches('-');
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let option =
+        argument.starts_with("--") || name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    !name.is_empty() && plain && option && secret::is_secret("", name)
+}

@@ -1,0 +1,7 @@
+//! The receipts: what a crash, a full disk and a forger can do to them.
+
+mod common;
+mod crash;
+mod disk;
+mod independent;
+mod tamper;
