@@ -8,7 +8,7 @@ use rmcp::model::{JsonObject, Resource, ResourceContents, Tool, ToolAnnotations}
 use rmcp::schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
-use super::{exec, read, status};
+use super::{exec, find, read, status};
 
 /// Under it, by the names of the tools, are the schemas of their answers.
 pub const PREFIX: &str = "provost://schema/";
@@ -28,6 +28,15 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
                 ToolAnnotations::new().read_only(false).destructive(true).open_world(false),
             ),
             answer: schema::<exec::ExecAnswer>(Of::Answer),
+        },
+        Entry {
+            tool: tool::<find::FindArguments>(
+                "find",
+                "Plain words to endpoints of the node's API, each with its tier and what it needs, and recipes for \
+                 the common jobs.",
+                ToolAnnotations::new().read_only(true).open_world(false),
+            ),
+            answer: schema::<find::FindAnswer>(Of::Answer),
         },
         Entry {
             tool: tool::<read::ReadArguments>(

@@ -7,8 +7,10 @@
 
 mod concept;
 mod document;
+mod finders;
 mod get;
 mod lexicon;
+mod path;
 mod query;
 mod rank;
 mod recipes;
@@ -16,7 +18,9 @@ mod recipes;
 mod tests;
 mod values;
 
+pub use finders::Finders;
 pub use get::{GetByWords, NoGet};
+pub use query::MAX_BYTES as MAX_QUERY;
 
 use super::{Catalog, Endpoint};
 use document::{Document, Topics};
@@ -61,9 +65,12 @@ impl Finder {
         Self { ranking: Ranking::new(documents, &lexicon), recipes, lexicon }
     }
 
-    /// Endpoints that may be meant, the likeliest first; none when no word says anything.
+    /// Endpoints that may be meant, the likeliest first; none when no word says anything. A path is taken as one.
     #[must_use]
     pub fn search(&self, catalog: &Catalog, words: &str) -> Vec<Found> {
+        if let Some(found) = Self::by_path(catalog, words) {
+            return found;
+        }
         let query = Query::read(words, &self.lexicon);
         let ranked = self.ranking.rank(&query);
         ranked
