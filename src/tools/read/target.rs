@@ -6,6 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use serde_json::{Map, Value};
 
 use super::page::View;
+use crate::catalog::tier::{self, Tier};
 use crate::catalog::{Checked, Endpoint, Method, PathError, Schema};
 use crate::pve::{Read, Upid};
 use crate::text::clean;
@@ -110,6 +111,11 @@ pub async fn of_path(reader: &Reader, path: &str, mut args: Map<String, Value>) 
         Ok(found) => found,
         Err(error) => return Err(no_endpoint(path, error)),
     };
+    let (tier, why) = tier::of(Method::Get, &found.endpoint.path);
+    if tier != Tier::Read {
+        let message = format!("GET {} is not for reading: {why}", found.endpoint.path);
+        return Err(Failure::new("not_a_read", message, "`find` tells what is"));
+    }
     if let Some((_, guest)) = found.captured.iter().find(|(name, _)| name == "vmid") {
         reader.may_see(guest.parse().ok())?;
     }

@@ -81,6 +81,7 @@ async fn the_end_is_heard_through_output_without_end() {
         cwd: "/".into(),
         user: None,
         timeout_ms: 60_000,
+        is_script: false,
     };
     let finished = run(&permit, wanted, None, None).await.map_err(|failure| failure.message).unwrap();
     assert_eq!(finished.outcome, ended());
