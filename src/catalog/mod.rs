@@ -9,6 +9,8 @@ pub mod find;
 pub mod import;
 mod model;
 mod path;
+mod privileges;
+pub mod recipe;
 mod segment;
 #[cfg(test)]
 mod testing;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Provost;
 use super::answer::Failure;
-use crate::catalog::Catalog;
+use crate::catalog::find::{Finder, Finders, NoGet};
+use crate::catalog::{Catalog, Release};
 use crate::policy::{Principal, Sight};
 use crate::pve::{self, Client, Methods, PveError};
 
@@ -13,6 +14,7 @@ use crate::pve::{self, Client, Methods, PveError};
 pub struct Reader {
     pub client: Client,
     pub catalog: Arc<Catalog>,
+    finders: Arc<Finders>,
     sight: Sight,
 }
 
@@ -24,7 +26,12 @@ impl Provost {
             Some(token) => self.client.for_token(token),
             None => self.client.clone(),
         };
-        Ok(Reader { client: client.limited_to(Methods::Reads), catalog: self.catalog.clone(), sight })
+        Ok(Reader {
+            client: client.limited_to(Methods::Reads),
+            catalog: self.catalog.clone(),
+            finders: self.finders.clone(),
+            sight,
+        })
     }
 }
 
@@ -40,10 +47,33 @@ impl Reader {
 }
 
 impl Reader {
-    /// The path of the GET that words mean.
+    /// What turns words into endpoints of its catalogue.
+    pub fn finder(&self) -> Arc<Finder> {
+        self.finders.of(&self.catalog)
+    }
+
+    /// The path of the GET that words mean, with what they do not name still in braces.
     pub fn in_words(&self, words: &str) -> Result<String, Failure> {
-        let _ = words;
-        Err(Failure::new("words", "only paths are understood", "give a path"))
+        match self.finder().as_get(&self.catalog, words) {
+            Ok(get) => Ok(get.found.path),
+            Err(no_get) => Err(no_get.into()),
+        }
+    }
+}
+
+impl From<NoGet> for Failure {
+    fn from(no_get: NoGet) -> Self {
+        let message = no_get.to_string();
+        match &no_get {
+            NoGet::Mutation { method, .. } => {
+                let next = format!("`plan` with method {method} and this path shows what it would do");
+                Self::new("not_a_read", message, next)
+            }
+            NoGet::Acts { .. } => Self::new("not_a_read", message, "the tool that is made for it asks for more"),
+            NoGet::Nothing => {
+                Self::new("no_such_path", message, "`find` shows what there is; or give a path of the API")
+            }
+        }
     }
 }
 
@@ -51,7 +81,7 @@ pub fn catalog(apidoc: &std::path::Path) -> Catalog {
     std::fs::read(apidoc)
         .ok()
         .and_then(|bytes| crate::catalog::import::script(&bytes).ok())
-        .unwrap_or_default()
+        .unwrap_or_else(|| Catalog::embedded(Release::LATEST))
 }
 
 impl From<PveError> for Failure {

@@ -8,6 +8,7 @@ mod answer;
 mod api;
 mod complete;
 mod exec;
+mod find;
 mod guests;
 mod owed;
 mod progress;
@@ -38,6 +39,7 @@ use rmcp::service::{RequestContext, RoleServer};
 pub use owed::Owed;
 
 use crate::catalog::Catalog;
+use crate::catalog::find::Finders;
 use crate::policy::{Policy, Principal, Rules, Supply};
 use crate::pve::{AddressError, Client};
 
@@ -48,6 +50,7 @@ pub struct Provost {
     /// The node's API. Whoever asks takes a handle with no more than their own rights: [`Provost::reader`].
     client: Client,
     catalog: Arc<Catalog>,
+    finders: Arc<Finders>,
     tasks: tasks::Tasks,
     /// Commands that may run now.
     turns: Arc<exec::Turns>,
@@ -64,6 +67,7 @@ impl Provost {
         Ok(Self {
             client: Client::new(pve.into())?,
             catalog: Arc::new(api::catalog(&pve.apidoc)),
+            finders: Arc::default(),
             policy: Policy::new(rules),
             tasks: tasks::Tasks::default(),
             turns: Arc::default(),
@@ -152,6 +156,7 @@ impl ServerHandler for Session {
                 // What was to be read goes on without anybody who listens.
                 () = context.ct.cancelled() => Err(answer::no_longer_wanted()),
             },
+            "find" => find::call(&self.provost, &self.principal, arguments),
             "exec" => exec::call(&self.provost, &self.principal, arguments, &self.owed, &context).await,
             "status" => status::call(&self.provost, &self.principal, &arguments),
             other => return Err(answer::no_such_tool(other, &schema::tools())),

@@ -9,7 +9,7 @@ use rmcp::schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use super::answer::Failure;
-use super::{exec, read, status};
+use super::{exec, find, read, status};
 
 /// Under it, by the names of the tools, are the schemas of their answers.
 pub const PREFIX: &str = "provost://schema/";
@@ -29,6 +29,15 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
                 ToolAnnotations::new().read_only(false).destructive(true).open_world(false),
             ),
             answer: answer::<exec::ExecAnswer>(),
+        },
+        Entry {
+            tool: tool::<find::FindArguments>(
+                "find",
+                "Plain words to endpoints of the node's API, each with its tier and what it needs, and recipes for \
+                 the common jobs.",
+                ToolAnnotations::new().read_only(true).open_world(false),
+            ),
+            answer: answer::<find::FindAnswer>(),
         },
         Entry {
             tool: tool::<read::ReadArguments>(
@@ -269,7 +278,7 @@ mod tests {
     fn status_is_as_its_schema_says() {
         let text = "[exec]\nhost=true\n[[role]]\nname='a'\nmembers=['user:a']";
         let rules = Rules::fixed(crate::config::parse(std::path::Path::new("x"), text).unwrap());
-        let provost = super::super::Provost::new(rules);
+        let provost = super::super::Provost::new(rules).unwrap();
         for name in ["a", "b"] {
             let principal = Principal::for_tests(1, name, &[(1, "a")]);
             let Ok(answer) = status::call(&provost, &principal, &JsonObject::new()) else {

@@ -20,7 +20,7 @@ pub(super) struct Document {
     /// Has a node in its path.
     pub node: bool,
     /// Path parameters other than the node and the guest.
-    pub items: u8,
+    pub items: Vec<Box<str>>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,7 +61,8 @@ impl Topics {
 /// Each row that can be read.
 pub(super) fn rows() -> impl Iterator<Item = (Method, &'static str, &'static str, &'static str)> {
     TEXT.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).filter_map(|line| {
-        let [call, verbs, nouns]: [&str; 3] = line.split('|').map(str::trim).collect::<Vec<_>>().try_into().ok()?;
+        let [call, verbs, nouns]: [&str; 3] =
+            line.split('|').map(str::trim).collect::<Vec<_>>().try_into().ok()?;
         let (method, path) = call.split_once(' ')?;
         Some((Method::from_name(method)?, path, verbs, nouns))
     })
@@ -84,8 +85,9 @@ impl Document {
         document.node = endpoint.path.contains("{node}");
         document.scope = scope(&segments);
         let literal = |segment: &&&str| !segment.starts_with('{');
-        let items = segments.iter().filter(|segment| !literal(segment) && !["{node}", "{vmid}", "{sid}"].contains(segment));
-        document.items = items.count().min(8) as u8;
+        let names = segments.iter().filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+        document.items =
+            names.filter(|name| !["node", "vmid", "sid"].contains(name)).map(Into::into).collect();
 
         let last = segments.iter().rposition(|segment| !segment.starts_with('{'));
         for (at, segment) in segments.iter().enumerate().filter(|(_, segment)| literal(segment)) {
@@ -95,8 +97,7 @@ impl Document {
             }
             let act = acts(endpoint.method, segment, lexicon).filter(|_| at + 1 == segments.len());
             let weight = if Some(at) == last { OF_A_SEGMENT } else { OF_AN_OUTER_SEGMENT };
-            let nouns: Vec<Noun> =
-                words_of(segment).map(|word| lexicon.own_word(word)).collect();
+            let nouns: Vec<Noun> = words_of(segment).map(|word| lexicon.own_word(word)).collect();
             if act.is_some() {
                 continue;
             }
@@ -204,7 +205,9 @@ fn verbs(endpoint: &Endpoint, last: Option<&str>, below: Below, lexicon: &mut Le
         // Only lists what is below it.
         Method::Get if below == Below::Words => ("read", 0.6),
         Method::Get => ("read", 1.0),
-        Method::Post if below == Below::Items || last.is_some_and(|last| last.starts_with('{')) => ("create", 1.0),
+        Method::Post if below == Below::Items || last.is_some_and(|last| last.starts_with('{')) => {
+            ("create", 1.0)
+        }
         Method::Post => ("create", 0.7),
         Method::Put => ("update", 1.0),
         Method::Delete => ("delete", 1.0),

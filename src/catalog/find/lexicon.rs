@@ -123,7 +123,8 @@ impl Lexicon {
         let entry = self.stems.entry(stem.into()).or_default();
         // The table may say that the word seldom means itself, and what is mostly done is seldom asked about.
         if !entry.senses.iter().any(|sense| matches!(sense, Sense::Noun(known, _) if *known == noun)) {
-            let done = entry.senses.iter().any(|sense| matches!(sense, Sense::Verb(_, weight) if *weight >= 0.9));
+            let done =
+                entry.senses.iter().any(|sense| matches!(sense, Sense::Verb(_, weight) if *weight >= 0.9));
             entry.senses.push(Sense::Noun(noun, if done { 0.4 } else { 1.0 }));
         }
         noun
@@ -132,7 +133,11 @@ impl Lexicon {
     /// Makes a word of PVE's prose known, unless it is: what people mean by the others is in the tables.
     pub fn prose_word(&mut self, word: &str) -> Option<Noun> {
         let stem = self.stem(word);
-        if stem.len() < 3 || self.exact.contains_key(word) || self.stems.contains_key(stem.as_str()) || idle(word) {
+        if stem.len() < 3
+            || self.exact.contains_key(word)
+            || self.stems.contains_key(stem.as_str())
+            || idle(word)
+        {
             return None;
         }
         let noun = self.concepts.noun(&stem);
@@ -191,6 +196,10 @@ impl Lexicon {
 }
 
 impl Entry {
+    pub fn only_verbs(&self) -> bool {
+        self.senses.iter().all(|sense| matches!(sense, Sense::Verb(..)))
+    }
+
     pub fn says(&self, verb: Verb) -> bool {
         self.senses.iter().any(|sense| matches!(sense, Sense::Verb(said, _) if *said == verb))
     }

@@ -7,12 +7,20 @@
 
 mod concept;
 mod document;
+mod finders;
+mod get;
 mod lexicon;
+mod path;
 mod query;
 mod rank;
+mod recipes;
 #[cfg(test)]
 mod tests;
 mod values;
+
+pub use finders::Finders;
+pub use get::{GetByWords, NoGet};
+pub use query::MAX_BYTES as MAX_QUERY;
 
 use super::{Catalog, Endpoint};
 use document::{Document, Topics};
@@ -25,6 +33,7 @@ use values::Values;
 pub struct Finder {
     lexicon: Lexicon,
     ranking: Ranking,
+    recipes: Vec<recipes::Named>,
 }
 
 /// One endpoint that may have been meant.
@@ -44,19 +53,24 @@ impl Finder {
         let mut lexicon = Lexicon::new();
         let topics = Topics::new();
         let endpoints = catalog.endpoints();
-        let documents = endpoints.iter().enumerate().map(|(at, endpoint)| {
-            Document::new(endpoint, &topics, below(endpoints, at), &mut lexicon)
-        });
+        let documents = endpoints
+            .iter()
+            .enumerate()
+            .map(|(at, endpoint)| Document::new(endpoint, &topics, below(endpoints, at), &mut lexicon));
         let mut documents: Vec<Document> = documents.collect();
         for (document, endpoint) in documents.iter_mut().zip(endpoints) {
             document.add_prose(&endpoint.description, &mut lexicon);
         }
-        Self { ranking: Ranking::new(documents, &lexicon), lexicon }
+        let recipes = recipes::named(&lexicon);
+        Self { ranking: Ranking::new(documents, &lexicon), recipes, lexicon }
     }
 
-    /// Endpoints that may be meant, the likeliest first; none when no word says anything.
+    /// Endpoints that may be meant, the likeliest first; none when no word says anything. A path is taken as one.
     #[must_use]
     pub fn search(&self, catalog: &Catalog, words: &str) -> Vec<Found> {
+        if let Some(found) = Self::by_path(catalog, words) {
+            return found;
+        }
         let query = Query::read(words, &self.lexicon);
         let ranked = self.ranking.rank(&query);
         ranked

@@ -8,6 +8,11 @@ use crate::text;
 /// More is not read.
 pub const MAX_BYTES: usize = 1024;
 const MAX_WORDS: usize = 48;
+const MAX_WORD: usize = 32;
+/// Stems of things that are a kind by the word before them: "backup jobs".
+const HEADS: [&str; 10] =
+    ["job", "schedul", "config", "configur", "status", "log", "histori", "state", "target", "storag"];
+const ASKING: [&str; 7] = ["is", "are", "do", "does", "did", "has", "have"];
 /// They stand in the midst of phrases.
 const ARTICLES: [&str; 12] =
     ["a", "an", "the", "my", "our", "your", "its", "this", "that", "these", "those", "some"];
@@ -40,12 +45,22 @@ pub(super) struct Term {
     pub weight: f32,
 }
 
+/// How a word was said.
+#[derive(Clone, Copy)]
+struct How {
+    sure: f32,
+    /// Of more than one, which no verb is.
+    plural: bool,
+    /// Before the thing that it is a kind of.
+    compound: bool,
+    phrase: bool,
+}
+
 struct Token<'a> {
     word: &'a str,
     stem: String,
     /// What it was written in: `local-lvm` of `lvm`.
     raw: &'a str,
-    first_of_raw: bool,
 }
 
 impl Query {
@@ -63,55 +78,74 @@ impl Query {
                 continue;
             }
             if let Some((rest, entry)) = lexicon.phrase(&stems[at..]) {
-                query.add(entry, 1.0, false, true);
+                query.add(entry, How { sure: 1.0, plural: false, compound: false, phrase: true });
                 taken[at + rest.start..at + rest.end].fill(true);
                 continue;
             }
-            let plural = token.word.len() > 4 && token.word.ends_with('s') && !token.word.ends_with("ss");
             // "Is it up?" asks; "it is stuck, kill it" does not.
-            if at > 0 && ["is", "are", "do", "does", "did", "has", "have"].contains(&token.word) {
-                continue;
-            }
-            let idle = idle(token.word);
-            let number = token.word.starts_with(|first: char| first.is_ascii_digit());
-            if (number && lexicon.word(token.word).is_none()) || query.values.took(token.raw) {
-                continue;
-            }
-            match lexicon.word(token.word) {
-                Some(entry) if !idle || entry.senses.iter().all(|sense| matches!(sense, Sense::Verb(..))) => {
-                    query.add(entry, 1.0, plural, false);
-                }
-                Some(_) => {}
-                None if idle || token.word.len() > 32 => {}
-                None if query.values.may_be(token.raw) && token.first_of_raw && token.raw != token.word => {}
-                None if token.word.contains(|c: char| c.is_ascii_digit()) => query.values.unknown(token.raw),
-                None => match lexicon.nearest(token.word) {
-                    Some(entry) => query.add(entry, 0.9, plural, false),
-                    None => query.values.unknown(token.raw),
-                },
+            if at == 0 || !ASKING.contains(&token.word) {
+                query.word(&tokens[at..], lexicon);
             }
         }
-        // "snapshot delete": the verb comes last, and what could have been one is a thing.
-        let last = query.verbs.last().map_or(0, |last| last.order);
-        let ends = tokens.last().and_then(|end| lexicon.word(end.word));
-        let is_last = |said: &Said| said.order == last && said.pure && said.sure >= 0.8;
-        if query.verbs.iter().any(|said| is_last(said) && ends.is_some_and(|entry| entry.says(said.verb))) {
-            query.verbs.retain(|said| said.pure);
-        }
+        query.settle(&tokens, lexicon);
         query
     }
 
-    /// `plural`: said of more than one, which no verb is. What can be a thing is one after a verb: "delete the backup".
-    fn add(&mut self, entry: &Entry, sure: f32, plural: bool, phrase: bool) {
+    /// The first of `tokens`.
+    fn word(&mut self, tokens: &[Token], lexicon: &Lexicon) {
+        let [token, rest @ ..] = tokens else { return };
+        let bare = token.raw.trim_matches(|c: char| !c.is_alphanumeric());
+        if self.values.took(token.raw) || token.word.len() > MAX_WORD {
+            return;
+        }
+        if bare != token.word && self.values.may_be(bare) {
+            self.values.unknown(bare);
+            return;
+        }
+        let how = How {
+            sure: 1.0,
+            plural: token.word.len() > 4 && token.word.ends_with('s') && !token.word.ends_with("ss"),
+            // "backup jobs", but "backup vm".
+            compound: rest.first().is_some_and(|next| HEADS.contains(&next.stem.as_str())),
+            phrase: false,
+        };
+        let idle = idle(token.word);
+        match lexicon.word(token.word) {
+            Some(entry) if !idle || entry.only_verbs() => self.add(entry, how),
+            Some(_) => {}
+            None if idle => {}
+            None if token.word.contains(|c: char| c.is_ascii_digit()) => self.values.unknown(bare),
+            None => match lexicon.nearest(token.word) {
+                Some(entry) => self.add(entry, How { sure: 0.9, ..how }),
+                None => self.values.unknown(bare),
+            },
+        }
+    }
+
+    /// "snapshot delete": the verb comes last, and what could have been one is a thing.
+    fn settle(&mut self, tokens: &[Token], lexicon: &Lexicon) {
+        let last = self.verbs.last().map_or(0, |last| last.order);
+        let ends =
+            tokens.last().filter(|end| !end.word.ends_with("ion")).and_then(|end| lexicon.word(end.word));
+        let is_last = |said: &Said| said.order == last && said.pure && said.sure >= 0.8;
+        if self.verbs.iter().any(|said| is_last(said) && ends.is_some_and(|entry| entry.says(said.verb))) {
+            self.verbs.retain(|said| said.pure);
+        }
+    }
+
+    /// What can be a thing is one after a verb: "delete the backup".
+    fn add(&mut self, entry: &Entry, how: How) {
+        let How { sure, plural, compound, phrase } = how;
         let mut term = Term { nouns: Vec::new(), weight: sure };
         let mut said = false;
-        let is_noun = entry.senses.iter().any(|sense| matches!(sense, Sense::Noun(_, weight) if *weight >= 0.7));
+        let is_noun =
+            entry.senses.iter().any(|sense| matches!(sense, Sense::Noun(_, weight) if *weight >= 0.7));
         let told = self.verbs.iter().any(|said| said.sure >= 0.8);
         let order = self.verbs.last().map_or(0, |last| last.order.saturating_add(1));
         self.many |= plural;
         for sense in &entry.senses {
             match *sense {
-                Sense::Verb(..) if (plural || told && is_noun) && !phrase => {}
+                Sense::Verb(..) if (plural || (told || compound) && is_noun) && !phrase => {}
                 Sense::Verb(verb, weight) => {
                     self.verbs.push(Said { verb, sure: weight * sure, order, pure: !is_noun });
                     said |= weight > 0.6;
@@ -131,11 +165,11 @@ impl Query {
 
 /// As text that shows what it says, and no longer than is read.
 pub(super) fn cleaned(given: &str) -> String {
-    let end = (0..=given.len().min(MAX_BYTES)).rev().find(|end| given.is_char_boundary(*end)).unwrap_or_default();
+    let end =
+        (0..=given.len().min(MAX_BYTES)).rev().find(|end| given.is_char_boundary(*end)).unwrap_or_default();
     text::clean(given[..end].as_bytes()).replace(['\n', '\t'], " ")
 }
 
 fn tokens<'a>(raw: &'a str, lexicon: &Lexicon) -> Vec<Token<'a>> {
-    let words = words_of(raw).enumerate();
-    words.map(|(at, word)| Token { word, stem: lexicon.stem(word), raw, first_of_raw: at == 0 }).collect()
+    words_of(raw).map(|word| Token { word, stem: lexicon.stem(word), raw }).collect()
 }

@@ -25,7 +25,7 @@ struct Kept {
     scope: Scope,
     guest: bool,
     node: bool,
-    items: u8,
+    items: Box<[Box<str>]>,
 }
 
 /// What the verb is worth beside the words.
@@ -40,6 +40,7 @@ const GENERIC: [&str; 4] = ["config", "option", "state", "usage"];
 const OF_GENERIC: f32 = 0.6;
 const OTHER_KIND: f32 = 0.7;
 const ITEM: f32 = 0.05;
+const FILLED: f32 = 0.1;
 /// For a value that its path has no place for.
 const NO_PLACE: f32 = 0.06;
 const ID_FITS: f32 = 0.2;
@@ -69,7 +70,7 @@ impl Ranking {
             scope: document.scope,
             guest: document.guest,
             node: document.node,
-            items: document.items,
+            items: document.items.into(),
         });
         Self {
             documents: kept.collect(),
@@ -84,6 +85,9 @@ impl Ranking {
 
     /// Endpoints with their scores, the best first.
     pub fn rank(&self, query: &Query) -> Vec<(usize, f32)> {
+        if query.terms.is_empty() && query.verbs.is_empty() && query.values.vmid.is_none() {
+            return Vec::new();
+        }
         let covered = self.covered(query);
         let said = self.said(query);
         let mut ranked: Vec<(usize, f32)> = (0..self.documents.len())
@@ -133,15 +137,18 @@ impl Ranking {
     fn implied_guest(&self, query: &Query) -> Option<(Noun, f32)> {
         let noun = self.guest?;
         let guests = [Some(noun), self.qemu, self.lxc];
-        let said = query.terms.iter().flat_map(|term| &term.nouns).any(|(noun, sure)| {
-            *sure > 0.6 && guests.contains(&Some(*noun))
-        });
+        let said = query
+            .terms
+            .iter()
+            .flat_map(|term| &term.nouns)
+            .any(|(noun, sure)| *sure > 0.6 && guests.contains(&Some(*noun)));
         (query.values.vmid.is_some() && !said).then_some((noun, 1.0))
     }
 
     fn verb(&self, query: &Query, at: usize) -> f32 {
         let does = &self.documents[at].verbs;
-        let fits = |verb: Verb| does.iter().find(|(known, _)| *known == verb).map_or(0.0, |(_, weight)| *weight);
+        let fits =
+            |verb: Verb| does.iter().find(|(known, _)| *known == verb).map_or(0.0, |(_, weight)| *weight);
         if query.verbs.is_empty() {
             return VERB * READ_UNSAID * self.read.map_or(0.0, fits);
         }
@@ -166,8 +173,13 @@ impl Ranking {
         let mut lost: f32 =
             document.named.iter().filter(|(nouns, _)| !nouns.iter().any(names)).map(|(_, lost)| lost).sum();
         let item = if query.many { 2.0 * ITEM } else { ITEM };
-        lost += item * f32::from(document.items.saturating_sub(query.values.named()));
-        lost += NO_PLACE * f32::from(query.values.named().saturating_sub(document.items));
+        let filled = document.items.iter().filter(|name| query.values.get(name).is_some()).count();
+        lost += item * (document.items.len() - filled) as f32;
+        match query.values.has_names() {
+            true if filled > 0 => lost -= FILLED,
+            true => lost += NO_PLACE,
+            false => {}
+        }
 
         if query.values.get("node").is_some() && !document.node {
             lost += NO_PLACE;

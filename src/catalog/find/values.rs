@@ -96,9 +96,9 @@ impl Values {
         }
     }
 
-    /// How many path parameters there are values for, the guest's id and the node aside.
-    pub fn named(&self) -> u8 {
-        self.named.iter().filter(|(name, _)| *name != "node").count().min(8) as u8
+    /// Whether there is a value of anything but a guest or a node.
+    pub fn has_names(&self) -> bool {
+        self.named.iter().any(|(name, _)| *name != "node")
     }
 
     fn introduced(&self, raw: &str) -> Option<(&'static [&'static str], String)> {

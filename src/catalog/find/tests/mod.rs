@@ -1,4 +1,6 @@
-use super::Finder;
+use std::time::{Duration, Instant};
+
+use super::{Finder, GetByWords, NoGet};
 use crate::catalog::testing::{catalog, catalogs, real_catalogs};
 use crate::catalog::{Catalog, Method, Release};
 
@@ -11,9 +13,10 @@ fn cases(text: &'static str) -> Vec<Case> {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let case = |line: &'static str| {
         let (words, right) = line.split_once('|').expect(line);
-        let right = right.split(';').map(str::trim).flat_map(|right| {
-            ["lxc", "qemu"].map(|kind| right.replace("{kind}", kind))
-        });
+        let right = right
+            .split(';')
+            .map(str::trim)
+            .flat_map(|right| ["lxc", "qemu"].map(|kind| right.replace("{kind}", kind)));
         Case { words: words.trim(), right: right.collect() }
     };
     lines.map(case).collect()
@@ -39,16 +42,27 @@ fn score(catalog: &Catalog, finder: &Finder, cases: &[Case], misses: bool) -> (f
     let (mut first, mut three) = (0, 0);
     for case in cases {
         let found = finder.search(catalog, case.words);
-        let names: Vec<String> = found.iter().take(5).map(|found| {
-            let endpoint = &catalog.endpoints()[found.endpoint];
-            format!("{} {}", endpoint.method, endpoint.path)
-        }).collect();
+        let names: Vec<String> = found
+            .iter()
+            .take(5)
+            .map(|found| {
+                let endpoint = &catalog.endpoints()[found.endpoint];
+                format!("{} {}", endpoint.method, endpoint.path)
+            })
+            .collect();
         let place = names.iter().position(|name| case.right.contains(name));
         first += usize::from(place == Some(0));
         three += usize::from(place.is_some_and(|place| place < 3));
         if misses && place != Some(0) {
-            let shown: Vec<String> = found.iter().zip(&names).map(|(found, name)| format!("{name} {:.2}", found.score)).collect();
-            println!("{:?}: \"{}\" wants {}\n    got {}", place, case.words, case.right[0], shown.join("\n        "));
+            let shown: Vec<String> =
+                found.iter().zip(&names).map(|(found, name)| format!("{name} {:.2}", found.score)).collect();
+            println!(
+                "{:?}: \"{}\" wants {}\n    got {}",
+                place,
+                case.words,
+                case.right[0],
+                shown.join("\n        ")
+            );
         }
     }
     let share = |count: usize| count as f64 / cases.len() as f64;
@@ -59,7 +73,11 @@ fn score(catalog: &Catalog, finder: &Finder, cases: &[Case], misses: bool) -> (f
 #[test]
 fn what_people_type_finds_what_they_mean() {
     for (release, catalog) in catalogs().iter().rev().chain(&real_catalogs()) {
-        println!("PVE {}, prose: {}", release.name(), catalog.endpoints().iter().any(|e| !e.description.is_empty()));
+        println!(
+            "PVE {}, prose: {}",
+            release.name(),
+            catalog.endpoints().iter().any(|e| !e.description.is_empty())
+        );
         let cases = answerable(catalog, cases(include_str!("queries.txt")));
         let (first, three) = score(catalog, &Finder::new(catalog), &cases, *release == Release::LATEST);
         assert!(first >= 0.9 && three >= 0.98, "first {first:.3}, in three {three:.3}");
@@ -81,8 +99,132 @@ fn one() {
     let catalog = catalog(Release::LATEST);
     let finder = Finder::new(catalog);
     for words in words.split(';') {
-    explain(catalog, &finder, words);
-    for found in finder.search(catalog, words).iter().take(6) {
-        println!("{:.2} {} {}", found.score, catalog.endpoints()[found.endpoint].method, found.path);
-    }}
+        explain(catalog, &finder, words);
+        for found in finder.search(catalog, words).iter().take(6) {
+            println!("{:.2} {} {}", found.score, catalog.endpoints()[found.endpoint].method, found.path);
+        }
+    }
+}
+
+fn as_get(words: &str) -> Result<GetByWords, NoGet> {
+    let catalog = catalog(Release::LATEST);
+    Finder::new(catalog).as_get(catalog, words)
+}
+
+#[test]
+fn words_for_a_read_become_its_path() {
+    for (words, path) in [
+        ("config of vm 100", "/nodes/{node}/qemu/100/config"),
+        ("status of container 105 on node pve1", "/nodes/pve1/lxc/105/status/current"),
+        ("snapshots of ct 105", "/nodes/{node}/lxc/105/snapshot"),
+        ("backup jobs", "/cluster/backup"),
+        ("what is on storage local-lvm", "/nodes/{node}/storage/local-lvm/content"),
+        ("api tokens of alice@pve", "/access/users/alice@pve/token"),
+        (
+            "log of UPID:pve1:00002578:00074193:6B012E72:qmcreate:110:root@pam:",
+            "/nodes/pve1/tasks/UPID%3Apve1%3A00002578%3A00074193%3A6B012E72%3Aqmcreate%3A110%3Aroot@pam%3A/log",
+        ),
+    ] {
+        assert_eq!(as_get(words).map(|get| get.found.path), Ok(path.to_owned()), "{words}");
+    }
+}
+
+#[test]
+fn words_that_would_change_something_are_no_read() {
+    for (words, path) in [
+        ("delete vm 100", "/nodes/{node}/qemu/100"),
+        ("nuke container 105", "/nodes/{node}/lxc/105"),
+        ("stop vm 100", "/nodes/{node}/qemu/100/status/stop"),
+        ("snapshot ct 105", "/nodes/{node}/lxc/105/snapshot"),
+        ("show vm 100 then delete vm 100", "/nodes/{node}/qemu/100"),
+    ] {
+        match as_get(words) {
+            Err(NoGet::Mutation { found, .. }) => assert_eq!(found.path, path, "{words}"),
+            other => panic!("{words}: {other:?}"),
+        }
+    }
+    assert!(matches!(as_get("read file in vm 100 by guest agent"), Err(NoGet::Acts { .. })));
+    assert_eq!(as_get("qqqqqq zzzzzz"), Err(NoGet::Nothing));
+    assert_eq!(as_get(""), Err(NoGet::Nothing));
+}
+
+#[test]
+fn what_was_typed_only_fills_a_path_with_what_means_nothing_there() {
+    let catalog = catalog(Release::LATEST);
+    let finder = Finder::new(catalog);
+    for words in [
+        "status of storage ../../access",
+        "status of storage ..",
+        "status of storage a/b",
+        "status of storage %2e%2e",
+        "status of storage x?y=1#z",
+        "status of node \u{1b}[31mred\u{1b}[0m",
+        "status of node a\u{202e}b",
+        "config of vm 100\u{0}/../../101",
+        "log of UPID:../..:x:",
+    ] {
+        for found in finder.search(catalog, words) {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "/{}._-@!%".contains(c);
+            assert!(found.path.chars().all(plain), "{words:?}: {}", found.path);
+            assert!(!found.path.contains("..") && !found.path.contains("%2e"), "{words:?}: {}", found.path);
+            let endpoint = &catalog.endpoints()[found.endpoint];
+            assert_eq!(found.path.split('/').count(), endpoint.path.split('/').count(), "{words:?}");
+        }
+    }
+    for long in ["ä", "x ", "list ", "100 "] {
+        assert!(finder.search(catalog, &long.repeat(100_000)).len() <= catalog.endpoints().len());
+    }
+}
+
+#[test]
+fn the_common_jobs_have_a_recipe() {
+    let catalog = catalog(Release::LATEST);
+    let finder = Finder::new(catalog);
+    for (words, title) in [
+        ("list nodes", "List the nodes"),
+        ("what's running", "List every guest"),
+        ("start ct 101", "Start a guest"),
+        ("create a container", "Create a container"),
+        ("new vm", "Create a virtual machine"),
+        ("set up cloud-init vm", "Create a virtual machine with cloud-init"),
+        ("clone vm 9000", "Clone a guest"),
+        ("grow disk of vm 100", "Grow a disk"),
+        ("take a snapshot of ct 105", "Take a snapshot"),
+        ("roll back vm 100", "Roll back to a snapshot"),
+        ("backup vm 100", "Back up a guest now"),
+        ("restore container from backup", "Restore a container"),
+        ("migrate vm 100", "Migrate a guest"),
+        ("download iso", "Download an ISO or a cloud image"),
+        ("firewall rule for vm 100", "Add a firewall rule to a guest"),
+        ("create api token", "Create an API token"),
+        ("add vm 100 to ha", "Put a guest under HA"),
+        ("create sdn zone", "Make an SDN zone with a network"),
+        ("add nfs storage", "Add a storage"),
+        ("replicate ct 105", "Replicate a guest to another node"),
+        ("available updates", "Updates of a node"),
+        ("cluster members", "Members and health of the cluster"),
+    ] {
+        let found = finder.search(catalog, words);
+        let titles: Vec<_> =
+            finder.recipes(catalog, words, &found).iter().map(|recipe| recipe.title).collect();
+        assert!(titles.iter().take(2).any(|found| *found == title), "{words}: {titles:?}");
+    }
+}
+
+/// Run alone: `cargo nextest run --release --run-ignored all -E 'test(finds_at_the_speed)' --no-capture`.
+#[test]
+#[ignore = "a measurement"]
+fn finds_at_the_speed_of_typing() {
+    let catalog = catalog(Release::LATEST);
+    let start = Instant::now();
+    let finder = Finder::new(catalog);
+    let built = start.elapsed();
+    let cases = cases(include_str!("queries.txt"));
+    let start = Instant::now();
+    for case in &cases {
+        std::hint::black_box(finder.search(catalog, case.words));
+    }
+    let each = start.elapsed() / cases.len() as u32;
+    println!("built in {built:?}, {each:?} a query");
+    assert!(built < Duration::from_millis(20) && each < Duration::from_millis(2));
 }

@@ -1,0 +1,73 @@
+//! Words for a read: which GET they mean, or that they mean to change something.
+
+use thiserror::Error;
+
+use super::query::Query;
+use super::{Finder, Found};
+use crate::catalog::tier::{self, Tier};
+use crate::catalog::{Catalog, Method};
+
+/// A GET that words mean.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GetByWords {
+    /// With its path filled in as far as the words go.
+    pub found: Found,
+    /// The parameters of the path that are still open.
+    pub open: Vec<String>,
+}
+
+/// Why words are no read. What was typed is the caller's to show.
+#[derive(Debug, Error, Clone, PartialEq)]
+pub enum NoGet {
+    /// The call that they mean instead.
+    #[error("the words mean {method} {}, which changes something", found.path)]
+    Mutation { method: Method, found: Found },
+
+    /// A GET that acts, or shows more than the state of things.
+    #[error("the words mean GET {}, which is no mere read: it {why}", found.path)]
+    Acts { found: Found, tier: Tier, why: &'static str },
+
+    #[error("no endpoint fits the words")]
+    Nothing,
+}
+
+impl Finder {
+    /// The GET that the words mean.
+    ///
+    /// # Errors
+    ///
+    /// When they mean to change something, or to do more than to read, or nothing that is known.
+    pub fn as_get(&self, catalog: &Catalog, words: &str) -> Result<GetByWords, NoGet> {
+        let found = self.search(catalog, words);
+        let method = |found: &Found| catalog.endpoints()[found.endpoint].method;
+        let best = found.first().ok_or(NoGet::Nothing)?;
+        let found = match method(best) {
+            Method::Get => best,
+            // A question stays one, whatever else it speaks of.
+            _ if self.asks(words) => match found.iter().find(|found| method(found) == Method::Get) {
+                Some(get) => get,
+                None => return Err(NoGet::Mutation { method: method(best), found: best.clone() }),
+            },
+            method => return Err(NoGet::Mutation { method, found: best.clone() }),
+        };
+        let path = &catalog.endpoints()[found.endpoint].path;
+        match tier::of(Method::Get, path) {
+            (Tier::Read, _) => {}
+            (tier, why) => return Err(NoGet::Acts { found: found.clone(), tier, why }),
+        }
+        let open = found.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+        Ok(GetByWords { open: open.map(str::to_owned).collect(), found: found.clone() })
+    }
+
+    /// Whether it begins as a question or a wish to see, and nothing in it means to change anything.
+    fn asks(&self, words: &str) -> bool {
+        let query = Query::read(words, &self.lexicon);
+        let read = self.lexicon.concepts.known_verb("read");
+        let reads = |order| {
+            let mut of =
+                query.verbs.iter().filter(|said| said.order == order && said.sure >= 0.75).peekable();
+            of.peek().is_none() || of.any(|said| Some(said.verb) == read)
+        };
+        query.verbs.iter().all(|said| reads(said.order))
+    }
+}

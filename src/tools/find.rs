@@ -1,0 +1,193 @@
+//! `find`: plain words to endpoints and recipes.
+//!
+//! It looks into the catalogue and nowhere else, makes no call, and never shows what was typed.
+
+use rmcp::schemars::{self, JsonSchema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Provost;
+use super::answer::{Answer, Failure, arguments};
+use super::api::Reader;
+use crate::catalog::find::{Found, MAX_QUERY};
+use crate::catalog::recipe::Recipe;
+use crate::catalog::tier::{self, Tier};
+use crate::catalog::{Endpoint, Method};
+use crate::policy::Principal;
+use crate::text::clean;
+
+const DEFAULT_LIMIT: usize = 8;
+const MOST_LIMIT: usize = 50;
+const MOST_RECIPES: usize = 2;
+/// Of all rows together, as JSON.
+const MOST_BYTES: usize = 12_000;
+/// Characters of PVE's prose about an endpoint.
+const MOST_PROSE: usize = 120;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FindArguments {
+    /// "grow disk of vm 100", or a path
+    query: String,
+    /// Default 8
+    limit: Option<usize>,
+}
+
+/// What may be meant, the likeliest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FindAnswer {
+    matches: Vec<Match>,
+    /// How the job is done, step by step.
+    recipes: Vec<Steps>,
+    /// How many endpoints fit, those that are not shown included.
+    total: usize,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    next: &'static str,
+}
+
+/// One endpoint.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Match {
+    #[schemars(with = "String")]
+    method: Method,
+    /// With what the words named filled in; what is in braces is still open.
+    path: String,
+    /// The path as it is in the API, where something has been filled in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<String>,
+    /// How far it can reach: read, reversible, additive, change, disruptive, lockout, destructive, host or held.
+    #[schemars(with = "String")]
+    tier: Tier,
+    /// Why it has that tier; absent for a read. Arguments can add to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'static str>,
+    /// Required parameters that are still to be given; `net[n]` stands for net0, net1, ….
+    needs: Vec<String>,
+    /// Who may call it, as PVE checks it.
+    privileges: String,
+    /// Whether an API token may call it; absent where it may.
+    #[serde(skip_serializing_if = "is_true")]
+    token: bool,
+    /// The node's own words about it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    about: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Steps {
+    title: &'static str,
+    steps: Vec<Step>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<&'static str>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Step {
+    #[schemars(with = "String")]
+    method: Method,
+    path: String,
+    /// What is in capitals is to be filled in.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    args: Map<String, Value>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    why: &'static str,
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+pub fn call(provost: &Provost, principal: &Principal, given: Map<String, Value>) -> Answer {
+    let reader = provost.reader(principal)?;
+    let FindArguments { query, limit } = arguments(given)?;
+    if query.len() > MAX_QUERY {
+        let message = format!("query has {} bytes; at most {MAX_QUERY} are read", query.len());
+        return Err(Failure::new("arguments", message, "say it in fewer words"));
+    }
+    let answer = find(&reader, &query, limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MOST_LIMIT));
+    match serde_json::to_value(answer) {
+        Ok(Value::Object(object)) => Ok(object),
+        _ => Err(Failure::new("internal", "the answer could not be written", "")),
+    }
+}
+
+fn find(reader: &Reader, query: &str, limit: usize) -> FindAnswer {
+    let finder = reader.finder();
+    let found = finder.search(&reader.catalog, query);
+    let mut room = MOST_BYTES;
+    let endpoints = reader.catalog.endpoints();
+    let matches = found.iter().take(limit).map(|found| Match::new(found, &endpoints[found.endpoint]));
+    let matches: Vec<Match> = matches.take_while(|row| fits(row, &mut room)).collect();
+    let kind = found.first().map_or("lxc", |found| kind(&endpoints[found.endpoint].path));
+    let recipes = finder.recipes(&reader.catalog, query, &found);
+    let recipes = recipes.into_iter().take(MOST_RECIPES).map(|recipe| Steps::new(recipe, kind));
+    let recipes = recipes.take_while(|recipe| fits(recipe, &mut room)).collect();
+    let next = match found.is_empty() {
+        true => "say what is to be done and to what: \"list containers\", \"resize disk of vm 100\"",
+        false => "",
+    };
+    FindAnswer { matches, recipes, total: found.len(), next }
+}
+
+/// Whether a row still fits; if so, its bytes are taken.
+fn fits(row: &impl Serialize, room: &mut usize) -> bool {
+    let bytes = serde_json::to_string(row).map_or(usize::MAX, |text| text.len());
+    match room.checked_sub(bytes) {
+        Some(left) => {
+            *room = left;
+            true
+        }
+        None => false,
+    }
+}
+
+fn kind(path: &str) -> &'static str {
+    if path.contains("/qemu") { "qemu" } else { "lxc" }
+}
+
+impl Match {
+    fn new(found: &Found, endpoint: &Endpoint) -> Self {
+        let (tier, why) = tier::of(endpoint.method, &endpoint.path);
+        let filled = found.path != endpoint.path;
+        let is_open = |name: &str| {
+            let braced = format!("{{{name}}}");
+            found.path.contains(&braced) || !endpoint.path.contains(&braced)
+        };
+        let needed = endpoint.parameters.iter().filter(|parameter| !parameter.optional && is_open(&parameter.name));
+        Self {
+            method: endpoint.method,
+            path: found.path.clone(),
+            endpoint: filled.then(|| endpoint.path.clone()),
+            tier,
+            why: (tier != Tier::Read).then_some(why),
+            needs: needed
+                .map(|parameter| format!("{}{}", parameter.name, if parameter.family { "[n]" } else { "" }))
+                .collect(),
+            privileges: endpoint.permission.in_words(),
+            token: endpoint.allowtoken,
+            about: first_sentence(&endpoint.description),
+        }
+    }
+}
+
+fn first_sentence(prose: &str) -> String {
+    let sentence = prose.split(". ").next().unwrap_or_default();
+    let line: String = clean(sentence.as_bytes()).split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().take(MOST_PROSE).collect()
+}
+
+impl Steps {
+    fn new(recipe: &'static Recipe, kind: &str) -> Self {
+        let step = |step: &'static crate::catalog::recipe::Step| Step {
+            method: step.method,
+            path: step.path.replace("{kind}", kind),
+            args: step.arguments.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect(),
+            why: step.why,
+        };
+        Self {
+            title: recipe.title,
+            steps: recipe.steps.iter().map(step).collect(),
+            notes: recipe.notes.clone(),
+        }
+    }
+}
