@@ -3,6 +3,10 @@
 //! In: the node's own `apidoc.js`, or the catalogue that is built in. Out: a [`Catalog`] that is searched, matched and
 //! checked against. It must never make a call, and nothing in it is worth hiding.
 
+pub mod import;
 mod model;
+mod path;
 
-pub use model::{Catalog, Endpoint, Format, Kind, Method, Parameter, Permission, PropertyKey, Schema};
+pub use model::{
+    Catalog, Endpoint, Format, Kind, Method, Parameter, Permission, PropertyKey, Schema, Variant, Variants,
+};
