@@ -12,6 +12,7 @@
 //! | [`exec`] | the wire between `provostd` and `provost-execd`, and both of its ends |
 //! | [`enter`] | namespace entry, used by `provost-execd` alone; the only room with `unsafe` |
 //! | [`sandbox`] | what `provostd` gives up before it serves |
+//! | [`sim`] | a simulated cluster, for tests and for trying Provost without Proxmox; in no released program |
 //! | [`config`], [`journal`], [`process`], [`text`] | what every room may use |
 
 pub mod config;
@@ -33,5 +34,7 @@ pub mod policy;
 pub mod sandbox;
 #[cfg(feature = "agent")]
 pub mod serve;
+#[cfg(feature = "sim")]
+pub mod sim;
 #[cfg(feature = "agent")]
 pub mod tools;

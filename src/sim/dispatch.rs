@@ -16,7 +16,7 @@ use super::http::connection::Daemon;
 use super::http::request::Request;
 use super::http::response::{HTML, Response};
 use super::permission::{Caller, ROOT};
-use super::{shape, verify};
+use super::verify;
 use crate::catalog::{Endpoint, Method, Permission};
 
 /// What is answered without a login.
@@ -126,7 +126,7 @@ impl Shared {
             return Err(unknown());
         }
         let (index, named) = self.routes.find(method, path).ok_or_else(unknown)?;
-        let endpoint = &self.catalog.endpoints[index];
+        let endpoint = &self.catalog.endpoints()[index];
 
         let mut given = request.parameters().map_err(Refusal::die)?;
         for (name, value) in named {
@@ -256,9 +256,4 @@ fn huge() -> Vec<u8> {
     body.pop();
     body.extend_from_slice(b"]}");
     body
-}
-
-/// Kept for what answers by its declared shape.
-pub fn shaped(endpoint: &Endpoint, parameters: &BTreeMap<String, String>) -> Value {
-    shape::value(&endpoint.returns, parameters)
 }

@@ -22,9 +22,6 @@ mod task;
 mod verify;
 mod worker;
 
-#[cfg(test)]
-mod tests;
-
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -36,7 +33,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Release};
 use estate::Estate;
 use etc_pve::EtcPve;
 use fault::{Faults, Trap};
@@ -182,7 +179,7 @@ impl Shared {
         if let Some(local) = estate.node_mut(&node) {
             local.fingerprint = fingerprint;
         }
-        let catalog = catalog();
+        let catalog = Catalog::embedded(Release::V9_2);
         let routes = Routes::new(&catalog, api::TABLES);
         let shared = Self {
             state: Mutex::new(State { estate, etc_pve }),
@@ -271,5 +268,12 @@ impl Shared {
 fn set_online(estate: &mut Estate, name: &str, online: bool) {
     if let Some(node) = estate.node_mut(name) {
         node.online = online;
+    }
+}
+
+impl Shared {
+    /// What the catalogue says of a method.
+    fn endpoint(&self, method: crate::catalog::Method, template: &str) -> Option<&crate::catalog::Endpoint> {
+        self.catalog.template(method, template)
     }
 }

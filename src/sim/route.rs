@@ -30,7 +30,7 @@ pub type Row = (Method, &'static str, Handler);
 impl Routes {
     pub fn new(catalog: &Catalog, rows: &[&[Row]]) -> Self {
         let mut root = Node::default();
-        for (index, endpoint) in catalog.endpoints.iter().enumerate() {
+        for (index, endpoint) in catalog.endpoints().iter().enumerate() {
             let mut node = &mut root;
             for part in endpoint.path.split('/').filter(|part| !part.is_empty()) {
                 node = node.below(part, endpoint);
@@ -40,7 +40,7 @@ impl Routes {
         let table: HashMap<(Method, &str), Handler> =
             rows.iter().copied().flatten().map(|(method, path, handler)| ((*method, *path), *handler)).collect();
         let handlers = catalog
-            .endpoints
+            .endpoints()
             .iter()
             .map(|endpoint| table.get(&(endpoint.method, endpoint.path.as_str())).copied())
             .collect();

@@ -37,7 +37,7 @@ pub fn verify(endpoint: &Endpoint, given: BTreeMap<String, Value>) -> Result<BTr
     }
     for parameter in &endpoint.parameters {
         let here = checked.contains_key(&parameter.name) || errors.contains_key(&parameter.name);
-        if !here && !parameter.optional && !parameter.schema.optional && !parameter.family {
+        if !here && !parameter.optional && !parameter.family {
             errors.insert(parameter.name.clone(), MISSING.to_owned());
         }
         if let (true, Some(other)) = (here, &parameter.requires)
