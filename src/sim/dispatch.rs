@@ -100,12 +100,12 @@ impl Shared {
 
     fn judge(self: &Arc<Self>, daemon: Daemon, request: &Request, path: &str) -> Outcome {
         let mut forwarded = false;
-        let result = self.change(|estate| self.run(estate, daemon, request, path, &mut forwarded));
+        let result = self.change(|estate| self.decide(estate, daemon, request, path, &mut forwarded));
         Outcome { result, forwarded }
     }
 
     /// `forwarded` says how far it came.
-    fn run(
+    fn decide(
         self: &Arc<Self>,
         estate: &mut Estate,
         daemon: Daemon,

@@ -192,8 +192,10 @@ impl Shared {
             resources: api::resources::Cache::default(),
         };
         shared.copy_certificate()?;
-        let State { estate, etc_pve } = &mut *shared.lock();
-        etc_pve.sync(estate)?;
+        {
+            let State { estate, etc_pve } = &mut *shared.lock();
+            etc_pve.sync(estate)?;
+        }
         Ok(shared)
     }
 

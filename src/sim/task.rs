@@ -119,7 +119,7 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    pub fn all(&self) -> impl DoubleEndedIterator<Item = &Task> {
+    pub fn all(&self) -> std::slice::Iter<'_, Task> {
         self.list.iter()
     }
 
@@ -147,8 +147,6 @@ pub struct Work {
     /// Lines of the log, each after the seconds that it takes.
     pub steps: Vec<(f64, String)>,
     pub end: Change,
-    /// Takes back what the beginning did, if the work fails half-way.
-    pub undo: Box<dyn FnOnce(&mut Estate) + Send>,
 }
 
 impl Work {
@@ -158,7 +156,6 @@ impl Work {
             begin: Box::new(|_, _| Ok(())),
             steps: Vec::new(),
             end: Box::new(|_, _| Ok(())),
-            undo: Box::new(|_| ()),
         }
     }
 
@@ -196,11 +193,6 @@ impl Work {
         change: impl FnOnce(&mut Estate, &mut Vec<String>) -> Result<(), String> + Send + 'static,
     ) -> Self {
         self.end = Box::new(change);
-        self
-    }
-
-    pub fn undo(mut self, change: impl FnOnce(&mut Estate) + Send + 'static) -> Self {
-        self.undo = Box::new(change);
         self
     }
 }

@@ -115,10 +115,7 @@ fn finish(estate: &mut Estate, begun: Begun, failure: Option<String>) {
         guest.config.remove("lock");
     }
     let outcome = match failure {
-        Some(error) => {
-            (work.undo)(estate);
-            Err(error)
-        }
+        Some(error) => Err(error),
         None => {
             let mut lines = Vec::new();
             let outcome = (work.end)(estate, &mut lines);

@@ -54,7 +54,7 @@ impl<'a> Converter<'a> {
                 )),
             }
         }
-        parameters.sort_by(|a, b| a.name.cmp(&b.name));
+        parameters.sort_by(|a, b| (&a.name, a.family).cmp(&(&b.name, b.family)));
         let returns = shared(&mut self.returns, info.returns, schema);
         self.endpoints.push(Endpoint {
             method,
@@ -202,12 +202,19 @@ fn schema(raw: &raw::Schema<'_>) -> Schema {
         format: raw.format.as_ref().map(format),
         default: raw.default.as_ref().map(Scalar::to_json),
         items: raw.items.as_deref().map(|items| Box::new(schema(items))),
-        properties: raw.properties.0.iter().map(|(name, schema)| parameter(name, schema)).collect(),
+        properties: properties(raw),
         values: match &raw.additional {
             Some(Additional::Each(values)) => Some(Box::new(schema(values))),
             _ => None,
         },
     }
+}
+
+fn properties(raw: &raw::Schema<'_>) -> Vec<Parameter> {
+    let mut properties: Vec<_> =
+        raw.properties.0.iter().map(|(name, schema)| parameter(name, schema)).collect();
+    properties.sort_by(|a, b| (&a.name, a.family).cmp(&(&b.name, b.family)));
+    properties
 }
 
 /// As it says, or by what it has: some schemas of PVE name no type.

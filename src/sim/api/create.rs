@@ -296,7 +296,7 @@ fn copied_disk(
     full: bool,
     storage: Option<&str>,
 ) -> Result<String, String> {
-    let (kind, vmid, node) = guest;
+    let (kind, _, node) = guest;
     if !is_disk(kind, key) {
         return Ok(value.to_owned());
     }

@@ -1,5 +1,7 @@
 //! Starting and stopping guests, and what a node does to all of its own.
 
+use serde_json::json;
+
 use super::super::answer::{Refusal, Reply};
 use super::super::call::Call;
 use super::super::estate::guest::{Kind, Run};
@@ -295,23 +297,22 @@ fn agent(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         return Err(Refusal::die(format!("VM {} is not running", guest.vmid)));
     }
     let path = call.endpoint.path.as_str();
-    let node = serde_json::json!;
     Ok(match path.rsplit('/').next().unwrap_or_default() {
-        "exec" => node!({ "pid": 4711 }).into(),
-        "exec-status" => node!({ "exited": 1, "exitcode": 0, "out-data": "simulated\n" }).into(),
-        "get-host-name" => node!({ "result": { "host-name": guest.name() } }).into(),
-        "get-osinfo" => node!({ "result": {
+        "exec" => json!({ "pid": 4711 }).into(),
+        "exec-status" => json!({ "exited": 1, "exitcode": 0, "out-data": "simulated\n" }).into(),
+        "get-host-name" => json!({ "result": { "host-name": guest.name() } }).into(),
+        "get-osinfo" => json!({ "result": {
             "id": "debian", "name": "Debian GNU/Linux", "version": "13 (trixie)", "machine": "x86_64",
             "kernel-release": "6.12.0", "pretty-name": "Debian GNU/Linux 13 (trixie)", "version-id": "13",
             "kernel-version": "#1 SMP" } })
         .into(),
-        "file-read" => node!({ "content": "simulated\n", "bytes-read": 10 }).into(),
+        "file-read" => json!({ "content": "simulated\n", "bytes-read": 10 }).into(),
         "file-write" => Reply::NULL,
-        "network-get-interfaces" => node!({ "result": [{
+        "network-get-interfaces" => json!({ "result": [{
             "name": "eth0", "hardware-address": "bc:24:11:00:00:01",
             "ip-addresses": [{ "ip-address": "10.0.0.2", "ip-address-type": "ipv4", "prefix": 24 }] }] })
         .into(),
-        name if name.starts_with("get-") || name == "info" => node!({ "result": [] }).into(),
-        _ => node!({ "result": {} }).into(),
+        name if name.starts_with("get-") || name == "info" => json!({ "result": [] }).into(),
+        _ => json!({ "result": {} }).into(),
     })
 }

@@ -29,6 +29,11 @@ impl Volume {
     pub fn id(&self) -> String {
         format!("{}:{}", self.storage, self.name)
     }
+
+    /// Whether it is what this name means on this node.
+    fn is(&self, storage: &str, name: &str, node: &str) -> bool {
+        self.storage == storage && self.name == name && (self.node.is_empty() || self.node == node)
+    }
 }
 
 /// How disks on a type of storage are named and kept.
@@ -58,27 +63,19 @@ impl Estate {
 
     pub fn volume(&self, id: &str, node: &str) -> Option<&Volume> {
         let (storage, name) = id.split_once(':')?;
-        self.volumes_on(storage, node).find(|volume| volume.name == name)
+        self.volumes.iter().find(|volume| volume.is(storage, name, node))
     }
 
     pub fn volume_mut(&mut self, id: &str, node: &str) -> Option<&mut Volume> {
         self.version += 1;
         let (storage, name) = id.split_once(':')?;
-        self.volumes.iter_mut().find(|volume| {
-            volume.storage == storage
-                && volume.name == name
-                && (volume.node.is_empty() || volume.node == node)
-        })
+        self.volumes.iter_mut().find(|volume| volume.is(storage, name, node))
     }
 
     pub fn remove_volume(&mut self, id: &str, node: &str) -> Option<Volume> {
         self.version += 1;
         let (storage, name) = id.split_once(':')?;
-        let at = self.volumes.iter().position(|volume| {
-            volume.storage == storage
-                && volume.name == name
-                && (volume.node.is_empty() || volume.node == node)
-        })?;
+        let at = self.volumes.iter().position(|volume| volume.is(storage, name, node))?;
         Some(self.volumes.swap_remove(at))
     }
 
