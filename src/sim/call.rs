@@ -88,7 +88,13 @@ impl Call<'_> {
         self.task_on(&node, kind, id, work)
     }
 
-    pub fn task_on(&mut self, node: &str, kind: &str, id: impl ToString, work: Work) -> Result<Reply, Refusal> {
+    pub fn task_on(
+        &mut self,
+        node: &str,
+        kind: &str,
+        id: impl ToString,
+        work: Work,
+    ) -> Result<Reply, Refusal> {
         let upid = self.estate.new_task(node, kind, &id.to_string(), self.who);
         self.shared.start(self.estate, &upid, work);
         Ok(upid.to_string().into())

@@ -44,7 +44,12 @@ impl Shared {
         let strikes = |fault: &Fault| {
             let here = matches!(
                 fault,
-                Fault::Slow(_) | Fault::Hang | Fault::Status(..) | Fault::Cut | Fault::Html | Fault::InvalidUtf8
+                Fault::Slow(_)
+                    | Fault::Hang
+                    | Fault::Status(..)
+                    | Fault::Cut
+                    | Fault::Html
+                    | Fault::InvalidUtf8
                     | Fault::Huge
             );
             here.then(|| fault.clone())
@@ -56,7 +61,11 @@ impl Shared {
             Some(Fault::Status(status, reason)) => return Some(Response::bare(status, &reason)),
             Some(Fault::Html) => return Some(page("<h1>Bad Gateway</h1>")),
             Some(Fault::InvalidUtf8) => {
-                return Some(Response::json(200, "OK", Arc::new(b"{\"data\":\"\xff\xfe\xc0\x80\"}".to_vec())));
+                return Some(Response::json(
+                    200,
+                    "OK",
+                    Arc::new(b"{\"data\":\"\xff\xfe\xc0\x80\"}".to_vec()),
+                ));
             }
             Some(Fault::Huge) => return Some(Response::json(200, "OK", Arc::new(huge()))),
             _ => {}
@@ -67,7 +76,8 @@ impl Shared {
     }
 
     async fn respond(self: &Arc<Self>, daemon: Daemon, request: &Request) -> Response {
-        let Some(path) = request.path.strip_prefix("/api2/json").or_else(|| request.path.strip_prefix("/api2/extjs"))
+        let Some(path) =
+            request.path.strip_prefix("/api2/json").or_else(|| request.path.strip_prefix("/api2/extjs"))
         else {
             return match &*request.path {
                 "/" => page("<h1>Simulated Proxmox VE</h1>"),

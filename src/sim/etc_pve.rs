@@ -3,21 +3,56 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::estate::{Estate, now};
 
 /// The files that `.version` counts, besides those of guests.
 const COUNTED: &[&str] = &[
-    "corosync.conf", "corosync.conf.new", "storage.cfg", "user.cfg", "domains.cfg", "notifications.cfg",
-    "priv/notifications.cfg", "priv/shadow.cfg", "priv/acme/plugins.cfg", "priv/tfa.cfg", "priv/token.cfg",
-    "priv/wg-keys.cfg", "datacenter.cfg", "vzdump.cron", "vzdump.conf", "jobs.cfg", "ha/crm_commands",
-    "ha/manager_status", "ha/resources.cfg", "ha/rules.cfg", "ha/groups.cfg", "ha/fence.cfg", "status.cfg",
-    "replication.cfg", "ceph.conf", "sdn/vnets.cfg", "sdn/zones.cfg", "sdn/controllers.cfg", "sdn/subnets.cfg",
-    "sdn/ipams.cfg", "sdn/mac-cache.json", "sdn/pve-ipam-state.json", "sdn/dns.cfg", "sdn/fabrics.cfg",
-    "sdn/route-maps.cfg", "sdn/prefix-lists.cfg", "sdn/.running-config", "virtual-guest/cpu-models.conf",
-    "virtual-guest/profiles.cfg", "firewall/cluster.fw", "mapping/directory.cfg", "mapping/pci.cfg",
+    "corosync.conf",
+    "corosync.conf.new",
+    "storage.cfg",
+    "user.cfg",
+    "domains.cfg",
+    "notifications.cfg",
+    "priv/notifications.cfg",
+    "priv/shadow.cfg",
+    "priv/acme/plugins.cfg",
+    "priv/tfa.cfg",
+    "priv/token.cfg",
+    "priv/wg-keys.cfg",
+    "datacenter.cfg",
+    "vzdump.cron",
+    "vzdump.conf",
+    "jobs.cfg",
+    "ha/crm_commands",
+    "ha/manager_status",
+    "ha/resources.cfg",
+    "ha/rules.cfg",
+    "ha/groups.cfg",
+    "ha/fence.cfg",
+    "status.cfg",
+    "replication.cfg",
+    "ceph.conf",
+    "sdn/vnets.cfg",
+    "sdn/zones.cfg",
+    "sdn/controllers.cfg",
+    "sdn/subnets.cfg",
+    "sdn/ipams.cfg",
+    "sdn/mac-cache.json",
+    "sdn/pve-ipam-state.json",
+    "sdn/dns.cfg",
+    "sdn/fabrics.cfg",
+    "sdn/route-maps.cfg",
+    "sdn/prefix-lists.cfg",
+    "sdn/.running-config",
+    "virtual-guest/cpu-models.conf",
+    "virtual-guest/profiles.cfg",
+    "firewall/cluster.fw",
+    "mapping/directory.cfg",
+    "mapping/pci.cfg",
     "mapping/usb.cfg",
 ];
 
@@ -109,7 +144,8 @@ impl EtcPve {
     }
 
     fn versions(&self, estate: &Estate) -> String {
-        let mut text = format!("{{\n\"starttime\": {},\n\"clinfo\": 0,\n\"vmlist\": {},\n", self.start, self.vmlist);
+        let mut text =
+            format!("{{\n\"starttime\": {},\n\"clinfo\": 0,\n\"vmlist\": {},\n", self.start, self.vmlist);
         for (file, count) in &self.files {
             let _ = writeln!(text, "\"{file}\": {count},");
         }
@@ -134,7 +170,10 @@ fn members(estate: &Estate) -> String {
         .iter()
         .map(|node| {
             let online = u8::from(node.online);
-            format!("  \"{}\": {{ \"id\": {}, \"online\": {online}, \"ip\": \"{}\"}}", node.name, node.id, node.address)
+            format!(
+                "  \"{}\": {{ \"id\": {}, \"online\": {online}, \"ip\": \"{}\"}}",
+                node.name, node.id, node.address
+            )
         })
         .collect();
     let quorate = u8::from(estate.nodes.iter().filter(|node| node.online).count() * 2 > estate.nodes.len());
@@ -149,6 +188,8 @@ fn members(estate: &Estate) -> String {
 /// As pmxcfs shows a write: the file is another one from here on.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let hidden = path.with_extension("tmp.sim");
-    fs::write(&hidden, bytes)?;
+    // As pmxcfs shows them; who may read is the group's matter.
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&hidden)?;
+    file.write_all(bytes)?;
     fs::rename(&hidden, path)
 }

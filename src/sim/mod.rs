@@ -225,7 +225,10 @@ impl Shared {
         let State { estate, etc_pve } = &mut *state;
         let result = work(estate);
         if let Err(error) = etc_pve.sync(estate) {
-            tracing::error!("the simulated /etc/pve at {} could not be written: {error}", etc_pve.root().display());
+            tracing::error!(
+                "the simulated /etc/pve at {} could not be written: {error}",
+                etc_pve.root().display()
+            );
         }
         result
     }

@@ -77,9 +77,14 @@ fn roles_at(access: &Access, who: &str, path: &str) -> Roles {
             continue;
         }
         let holding = |given: &Roles| -> Roles {
-            given.iter().filter(|(_, below)| here || **below).map(|(role, below)| (role.clone(), *below)).collect()
+            given
+                .iter()
+                .filter(|(_, below)| here || **below)
+                .map(|(role, below)| (role.clone(), *below))
+                .collect()
         };
-        let own = if who.contains('!') { Holder::Token(who.to_owned()) } else { Holder::User(who.to_owned()) };
+        let own =
+            if who.contains('!') { Holder::Token(who.to_owned()) } else { Holder::User(who.to_owned()) };
         let of_own = holders.get(&own).map(holding).unwrap_or_default();
         if !of_own.is_empty() {
             roles = of_own;
@@ -166,10 +171,11 @@ impl Caller<'_> {
     }
 
     pub fn check_modify(&self, path: &str) -> Result<(), Refusal> {
-        let also = [("/storage/", "Datastore.Allocate"), ("/vms/", "VM.Allocate"), ("/pool/", "Pool.Allocate")]
-            .iter()
-            .find(|(prefix, _)| path.starts_with(prefix))
-            .map(|(_, privilege)| *privilege);
+        let also =
+            [("/storage/", "Datastore.Allocate"), ("/vms/", "VM.Allocate"), ("/pool/", "Pool.Allocate")]
+                .iter()
+                .find(|(prefix, _)| path.starts_with(prefix))
+                .map(|(_, privilege)| *privilege);
         let mut wanted = vec!["Permissions.Modify"];
         wanted.extend(also);
         self.need_any(path, &wanted)
@@ -185,10 +191,15 @@ impl Caller<'_> {
         self.need(&format!("/access/realm/{realm}"), &["Realm.AllocateUser"])
     }
 
-    fn check_user_group(&self, parts: &[Value], parameters: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    fn check_user_group(
+        &self,
+        parts: &[Value],
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<(), Refusal> {
         let user = parameters.get("userid").map(String::as_str).unwrap_or_default();
         let wanted = texts(&parts[1]);
-        let of_parameter = parts.iter().position(|part| part == "groups_param").map(|at| text(&parts[at + 1]));
+        let of_parameter =
+            parts.iter().position(|part| part == "groups_param").map(|at| text(&parts[at + 1]));
         let exists = of_parameter != Some("create");
         if exists {
             self.existing(user)?;

@@ -37,8 +37,12 @@ impl Routes {
             }
             node.endpoints.insert(endpoint.method, index);
         }
-        let table: HashMap<(Method, &str), Handler> =
-            rows.iter().copied().flatten().map(|(method, path, handler)| ((*method, *path), *handler)).collect();
+        let table: HashMap<(Method, &str), Handler> = rows
+            .iter()
+            .copied()
+            .flatten()
+            .map(|(method, path, handler)| ((*method, *path), *handler))
+            .collect();
         let handlers = catalog
             .endpoints()
             .iter()

@@ -30,7 +30,8 @@ fn make(schema: &Schema, name: &str, parameters: &BTreeMap<String, String>, dept
             None => json!(0),
         },
         Kind::Integer | Kind::Number => {
-            let number = given(name, parameters).or_else(|| default(schema)).and_then(|text| text.parse::<f64>().ok());
+            let number =
+                given(name, parameters).or_else(|| default(schema)).and_then(|text| text.parse::<f64>().ok());
             let number = number.or(schema.minimum).unwrap_or_default();
             if schema.kind == Kind::Integer { json!(number as i64) } else { json!(number) }
         }

@@ -151,12 +151,7 @@ pub struct Work {
 
 impl Work {
     pub fn new() -> Self {
-        Self {
-            lock: None,
-            begin: Box::new(|_, _| Ok(())),
-            steps: Vec::new(),
-            end: Box::new(|_, _| Ok(())),
-        }
+        Self { lock: None, begin: Box::new(|_, _| Ok(())), steps: Vec::new(), end: Box::new(|_, _| Ok(())) }
     }
 
     pub fn lock(mut self, vmid: u32, word: &'static str) -> Self {

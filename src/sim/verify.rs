@@ -8,17 +8,22 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::answer::Refusal;
-use crate::catalog::{Endpoint, Format, Kind, Parameter, Schema};
+use crate::catalog::{Endpoint, Format, Kind, Parameter, Problem, Schema};
 
 const MISSING: &str = "property is missing and it is not optional";
-const UNDECLARED: &str = "property is not defined in schema and the schema does not allow additional properties";
+const UNDECLARED: &str =
+    "property is not defined in schema and the schema does not allow additional properties";
 
 /// The parameters as text (see [`Call`](super::call::Call)), or the refusal that names each wrong one.
-pub fn verify(endpoint: &Endpoint, given: BTreeMap<String, Value>) -> Result<BTreeMap<String, String>, Refusal> {
+pub fn verify(
+    endpoint: &Endpoint,
+    given: BTreeMap<String, Value>,
+) -> Result<BTreeMap<String, String>, Refusal> {
     let mut errors = BTreeMap::new();
     let mut checked = BTreeMap::new();
-    for (name, value) in given {
-        let Some(parameter) = declared(endpoint, &name) else {
+    for (name, value) in given.clone() {
+        let schema = declared(endpoint, &name).and_then(|parameter| holding(parameter, &given));
+        let Some((schema, _)) = schema else {
             if endpoint.additional {
                 checked.insert(name, text(&value));
             } else {
@@ -26,7 +31,7 @@ pub fn verify(endpoint: &Endpoint, given: BTreeMap<String, Value>) -> Result<BTr
             }
             continue;
         };
-        match one(&parameter.schema, &value) {
+        match one(schema, &value) {
             Ok(text) => {
                 checked.insert(name, text);
             }
@@ -37,7 +42,8 @@ pub fn verify(endpoint: &Endpoint, given: BTreeMap<String, Value>) -> Result<BTr
     }
     for parameter in &endpoint.parameters {
         let here = checked.contains_key(&parameter.name) || errors.contains_key(&parameter.name);
-        if !here && !parameter.optional && !parameter.family {
+        let needed = holding(parameter, &given).is_some_and(|(_, optional)| !optional);
+        if !here && needed && !parameter.family {
             errors.insert(parameter.name.clone(), MISSING.to_owned());
         }
         if let (true, Some(other)) = (here, &parameter.requires)
@@ -47,7 +53,33 @@ pub fn verify(endpoint: &Endpoint, given: BTreeMap<String, Value>) -> Result<BTr
             errors.entry(other.clone()).or_insert(problem);
         }
     }
-    if errors.is_empty() { Ok(checked) } else { Err(Refusal::parameters(errors)) }
+    if !errors.is_empty() {
+        return Err(Refusal::parameters(errors));
+    }
+    // Lists that came as repeated names are arrays by now; in PVE's list formats they are one text.
+    let given = given.into_iter().map(|(name, value)| {
+        let list =
+            value.is_array() && declared(endpoint, &name).is_some_and(|parameter| is_list(&parameter.schema));
+        let value = if list { Value::String(text(&value).replace('\0', ",")) } else { value };
+        (name, value)
+    });
+    match endpoint.check(&given.collect()) {
+        Ok(_) => Ok(checked),
+        Err(problems) => Err(Refusal::parameters(Problem::pve_errors(&problems))),
+    }
+}
+
+/// What holds of a parameter beside these others, and whether it may be left out; `None` where it has no place.
+fn holding<'a>(parameter: &'a Parameter, given: &BTreeMap<String, Value>) -> Option<(&'a Schema, bool)> {
+    let Some(variants) = &parameter.variants else { return Some((&parameter.schema, parameter.optional)) };
+    let decides = given.get(&variants.property).map(text).unwrap_or_default();
+    let case = variants.cases.iter().find(|case| case.values.contains(&decides));
+    match case {
+        Some(case) => Some((&case.schema, case.optional)),
+        // Nothing decides in a change of what is there: the first case stands for all.
+        None if decides.is_empty() => Some((&parameter.schema, true)),
+        None => None,
+    }
 }
 
 /// The parameter of this name; `net3` is of the family `net`.
@@ -59,7 +91,10 @@ pub fn declared<'a>(endpoint: &'a Endpoint, name: &str) -> Option<&'a Parameter>
         .find(|parameter| parameter.name == name && !parameter.family)
         .or_else(|| {
             let numbered = family.len() < name.len();
-            endpoint.parameters.iter().find(|parameter| numbered && parameter.family && parameter.name == family)
+            endpoint
+                .parameters
+                .iter()
+                .find(|parameter| numbered && parameter.family && parameter.name == family)
         })
         .map(|parameter| &**parameter)
 }
@@ -95,17 +130,20 @@ fn one(schema: &Schema, value: &Value) -> Result<String, String> {
             limits(schema, number)?;
         }
         Kind::String if value.is_array() && !is_list(schema) => return Err(wrong("string")),
-        Kind::String => lengths(schema, &text)?,
+        Kind::String => {}
         Kind::Array | Kind::Any | Kind::Null | Kind::Object => return Ok(text),
-    }
-    if !schema.choices.is_empty() && !schema.choices.contains(&text) {
-        let choices = schema.choices.join(", ");
-        return Err(format!("value '{text}' does not have a value in the enumeration '{choices}'"));
     }
     if let Some(Format::Named(format)) = &schema.format
         && let Some(problem) = named(format, &text)
     {
         return Err(format!("invalid format - {problem}\n"));
+    }
+    if !schema.choices.is_empty() && !schema.choices.contains(&text) {
+        let choices = schema.choices.join(", ");
+        return Err(format!("value '{text}' does not have a value in the enumeration '{choices}'"));
+    }
+    if schema.kind == Kind::String {
+        lengths(schema, &text)?;
     }
     Ok(text)
 }
@@ -149,7 +187,8 @@ fn named(format: &str, text: &str) -> Option<String> {
             (!right).then(|| "value does not look like a valid VM ID".to_owned())
         }
         "pve-node" => {
-            let right = !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-');
+            let right = !text.is_empty()
+                && text.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-');
             (!right).then(|| "value does not look like a valid node name".to_owned())
         }
         "pve-storage-id" => {
@@ -164,7 +203,9 @@ fn named(format: &str, text: &str) -> Option<String> {
             (!right).then(|| format!("invalid replication job id '{text}'"))
         }
         "pve-sdn-fabric-id" => {
-            let right = !text.is_empty() && text.len() <= 8 && text.chars().all(|letter| letter.is_ascii_alphanumeric());
+            let right = !text.is_empty()
+                && text.len() <= 8
+                && text.chars().all(|letter| letter.is_ascii_alphanumeric());
             (!right).then(|| format!("Fabric ID '{text}' contains illegal characters"))
         }
         _ => None,

@@ -94,7 +94,8 @@ impl Connection {
         let status = lines.next().unwrap();
         let mut parts = status.splitn(3, ' ');
         assert_eq!(parts.next(), Some("HTTP/1.1"));
-        let (status, reason) = (parts.next().unwrap().parse().unwrap(), parts.next().unwrap_or("").to_owned());
+        let (status, reason) =
+            (parts.next().unwrap().parse().unwrap(), parts.next().unwrap_or("").to_owned());
         let headers: Vec<(String, String)> = lines
             .map(|line| line.split_once(": ").unwrap())
             .map(|(name, value)| (name.to_owned(), value.to_owned()))

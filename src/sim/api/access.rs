@@ -33,7 +33,9 @@ const BROUGHT: &[(&str, &str)] =
 
 fn permissions(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let who = call.get("userid").unwrap_or(call.who).to_owned();
-    let own = who == call.who || call.who.split('!').next() == Some(&who) || who.split('!').next() == Some(call.who);
+    let own = who == call.who
+        || call.who.split('!').next() == Some(&who)
+        || who.split('!').next() == Some(call.who);
     if !own {
         call.caller().need("/access", &["Sys.Audit"])?;
     }
@@ -41,8 +43,9 @@ fn permissions(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let paths: Vec<String> = match call.get("path") {
         Some(path) => vec![path.to_owned()],
         None => {
-            let tops = ["/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms", "/mapping"];
-            let pools = access.pools.iter().flat_map(|(_, pool)| {
+            let tops =
+                ["/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms", "/mapping"];
+            let pools = access.pools.values().flat_map(|pool| {
                 let vms = pool.vms.iter().map(|vmid| format!("/vms/{vmid}"));
                 vms.chain(pool.storages.iter().map(|storage| format!("/storage/{storage}")))
             });
@@ -129,7 +132,9 @@ fn realms_digest(call: &Call<'_>) -> String {
 
 fn create_realm(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let name = call.need("realm");
-    if call.estate.sections("domains.cfg").find(&name).is_some() || BROUGHT.iter().any(|(brought, _)| *brought == name) {
+    if call.estate.sections("domains.cfg").find(&name).is_some()
+        || BROUGHT.iter().any(|(brought, _)| *brought == name)
+    {
         return Err(Refusal::die(format!("authentication domain '{name}' already exists")));
     }
     let mut section = Section { kind: call.need("type"), id: name, ..Section::default() };

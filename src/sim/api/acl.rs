@@ -19,7 +19,9 @@ fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let caller = call.caller();
     let mut rows = Vec::new();
     for (path, holders) in &access.acl {
-        if !caller.may_any("/access", &["Sys.Audit", "Permissions.Modify"]) && caller.check_modify(path).is_err() {
+        if !caller.may_any("/access", &["Sys.Audit", "Permissions.Modify"])
+            && caller.check_modify(path).is_err()
+        {
             continue;
         }
         for (holder, roles) in holders {
@@ -36,9 +38,8 @@ fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 fn change(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let path = normalised(&call.need("path")).ok_or_else(|| {
-        Refusal::parameter("path", format!("invalid ACL path '{}'", call.need("path")))
-    })?;
+    let path = normalised(&call.need("path"))
+        .ok_or_else(|| Refusal::parameter("path", format!("invalid ACL path '{}'", call.need("path"))))?;
     let mut holders: Vec<Holder> = call.list("users").into_iter().map(Holder::User).collect();
     holders.extend(call.list("groups").into_iter().map(Holder::Group));
     holders.extend(call.list("tokens").into_iter().map(Holder::Token));

@@ -33,7 +33,7 @@ fn for_backups(estate: &Estate, name: &str) -> Result<Section, Refusal> {
 }
 
 /// Whom a job or a call speaks of, by its parameters.
-fn selected<'a>(estate: &'a Estate, get: impl Fn(&str) -> Option<String>) -> Vec<&'a Guest> {
+fn selected(estate: &Estate, get: impl Fn(&str) -> Option<String>) -> Vec<&Guest> {
     let list = |key: &str| -> Vec<u32> {
         let value = get(key).unwrap_or_default();
         value.split([',', ';', ' ', '\0']).filter_map(|vmid| vmid.parse().ok()).collect()
@@ -67,7 +67,10 @@ fn vzdump(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     for vmid in &guests {
         call.caller().need(&format!("/vms/{vmid}"), &["VM.Backup"])?;
     }
-    let missing = call.list("vmid").into_iter().find(|vmid| vmid.parse().is_ok_and(|vmid| call.estate.guest(vmid).is_none()));
+    let missing = call
+        .list("vmid")
+        .into_iter()
+        .find(|vmid| vmid.parse().is_ok_and(|vmid| call.estate.guest(vmid).is_none()));
     let one = if let [vmid] = guests[..] { Some(vmid) } else { None };
     let compress = call.get("compress").unwrap_or("0").to_owned();
     let notes = call.get("notes-template").map(str::to_owned);
@@ -79,7 +82,10 @@ fn vzdump(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     }
     work = work.step(0.2, format!("INFO: starting new backup job: vzdump --storage {storage} --mode {mode}"));
     for guest in guests.iter().filter_map(|vmid| call.estate.guest(*vmid)) {
-        work = work.step(0.2, format!("INFO: Starting Backup of {} {} ({})", guest.kind.word(), guest.vmid, guest.kind.name()));
+        work = work.step(
+            0.2,
+            format!("INFO: Starting Backup of {} {} ({})", guest.kind.word(), guest.vmid, guest.kind.name()),
+        );
         work = work.copy(config::total_size(guest));
         work = work.step(0.2, format!("INFO: Finished Backup of {} {}", guest.kind.word(), guest.vmid));
     }
@@ -112,7 +118,8 @@ pub fn archive(estate: &Estate, storage: &str, node: &str, guest: Guest, compres
         (_, "lzo") => "tar.lzo",
         _ => "tar",
     };
-    let name_at = |time: u64| format!("backup/vzdump-{}-{}-{}.{end}", guest.kind.name(), guest.vmid, stamp(time));
+    let name_at =
+        |time: u64| format!("backup/vzdump-{}-{}-{}.{end}", guest.kind.name(), guest.vmid, stamp(time));
     let shared = estate.storage(storage).is_ok_and(Estate::is_shared);
     let free = |time: &u64| estate.volume(&format!("{storage}:{}", name_at(*time)), node).is_none();
     let time = (now()..).find(free).unwrap_or_default();
@@ -222,7 +229,8 @@ fn prune(call: &mut Call<'_>) -> Result<Reply, Refusal> {
             None => return Err(Refusal::forbidden(&format!("{path}, Datastore.Allocate"))),
         }
     }
-    let gone: Vec<String> = marked(call)?.into_iter().filter(|(_, _, gone)| *gone).map(|(_, id, _)| id).collect();
+    let gone: Vec<String> =
+        marked(call)?.into_iter().filter(|(_, _, gone)| *gone).map(|(_, id, _)| id).collect();
     let node = call.node();
     let mut work = Work::new();
     for id in &gone {
@@ -288,6 +296,7 @@ fn not_covered(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let rest = call.estate.guests().filter(|guest| {
         !covered.contains(&guest.vmid) && caller.may(&format!("/vms/{}", guest.vmid), "VM.Audit")
     });
-    let rows = rest.map(|guest| json!({ "vmid": guest.vmid, "name": guest.name(), "type": guest.kind.name() }));
+    let rows =
+        rest.map(|guest| json!({ "vmid": guest.vmid, "name": guest.name(), "type": guest.kind.name() }));
     Ok(rows.collect::<Value>().into())
 }

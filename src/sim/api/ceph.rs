@@ -4,7 +4,8 @@ use super::super::answer::Refusal;
 use crate::catalog::Endpoint;
 
 /// What answers without it: the indices, and what a node says before the installation.
-const WITHOUT: &[&str] = &["/cluster/ceph", "/nodes/{node}/ceph", "/nodes/{node}/ceph/cfg", "/nodes/{node}/ceph/releases"];
+const WITHOUT: &[&str] =
+    &["/cluster/ceph", "/nodes/{node}/ceph", "/nodes/{node}/ceph/cfg", "/nodes/{node}/ceph/releases"];
 
 pub fn configured(endpoint: &Endpoint) -> Result<(), Refusal> {
     let part = endpoint.path.starts_with("/cluster/ceph") || endpoint.path.starts_with("/nodes/{node}/ceph");

@@ -73,8 +73,12 @@ fn options(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 fn set_options(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let given: BTreeMap<String, String> =
-        call.parameters.iter().filter(|(key, _)| *key != "delete").map(|(k, v)| (k.clone(), v.clone())).collect();
+    let given: BTreeMap<String, String> = call
+        .parameters
+        .iter()
+        .filter(|(key, _)| *key != "delete")
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
     let gone = call.list("delete");
     let values = call.estate.datacenter_mut();
     values.retain(|key, _| !gone.contains(key));

@@ -86,8 +86,11 @@ fn pending(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         }
         rows.push(row);
     }
-    let new = guest.pending.iter().filter(|(key, value)| !value.is_empty() && !guest.config.contains_key(*key));
-    rows.extend(new.map(|(key, value)| json!({ "key": key, "pending": shown(call, guest.kind, key, value) })));
+    let new =
+        guest.pending.iter().filter(|(key, value)| !value.is_empty() && !guest.config.contains_key(*key));
+    rows.extend(
+        new.map(|(key, value)| json!({ "key": key, "pending": shown(call, guest.kind, key, value) })),
+    );
     rows.push(json!({ "key": "digest", "value": guest.digest() }));
     Ok(Value::Array(rows).into())
 }
@@ -108,17 +111,24 @@ fn privilege(kind: Kind, key: &str) -> &'static str {
     let stem = key.trim_end_matches(|letter: char| letter.is_ascii_digit());
     match kind {
         Kind::Qemu => match stem {
-            "cores" | "sockets" | "vcpus" | "cpu" | "cpulimit" | "cpuunits" | "affinity" | "numa" => "VM.Config.CPU",
-            "memory" | "balloon" | "shares" | "hugepages" | "keephugepages" | "allow-ksm" => "VM.Config.Memory",
+            "cores" | "sockets" | "vcpus" | "cpu" | "cpulimit" | "cpuunits" | "affinity" | "numa" => {
+                "VM.Config.CPU"
+            }
+            "memory" | "balloon" | "shares" | "hugepages" | "keephugepages" | "allow-ksm" => {
+                "VM.Config.Memory"
+            }
             "net" => "VM.Config.Network",
-            "ide" | "scsi" | "sata" | "virtio" | "efidisk" | "tpmstate" | "unused" | "bootdisk" => "VM.Config.Disk",
+            "ide" | "scsi" | "sata" | "virtio" | "efidisk" | "tpmstate" | "unused" | "bootdisk" => {
+                "VM.Config.Disk"
+            }
             "cdrom" => "VM.Config.CDROM",
             "cipassword" | "ciuser" | "citype" | "ciupgrade" | "cicustom" | "ipconfig" | "nameserver"
             | "searchdomain" | "sshkeys" => "VM.Config.Cloudinit",
             "args" | "lock" | "hookscript" | "parallel" => "",
-            "acpi" | "agent" | "boot" | "description" | "freeze" | "hotplug" | "kvm" | "localtime" | "migrate_downtime"
-            | "migrate_speed" | "name" | "onboot" | "ostype" | "protection" | "reboot" | "smbios" | "startdate"
-            | "startup" | "tablet" | "tags" | "tdf" | "template" | "watchdog" | "autostart" => "VM.Config.Options",
+            "acpi" | "agent" | "boot" | "description" | "freeze" | "hotplug" | "kvm" | "localtime"
+            | "migrate_downtime" | "migrate_speed" | "name" | "onboot" | "ostype" | "protection"
+            | "reboot" | "smbios" | "startdate" | "startup" | "tablet" | "tags" | "tdf" | "template"
+            | "watchdog" | "autostart" => "VM.Config.Options",
             _ => "VM.Config.HWType",
         },
         Kind::Lxc => match stem {
@@ -133,7 +143,13 @@ fn privilege(kind: Kind, key: &str) -> &'static str {
 }
 
 /// Refuses what the caller may not set, be it in a new guest or in one that is there.
-pub fn may_set(call: &Call<'_>, kind: Kind, vmid: u32, given: &Values, gone: &[String]) -> Result<(), Refusal> {
+pub fn may_set(
+    call: &Call<'_>,
+    kind: Kind,
+    vmid: u32,
+    given: &Values,
+    gone: &[String],
+) -> Result<(), Refusal> {
     for key in given.keys().chain(gone) {
         let value = given.get(key).map(String::as_str).unwrap_or_default();
         let bind = kind == Kind::Lxc && is_disk(kind, key) && value.starts_with('/');
@@ -145,7 +161,8 @@ pub fn may_set(call: &Call<'_>, kind: Kind, vmid: u32, given: &Values, gone: &[S
                 call.caller().need(&format!("/vms/{vmid}"), &["VM.Allocate"])?;
             }
             "" if key == "features" => {
-                call.caller().need_root("changing feature flags (except nesting) is only allowed for root@pam")?;
+                call.caller()
+                    .need_root("changing feature flags (except nesting) is only allowed for root@pam")?;
             }
             "" => call.caller().need_root(&format!("only root can set '{key}' config"))?,
             wanted => call.caller().need(&format!("/vms/{vmid}"), &[wanted])?,
@@ -181,9 +198,29 @@ fn new_disk(value: &str) -> Option<(&str, f64)> {
 /// The parameters that are the configuration's.
 pub fn settings(call: &Call<'_>) -> Values {
     const NOT: &[&str] = &[
-        "node", "vmid", "digest", "delete", "revert", "force", "skiplock", "background_delay", "archive", "pool", "start",
-        "storage", "unique", "bwlimit", "live-restore", "ha-managed", "import-working-storage", "ostemplate",
-        "password", "ssh-public-keys", "restore", "ignore-unpack-errors", "template",
+        "node",
+        "vmid",
+        "digest",
+        "delete",
+        "revert",
+        "force",
+        "skiplock",
+        "background_delay",
+        "archive",
+        "pool",
+        "start",
+        "storage",
+        "unique",
+        "bwlimit",
+        "live-restore",
+        "ha-managed",
+        "import-working-storage",
+        "ostemplate",
+        "password",
+        "ssh-public-keys",
+        "restore",
+        "ignore-unpack-errors",
+        "template",
     ];
     let given = call.parameters.iter().filter(|(key, _)| !NOT.contains(&key.as_str()));
     given.map(|(key, value)| (key.clone(), value.clone())).collect()
@@ -212,7 +249,10 @@ fn checked(call: &Call<'_>) -> Result<(), Refusal> {
         return Err(Refusal::die("no options specified"));
     }
     if let Some(key) = gone.iter().find(|key| given.contains_key(*key)) {
-        return Err(Refusal::parameter(key, format!("you can't use '-{key}' and '-delete {key}' at the same time")));
+        return Err(Refusal::parameter(
+            key,
+            format!("you can't use '-{key}' and '-delete {key}' at the same time"),
+        ));
     }
     call.fresh(&guest.digest())?;
     if !call.flag("skiplock") {
@@ -222,7 +262,10 @@ fn checked(call: &Call<'_>) -> Result<(), Refusal> {
         && let Some(key) = gone.iter().find(|key| is_disk(guest.kind, key))
     {
         let word = guest.kind.word();
-        return Err(Refusal::die(format!("can't remove {word} {} drive '{key}' - protection mode enabled", guest.vmid)));
+        return Err(Refusal::die(format!(
+            "can't remove {word} {} drive '{key}' - protection mode enabled",
+            guest.vmid
+        )));
     }
     Ok(())
 }
@@ -232,8 +275,21 @@ fn at_once(kind: Kind, key: &str) -> bool {
     let stem = key.trim_end_matches(|letter: char| letter.is_ascii_digit());
     let always = ["name", "description", "tags", "onboot", "startup", "protection", "net", "unused", "lock"];
     let more: &[&str] = match kind {
-        Kind::Qemu => &["scsi", "virtio", "ide", "sata", "boot", "balloon", "cipassword", "ciuser", "ipconfig", "sshkeys"],
-        Kind::Lxc => &["memory", "swap", "cores", "cpulimit", "cpuunits", "mp", "rootfs", "nameserver", "searchdomain"],
+        Kind::Qemu => &[
+            "scsi",
+            "virtio",
+            "ide",
+            "sata",
+            "boot",
+            "balloon",
+            "cipassword",
+            "ciuser",
+            "ipconfig",
+            "sshkeys",
+        ],
+        Kind::Lxc => {
+            &["memory", "swap", "cores", "cpulimit", "cpuunits", "mp", "rootfs", "nameserver", "searchdomain"]
+        }
     };
     always.contains(&stem) || more.contains(&stem)
 }
@@ -341,8 +397,13 @@ fn disk(estate: &mut Estate, guest: (Kind, u32, &str), value: &str) -> Result<St
     }
     let Some(id) = volume(value) else { return Ok(value.to_owned()) };
     if let Some((storage, "cloudinit")) = id.split_once(':') {
-        let directory = matches!(&*estate.storage(storage)?.kind, "dir" | "nfs" | "cifs" | "btrfs" | "cephfs");
-        let name = if directory { format!("{vmid}/vm-{vmid}-cloudinit.qcow2") } else { format!("vm-{vmid}-cloudinit") };
+        let directory =
+            matches!(&*estate.storage(storage)?.kind, "dir" | "nfs" | "cifs" | "btrfs" | "cephfs");
+        let name = if directory {
+            format!("{vmid}/vm-{vmid}-cloudinit.qcow2")
+        } else {
+            format!("vm-{vmid}-cloudinit")
+        };
         let volume = super::super::estate::volume::Volume {
             storage: storage.to_owned(),
             node: if Estate::is_shared(estate.storage(storage)?) { String::new() } else { node.to_owned() },
@@ -362,10 +423,10 @@ fn disk(estate: &mut Estate, guest: (Kind, u32, &str), value: &str) -> Result<St
     let found = estate.volume(id, node).ok_or_else(|| format!("volume '{id}' does not exist"))?;
     if kind == Kind::Qemu && found.content == "iso" {
         let size = size(found.size);
-        return Ok(with(&id.to_owned(), Some(size)));
+        return Ok(with(id, Some(size)));
     }
     let size = if found.size == 0 { "0T".to_owned() } else { size(found.size) };
-    Ok(with(&id.to_owned(), Some(size)))
+    Ok(with(id, Some(size)))
 }
 
 /// `virtio,bridge=vmbr0` gets an address.
@@ -385,7 +446,8 @@ fn card(estate: &mut Estate, kind: Kind, value: &str) -> String {
         Kind::Qemu => {
             let model = property(value, "model").map(str::to_owned);
             let mac = property(value, "macaddr").map_or(address, str::to_owned);
-            let parts = value.split(',').filter(|part| !part.starts_with("model=") && !part.starts_with("macaddr="));
+            let parts =
+                value.split(',').filter(|part| !part.starts_with("model=") && !part.starts_with("macaddr="));
             let mut parts: Vec<String> = parts.map(str::to_owned).collect();
             match (model, parts.first().cloned()) {
                 (Some(model), _) => parts.insert(0, format!("{model}={mac}")),

@@ -66,7 +66,8 @@ fn may_see(call: &Call<'_>, volume: &Volume) -> bool {
     match volume.vmid {
         None => caller.may_any(&storage, &["Datastore.Audit", "Datastore.AllocateSpace"]),
         Some(vmid) if volume.content == "backup" => {
-            caller.may(&storage, "Datastore.AllocateSpace") && caller.may(&format!("/vms/{vmid}"), "VM.Backup")
+            caller.may(&storage, "Datastore.AllocateSpace")
+                && caller.may(&format!("/vms/{vmid}"), "VM.Backup")
         }
         Some(vmid) => caller.may(&format!("/vms/{vmid}"), "VM.Config.Disk"),
     }
@@ -124,7 +125,11 @@ fn path(estate: &Estate, volume: &Volume) -> String {
     });
     match section.get("path") {
         Some(root) => {
-            let name = if matches!(volume.content, "images" | "rootdir") { name } else { name.rsplit('/').next().unwrap_or(name) };
+            let name = if matches!(volume.content, "images" | "rootdir") {
+                name
+            } else {
+                name.rsplit('/').next().unwrap_or(name)
+            };
             format!("{root}/{folder}/{name}")
         }
         None => format!("/dev/{}/{}", section.get("vgname").unwrap_or(&section.id), volume.name),
@@ -180,7 +185,8 @@ fn change(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     if volume.content != "backup" {
         return Err(Refusal::die("only backups can have notes or be protected"));
     }
-    let (notes, protected) = (call.get("notes").map(str::to_owned), call.get("protected").map(|flag| flag == "1"));
+    let (notes, protected) =
+        (call.get("notes").map(str::to_owned), call.get("protected").map(|flag| flag == "1"));
     let (id, node) = (id(call), call.node());
     if let Some(volume) = call.estate.volume_mut(&id, &node) {
         volume.notes = notes.or(volume.notes.take());
@@ -211,7 +217,10 @@ fn remove(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     {
         return Err(Refusal::die(format!("Cannot remove image, a guest with VMID '{vmid}' exists!")));
     }
-    let used = call.estate.guests().find(|guest| guest.config.values().any(|value| self::volume(value) == Some(&id)));
+    let used = call
+        .estate
+        .guests()
+        .find(|guest| guest.config.values().any(|value| self::volume(value) == Some(&id)));
     let used = used.map(|guest| guest.vmid);
     if let Some(vmid) = used.filter(|_| volume.content == "images") {
         return Err(Refusal::die(format!("volume '{id}' is still used by guest {vmid}")));
@@ -230,7 +239,9 @@ fn remove(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 fn download(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let (storage, node) = (call.need("storage"), call.node());
     let section = call.estate.storage(&storage)?.clone();
-    let reference = call.get("reference").map(|reference| reference.rsplit('/').next().unwrap_or("image").replace(':', "_"));
+    let reference = call
+        .get("reference")
+        .map(|reference| reference.rsplit('/').next().unwrap_or("image").replace(':', "_"));
     let name = call.get("filename").map(str::to_owned).or(reference).unwrap_or_default();
     let content = match call.get("content").unwrap_or("vztmpl") {
         "iso" => "iso",
@@ -238,7 +249,10 @@ fn download(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         _ => "vztmpl",
     };
     if !section.get("content").unwrap_or_default().split(',').any(|word| word == content) {
-        return Err(Refusal::die(format!("can't upload to storage type '{}', not configured for '{content}'", section.kind)));
+        return Err(Refusal::die(format!(
+            "can't upload to storage type '{}', not configured for '{content}'",
+            section.kind
+        )));
     }
     let ends: &[&str] = match content {
         "iso" => &[".iso", ".img"],
@@ -246,7 +260,10 @@ fn download(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         _ => &[".ova", ".qcow2", ".raw", ".vmdk"],
     };
     if call.get("reference").is_none() && !ends.iter().any(|end| name.ends_with(end)) {
-        return Err(Refusal::parameter("filename", format!("wrong file extension, expected one of {}", ends.join(", "))));
+        return Err(Refusal::parameter(
+            "filename",
+            format!("wrong file extension, expected one of {}", ends.join(", ")),
+        ));
     }
     let url = call.get("url").or(call.get("reference")).unwrap_or(&name).to_owned();
     let format = name.rsplit('.').next().unwrap_or("raw").to_owned();
@@ -260,11 +277,12 @@ fn download(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         used: 512 << 20,
         ..Volume::default()
     };
-    let work = Work::new().step(0.5, format!("downloading {url}")).copy(512 << 20).end(move |estate, lines| {
-        lines.push(format!("download of '{url}' finished"));
-        estate.add_volume(Volume { created: now(), ..new });
-        Ok(())
-    });
+    let work =
+        Work::new().step(0.5, format!("downloading {url}")).copy(512 << 20).end(move |estate, lines| {
+            lines.push(format!("download of '{url}' finished"));
+            estate.add_volume(Volume { created: now(), ..new });
+            Ok(())
+        });
     call.task(if call.endpoint.path.ends_with("upload") { "imgcopy" } else { "download" }, &name, work)
 }
 

@@ -36,7 +36,8 @@ fn born(estate: &mut Estate, given: &mut Values) {
     given.insert("vmgenid".to_owned(), estate.uuid());
     given.insert("meta".to_owned(), format!("creation-qemu=10.1.2,ctime={}", now()));
     if !given.contains_key("boot") {
-        let mut order: Vec<&str> = given.keys().map(String::as_str).filter(|key| is_disk(Kind::Qemu, key)).collect();
+        let mut order: Vec<&str> =
+            given.keys().map(String::as_str).filter(|key| is_disk(Kind::Qemu, key)).collect();
         order.extend(given.keys().map(String::as_str).filter(|key| key.starts_with("net")));
         let boot = if order.is_empty() { String::new() } else { format!("order={}", order.join(";")) };
         given.insert("boot".to_owned(), boot);
@@ -53,7 +54,8 @@ fn create(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         || pool.as_ref().is_some_and(|pool| call.caller().may(&format!("/pool/{pool}"), "VM.Allocate"));
     let existing = call.estate.guest(vmid).is_some();
     let over = restore && existing && call.flag("force");
-    if !may && !(over && call.caller().may(&vm_path, "VM.Backup")) {
+    let may = may || (over && call.caller().may(&vm_path, "VM.Backup"));
+    if !may {
         return Err(Refusal::forbidden(&format!("{vm_path}, VM.Allocate")));
     }
     if let Some(pool) = &pool
@@ -149,10 +151,14 @@ fn restored(call: &mut Call<'_>, pool: Option<String>) -> Result<Reply, Refusal>
     let found = call.estate.volume(&archive, &node);
     let found = found.ok_or_else(|| Refusal::die(format!("volume '{archive}' does not exist")))?;
     let Some(saved) = found.archive.as_deref().filter(|saved| saved.kind == kind_of).cloned() else {
-        return Err(Refusal::die(format!("unable to restore {vmid} - '{archive}' is no backup of a {}", kind_of.word())));
+        return Err(Refusal::die(format!(
+            "unable to restore {vmid} - '{archive}' is no backup of a {}",
+            kind_of.word()
+        )));
     };
     let storage_of = archive.split(':').next().unwrap_or_default().to_owned();
-    call.caller().need_any(&format!("/storage/{storage_of}"), &["Datastore.AllocateSpace", "Datastore.Audit"])?;
+    call.caller()
+        .need_any(&format!("/storage/{storage_of}"), &["Datastore.AllocateSpace", "Datastore.Audit"])?;
     let target = call.get("storage").map(str::to_owned);
     let (start, unique) = (call.flag("start"), call.flag("unique"));
     let size = config::total_size(&saved);
@@ -174,13 +180,15 @@ fn restored(call: &mut Call<'_>, pool: Option<String>) -> Result<Reply, Refusal>
             .collect();
         for (key, value) in disks {
             let Some(id) = volume(&value) else { continue };
-            let storage = target.clone().unwrap_or_else(|| id.split(':').next().unwrap_or("local").to_owned());
+            let storage =
+                target.clone().unwrap_or_else(|| id.split(':').next().unwrap_or("local").to_owned());
             let size = property(&value, "size").and_then(bytes).unwrap_or_default();
             let new = estate.allocate(&storage, (kind_of, vmid, &place), false, None, size)?;
             guest.config.insert(key, value.replacen(id, &new, 1));
         }
         if unique {
-            let cards: Vec<String> = guest.config.keys().filter(|key| key.starts_with("net")).cloned().collect();
+            let cards: Vec<String> =
+                guest.config.keys().filter(|key| key.starts_with("net")).cloned().collect();
             for key in cards {
                 fresh_card(estate, &mut guest, &key);
             }
@@ -228,7 +236,9 @@ fn clone(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         from = values.cloned().ok_or_else(|| Refusal::die(format!("snapshot '{name}' does not exist")))?;
     }
     if !full && !guest.is_template() {
-        return Err(Refusal::die(format!("Linked clone feature is not available for {word} {vmid}: it is no template")));
+        return Err(Refusal::die(format!(
+            "Linked clone feature is not available for {word} {vmid}: it is no template"
+        )));
     }
     if kind_of == Kind::Lxc && full && guest.is_running() && snapshot.is_none() {
         return Err(Refusal::die("Full clone of a running container is only possible from a snapshot"));
@@ -247,7 +257,8 @@ fn clone(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         return Err(Refusal::die(format!("no such cluster node '{target}'")));
     }
     let name = call.get(if kind_of == Kind::Qemu { "name" } else { "hostname" }).map(str::to_owned);
-    let (description, pool) = (call.get("description").map(str::to_owned), call.get("pool").map(str::to_owned));
+    let (description, pool) =
+        (call.get("description").map(str::to_owned), call.get("pool").map(str::to_owned));
     from.retain(|key, _| {
         !matches!(key.as_str(), "template" | "parent" | "snaptime" | "lock") && !key.starts_with("unused")
     });
@@ -256,14 +267,24 @@ fn clone(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     if full {
         work = work.copy(config::total_size(&guest));
     }
-    let work = work.step(0.5, format!("create {} clone of {word} {vmid} as {new_id}", if full { "full" } else { "linked" }));
+    let work = work.step(
+        0.5,
+        format!("create {} clone of {word} {vmid} as {new_id}", if full { "full" } else { "linked" }),
+    );
     let work = work.end(move |estate, _| {
         if let Some(problem) = taken(estate, new_id) {
             return Err(problem);
         }
         let mut new = Guest::new(new_id, kind_of, &target, &[]);
         for (key, value) in from {
-            let value = copied_disk(estate, (kind_of, new_id, &target), &source, (&key, &value), full, storage.as_deref())?;
+            let value = copied_disk(
+                estate,
+                (kind_of, new_id, &target),
+                &source,
+                (&key, &value),
+                full,
+                storage.as_deref(),
+            )?;
             new.config.insert(key, value);
         }
         let cards: Vec<String> = new.config.keys().filter(|key| key.starts_with("net")).cloned().collect();
@@ -343,29 +364,31 @@ fn template(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     }
     call.estate.unlocked(vmid)?;
     let node = guest.node.clone();
-    let work = Work::new().lock(vmid, "").step(1.0, format!("converting {word} {vmid} to a template")).end(move |estate, _| {
-        let Some(guest) = estate.guest(vmid) else { return Ok(()) };
-        let disks: Vec<(String, String)> = guest
-            .config
-            .iter()
-            .filter(|(key, value)| is_disk(kind_of, key) && property(value, "media") != Some("cdrom"))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        for (key, value) in disks {
-            let Some(id) = volume(&value).map(str::to_owned) else { continue };
-            let base = id.replace("vm-", "base-").replace("subvol-", "basevol-");
-            if let Some(volume) = estate.volume_mut(&id, &node) {
-                volume.name = base.split_once(':').map_or("", |(_, name)| name).to_owned();
+    let work = Work::new().lock(vmid, "").step(1.0, format!("converting {word} {vmid} to a template")).end(
+        move |estate, _| {
+            let Some(guest) = estate.guest(vmid) else { return Ok(()) };
+            let disks: Vec<(String, String)> = guest
+                .config
+                .iter()
+                .filter(|(key, value)| is_disk(kind_of, key) && property(value, "media") != Some("cdrom"))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect();
+            for (key, value) in disks {
+                let Some(id) = volume(&value).map(str::to_owned) else { continue };
+                let base = id.replace("vm-", "base-").replace("subvol-", "basevol-");
+                if let Some(volume) = estate.volume_mut(&id, &node) {
+                    volume.name = base.split_once(':').map_or("", |(_, name)| name).to_owned();
+                }
+                if let Some(guest) = estate.guest_mut(vmid) {
+                    guest.config.insert(key, value.replacen(&id, &base, 1));
+                }
             }
             if let Some(guest) = estate.guest_mut(vmid) {
-                guest.config.insert(key, value.replacen(&id, &base, 1));
+                guest.config.insert("template".to_owned(), "1".to_owned());
             }
-        }
-        if let Some(guest) = estate.guest_mut(vmid) {
-            guest.config.insert("template".to_owned(), "1".to_owned());
-        }
-        Ok(())
-    });
+            Ok(())
+        },
+    );
     let reply = call.task(&kind(call, "template"), vmid, work)?;
     Ok(if kind_of == Kind::Lxc { Reply::NULL } else { reply })
 }
@@ -384,7 +407,8 @@ fn destroy(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         )));
     }
     let prefix = format!("{vmid}-");
-    let replicated = call.estate.sections("replication.cfg").list.iter().any(|job| job.id.starts_with(&prefix));
+    let replicated =
+        call.estate.sections("replication.cfg").list.iter().any(|job| job.id.starts_with(&prefix));
     if replicated && !purge {
         return Err(Refusal::die(format!(
             "There is a replication job for {} '{vmid}' - Please remove that first.",

@@ -35,6 +35,10 @@ pub fn answer(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         return call.task(&kind, id, Work::new().step(1.0, "simulated: nothing was done"));
     }
     let value = shape::value(&endpoint.returns, &call.parameters);
-    let value = if endpoint.method == Method::Get || endpoint.returns.kind != Kind::Any { value } else { Value::Null };
+    let value = if endpoint.method == Method::Get || endpoint.returns.kind != Kind::Any {
+        value
+    } else {
+        Value::Null
+    };
     Ok(value.into())
 }

@@ -50,7 +50,8 @@ fn resize(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         Some(amount) => (true, amount),
         None => (false, wanted.as_str()),
     };
-    let amount = bytes(amount).ok_or_else(|| Refusal::parameter("size", "value does not match the regex pattern"))?;
+    let amount =
+        bytes(amount).ok_or_else(|| Refusal::parameter("size", "value does not match the regex pattern"))?;
     let new = if add { old + amount } else { amount };
     if new < old {
         return Err(Refusal::die("shrinking disks is not supported"));
@@ -127,10 +128,17 @@ fn reassign(call: &mut Call<'_>, key: String, value: String, target: u32) -> Res
     call.task(if kind == Kind::Qemu { "qmmove" } else { "move_volume" }, vmid, work)
 }
 
-fn give(estate: &mut Estate, from: (u32, &str), to: (u32, &str), value: &str, node: &str) -> Result<(), String> {
+fn give(
+    estate: &mut Estate,
+    from: (u32, &str),
+    to: (u32, &str),
+    value: &str,
+    node: &str,
+) -> Result<(), String> {
     let id = volume(value).unwrap_or_default().to_owned();
     let renamed = id.replace(&from.0.to_string(), &to.0.to_string());
-    let renamed = if estate.volume(&renamed, node).is_some() { renamed.replace("disk-0", "disk-1") } else { renamed };
+    let renamed =
+        if estate.volume(&renamed, node).is_some() { renamed.replace("disk-0", "disk-1") } else { renamed };
     if let Some(volume) = estate.volume_mut(&id, node) {
         volume.vmid = Some(to.0);
         volume.name = renamed.split_once(':').map_or(renamed.clone(), |(_, name)| name.to_owned());

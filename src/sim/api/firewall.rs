@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::super::answer::{Refusal, Reply};
 use super::super::call::Call;
-use super::super::estate::firewall::{Alias, Firewall, Group, Member, Rule, Set, shown_digest};
 use super::super::estate::digest;
+use super::super::estate::firewall::{Alias, Firewall, Group, Member, Rule, Set, shown_digest};
 use super::super::route::Row;
 use super::sections::as_kind;
 use crate::catalog::Kind;
@@ -97,7 +97,12 @@ fn file(call: &Call<'_>) -> Result<String, Refusal> {
     }
     if path.starts_with("/cluster/sdn") {
         let vnet = call.need("vnet");
-        return match call.estate.sections("sdn/vnets.cfg").find(&vnet).map(|found| found.get("zone").unwrap_or("")) {
+        return match call
+            .estate
+            .sections("sdn/vnets.cfg")
+            .find(&vnet)
+            .map(|found| found.get("zone").unwrap_or(""))
+        {
             // A token is not root, and the schema of these methods names no privilege: see the recording.
             Some(_) => Ok(format!("sdn/firewall/{vnet}.fw")),
             None => Err(Refusal::die(format!("sdn vnet '{vnet}' does not exist"))),
@@ -230,9 +235,9 @@ fn remove_alias(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 fn sets(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let sets = &here(call)?.sets;
     let digest = shown_digest(sets);
-    let rows = sets.iter().map(|(name, set)| {
-        with_comment(json!({ "name": name, "digest": digest }), set.comment.as_ref())
-    });
+    let rows = sets
+        .iter()
+        .map(|(name, set)| with_comment(json!({ "name": name, "digest": digest }), set.comment.as_ref()));
     Ok(rows.collect::<Value>().into())
 }
 
@@ -297,7 +302,8 @@ fn add_member(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     if found(call)?.members.iter().any(|member| member.cidr == cidr) {
         return Err(Refusal::parameter("cidr", format!("address '{cidr}' already exists")));
     }
-    let member = Member { cidr, nomatch: call.flag("nomatch"), comment: call.get("comment").map(str::to_owned) };
+    let member =
+        Member { cidr, nomatch: call.flag("nomatch"), comment: call.get("comment").map(str::to_owned) };
     let name = call.need("name");
     if let Some(set) = here_mut(call)?.sets.get_mut(&name) {
         set.members.insert(0, member);
@@ -371,7 +377,8 @@ fn create_group(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let comment = call.get("comment").map(str::to_owned);
     if let Some(old) = call.get("rename").map(str::to_owned) {
         let group = here_mut(call)?.groups.remove(&old);
-        let mut group = group.ok_or_else(|| Refusal::die(format!("Security group '{old}' does not exist")))?;
+        let mut group =
+            group.ok_or_else(|| Refusal::die(format!("Security group '{old}' does not exist")))?;
         group.comment = comment.or(group.comment);
         here_mut(call)?.groups.insert(name, group);
         return Ok(Reply::NULL);
@@ -414,7 +421,9 @@ fn list_mut<'a>(call: &'a mut Call<'_>) -> Result<&'a mut Vec<Rule>, Refusal> {
 fn rule_row(rule: &Rule, position: Value, digest: &str) -> Value {
     let mut row: Map<String, Value> = rule
         .iter()
-        .map(|(key, value)| (key.clone(), if key == "enable" { as_kind(Some(Kind::Integer), value) } else { json!(value) }))
+        .map(|(key, value)| {
+            (key.clone(), if key == "enable" { as_kind(Some(Kind::Integer), value) } else { json!(value) })
+        })
         .collect();
     row.insert("pos".to_owned(), position);
     row.insert("digest".to_owned(), json!(digest));
@@ -444,7 +453,18 @@ fn rule(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 /// The call's parameters that are a rule's.
 fn given(call: &Call<'_>) -> Rule {
     const KEYS: &[&str] = &[
-        "type", "action", "enable", "source", "dest", "proto", "dport", "sport", "iface", "macro", "log", "icmp-type",
+        "type",
+        "action",
+        "enable",
+        "source",
+        "dest",
+        "proto",
+        "dport",
+        "sport",
+        "iface",
+        "macro",
+        "log",
+        "icmp-type",
         "comment",
     ];
     let keys = KEYS.iter().filter_map(|key| Some(((*key).to_owned(), call.get(key)?.to_owned())));
@@ -459,9 +479,13 @@ fn valid(call: &Call<'_>, rule: &Rule) -> Result<(), Refusal> {
             return Err(Refusal::parameter("action", format!("unknown security group '{name}'")));
         }
     } else if !matches!(get("action"), Some("ACCEPT" | "DROP" | "REJECT")) {
-        return Err(Refusal::parameter("action", format!("invalid action '{}'", get("action").unwrap_or_default())));
+        return Err(Refusal::parameter(
+            "action",
+            format!("invalid action '{}'", get("action").unwrap_or_default()),
+        ));
     }
-    if (get("dport").is_some() || get("sport").is_some()) && get("proto").is_none() && get("macro").is_none() {
+    if (get("dport").is_some() || get("sport").is_some()) && get("proto").is_none() && get("macro").is_none()
+    {
         return Err(Refusal::parameter("proto", "missing property - 'dport' requires this property"));
     }
     Ok(())

@@ -83,9 +83,9 @@ fn remove(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 fn roles(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let brought = BROUGHT.iter().map(|(name, privileges)| {
-        json!({ "roleid": name, "privs": privileges.join(","), "special": 1 })
-    });
+    let brought = BROUGHT
+        .iter()
+        .map(|(name, privileges)| json!({ "roleid": name, "privs": privileges.join(","), "special": 1 }));
     let made = call.estate.access().roles.iter().map(|(name, privileges)| {
         let privileges: Vec<&str> = privileges.iter().map(String::as_str).collect();
         json!({ "roleid": name, "privs": privileges.join(","), "special": 0 })
@@ -104,7 +104,9 @@ fn role(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 fn privileges(call: &Call<'_>) -> Result<BTreeSet<String>, Refusal> {
     let wanted = call.list("privs");
     match wanted.iter().find(|name| !PRIVILEGES.contains(&name.as_str())) {
-        Some(name) => Err(Refusal::parameter("privs", format!("invalid format - invalid privilege '{name}'\n\n"))),
+        Some(name) => {
+            Err(Refusal::parameter("privs", format!("invalid format - invalid privilege '{name}'\n\n")))
+        }
         None => Ok(wanted.into_iter().collect()),
     }
 }

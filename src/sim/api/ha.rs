@@ -51,7 +51,8 @@ fn normal(call: &Call<'_>) -> Result<(String, Guest), Refusal> {
     let given = call.need("sid");
     let number = given.rsplit(':').next().unwrap_or_default();
     let guest = number.parse().ok().and_then(|vmid| call.estate.guest(vmid)).cloned();
-    let guest = guest.ok_or_else(|| Refusal::die(format!("unable to find resource '{given}': no such guest")))?;
+    let guest =
+        guest.ok_or_else(|| Refusal::die(format!("unable to find resource '{given}': no such guest")))?;
     Ok((name_of(&guest), guest))
 }
 
@@ -73,7 +74,8 @@ fn change(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 
 /// The manager brings the guest into the state that is asked for.
 fn follow(call: &mut Call<'_>, guest: &Guest) {
-    let wanted = resource_of(call.estate, guest).and_then(|resource| resource.get("state")).unwrap_or("started");
+    let wanted =
+        resource_of(call.estate, guest).and_then(|resource| resource.get("state")).unwrap_or("started");
     let (wanted, running) = (wanted.to_owned(), guest.is_running());
     let statistics = call.estate.statistics;
     match &*wanted {
@@ -127,10 +129,11 @@ fn migrate(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     }
     let vmid = guest.vmid;
     let to = target.clone();
-    let work = Work::new().step(2.0, format!("requested migration of {sid} to {target}")).end(move |estate, _| {
-        estate.move_guest(vmid, &to);
-        Ok(())
-    });
+    let work =
+        Work::new().step(2.0, format!("requested migration of {sid} to {target}")).end(move |estate, _| {
+            estate.move_guest(vmid, &to);
+            Ok(())
+        });
     call.task_on(&guest.node, "hamigrate", vmid, work)?;
     Ok(json!({ "sid": sid, "requested-node": target }).into())
 }
@@ -166,10 +169,11 @@ fn current(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 fn manager(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let estate = &*call.estate;
     let states = if estate.statistics {
-        estate.nodes.iter().map(|node| {
-            (node.name.clone(), json!(if node.online { "online" } else { "unknown" }))
-        })
-        .collect::<serde_json::Map<_, _>>()
+        estate
+            .nodes
+            .iter()
+            .map(|node| (node.name.clone(), json!(if node.online { "online" } else { "unknown" })))
+            .collect::<serde_json::Map<_, _>>()
     } else {
         serde_json::Map::new()
     };

@@ -40,7 +40,15 @@ const EXCEPTIONS: &[Exception] = &[
     Exception {
         path: "/nodes/{node}/qemu/{vmid}",
         key: "subdir",
-        without: &["clone", "vncwebsocket", "feature", "move_disk", "dbus-vmstate", "template", "mtunnelwebsocket"],
+        without: &[
+            "clone",
+            "vncwebsocket",
+            "feature",
+            "move_disk",
+            "dbus-vmstate",
+            "template",
+            "mtunnelwebsocket",
+        ],
         with: &["move"],
     },
 ];
@@ -57,7 +65,9 @@ pub fn rows(catalog: &Catalog, endpoint: &Endpoint) -> Option<Value> {
     let mut names: Vec<&str> = Vec::new();
     let prefix = if endpoint.path == "/" { "" } else { &endpoint.path };
     for other in catalog.endpoints() {
-        let Some(below) = other.path.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')) else { continue };
+        let Some(below) = other.path.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')) else {
+            continue;
+        };
         let name = below.split('/').next().unwrap_or_default();
         if name.starts_with('{') {
             return None;

@@ -26,11 +26,13 @@ pub const TABLE: &[Row] = &[
     (Post, "/nodes/{node}/lxc/{vmid}/status/resume", resume),
     (Post, "/nodes/{node}/startall", |call| all(call, "startall", set_running)),
     (Post, "/nodes/{node}/stopall", |call| all(call, "stopall", set_stopped)),
-    (Post, "/nodes/{node}/suspendall", |call| all(call, "suspendall", |estate, vmid| {
-        if estate.guest(vmid).is_some_and(|guest| guest.kind == Kind::Qemu) {
-            set_paused(estate, vmid);
-        }
-    })),
+    (Post, "/nodes/{node}/suspendall", |call| {
+        all(call, "suspendall", |estate, vmid| {
+            if estate.guest(vmid).is_some_and(|guest| guest.kind == Kind::Qemu) {
+                set_paused(estate, vmid);
+            }
+        })
+    }),
     (Post, "/cluster/bulk-action/guest/start", |call| bulk(call, "bulkstart", set_running)),
     (Post, "/cluster/bulk-action/guest/shutdown", |call| bulk(call, "bulkshutdown", set_stopped)),
     (Post, "/cluster/bulk-action/guest/suspend", |call| bulk(call, "bulksuspend", set_paused)),
@@ -111,7 +113,11 @@ fn by_manager(call: &mut Call<'_>, state: &'static str, verb: &str) -> Option<Re
         if let Some(resource) = estate.sections_mut("ha/resources.cfg").find_mut(&sid) {
             resource.values.insert("state".to_owned(), state.to_owned());
         }
-        if state == "started" { set_running(estate, vmid) } else { set_stopped(estate, vmid) }
+        if state == "started" {
+            set_running(estate, vmid)
+        } else {
+            set_stopped(estate, vmid)
+        }
         Ok(())
     });
     Some(call.task(&format!("ha{verb}"), vmid, work))
@@ -147,7 +153,14 @@ fn start(call: &mut Call<'_>) -> Result<Reply, Refusal> {
             (_, true, _) => Err(format!("VM {vmid} already running")),
             _ => Ok(()),
         })
-        .step(if lxc { 1.5 } else { 2.5 }, if lxc { "explicitly configured lxc.apparmor.profile overrides" } else { "generating cloud-init ISO" })
+        .step(
+            if lxc { 1.5 } else { 2.5 },
+            if lxc {
+                "explicitly configured lxc.apparmor.profile overrides"
+            } else {
+                "generating cloud-init ISO"
+            },
+        )
         .end(move |estate, _| {
             set_running(estate, vmid);
             Ok(())
@@ -289,7 +302,8 @@ fn bulk(call: &mut Call<'_>, kind: &str, change: fn(&mut Estate, u32)) -> Result
 /// The agent in a guest: asked for only where it is configured and the guest runs, and then as its schema says.
 fn agent(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let guest = call.guest()?;
-    let configured = guest.get("agent").is_some_and(|agent| agent.starts_with('1') || agent.contains("enabled=1"));
+    let configured =
+        guest.get("agent").is_some_and(|agent| agent.starts_with('1') || agent.contains("enabled=1"));
     if !configured {
         return Err(Refusal::die("No QEMU guest agent configured"));
     }

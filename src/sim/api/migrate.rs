@@ -102,17 +102,21 @@ fn migrate(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let attached = local(call.estate, &guest).any(|(key, _)| !key.starts_with("unused"));
     let with_disks = call.flag("with-local-disks");
     let vmid = guest.vmid;
-    let refused = (!lxc && guest.is_running() && attached && !with_disks)
-        .then(|| "Problem found while scanning volumes - can't live migrate attached local disks without \
+    let refused = (!lxc && guest.is_running() && attached && !with_disks).then(|| {
+        "Problem found while scanning volumes - can't live migrate attached local disks without \
                   with-local-disks option"
-            .to_owned());
+            .to_owned()
+    });
     let from = guest.node.clone();
     let bytes = if attached { config::total_size(&guest) } else { 0 };
     let to = target.clone();
     let mut work = Work::new()
         .lock(vmid, "migrate")
         .begin(move |_, lines| {
-            lines.push(format!("starting migration of {} {vmid} to node '{target}'", if lxc { "CT" } else { "VM" }));
+            lines.push(format!(
+                "starting migration of {} {vmid} to node '{target}'",
+                if lxc { "CT" } else { "VM" }
+            ));
             refused.map_or(Ok(()), Err)
         })
         .step(1.0, format!("found {} local volume(s)", local(call.estate, &guest).count()));
@@ -131,7 +135,9 @@ fn migrate(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 fn relocate(estate: &mut Estate, vmid: u32, from: &str, to: &str) {
-    for volume in estate.volumes.iter_mut().filter(|volume| volume.vmid == Some(vmid) && volume.content != "backup") {
+    for volume in
+        estate.volumes.iter_mut().filter(|volume| volume.vmid == Some(vmid) && volume.content != "backup")
+    {
         if volume.node == from {
             to.clone_into(&mut volume.node);
         }
@@ -168,4 +174,3 @@ fn migrate_all(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     });
     call.task("migrateall", "", work)
 }
-

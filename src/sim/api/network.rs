@@ -79,7 +79,8 @@ fn difference(old: &Interfaces, new: &Interfaces) -> String {
         let changed = from.iter().filter(|(name, values)| other.get(*name) != Some(values));
         changed
             .map(|(name, values)| {
-                let values: Vec<String> = values.iter().map(|(key, value)| format!("{key} {value}")).collect();
+                let values: Vec<String> =
+                    values.iter().map(|(key, value)| format!("{key} {value}")).collect();
                 format!("{sign}iface {name}: {}\n", values.join(", "))
             })
             .collect()
@@ -98,7 +99,8 @@ fn read(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 fn given(call: &Call<'_>) -> BTreeMap<String, String> {
     const NOT: &[&str] = &["node", "iface", "delete"];
     let given = call.parameters.iter().filter(|(key, _)| !NOT.contains(&key.as_str()));
-    let mut values: BTreeMap<String, String> = given.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let mut values: BTreeMap<String, String> =
+        given.map(|(key, value)| (key.clone(), value.clone())).collect();
     if let Some((address, length)) = values.get("cidr").and_then(|cidr| cidr.split_once('/')) {
         let (address, length) = (address.to_owned(), length.to_owned());
         values.insert("address".to_owned(), address);
@@ -127,10 +129,14 @@ fn create(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         return Err(Refusal::parameter("iface", "interface already exists"));
     }
     if let Some(gateway) = call.get("gateway")
-        && let Some((other, _)) = configured(node(call)?).iter().find(|(_, values)| values.contains_key("gateway"))
+        && let Some((other, _)) =
+            configured(node(call)?).iter().find(|(_, values)| values.contains_key("gateway"))
     {
         let _ = gateway;
-        return Err(Refusal::parameter("gateway", format!("Default gateway already exists on interface '{other}'.")));
+        return Err(Refusal::parameter(
+            "gateway",
+            format!("Default gateway already exists on interface '{other}'."),
+        ));
     }
     let values = given(call);
     wait(call, |waiting| {

@@ -187,7 +187,9 @@ fn service(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 fn control(call: &mut Call<'_>, verb: &str, running: bool) -> Result<Reply, Refusal> {
     let (name, place) = (call.need("service"), call.node());
     if matches!(name.as_str(), "pvedaemon" | "pve-cluster" | "pveproxy") && verb == "stop" {
-        return Err(Refusal::die(format!("invalid service cmd 'service {name} stop': ERROR: can not stop this service")));
+        return Err(Refusal::die(format!(
+            "invalid service cmd 'service {name} stop': ERROR: can not stop this service"
+        )));
     }
     let unit = name.clone();
     let work = Work::new().step(0.5, format!("{verb} of {name}")).end(move |estate, _| {
@@ -232,7 +234,9 @@ fn replication(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         let guest: u32 = job.id.split('-').next()?.parse().ok()?;
         let here = call.estate.guest(guest).is_some_and(|guest| guest.node == node);
         let seen = caller.may(&format!("/vms/{guest}"), "VM.Audit");
-        (here && seen && wanted.is_none_or(|wanted| wanted == guest)).then(|| replication_row(call, &job.id)).flatten()
+        (here && seen && wanted.is_none_or(|wanted| wanted == guest))
+            .then(|| replication_row(call, &job.id))
+            .flatten()
     });
     Ok(jobs.collect::<Value>().into())
 }
@@ -263,7 +267,8 @@ fn replication_status(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 
 fn replication_log(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let row = existing_job(call)?;
-    let lines = json!([{ "n": 1, "t": format!("end replication job {}", row["id"].as_str().unwrap_or_default()) }]);
+    let lines =
+        json!([{ "n": 1, "t": format!("end replication job {}", row["id"].as_str().unwrap_or_default()) }]);
     Ok(Reply::Lines { lines, total: 1 })
 }
 
@@ -283,7 +288,8 @@ fn create_replication(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let (id, target) = (call.need("id"), call.need("target"));
     let vmid: u32 = id.split('-').next().and_then(|vmid| vmid.parse().ok()).unwrap_or_default();
     call.caller().need(&format!("/vms/{vmid}"), &["VM.Replicate"])?;
-    let guest = call.estate.guest(vmid).ok_or_else(|| Refusal::die(format!("guest '{vmid}' does not exist")))?;
+    let guest =
+        call.estate.guest(vmid).ok_or_else(|| Refusal::die(format!("guest '{vmid}' does not exist")))?;
     if guest.node == target {
         return Err(Refusal::die(format!("Source and target node are the same: '{target}'")));
     }
@@ -321,8 +327,13 @@ fn rrd(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 const PACKAGES: &[(&str, &str)] = &[
-    ("proxmox-ve", "9.2.0"), ("pve-manager", "9.2.11"), ("pve-container", "6.1.2"), ("qemu-server", "9.1.4"),
-    ("pve-qemu-kvm", "10.1.2-4"), ("libpve-storage-perl", "9.1.0"), ("pve-docs", "9.2.3"),
+    ("proxmox-ve", "9.2.0"),
+    ("pve-manager", "9.2.11"),
+    ("pve-container", "6.1.2"),
+    ("qemu-server", "9.1.4"),
+    ("pve-qemu-kvm", "10.1.2-4"),
+    ("libpve-storage-perl", "9.1.0"),
+    ("pve-docs", "9.2.3"),
 ];
 
 fn updates(_: &mut Call<'_>) -> Result<Reply, Refusal> {

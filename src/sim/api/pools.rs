@@ -26,13 +26,14 @@ fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     }
     let caller = call.caller();
     let pools = call.estate.access().pools.iter();
-    let rows = pools.filter(|(name, _)| caller.may(&format!("/pool/{name}"), "Pool.Audit")).map(|(name, pool)| {
-        let mut row = json!({ "poolid": name });
-        if let Some(comment) = &pool.comment {
-            row["comment"] = json!(comment);
-        }
-        row
-    });
+    let rows =
+        pools.filter(|(name, _)| caller.may(&format!("/pool/{name}"), "Pool.Audit")).map(|(name, pool)| {
+            let mut row = json!({ "poolid": name });
+            if let Some(comment) = &pool.comment {
+                row["comment"] = json!(comment);
+            }
+            row
+        });
     Ok(rows.collect::<Value>().into())
 }
 

@@ -63,12 +63,14 @@ fn rows(call: &Call<'_>) -> Vec<Value> {
     let (estate, caller) = (&*call.estate, call.caller());
     let mut rows = Vec::new();
     if wanted("pool") {
-        let pools = estate.access().pools.keys().filter(|name| caller.may(&format!("/pool/{name}"), "Pool.Audit"));
+        let pools =
+            estate.access().pools.keys().filter(|name| caller.may(&format!("/pool/{name}"), "Pool.Audit"));
         rows.extend(pools.map(|name| json!({ "id": format!("/pool/{name}"), "pool": name, "type": "pool" })));
     }
     if wanted("vm") {
         // Who may see all need not be asked for each.
-        let all = caller.may("/vms", "VM.Audit") && estate.access().acl.keys().all(|path| !path.starts_with("/vms/"));
+        let all = caller.may("/vms", "VM.Audit")
+            && estate.access().acl.keys().all(|path| !path.starts_with("/vms/"));
         let pools = pools_by_guest(estate);
         for found in estate.guests() {
             if all || caller.may(&format!("/vms/{}", found.vmid), "VM.Audit") {
@@ -83,7 +85,9 @@ fn rows(call: &Call<'_>) -> Vec<Value> {
     if wanted("storage") {
         for section in &estate.sections("storage.cfg").list {
             let path = format!("/storage/{}", section.id);
-            if section.is_set("disable") || !caller.may_any(&path, &["Datastore.Audit", "Datastore.AllocateSpace"]) {
+            if section.is_set("disable")
+                || !caller.may_any(&path, &["Datastore.Audit", "Datastore.AllocateSpace"])
+            {
                 continue;
             }
             let nodes = estate.nodes.iter().filter(|node| estate.storage_on(section, &node.name));

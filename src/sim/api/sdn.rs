@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::answer::{Refusal, Reply};
 use super::super::call::Call;
-use super::super::estate::sections::{Section, Sections};
 use super::super::estate::digest;
+use super::super::estate::sections::{Section, Sections};
 use super::super::route::Row;
 use super::super::task::Work;
 use super::sections;
@@ -90,7 +90,8 @@ fn unlock(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 fn rollback(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     held_by(call)?;
     for file in FILES {
-        let before = call.estate.sdn_running.get(file).cloned().unwrap_or(Sections { typed: true, list: Vec::new() });
+        let before =
+            call.estate.sdn_running.get(file).cloned().unwrap_or(Sections { typed: true, list: Vec::new() });
         *call.estate.sections_mut(file) = before;
     }
     Ok(Reply::NULL)
@@ -132,7 +133,8 @@ fn create_vnet(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 
 fn remove_vnet(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let vnet = call.need("vnet");
-    let used = call.estate.sections("sdn/subnets.cfg").list.iter().any(|subnet| subnet.get("vnet") == Some(&vnet));
+    let used =
+        call.estate.sections("sdn/subnets.cfg").list.iter().any(|subnet| subnet.get("vnet") == Some(&vnet));
     if used {
         return Err(Refusal::die(format!("Can't delete vnet {vnet}, because it still has subnets")));
     }
@@ -145,7 +147,12 @@ fn row(section: &Section, call: &Call<'_>, digest: &str) -> Value {
     let mask = parts.next().unwrap_or_default();
     let network = parts.next().unwrap_or_default();
     let vnet = section.get("vnet").unwrap_or_default();
-    let zone = call.estate.sections("sdn/vnets.cfg").find(vnet).and_then(|vnet| vnet.get("zone")).unwrap_or_default();
+    let zone = call
+        .estate
+        .sections("sdn/vnets.cfg")
+        .find(vnet)
+        .and_then(|vnet| vnet.get("zone"))
+        .unwrap_or_default();
     let ranges: Vec<Value> = section
         .get("dhcp-range")
         .into_iter()
@@ -252,7 +259,9 @@ fn ipams(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let sections = call.estate.sections("sdn/ipams.cfg");
     let digest = digest(sections.text().as_bytes());
     let mut rows = vec![json!({ "ipam": "pve", "type": "pve", "digest": digest })];
-    rows.extend(sections.list.iter().map(|ipam| json!({ "ipam": ipam.id, "type": ipam.kind, "digest": digest })));
+    rows.extend(
+        sections.list.iter().map(|ipam| json!({ "ipam": ipam.id, "type": ipam.kind, "digest": digest })),
+    );
     Ok(Value::Array(rows).into())
 }
 

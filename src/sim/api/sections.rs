@@ -75,7 +75,13 @@ pub const COLLECTIONS: &[Collection] = &[
     Collection {
         exists: "resource ID '{id}' already defined",
         missing: Missing::Die("no such resource '{id}'"),
-        ..collection("/cluster/ha/resources", "/cluster/ha/resources/{sid}", "ha/resources.cfg", "sid", Kinds::OfId)
+        ..collection(
+            "/cluster/ha/resources",
+            "/cluster/ha/resources/{sid}",
+            "ha/resources.cfg",
+            "sid",
+            Kinds::OfId,
+        )
     },
     Collection {
         first: &["nodes", "resources"],
@@ -92,7 +98,13 @@ pub const COLLECTIONS: &[Collection] = &[
     Collection {
         exists: "sdn vnet object ID '{id}' already defined",
         missing: Missing::Die("sdn '{id}' does not exist"),
-        ..collection("/cluster/sdn/vnets", "/cluster/sdn/vnets/{vnet}", "sdn/vnets.cfg", "vnet", Kinds::Fixed("vnet"))
+        ..collection(
+            "/cluster/sdn/vnets",
+            "/cluster/sdn/vnets/{vnet}",
+            "sdn/vnets.cfg",
+            "vnet",
+            Kinds::Fixed("vnet"),
+        )
     },
     Collection {
         see: Some(("/sdn/controllers/{id}", &["SDN.Audit", "SDN.Allocate"])),
@@ -132,13 +144,25 @@ pub const COLLECTIONS: &[Collection] = &[
         see: Some(("/mapping/pci/{id}", &["Mapping.Audit", "Mapping.Use", "Mapping.Modify"])),
         exists: "pci ID '{id}' already defined",
         missing: Missing::Die("mapping '{id}' not found"),
-        ..collection("/cluster/mapping/pci", "/cluster/mapping/pci/{id}", "mapping/pci.cfg", "id", Kinds::Fixed("pci"))
+        ..collection(
+            "/cluster/mapping/pci",
+            "/cluster/mapping/pci/{id}",
+            "mapping/pci.cfg",
+            "id",
+            Kinds::Fixed("pci"),
+        )
     },
     Collection {
         see: Some(("/mapping/usb/{id}", &["Mapping.Audit", "Mapping.Use", "Mapping.Modify"])),
         exists: "usb ID '{id}' already defined",
         missing: Missing::Die("mapping '{id}' not found"),
-        ..collection("/cluster/mapping/usb", "/cluster/mapping/usb/{id}", "mapping/usb.cfg", "id", Kinds::Fixed("usb"))
+        ..collection(
+            "/cluster/mapping/usb",
+            "/cluster/mapping/usb/{id}",
+            "mapping/usb.cfg",
+            "id",
+            Kinds::Fixed("usb"),
+        )
     },
     Collection {
         first: &["schedule"],
@@ -184,13 +208,21 @@ pub const COLLECTIONS: &[Collection] = &[
             Kinds::Given,
         )
     },
-    notification("gotify", "/cluster/notifications/endpoints/gotify", "/cluster/notifications/endpoints/gotify/{name}"),
+    notification(
+        "gotify",
+        "/cluster/notifications/endpoints/gotify",
+        "/cluster/notifications/endpoints/gotify/{name}",
+    ),
     notification(
         "sendmail",
         "/cluster/notifications/endpoints/sendmail",
         "/cluster/notifications/endpoints/sendmail/{name}",
     ),
-    notification("smtp", "/cluster/notifications/endpoints/smtp", "/cluster/notifications/endpoints/smtp/{name}"),
+    notification(
+        "smtp",
+        "/cluster/notifications/endpoints/smtp",
+        "/cluster/notifications/endpoints/smtp/{name}",
+    ),
     notification(
         "webhook",
         "/cluster/notifications/endpoints/webhook",
@@ -232,101 +264,101 @@ const fn notification(kind: &'static str, list: &'static str, item: &'static str
 /// Every method of every collection; those that need more than the common way have rows in their own rooms, which
 /// come later in the list of tables and so win.
 pub const TABLE: &[Row] = &[
-        (Get, "/storage", list),
-        (Get, "/storage/{storage}", read),
-        (Put, "/storage/{storage}", change),
-        (Get, "/cluster/ha/resources", list),
-        (Get, "/cluster/ha/resources/{sid}", read),
-        (Put, "/cluster/ha/resources/{sid}", change),
-        (Get, "/cluster/sdn/zones", list),
-        (Post, "/cluster/sdn/zones", create),
-        (Get, "/cluster/sdn/zones/{zone}", read),
-        (Put, "/cluster/sdn/zones/{zone}", change),
-        (Get, "/cluster/sdn/vnets/{vnet}", read),
-        (Put, "/cluster/sdn/vnets/{vnet}", change),
-        (Get, "/cluster/sdn/controllers", list),
-        (Post, "/cluster/sdn/controllers", create),
-        (Get, "/cluster/sdn/controllers/{controller}", read),
-        (Put, "/cluster/sdn/controllers/{controller}", change),
-        (Delete, "/cluster/sdn/controllers/{controller}", remove),
-        (Get, "/cluster/sdn/ipams", list),
-        (Post, "/cluster/sdn/ipams", create),
-        (Get, "/cluster/sdn/ipams/{ipam}", read),
-        (Put, "/cluster/sdn/ipams/{ipam}", change),
-        (Delete, "/cluster/sdn/ipams/{ipam}", remove),
-        (Get, "/cluster/sdn/dns", list),
-        (Post, "/cluster/sdn/dns", create),
-        (Get, "/cluster/sdn/dns/{dns}", read),
-        (Put, "/cluster/sdn/dns/{dns}", change),
-        (Delete, "/cluster/sdn/dns/{dns}", remove),
-        (Get, "/cluster/mapping/dir", list),
-        (Post, "/cluster/mapping/dir", create),
-        (Get, "/cluster/mapping/dir/{id}", read),
-        (Put, "/cluster/mapping/dir/{id}", change),
-        (Delete, "/cluster/mapping/dir/{id}", remove),
-        (Get, "/cluster/mapping/pci", list),
-        (Post, "/cluster/mapping/pci", create),
-        (Get, "/cluster/mapping/pci/{id}", read),
-        (Put, "/cluster/mapping/pci/{id}", change),
-        (Delete, "/cluster/mapping/pci/{id}", remove),
-        (Get, "/cluster/mapping/usb", list),
-        (Post, "/cluster/mapping/usb", create),
-        (Get, "/cluster/mapping/usb/{id}", read),
-        (Put, "/cluster/mapping/usb/{id}", change),
-        (Delete, "/cluster/mapping/usb/{id}", remove),
-        (Get, "/cluster/backup", list),
-        (Get, "/cluster/backup/{id}", read),
-        (Put, "/cluster/backup/{id}", change),
-        (Delete, "/cluster/backup/{id}", remove),
-        (Get, "/cluster/jobs/realm-sync", list),
-        (Post, "/cluster/jobs/realm-sync/{id}", create),
-        (Get, "/cluster/jobs/realm-sync/{id}", read),
-        (Put, "/cluster/jobs/realm-sync/{id}", change),
-        (Delete, "/cluster/jobs/realm-sync/{id}", remove),
-        (Get, "/cluster/replication", list),
-        (Get, "/cluster/replication/{id}", read),
-        (Put, "/cluster/replication/{id}", change),
-        (Delete, "/cluster/replication/{id}", remove),
-        (Get, "/cluster/metrics/server", list),
-        (Post, "/cluster/metrics/server/{id}", create),
-        (Get, "/cluster/metrics/server/{id}", read),
-        (Put, "/cluster/metrics/server/{id}", change),
-        (Delete, "/cluster/metrics/server/{id}", remove),
-        (Get, "/cluster/notifications/endpoints/gotify", list),
-        (Post, "/cluster/notifications/endpoints/gotify", create),
-        (Get, "/cluster/notifications/endpoints/gotify/{name}", read),
-        (Put, "/cluster/notifications/endpoints/gotify/{name}", change),
-        (Delete, "/cluster/notifications/endpoints/gotify/{name}", remove),
-        (Get, "/cluster/notifications/endpoints/sendmail", list),
-        (Post, "/cluster/notifications/endpoints/sendmail", create),
-        (Get, "/cluster/notifications/endpoints/sendmail/{name}", read),
-        (Put, "/cluster/notifications/endpoints/sendmail/{name}", change),
-        (Delete, "/cluster/notifications/endpoints/sendmail/{name}", remove),
-        (Get, "/cluster/notifications/endpoints/smtp", list),
-        (Post, "/cluster/notifications/endpoints/smtp", create),
-        (Get, "/cluster/notifications/endpoints/smtp/{name}", read),
-        (Put, "/cluster/notifications/endpoints/smtp/{name}", change),
-        (Delete, "/cluster/notifications/endpoints/smtp/{name}", remove),
-        (Get, "/cluster/notifications/endpoints/webhook", list),
-        (Post, "/cluster/notifications/endpoints/webhook", create),
-        (Get, "/cluster/notifications/endpoints/webhook/{name}", read),
-        (Put, "/cluster/notifications/endpoints/webhook/{name}", change),
-        (Delete, "/cluster/notifications/endpoints/webhook/{name}", remove),
-        (Get, "/cluster/notifications/matchers", list),
-        (Post, "/cluster/notifications/matchers", create),
-        (Get, "/cluster/notifications/matchers/{name}", read),
-        (Put, "/cluster/notifications/matchers/{name}", change),
-        (Delete, "/cluster/notifications/matchers/{name}", remove),
-        (Get, "/cluster/acme/plugins", list),
-        (Post, "/cluster/acme/plugins", create),
-        (Get, "/cluster/acme/plugins/{id}", read),
-        (Put, "/cluster/acme/plugins/{id}", change),
-        (Delete, "/cluster/acme/plugins/{id}", remove),
-        (Get, "/cluster/qemu/custom-cpu-models", list),
-        (Post, "/cluster/qemu/custom-cpu-models", create),
-        (Get, "/cluster/qemu/custom-cpu-models/{cputype}", read),
-        (Put, "/cluster/qemu/custom-cpu-models/{cputype}", change),
-        (Delete, "/cluster/qemu/custom-cpu-models/{cputype}", remove),
+    (Get, "/storage", list),
+    (Get, "/storage/{storage}", read),
+    (Put, "/storage/{storage}", change),
+    (Get, "/cluster/ha/resources", list),
+    (Get, "/cluster/ha/resources/{sid}", read),
+    (Put, "/cluster/ha/resources/{sid}", change),
+    (Get, "/cluster/sdn/zones", list),
+    (Post, "/cluster/sdn/zones", create),
+    (Get, "/cluster/sdn/zones/{zone}", read),
+    (Put, "/cluster/sdn/zones/{zone}", change),
+    (Get, "/cluster/sdn/vnets/{vnet}", read),
+    (Put, "/cluster/sdn/vnets/{vnet}", change),
+    (Get, "/cluster/sdn/controllers", list),
+    (Post, "/cluster/sdn/controllers", create),
+    (Get, "/cluster/sdn/controllers/{controller}", read),
+    (Put, "/cluster/sdn/controllers/{controller}", change),
+    (Delete, "/cluster/sdn/controllers/{controller}", remove),
+    (Get, "/cluster/sdn/ipams", list),
+    (Post, "/cluster/sdn/ipams", create),
+    (Get, "/cluster/sdn/ipams/{ipam}", read),
+    (Put, "/cluster/sdn/ipams/{ipam}", change),
+    (Delete, "/cluster/sdn/ipams/{ipam}", remove),
+    (Get, "/cluster/sdn/dns", list),
+    (Post, "/cluster/sdn/dns", create),
+    (Get, "/cluster/sdn/dns/{dns}", read),
+    (Put, "/cluster/sdn/dns/{dns}", change),
+    (Delete, "/cluster/sdn/dns/{dns}", remove),
+    (Get, "/cluster/mapping/dir", list),
+    (Post, "/cluster/mapping/dir", create),
+    (Get, "/cluster/mapping/dir/{id}", read),
+    (Put, "/cluster/mapping/dir/{id}", change),
+    (Delete, "/cluster/mapping/dir/{id}", remove),
+    (Get, "/cluster/mapping/pci", list),
+    (Post, "/cluster/mapping/pci", create),
+    (Get, "/cluster/mapping/pci/{id}", read),
+    (Put, "/cluster/mapping/pci/{id}", change),
+    (Delete, "/cluster/mapping/pci/{id}", remove),
+    (Get, "/cluster/mapping/usb", list),
+    (Post, "/cluster/mapping/usb", create),
+    (Get, "/cluster/mapping/usb/{id}", read),
+    (Put, "/cluster/mapping/usb/{id}", change),
+    (Delete, "/cluster/mapping/usb/{id}", remove),
+    (Get, "/cluster/backup", list),
+    (Get, "/cluster/backup/{id}", read),
+    (Put, "/cluster/backup/{id}", change),
+    (Delete, "/cluster/backup/{id}", remove),
+    (Get, "/cluster/jobs/realm-sync", list),
+    (Post, "/cluster/jobs/realm-sync/{id}", create),
+    (Get, "/cluster/jobs/realm-sync/{id}", read),
+    (Put, "/cluster/jobs/realm-sync/{id}", change),
+    (Delete, "/cluster/jobs/realm-sync/{id}", remove),
+    (Get, "/cluster/replication", list),
+    (Get, "/cluster/replication/{id}", read),
+    (Put, "/cluster/replication/{id}", change),
+    (Delete, "/cluster/replication/{id}", remove),
+    (Get, "/cluster/metrics/server", list),
+    (Post, "/cluster/metrics/server/{id}", create),
+    (Get, "/cluster/metrics/server/{id}", read),
+    (Put, "/cluster/metrics/server/{id}", change),
+    (Delete, "/cluster/metrics/server/{id}", remove),
+    (Get, "/cluster/notifications/endpoints/gotify", list),
+    (Post, "/cluster/notifications/endpoints/gotify", create),
+    (Get, "/cluster/notifications/endpoints/gotify/{name}", read),
+    (Put, "/cluster/notifications/endpoints/gotify/{name}", change),
+    (Delete, "/cluster/notifications/endpoints/gotify/{name}", remove),
+    (Get, "/cluster/notifications/endpoints/sendmail", list),
+    (Post, "/cluster/notifications/endpoints/sendmail", create),
+    (Get, "/cluster/notifications/endpoints/sendmail/{name}", read),
+    (Put, "/cluster/notifications/endpoints/sendmail/{name}", change),
+    (Delete, "/cluster/notifications/endpoints/sendmail/{name}", remove),
+    (Get, "/cluster/notifications/endpoints/smtp", list),
+    (Post, "/cluster/notifications/endpoints/smtp", create),
+    (Get, "/cluster/notifications/endpoints/smtp/{name}", read),
+    (Put, "/cluster/notifications/endpoints/smtp/{name}", change),
+    (Delete, "/cluster/notifications/endpoints/smtp/{name}", remove),
+    (Get, "/cluster/notifications/endpoints/webhook", list),
+    (Post, "/cluster/notifications/endpoints/webhook", create),
+    (Get, "/cluster/notifications/endpoints/webhook/{name}", read),
+    (Put, "/cluster/notifications/endpoints/webhook/{name}", change),
+    (Delete, "/cluster/notifications/endpoints/webhook/{name}", remove),
+    (Get, "/cluster/notifications/matchers", list),
+    (Post, "/cluster/notifications/matchers", create),
+    (Get, "/cluster/notifications/matchers/{name}", read),
+    (Put, "/cluster/notifications/matchers/{name}", change),
+    (Delete, "/cluster/notifications/matchers/{name}", remove),
+    (Get, "/cluster/acme/plugins", list),
+    (Post, "/cluster/acme/plugins", create),
+    (Get, "/cluster/acme/plugins/{id}", read),
+    (Put, "/cluster/acme/plugins/{id}", change),
+    (Delete, "/cluster/acme/plugins/{id}", remove),
+    (Get, "/cluster/qemu/custom-cpu-models", list),
+    (Post, "/cluster/qemu/custom-cpu-models", create),
+    (Get, "/cluster/qemu/custom-cpu-models/{cputype}", read),
+    (Put, "/cluster/qemu/custom-cpu-models/{cputype}", change),
+    (Delete, "/cluster/qemu/custom-cpu-models/{cputype}", remove),
 ];
 
 impl Collection {
@@ -372,9 +404,9 @@ pub fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let rows = sections.list.iter().filter(|section| {
         collection.holds(section)
             && kind.is_none_or(|kind| section.kind == kind)
-            && collection.see.is_none_or(|(path, wanted)| {
-                caller.may_any(&Collection::said(path, &section.id), wanted)
-            })
+            && collection
+                .see
+                .is_none_or(|(path, wanted)| caller.may_any(&Collection::said(path, &section.id), wanted))
     });
     let rows: Vec<Value> = rows.map(|section| row(call, collection, section, &digest)).collect();
     Ok(Value::Array(rows).into())
@@ -459,7 +491,9 @@ fn assign(call: &Call<'_>, collection: &Collection, section: &mut Section) {
     /// What is said to the method and not to the file.
     const NOT_KEPT: &[&str] = &["type", "digest", "delete", "lock-token", "keep", "force", "purge"];
     let kept = call.parameters.iter().filter(|(key, _)| {
-        !NOT_KEPT.contains(&key.as_str()) && *key != collection.id && !path_has(call.endpoint.path.as_str(), key)
+        !NOT_KEPT.contains(&key.as_str())
+            && *key != collection.id
+            && !path_has(call.endpoint.path.as_str(), key)
     });
     for (key, value) in kept {
         let lines = key == "map" || collection.file == "notifications.cfg";
@@ -506,12 +540,19 @@ pub fn row(call: &Call<'_>, collection: &Collection, section: &Section, digest: 
 }
 
 /// Values of a file as the API shows them: numbers and booleans where the schema of what may be set says so.
-fn typed(call: &Call<'_>, list: &str, item: &str, values: &indexmap::IndexMap<String, String>) -> Map<String, Value> {
+fn typed(
+    call: &Call<'_>,
+    list: &str,
+    item: &str,
+    values: &indexmap::IndexMap<String, String>,
+) -> Map<String, Value> {
     let setter = [(Method::Post, list), (Method::Put, item), (Method::Post, item)]
         .into_iter()
         .find_map(|(method, path)| call.shared.endpoint(method, path));
     let shown = |key: &str, value: &str| {
-        let kind = setter.and_then(|endpoint| verify::declared(endpoint, key)).map(|parameter| parameter.schema.kind);
+        let kind = setter
+            .and_then(|endpoint| verify::declared(endpoint, key))
+            .map(|parameter| parameter.schema.kind);
         as_kind(kind, value)
     };
     values.iter().map(|(key, value)| (key.clone(), shown(key, value))).collect()
@@ -536,4 +577,3 @@ pub fn as_kind(kind: Option<Kind>, value: &str) -> Value {
         _ => json!(value),
     }
 }
-

@@ -171,7 +171,8 @@ fn rollback(call: &mut Call<'_>) -> Result<Reply, Refusal> {
             let mut values = guest.snapshots.get(&name).cloned().unwrap_or_default();
             let with_state = values.remove("vmstate").is_some();
             values.retain(|key, _| !matches!(key.as_str(), "snaptime" | "parent" | "description"));
-            let unused = guest.config.iter().filter(|(key, _)| key.starts_with("unused") || *key == "description");
+            let unused =
+                guest.config.iter().filter(|(key, _)| key.starts_with("unused") || *key == "description");
             values.extend(unused.map(|(key, value)| (key.clone(), value.clone())).collect::<Values>());
             values.insert("parent".to_owned(), name);
             if kind_of == Kind::Qemu && guest.config.contains_key("vmgenid") {
@@ -213,4 +214,3 @@ fn remove(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         });
     call.task(&kind(call, "delsnapshot"), vmid, work)
 }
-

@@ -34,8 +34,9 @@ fn create(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let kind = call.need("type");
     let required = REQUIRED.iter().find(|(name, _)| *name == kind).map_or(&[][..], |(_, keys)| keys);
     let missing = required.iter().filter(|key| call.get(key).is_none());
-    let errors: std::collections::BTreeMap<String, String> =
-        missing.map(|key| ((*key).to_owned(), "property is missing and it is not optional".to_owned())).collect();
+    let errors: std::collections::BTreeMap<String, String> = missing
+        .map(|key| ((*key).to_owned(), "property is missing and it is not optional".to_owned()))
+        .collect();
     if !errors.is_empty() {
         return Err(Refusal::parameters(errors));
     }
@@ -54,11 +55,17 @@ fn create(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 fn remove(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let id = call.need("storage");
     call.estate.storage(&id)?;
-    let base = call.estate.sections("storage.cfg").list.iter().find(|section| {
-        section.get("base").is_some_and(|base| base.split(':').next() == Some(&id))
-    });
+    let base = call
+        .estate
+        .sections("storage.cfg")
+        .list
+        .iter()
+        .find(|section| section.get("base").is_some_and(|base| base.split(':').next() == Some(&id)));
     if let Some(other) = base {
-        return Err(Refusal::die(format!("can't remove storage - storage is used as base of another storage ('{}')", other.id)));
+        return Err(Refusal::die(format!(
+            "can't remove storage - storage is used as base of another storage ('{}')",
+            other.id
+        )));
     }
     call.estate.sections_mut("storage.cfg").remove(&id);
     // What lay there is out of sight, and comes back with the storage.
@@ -73,7 +80,9 @@ fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let node = call.get("target").map_or_else(|| call.node(), str::to_owned);
     let storages = call.estate.sections("storage.cfg").list.iter().filter(|section| {
         let content = section.get("content").unwrap_or_default();
-        let holds = |wanted: &str| wanted.split([',', '\0']).any(|wanted| content.split(',').any(|word| word == wanted));
+        let holds = |wanted: &str| {
+            wanted.split([',', '\0']).any(|wanted| content.split(',').any(|word| word == wanted))
+        };
         seen(call, &section.id)
             && call.estate.storage_on(section, &node)
             && call.get("storage").is_none_or(|wanted| section.id == wanted)
@@ -83,7 +92,9 @@ fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let rows = storages.map(|section| {
         let mut row = facts(call.estate, section, &node);
         row["storage"] = json!(section.id);
-        if let (Some(used), Some(total)) = (row["used"].as_f64(), row["total"].as_f64().filter(|total| *total > 0.0)) {
+        if let (Some(used), Some(total)) =
+            (row["used"].as_f64(), row["total"].as_f64().filter(|total| *total > 0.0))
+        {
             row["used_fraction"] = json!(used / total);
         }
         row

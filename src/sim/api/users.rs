@@ -46,7 +46,8 @@ fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let full = call.flag("full");
     let wanted = call.get("enabled").map(|flag| flag == "1");
     let users = call.estate.access().users.iter();
-    let rows = users.filter(|(name, user)| wanted.is_none_or(|wanted| user.enable == wanted) && sees(call, name));
+    let rows =
+        users.filter(|(name, user)| wanted.is_none_or(|wanted| user.enable == wanted) && sees(call, name));
     let rows: Vec<Value> = rows
         .map(|(name, user)| {
             let mut row = shown(user);
@@ -90,7 +91,8 @@ fn read(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let mut row = shown(user);
     row.insert("groups".to_owned(), json!(groups_of(call, &call.need("userid"))));
     if !user.tokens.is_empty() {
-        let tokens = user.tokens.iter().map(|(name, token)| (name.clone(), Value::Object(token_values(token))));
+        let tokens =
+            user.tokens.iter().map(|(name, token)| (name.clone(), Value::Object(token_values(token))));
         row.insert("tokens".to_owned(), Value::Object(tokens.collect()));
     }
     Ok(Value::Object(row).into())

@@ -22,7 +22,8 @@ const NAMES: [&str; 8] = ["web", "db", "cache", "queue", "build", "mail", "proxy
 pub fn demo(guests: u32, containers: &[u32]) -> Estate {
     let mut estate = Estate { cluster: Some("demo".to_owned()), statistics: true, ..Estate::default() };
     for (number, name) in (1u32..).zip(NODES) {
-        let mut node = Node::new(name, number, &format!("192.0.2.{}", 10 + number), 32, 256 << 30).with_bridge();
+        let mut node =
+            Node::new(name, number, &format!("192.0.2.{}", 10 + number), 32, 256 << 30).with_bridge();
         node.storage = (4 << 40, 64 << 30);
         estate.nodes.push(node);
     }
@@ -37,7 +38,11 @@ pub fn demo(guests: u32, containers: &[u32]) -> Estate {
     for vmid in free {
         let node = NODES[vmid as usize % NODES.len()];
         let running = vmid % 7 != 0;
-        if vmid % 5 < 2 { container(&mut estate, vmid, node, running) } else { machine(&mut estate, vmid, node, running) }
+        if vmid % 5 < 2 {
+            container(&mut estate, vmid, node, running)
+        } else {
+            machine(&mut estate, vmid, node, running)
+        }
     }
     template(&mut estate, 9000);
     estate
@@ -163,7 +168,9 @@ fn access(estate: &mut Estate) {
         access.users.insert(name.to_owned(), user);
     }
     for pool in POOLS {
-        access.pools.insert(pool.to_owned(), Pool { comment: Some(format!("{pool} guests")), ..Pool::default() });
+        access
+            .pools
+            .insert(pool.to_owned(), Pool { comment: Some(format!("{pool} guests")), ..Pool::default() });
     }
     let ops = Group { users: ["alice@pve".to_owned()].into(), comment: Some("operators".to_owned()) };
     access.groups.insert("ops".to_owned(), ops);
@@ -177,7 +184,11 @@ fn storages(estate: &mut Estate) {
     list.push(Section::new(
         "dir",
         "local",
-        &[("path", "/var/lib/vz"), ("content", "iso,vztmpl,backup,snippets,import"), ("prune-backups", "keep-all=1")],
+        &[
+            ("path", "/var/lib/vz"),
+            ("content", "iso,vztmpl,backup,snippets,import"),
+            ("prune-backups", "keep-all=1"),
+        ],
     ));
     list.push(Section::new(
         "lvmthin",
@@ -227,11 +238,20 @@ fn storages(estate: &mut Estate) {
 
 fn sections(estate: &mut Estate) {
     let mut add = |file, section| estate.sections_mut(file).list.push(section);
-    let nightly = &[("schedule", "02:30"), ("enabled", "1"), ("mode", "snapshot"), ("pool", "prod"), ("storage", "backup")];
+    let nightly = &[
+        ("schedule", "02:30"),
+        ("enabled", "1"),
+        ("mode", "snapshot"),
+        ("pool", "prod"),
+        ("storage", "backup"),
+    ];
     add("jobs.cfg", Section::new("vzdump", "backup-nightly", nightly));
     add("sdn/zones.cfg", Section::new("simple", "lab", &[("ipam", "pve")]));
     add("sdn/vnets.cfg", Section::new("vnet", "labnet", &[("zone", "lab")]));
-    add("sdn/subnets.cfg", Section::new("subnet", "lab-10.99.0.0-24", &[("vnet", "labnet"), ("gateway", "10.99.0.1")]));
+    add(
+        "sdn/subnets.cfg",
+        Section::new("subnet", "lab-10.99.0.0-24", &[("vnet", "labnet"), ("gateway", "10.99.0.1")]),
+    );
     for file in ["sdn/zones.cfg", "sdn/vnets.cfg", "sdn/subnets.cfg"] {
         let applied = estate.sections(file).clone();
         estate.sdn_running.insert(file, applied);
@@ -241,7 +261,13 @@ fn sections(estate: &mut Estate) {
 
 fn firewalls(estate: &mut Estate) {
     let rule = |values: &[(&str, &str)]| -> BTreeMap<String, String> { texts(values) };
-    let ssh = rule(&[("type", "in"), ("action", "ACCEPT"), ("enable", "1"), ("source", "+admins"), ("macro", "SSH")]);
+    let ssh = rule(&[
+        ("type", "in"),
+        ("action", "ACCEPT"),
+        ("enable", "1"),
+        ("source", "+admins"),
+        ("macro", "SSH"),
+    ]);
     let admin = Member { cidr: "198.51.100.0/24".to_owned(), ..Member::default() };
     let office = Alias { cidr: "198.51.100.0/24".to_owned(), comment: Some("the office".to_owned()) };
     *estate.firewall_mut("firewall/cluster.fw") = Firewall {

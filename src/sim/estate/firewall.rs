@@ -107,9 +107,16 @@ fn write_rule(text: &mut String, rule: &Rule) {
         }
         None => text.push_str(get("action").unwrap_or_default()),
     }
-    for (key, flag) in [("iface", "i"), ("source", "source"), ("dest", "dest"), ("proto", "p"), ("dport", "dport"),
-        ("sport", "sport"), ("log", "log"), ("icmp-type", "icmp-type")]
-    {
+    for (key, flag) in [
+        ("iface", "i"),
+        ("source", "source"),
+        ("dest", "dest"),
+        ("proto", "p"),
+        ("dport", "dport"),
+        ("sport", "sport"),
+        ("log", "log"),
+        ("icmp-type", "icmp-type"),
+    ] {
         if let Some(value) = get(key) {
             let _ = write!(text, " -{flag} {value}");
         }

@@ -212,7 +212,8 @@ impl Estate {
             "priv/token.cfg" => String::new(),
             "datacenter.cfg" => datacenter_text(&self.datacenter),
             _ => {
-                let vmid = file.rsplit_once('/').and_then(|(_, name)| name.strip_suffix(".conf")?.parse().ok());
+                let vmid =
+                    file.rsplit_once('/').and_then(|(_, name)| name.strip_suffix(".conf")?.parse().ok());
                 vmid.and_then(|vmid| self.guests.get(&vmid)).map(Guest::text).unwrap_or_default()
             }
         }

@@ -34,9 +34,28 @@ pub type Interfaces = BTreeMap<String, BTreeMap<String, String>>;
 
 /// The units that `/nodes/{node}/services` knows.
 pub const SERVICES: &[&str] = &[
-    "chrony", "corosync", "cron", "ksmtuned", "lxcfs", "postfix", "proxmox-firewall", "pve-cluster", "pve-firewall",
-    "pve-ha-crm", "pve-ha-lrm", "pve-lxc-syscalld", "pvedaemon", "pvefw-logger", "pveproxy", "pvescheduler", "pvestatd",
-    "qmeventd", "spiceproxy", "sshd", "syslog", "systemd-journald",
+    "chrony",
+    "corosync",
+    "cron",
+    "ksmtuned",
+    "lxcfs",
+    "postfix",
+    "proxmox-firewall",
+    "pve-cluster",
+    "pve-firewall",
+    "pve-ha-crm",
+    "pve-ha-lrm",
+    "pve-lxc-syscalld",
+    "pvedaemon",
+    "pvefw-logger",
+    "pveproxy",
+    "pvescheduler",
+    "pvestatd",
+    "qmeventd",
+    "spiceproxy",
+    "sshd",
+    "syslog",
+    "systemd-journald",
 ];
 
 impl Node {
@@ -60,7 +79,8 @@ impl Node {
 
     /// A physical card and a bridge over it.
     pub fn with_bridge(mut self) -> Self {
-        let card = [("type", "eth"), ("exists", "1"), ("active", "1"), ("method", "manual"), ("families", "inet")];
+        let card =
+            [("type", "eth"), ("exists", "1"), ("active", "1"), ("method", "manual"), ("families", "inet")];
         let cidr = format!("{}/24", self.address);
         let bridge = [
             ("type", "bridge"),

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! dir: backup
-//! 	path /mnt/backup
-//! 	content backup,iso
+//!     path /mnt/backup
+//!     content backup,iso
 //! ```
 
 use std::fmt::Write;
@@ -84,7 +84,9 @@ impl Sections {
         let mut text = String::new();
         for section in &self.list {
             let kind = if self.typed { format!("{}: ", section.kind) } else { String::new() };
-            let _ = writeln!(text, "{kind}{}", section.id);
+            // HA's ids hold the type: `vm:105` stands as `vm: 105`.
+            let name = section.id.strip_prefix(&format!("{}:", section.kind)).unwrap_or(&section.id);
+            let _ = writeln!(text, "{kind}{name}");
             for (key, value) in &section.values {
                 for line in value.split('\n') {
                     let _ = writeln!(text, "\t{key} {line}");

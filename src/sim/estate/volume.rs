@@ -52,13 +52,14 @@ impl Estate {
     }
 
     pub fn is_shared(storage: &Section) -> bool {
-        storage.is_set("shared") || matches!(&*storage.kind, "nfs" | "cifs" | "cephfs" | "rbd" | "pbs" | "iscsi")
+        storage.is_set("shared")
+            || matches!(&*storage.kind, "nfs" | "cifs" | "cephfs" | "rbd" | "pbs" | "iscsi")
     }
 
     pub fn volumes_on<'a>(&'a self, storage: &'a str, node: &'a str) -> impl Iterator<Item = &'a Volume> {
-        self.volumes
-            .iter()
-            .filter(move |volume| volume.storage == storage && (volume.node.is_empty() || volume.node == node))
+        self.volumes.iter().filter(move |volume| {
+            volume.storage == storage && (volume.node.is_empty() || volume.node == node)
+        })
     }
 
     pub fn volume(&self, id: &str, node: &str) -> Option<&Volume> {

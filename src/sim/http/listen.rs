@@ -38,7 +38,8 @@ impl Identity {
 
 fn certified(node: &str, file: &Path) -> io::Result<(Arc<ServerConfig>, String)> {
     let key = KeyPair::generate().map_err(io::Error::other)?;
-    let mut parameters = CertificateParams::new(vec![node.to_owned(), "localhost".to_owned()]).map_err(io::Error::other)?;
+    let mut parameters =
+        CertificateParams::new(vec![node.to_owned(), "localhost".to_owned()]).map_err(io::Error::other)?;
     parameters.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
     parameters.distinguished_name.push(DnType::CommonName, format!("{node}.example.org"));
     parameters.distinguished_name.push(DnType::OrganizationName, "Simulated cluster node");

@@ -36,10 +36,7 @@ impl Request {
     }
 
     /// Reads the next one; `buffer` keeps what came after it.
-    pub async fn read(
-        stream: &mut (impl AsyncRead + Unpin),
-        buffer: &mut Vec<u8>,
-    ) -> Result<Self, Unread> {
+    pub async fn read(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> Result<Self, Unread> {
         let (mut request, length) = loop {
             match parse(buffer)? {
                 Some((request, head)) => {
@@ -47,7 +44,9 @@ impl Request {
                     let length = request.length()?;
                     break (request, length);
                 }
-                None if buffer.len() > MAX_HEAD => return Err(Unread::Refused(431, "Request Header Fields Too Large")),
+                None if buffer.len() > MAX_HEAD => {
+                    return Err(Unread::Refused(431, "Request Header Fields Too Large"));
+                }
                 None => more(stream, buffer).await?,
             }
         };
