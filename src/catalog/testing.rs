@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::PathBuf, process::Command, sync::LazyLock};
 
-use super::{Catalog, Release, import};
+use super::{Catalog, Format, Parameter, Release, Schema, import};
 
 /// What is built in, read once.
 pub(super) fn catalogs() -> &'static [(Release, Catalog)] {
@@ -51,4 +51,22 @@ fn directory() -> Option<PathBuf> {
         );
     }
     directory
+}
+
+/// Every schema of a parameter, its own first.
+pub(super) fn schemas(parameter: &Parameter, see: &mut impl FnMut(&Schema)) {
+    within(&parameter.schema, see);
+    for case in parameter.variants.iter().flat_map(|variants| &variants.cases) {
+        within(&case.schema, see);
+    }
+}
+
+/// A schema and those that it is made of.
+pub(super) fn within(schema: &Schema, see: &mut impl FnMut(&Schema)) {
+    see(schema);
+    schema.properties.iter().for_each(|parameter| schemas(parameter, see));
+    schema.items.iter().chain(&schema.values).for_each(|schema| within(schema, see));
+    if let Some(Format::Properties(keys)) = &schema.format {
+        keys.iter().for_each(|key| schemas(&key.parameter, see));
+    }
 }

@@ -156,7 +156,8 @@ impl Endpoint {
             let parameter = match self.named(name) {
                 Named::Parameter(parameter) => parameter,
                 Named::Beyond { highest } => {
-                    findings.refuse(place, Fault::Index { highest });
+                    let shown = problem::cut(name);
+                    findings.refuse(Place { parameter: &shown, key: None }, Fault::Index { highest });
                     continue;
                 }
                 Named::Nothing => {
@@ -220,8 +221,9 @@ impl Endpoint {
     ) {
         let nearest =
             nearest(place.parameter, self.parameters.iter().map(|parameter| parameter.name.as_str()));
-        if !self.additional {
-            findings.refuse(place, Fault::Unknown { nearest });
+        let shown = problem::cut(place.parameter);
+        if !self.additional || shown != place.parameter {
+            findings.refuse(Place { parameter: &shown, key: None }, Fault::Unknown { nearest });
             return;
         }
         let what = match nearest.first() {

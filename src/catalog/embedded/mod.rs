@@ -41,6 +41,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+pub(super) use read::parameters;
 pub use write::text;
 
 use super::{Catalog, Endpoint, Format, Parameter, Permission, PropertyKey, Schema};

@@ -15,13 +15,7 @@ const MAX_DEPTH: usize = 24;
 
 pub(super) fn catalog(text: &str, release: &str) -> Result<Catalog, TextError> {
     let lines = lines(text, release)?;
-    let mut reader = Reader {
-        lines: &lines,
-        shared: HashMap::new(),
-        parameters: HashMap::new(),
-        returns: HashMap::new(),
-        depth: Cell::new(0),
-    };
+    let mut reader = Reader::new(&lines);
     let mut endpoints = Vec::new();
     let mut known = false;
     for number in reader.within(0..lines.len(), 0) {
@@ -49,6 +43,17 @@ pub(super) fn catalog(text: &str, release: &str) -> Result<Catalog, TextError> {
         return Err(TextError { line: 1, problem: format!("has no release {release}") });
     }
     Ok(Catalog::new(endpoints))
+}
+
+/// Parameters that stand outside of any endpoint and release.
+pub(in crate::catalog) fn parameters(text: &str) -> Result<Vec<Parameter>, TextError> {
+    let lines = lines(text, "")?;
+    let reader = Reader::new(&lines);
+    let read = |number: usize| {
+        let line = &lines[number];
+        reader.parameter(number, line.text).map(|key| key.parameter).map_err(|problem| line.error(problem))
+    };
+    reader.within(0..lines.len(), 0).map(read).collect()
 }
 
 struct Line<'a> {
@@ -115,6 +120,16 @@ struct Described {
 }
 
 impl<'a> Reader<'a> {
+    fn new(lines: &'a [Line<'a>]) -> Self {
+        Self {
+            lines,
+            shared: HashMap::new(),
+            parameters: HashMap::new(),
+            returns: HashMap::new(),
+            depth: Cell::new(0),
+        }
+    }
+
     fn endpoint(&mut self, number: usize, method: Method, mut words: Words<'a>) -> Result<Endpoint, String> {
         let path = words.word().ok_or("a method without a path")?;
         let mut endpoint = Endpoint {
