@@ -64,6 +64,8 @@ pub struct EtcPve {
     files: BTreeMap<&'static str, u64>,
     guests: BTreeMap<u32, u64>,
     vmlist: u64,
+    /// Nothing was written yet.
+    fresh: bool,
 }
 
 impl EtcPve {
@@ -81,7 +83,7 @@ impl EtcPve {
             std::os::unix::fs::symlink(format!("nodes/{}", estate.local().name), local)?;
         }
         let files = COUNTED.iter().map(|file| (*file, 1)).collect();
-        Ok(Self { root, start: now(), version: 1, files, guests: BTreeMap::new(), vmlist: 1 })
+        Ok(Self { root, start: now(), version: 1, files, guests: BTreeMap::new(), vmlist: 1, fresh: true })
     }
 
     pub fn root(&self) -> &Path {
@@ -107,7 +109,10 @@ impl EtcPve {
         }
         for file in &changed {
             self.version += 1;
-            replace(&self.root.join(file), estate.text_of(file).as_bytes())?;
+            // Where there was nothing, nobody holds what would have to be replaced.
+            let path = self.root.join(file);
+            let write = if self.fresh { write } else { replace };
+            write(&path, estate.text_of(file).as_bytes())?;
             match guest_of(file) {
                 Some(vmid) => {
                     self.guests.insert(vmid, self.version);
@@ -120,6 +125,7 @@ impl EtcPve {
                 }
             }
         }
+        self.fresh = false;
         self.write_vmlist(estate)?;
         replace(&self.root.join(".members"), members(estate).as_bytes())?;
         replace(&self.root.join(".version"), self.versions(estate).as_bytes())
@@ -188,8 +194,12 @@ fn members(estate: &Estate) -> String {
 /// As pmxcfs shows a write: the file is another one from here on.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let hidden = path.with_extension("tmp.sim");
-    // As pmxcfs shows them; who may read is the group's matter.
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&hidden)?;
-    file.write_all(bytes)?;
+    write(&hidden, bytes)?;
     fs::rename(&hidden, path)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // As pmxcfs shows them; who may read is the group's matter.
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(path)?;
+    file.write_all(bytes)
 }

@@ -282,3 +282,8 @@ impl Shared {
         self.catalog.template(method, template)
     }
 }
+
+/// The methods that have a state here, by their templates: all others answer by their declared shape.
+pub fn answered() -> impl Iterator<Item = (crate::catalog::Method, &'static str)> {
+    api::TABLES.iter().copied().flatten().map(|(method, path, _)| (*method, *path))
+}

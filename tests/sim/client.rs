@@ -108,8 +108,8 @@ impl Connection {
                 while self.unread.len() < length && !short {
                     short = !self.more().await;
                 }
-                let have = length.min(self.unread.len());
-                self.unread.drain(..have).collect()
+                let rest = self.unread.split_off(length.min(self.unread.len()));
+                std::mem::replace(&mut self.unread, rest)
             }
             None => {
                 while self.more().await {}

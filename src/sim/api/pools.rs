@@ -48,15 +48,7 @@ fn members(call: &Call<'_>) -> Result<Value, Refusal> {
     let kind = call.get("type");
     let guests = pool.vms.iter().filter_map(|vmid| call.estate.guest(*vmid));
     let guests = guests.filter(|guest| kind.is_none_or(|kind| guest.kind.name() == kind));
-    let mut rows: Vec<Value> = guests
-        .map(|guest| {
-            let mut row = resources::guest(call.estate, guest);
-            for key in ["pool", "tags", "hastate"] {
-                row.remove(key);
-            }
-            Value::Object(row)
-        })
-        .collect();
+    let mut rows: Vec<Value> = guests.map(|guest| resources::member(call.estate, guest)).collect();
     if kind.is_none_or(|kind| kind == "storage") {
         let node = call.estate.local();
         let storages = pool.storages.iter().filter_map(|name| call.estate.storage(name).ok());

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::super::answer::{Refusal, Reply};
@@ -13,7 +14,7 @@ use super::super::estate::guest::Guest;
 use super::super::estate::node::Node;
 use super::super::estate::sections::Section;
 use super::super::route::Row;
-use super::status;
+use super::status::{self, Usage};
 use crate::catalog::Method::Get;
 
 pub const TABLE: &[Row] = &[(Get, "/cluster/resources", list), (Get, "/nodes", nodes)];
@@ -52,35 +53,56 @@ fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     if let Some(body) = call.shared.resources.get(&key, version) {
         return Ok(Reply::Body(body));
     }
-    let body = Reply::Data(Value::Array(rows(call))).body();
+    let body = Arc::new(body(call));
     call.shared.resources.keep(key, version, &body);
     Ok(Reply::Body(body))
 }
 
-fn rows(call: &Call<'_>) -> Vec<Value> {
+/// One after the other, as JSON.
+#[derive(Default)]
+struct Rows(Vec<u8>);
+
+impl Rows {
+    fn push(&mut self, row: &impl Serialize) {
+        let before = if self.0.is_empty() { "{\"data\":[" } else { "," };
+        self.0.extend_from_slice(before.as_bytes());
+        // Into memory, and with names for keys: it cannot fail.
+        let _ = serde_json::to_writer(&mut self.0, row);
+    }
+
+    fn body(mut self) -> Vec<u8> {
+        let end: &[u8] = if self.0.is_empty() { b"{\"data\":[]}" } else { b"]}" };
+        self.0.extend_from_slice(end);
+        self.0
+    }
+}
+
+fn body(call: &Call<'_>) -> Vec<u8> {
     let kind = call.get("type");
     let wanted = |name: &str| kind.is_none_or(|kind| kind == name);
     let (estate, caller) = (&*call.estate, call.caller());
-    let mut rows = Vec::new();
+    let mut rows = Rows::default();
     if wanted("pool") {
         let pools =
             estate.access().pools.keys().filter(|name| caller.may(&format!("/pool/{name}"), "Pool.Audit"));
-        rows.extend(pools.map(|name| json!({ "id": format!("/pool/{name}"), "pool": name, "type": "pool" })));
+        pools.for_each(|name| {
+            rows.push(&json!({ "id": format!("/pool/{name}"), "pool": name, "type": "pool" }))
+        });
     }
     if wanted("vm") {
         // Who may see all need not be asked for each.
         let all = caller.may("/vms", "VM.Audit")
             && estate.access().acl.keys().all(|path| !path.starts_with("/vms/"));
         let pools = pools_by_guest(estate);
-        for found in estate.guests() {
-            if all || caller.may(&format!("/vms/{}", found.vmid), "VM.Audit") {
-                rows.push(Value::Object(guest_in(estate, found, pools.get(&found.vmid).copied())));
+        for guest in estate.guests() {
+            if all || caller.may(&format!("/vms/{}", guest.vmid), "VM.Audit") {
+                rows.push(&guest_row(estate, guest, pools.get(&guest.vmid).copied()));
             }
         }
     }
     if wanted("node") {
         let audit = |node: &Node| caller.may(&format!("/nodes/{}", node.name), "Sys.Audit");
-        rows.extend(estate.nodes.iter().map(|node| Value::Object(self::node(estate, node, audit(node)))));
+        estate.nodes.iter().for_each(|node| rows.push(&self::node(estate, node, audit(node))));
     }
     if wanted("storage") {
         for section in &estate.sections("storage.cfg").list {
@@ -91,13 +113,13 @@ fn rows(call: &Call<'_>) -> Vec<Value> {
                 continue;
             }
             let nodes = estate.nodes.iter().filter(|node| estate.storage_on(section, &node.name));
-            rows.extend(nodes.map(|node| Value::Object(storage(estate, section, node))));
+            nodes.for_each(|node| rows.push(&storage(estate, section, node)));
         }
     }
     if wanted("sdn") || wanted("network") {
-        rows.extend(zones(call));
+        zones(call).iter().for_each(|row| rows.push(row));
     }
-    rows
+    rows.body()
 }
 
 fn pools_by_guest(estate: &Estate) -> HashMap<u32, &str> {
@@ -106,43 +128,63 @@ fn pools_by_guest(estate: &Estate) -> HashMap<u32, &str> {
 }
 
 /// What is shared of a guest by all nodes: little, where nothing gathers statistics.
-pub fn guest(estate: &Estate, guest: &Guest) -> Columns {
-    guest_in(estate, guest, estate.access().pool_of(guest.vmid))
+#[derive(Serialize)]
+pub struct GuestRow<'a> {
+    id: String,
+    node: &'a str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    known: Option<Usage<'a>>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    unknown: Option<Unknown<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hastate: Option<&'a str>,
 }
 
-fn guest_in(estate: &Estate, guest: &Guest, pool: Option<&str>) -> Columns {
-    let kind = guest.kind.name();
-    let known = estate.statistics && estate.node(&guest.node).is_some_and(|node| node.online);
-    let mut row = Columns::new();
-    if known {
-        row = status::usage(estate, guest);
-        for only_on_the_node in ["maxswap", "swap", "qmpstatus", "pid", "cpus", "balloon", "type"] {
-            row.remove(only_on_the_node);
-        }
-        row.insert("maxcpu".to_owned(), json!(status::cpus(estate, guest)));
-        row.insert("template".to_owned(), json!(u8::from(guest.is_template())));
-        for key in ["diskread", "diskwrite"] {
-            row.entry(key).or_insert(json!(0));
-        }
-    } else {
-        row.insert("status".to_owned(), json!("unknown"));
-        row.insert("vmid".to_owned(), json!(guest.vmid));
-    }
-    row.insert("id".to_owned(), json!(format!("{kind}/{}", guest.vmid)));
-    row.insert("type".to_owned(), json!(kind));
-    row.insert("node".to_owned(), json!(guest.node));
-    for key in ["tags", "lock"] {
-        if let Some(value) = guest.get(key) {
-            row.insert(key.to_owned(), json!(value));
-        }
-    }
-    if let Some(pool) = pool {
-        row.insert("pool".to_owned(), json!(pool));
-    }
-    if let Some(resource) = super::ha::resource_of(estate, guest) {
-        row.insert("hastate".to_owned(), json!(resource.get("state").unwrap_or("started")));
+/// In place of statistics.
+#[derive(Serialize)]
+struct Unknown<'a> {
+    status: &'static str,
+    vmid: u32,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lock: Option<&'a str>,
+}
+
+/// As a pool lists it.
+pub fn member(estate: &Estate, guest: &Guest) -> Value {
+    let mut row = json!(guest_row(estate, guest, None));
+    if let Some(row) = row.as_object_mut() {
+        row.remove("tags");
+        row.remove("hastate");
     }
     row
+}
+
+fn guest_row<'a>(estate: &'a Estate, guest: &'a Guest, pool: Option<&'a str>) -> GuestRow<'a> {
+    let online = estate.node(&guest.node).is_some_and(|node| node.online);
+    let known = (estate.statistics && online).then(|| status::usage(estate, guest).shared(guest));
+    let kind = guest.kind.name();
+    let unknown = known.is_none().then(|| Unknown {
+        status: "unknown",
+        vmid: guest.vmid,
+        kind,
+        tags: guest.get("tags"),
+        lock: guest.get("lock"),
+    });
+    GuestRow {
+        id: format!("{kind}/{}", guest.vmid),
+        node: &guest.node,
+        known,
+        unknown,
+        pool,
+        hastate: super::ha::resource_of(estate, guest)
+            .map(|resource| resource.get("state").unwrap_or("started")),
+    }
 }
 
 /// A node; how it is used only for who may know.

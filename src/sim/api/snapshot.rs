@@ -25,6 +25,8 @@ pub const TABLE: &[Row] = &[
     (Post, "/nodes/{node}/lxc/{vmid}/snapshot/{snapname}/rollback", rollback),
     (Delete, "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}", remove),
     (Delete, "/nodes/{node}/lxc/{vmid}/snapshot/{snapname}", remove),
+    (Get, "/nodes/{node}/qemu/{vmid}/feature", feature),
+    (Get, "/nodes/{node}/lxc/{vmid}/feature", feature),
 ];
 
 /// Keys of a configuration that a snapshot does not hold.
@@ -94,6 +96,20 @@ pub fn possible(estate: &Estate, guest: &Guest) -> bool {
             _ => false,
         }
     })
+}
+
+fn feature(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+    let guest = call.guest()?;
+    let has = match call.get("feature") {
+        Some("snapshot") => possible(call.estate, guest),
+        Some("clone") => guest.is_template(),
+        _ => true,
+    };
+    let mut row = json!({ "hasFeature": u8::from(has) });
+    if guest.kind == Kind::Qemu {
+        row["nodes"] = call.estate.nodes.iter().map(|node| json!(node.name)).collect();
+    }
+    Ok(row.into())
 }
 
 fn kind(call: &Call<'_>, verb: &str) -> String {

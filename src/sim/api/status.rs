@@ -1,6 +1,7 @@
 //! How guests are: the lists of a node, and a guest's current status.
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::super::answer::{Refusal, Reply};
 use super::super::call::Call;
@@ -23,26 +24,30 @@ fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let caller = call.caller();
     let guests = call.estate.guests().filter(|guest| guest.node == node && guest.kind == kind);
     let seen = guests.filter(|guest| caller.may(&format!("/vms/{}", guest.vmid), "VM.Audit"));
-    let rows = seen.map(|guest| {
-        let mut row = usage(call.estate, guest);
-        row.remove("qmpstatus");
-        Value::Object(row)
-    });
-    Ok(rows.collect::<Value>().into())
+    let rows: Vec<Usage<'_>> = seen.map(|guest| usage(call.estate, guest)).collect();
+    Ok(json!(rows).into())
 }
 
 fn current(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let guest = call.guest()?;
-    let mut row = usage(call.estate, guest);
+    let mut row = json!(usage(call.estate, guest));
     let ha = match super::ha::resource_of(call.estate, guest) {
         Some(resource) => json!({ "managed": 1, "state": resource.get("state").unwrap_or("started") }),
         None => json!({ "managed": 0 }),
     };
-    row.insert("ha".to_owned(), ha);
-    if guest.kind == Kind::Qemu && guest.get("agent").is_some_and(|agent| agent.starts_with('1')) {
-        row.insert("agent".to_owned(), json!(1));
+    row["ha"] = ha;
+    if guest.kind == Kind::Qemu {
+        let state = match guest.run {
+            Run::Stopped => "stopped",
+            Run::Running { .. } => "running",
+            Run::Paused { .. } => "paused",
+        };
+        row["qmpstatus"] = json!(state);
+        if guest.get("agent").is_some_and(|agent| agent.starts_with('1')) {
+            row["agent"] = json!(1);
+        }
     }
-    Ok(Value::Object(row).into())
+    Ok(row.into())
 }
 
 pub fn cpus(estate: &Estate, guest: &Guest) -> u64 {
@@ -89,62 +94,95 @@ fn share(vmid: u32, salt: u32) -> f64 {
     f64::from(mixed % 1000) / 1000.0
 }
 
-/// What `pvestatd` and the lists show of a guest.
-pub fn usage(estate: &Estate, guest: &Guest) -> Map<String, Value> {
-    let (since, running) = match guest.run {
-        Run::Stopped => (now(), false),
-        Run::Running { since, .. } | Run::Paused { since, .. } => (since, true),
+/// What `pvestatd` and the lists show of a guest. A list of ten thousand is made of these, so they are no maps.
+#[derive(Debug, Default, Serialize)]
+pub struct Usage<'a> {
+    vmid: u32,
+    name: String,
+    status: &'static str,
+    cpu: Value,
+    mem: u64,
+    maxmem: u64,
+    disk: u64,
+    maxdisk: u64,
+    netin: u64,
+    netout: u64,
+    uptime: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpus: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maxcpu: Option<u64>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    swap: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maxswap: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memhost: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diskread: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diskwrite: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lock: Option<&'a str>,
+}
+
+impl Usage<'_> {
+    /// As `/cluster/resources` shows it: with other names for some, and without what only the node itself tells.
+    pub fn shared(mut self, guest: &Guest) -> Self {
+        self.maxcpu = self.cpus.take();
+        self.template = Some(u8::from(guest.is_template()));
+        self.diskread.get_or_insert(0);
+        self.diskwrite.get_or_insert(0);
+        Self { kind: Some(guest.kind.name()), swap: None, maxswap: None, pid: None, ..self }
+    }
+}
+
+pub fn usage<'a>(estate: &Estate, guest: &'a Guest) -> Usage<'a> {
+    let (since, pid) = match guest.run {
+        Run::Stopped => (now(), None),
+        Run::Running { since, pid } | Run::Paused { since, pid } => (since, Some(pid)),
     };
+    let running = pid.is_some();
     let uptime = now().saturating_sub(since);
     let busy = |salt| if running { share(guest.vmid, salt) } else { 0.0 };
     let traffic = |salt| (busy(salt) * 40_000.0 * uptime as f64) as u64;
-    let maximum = memory(guest);
+    let lxc = guest.kind == Kind::Lxc;
+    let maxmem = memory(guest);
     let cpu = busy(1) * 0.4;
-    let mut row = Map::new();
-    let mut put = |key: &str, value: Value| {
-        row.insert(key.to_owned(), value);
-    };
-    put("vmid", json!(guest.vmid));
-    put("name", json!(guest.name()));
-    put("status", json!(guest.status()));
-    put("cpus", json!(cpus(estate, guest)));
-    put("cpu", if cpu == 0.0 { json!(0) } else { json!(cpu) });
-    put("mem", json!((busy(2) * 0.8 * maximum as f64) as u64));
-    put("maxmem", json!(maximum));
-    put("maxdisk", json!(disk(guest)));
-    put("disk", json!(if guest.kind == Kind::Lxc && running { disk(guest) / 3 } else { 0 }));
-    put("netin", json!(traffic(3)));
-    put("netout", json!(traffic(4)));
-    put("uptime", json!(uptime));
-    if guest.kind == Kind::Lxc {
-        put("type", json!("lxc"));
-        put("swap", json!(0));
-        put("maxswap", json!(guest.number("swap").unwrap_or_default() << 20));
-    } else {
-        put("memhost", json!((busy(2) * 0.85 * maximum as f64) as u64));
-        let state = match guest.run {
-            Run::Stopped => "stopped",
-            Run::Running { .. } => "running",
-            Run::Paused { .. } => "paused",
-        };
-        put("qmpstatus", json!(state));
+    Usage {
+        vmid: guest.vmid,
+        name: guest.name(),
+        status: guest.status(),
+        // Nothing is a whole number, as it is there.
+        cpu: if cpu == 0.0 { json!(0) } else { json!(cpu) },
+        mem: (busy(2) * 0.8 * maxmem as f64) as u64,
+        maxmem,
+        disk: if lxc && running { disk(guest) / 3 } else { 0 },
+        maxdisk: disk(guest),
+        netin: traffic(3),
+        netout: traffic(4),
+        uptime,
+        cpus: Some(cpus(estate, guest)),
+        maxcpu: None,
+        kind: lxc.then_some("lxc"),
+        swap: lxc.then_some(0),
+        maxswap: lxc.then(|| guest.number("swap").unwrap_or_default() << 20),
+        memhost: (!lxc).then(|| (busy(2) * 0.85 * maxmem as f64) as u64),
+        diskread: (lxc || running).then(|| traffic(5)),
+        diskwrite: (lxc || running).then(|| traffic(6)),
+        pid,
+        template: guest.is_template().then_some(1),
+        tags: guest.get("tags"),
+        lock: guest.get("lock"),
     }
-    if guest.kind == Kind::Lxc || running {
-        put("diskread", json!(traffic(5)));
-        put("diskwrite", json!(traffic(6)));
-    }
-    if let Run::Running { pid, .. } | Run::Paused { pid, .. } = guest.run {
-        put("pid", json!(pid));
-    }
-    if guest.is_template() {
-        put("template", json!(1));
-    }
-    for key in ["tags", "lock"] {
-        if let Some(value) = guest.get(key) {
-            put(key, json!(value));
-        }
-    }
-    row
 }
 
 pub struct Use {

@@ -45,6 +45,7 @@ pub fn demo(guests: u32, containers: &[u32]) -> Estate {
         }
     }
     template(&mut estate, 9000);
+    watched(&mut estate);
     estate
 }
 
@@ -236,8 +237,30 @@ fn storages(estate: &mut Estate) {
     }
 }
 
+/// The first VM that runs is kept by HA and copied to another node.
+fn watched(estate: &mut Estate) {
+    let first =
+        estate.guests().find(|guest| guest.kind == Kind::Qemu && guest.is_running() && guest.node == "pve1");
+    let Some(vmid) = first.map(|guest| guest.vmid) else { return };
+    let sid = format!("vm:{vmid}");
+    estate.sections_mut("ha/resources.cfg").list.push(Section::new("vm", &sid, &[("state", "started")]));
+    let rule = Section::new("node-affinity", "near", &[("nodes", "pve1,pve2"), ("resources", &sid)]);
+    estate.sections_mut("ha/rules.cfg").list.push(rule);
+    let job = Section::new("local", &format!("{vmid}-0"), &[("target", "pve2"), ("schedule", "*/15")]);
+    estate.sections_mut("replication.cfg").list.push(job);
+}
+
 fn sections(estate: &mut Estate) {
     let mut add = |file, section| estate.sections_mut(file).list.push(section);
+    add("mapping/directory.cfg", Section::new("dir", "share", &[("map", "node=pve1,path=/srv")]));
+    let mail = &[("mailto-user", "root@pam"), ("comment", "Send mails to root@pam's email address")];
+    add("notifications.cfg", Section::new("sendmail", "mail-to-root", mail));
+    let every = &[
+        ("mode", "all"),
+        ("target", "mail-to-root"),
+        ("comment", "Route all notifications to mail-to-root"),
+    ];
+    add("notifications.cfg", Section::new("matcher", "default-matcher", every));
     let nightly = &[
         ("schedule", "02:30"),
         ("enabled", "1"),
