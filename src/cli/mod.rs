@@ -1,6 +1,8 @@
 //! The operator's verbs. Decides nothing: it asks the daemon, which knows it by its kernel credentials.
 
 pub mod bridge;
+#[cfg(feature = "sim")]
+pub mod sim;
 
 use std::path::PathBuf;
 
@@ -26,6 +28,10 @@ pub enum Verb {
         #[arg(long, env = "PROVOST_CONFIG")]
         config: Option<PathBuf>,
     },
+    /// Run a simulated Proxmox VE cluster, to try Provost without one
+    #[cfg(feature = "sim")]
+    #[command(hide = true)]
+    Sim(sim::Arguments),
 }
 
 /// The daemon's options.
