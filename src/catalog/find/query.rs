@@ -167,7 +167,7 @@ impl Query {
 pub(super) fn cleaned(given: &str) -> String {
     let end =
         (0..=given.len().min(MAX_BYTES)).rev().find(|end| given.is_char_boundary(*end)).unwrap_or_default();
-    text::clean(given[..end].as_bytes()).replace(['\n', '\t'], " ")
+    text::clean(&given.as_bytes()[..end]).replace(['\n', '\t'], " ")
 }
 
 fn tokens<'a>(raw: &'a str, lexicon: &Lexicon) -> Vec<Token<'a>> {

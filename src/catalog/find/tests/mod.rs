@@ -32,12 +32,6 @@ fn answerable(catalog: &Catalog, cases: Vec<Case>) -> Vec<Case> {
 }
 
 /// Of how many the right answer is first, and in the first three; misses are printed.
-#[allow(dead_code)]
-fn explain(catalog: &Catalog, finder: &Finder, words: &str) {
-    println!("{words}: {:?}", super::query::Query::read(words, &finder.lexicon));
-    let _ = catalog;
-}
-
 fn score(catalog: &Catalog, finder: &Finder, cases: &[Case], misses: bool) -> (f64, f64) {
     let (mut first, mut three) = (0, 0);
     for case in cases {
@@ -91,19 +85,6 @@ fn phrasings_that_no_table_was_tuned_on_are_mostly_found() {
     let cases = cases(include_str!("held_out.txt"));
     let (first, three) = score(catalog, &Finder::new(catalog), &cases, false);
     assert!(first >= 0.8 && three >= 0.9, "first {first:.3}, in three {three:.3}");
-}
-
-#[test]
-fn one() {
-    let Ok(words) = std::env::var("WORDS") else { return };
-    let catalog = catalog(Release::LATEST);
-    let finder = Finder::new(catalog);
-    for words in words.split(';') {
-        explain(catalog, &finder, words);
-        for found in finder.search(catalog, words).iter().take(6) {
-            println!("{:.2} {} {}", found.score, catalog.endpoints()[found.endpoint].method, found.path);
-        }
-    }
 }
 
 fn as_get(words: &str) -> Result<GetByWords, NoGet> {
