@@ -36,8 +36,10 @@ pub(super) struct Lexicon {
 }
 
 /// What stands apart from its verb: "turn it on", "start it at boot".
-const PARTS: [&str; 13] =
-    ["on", "off", "up", "down", "out", "back", "away", "through", "into", "at", "boot", "startup", "onlin"];
+const PARTS: [&str; 16] = [
+    "on", "off", "up", "down", "out", "back", "away", "through", "into", "at", "boot", "startup", "onlin",
+    "offlin", "go", "run",
+];
 const GAP: usize = 4;
 
 /// Words that say nothing about what is wanted.
@@ -128,7 +130,7 @@ impl Lexicon {
         // The table may say that the word seldom means itself, and what is mostly done is seldom asked about.
         if !entry.senses.iter().any(|sense| matches!(sense, Sense::Noun(known, _) if *known == noun)) {
             let done =
-                entry.senses.iter().any(|sense| matches!(sense, Sense::Verb(_, weight) if *weight >= 0.9));
+                entry.senses.iter().any(|sense| matches!(sense, Sense::Verb(_, weight) if *weight >= 0.7));
             entry.senses.push(Sense::Noun(noun, if done { 0.4 } else { 1.0 }));
         }
         noun

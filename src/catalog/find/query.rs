@@ -102,6 +102,11 @@ impl Query {
             self.values.unknown(bare);
             return;
         }
+        // "id 105" is that guest and nobody's id.
+        let numbered = rest.first().is_some_and(|next| next.word.bytes().all(|byte| byte.is_ascii_digit()));
+        if numbered && ["id", "vmid", "ctid"].contains(&token.word) {
+            return;
+        }
         let how = How {
             sure: 1.0,
             plural: token.word.len() > 4 && token.word.ends_with('s') && !token.word.ends_with("ss"),
