@@ -76,7 +76,9 @@ impl From<NoGet> for Failure {
                 let next = format!("`plan` with method {method} and this path shows what it would do");
                 Self::new("not_a_read", message, next)
             }
-            NoGet::Acts { .. } => Self::new("not_a_read", message, "the tool that is made for it asks for more"),
+            NoGet::Acts { .. } => {
+                Self::new("not_a_read", message, "the tool that is made for it asks for more")
+            }
             NoGet::Nothing => {
                 Self::new("no_such_path", message, "`find` shows what there is; or give a path of the API")
             }

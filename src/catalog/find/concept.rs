@@ -32,6 +32,11 @@ impl Concepts {
         self.nouns.get(stem).copied().map(Noun)
     }
 
+    #[cfg(test)]
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.verbs.keys().chain(self.nouns.keys()).map(|name| &**name)
+    }
+
     pub fn nouns(&self) -> usize {
         self.nouns.len()
     }

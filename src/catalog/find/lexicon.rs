@@ -1,5 +1,6 @@
 //! `words.txt`: what people say, and which verbs and words of the API they mean by it.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -19,21 +20,26 @@ pub(super) struct Entry {
     pub senses: Vec<Sense>,
 }
 
+/// The stems after the first, and what it means.
+type Phrase = (Vec<Box<str>>, Entry);
+
 pub(super) struct Lexicon {
     stemmer: Stemmer,
     /// A word as it is written, before its relatives.
     exact: HashMap<Box<str>, Entry>,
     stems: HashMap<Box<str>, Entry>,
     /// By the stem of the first word: the stems that follow, the longest first.
-    phrases: HashMap<Box<str>, Vec<(Vec<Box<str>>, Entry)>>,
+    phrases: HashMap<Box<str>, Vec<Phrase>>,
     /// Words of PVE's prose that nothing above knows, by their stems.
     prose: HashMap<Box<str>, Entry>,
     pub concepts: Concepts,
 }
 
 /// What stands apart from its verb: "turn it on", "start it at boot".
-const PARTS: [&str; 13] =
-    ["on", "off", "up", "down", "out", "back", "away", "through", "into", "at", "boot", "startup", "onlin"];
+const PARTS: [&str; 16] = [
+    "on", "off", "up", "down", "out", "back", "away", "through", "into", "at", "boot", "startup", "onlin",
+    "offlin", "go", "run",
+];
 const GAP: usize = 4;
 
 /// Words that say nothing about what is wanted.
@@ -71,7 +77,7 @@ impl Lexicon {
             }
         }
         for phrases in lexicon.phrases.values_mut() {
-            phrases.sort_by_key(|(rest, _)| std::cmp::Reverse(rest.len()));
+            phrases.sort_by_key(|(rest, _)| Reverse(rest.len()));
         }
         lexicon
     }
@@ -124,7 +130,7 @@ impl Lexicon {
         // The table may say that the word seldom means itself, and what is mostly done is seldom asked about.
         if !entry.senses.iter().any(|sense| matches!(sense, Sense::Noun(known, _) if *known == noun)) {
             let done =
-                entry.senses.iter().any(|sense| matches!(sense, Sense::Verb(_, weight) if *weight >= 0.9));
+                entry.senses.iter().any(|sense| matches!(sense, Sense::Verb(_, weight) if *weight >= 0.7));
             entry.senses.push(Sense::Noun(noun, if done { 0.4 } else { 1.0 }));
         }
         noun
@@ -182,14 +188,17 @@ impl Lexicon {
                     *far <= most && (known.as_bytes().first() == said.as_bytes().first() || said.len() > 5)
                 })
         };
-        let exact = self.exact.iter().filter_map(|(known, entry)| Some((close(known, word)?, known, entry)));
+        let exact =
+            self.exact.iter().filter_map(|(known, entry)| Some((close(known, word)?, &**known, entry)));
         let stems = self.stems.iter().filter_map(|(known, entry)| {
             let far = close(known, word).into_iter().chain(close(known, &stem)).min()?;
-            Some((far, known, entry))
+            Some((far, &**known, entry))
         });
         let same_start = |known: &str| known.bytes().zip(word.bytes()).take_while(|(a, b)| a == b).count();
-        let key = |(far, known, _): &(usize, &Box<str>, &Entry)| {
-            (*far, std::cmp::Reverse(same_start(known)), known.len().abs_diff(word.len()), (*known).clone())
+        // The word itself last, so that the same one is taken every time.
+        let key = |found: &(usize, &str, &Entry)| {
+            let (far, known, _) = *found;
+            (far, Reverse(same_start(known)), known.len().abs_diff(word.len()), known.to_owned())
         };
         exact.chain(stems).min_by_key(key).map(|(_, _, entry)| entry)
     }

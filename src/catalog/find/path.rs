@@ -15,13 +15,15 @@ impl Finder {
         }
         let path = path.trim_end_matches('/');
         let wanted = |found: Method| method.is_none_or(|method| method == found);
-        let endpoints = || catalog.endpoints().iter().enumerate().filter(|(_, endpoint)| wanted(endpoint.method));
+        let endpoints =
+            || catalog.endpoints().iter().enumerate().filter(|(_, endpoint)| wanted(endpoint.method));
         let template = |(at, endpoint): (usize, &crate::catalog::Endpoint)| Found {
             endpoint: at,
             path: endpoint.path.clone(),
             score: 1.0,
         };
-        let mut found: Vec<Found> = endpoints().filter(|(_, endpoint)| endpoint.path == path).map(template).collect();
+        let mut found: Vec<Found> =
+            endpoints().filter(|(_, endpoint)| endpoint.path == path).map(template).collect();
         if found.is_empty() {
             let at = Method::ALL.iter().filter(|found| wanted(**found)).filter_map(|method| {
                 let is = catalog.endpoint(*method, path).ok()?.endpoint;

@@ -102,6 +102,11 @@ impl Query {
             self.values.unknown(bare);
             return;
         }
+        // "id 105" is that guest and nobody's id.
+        let numbered = rest.first().is_some_and(|next| next.word.bytes().all(|byte| byte.is_ascii_digit()));
+        if numbered && ["id", "vmid", "ctid"].contains(&token.word) {
+            return;
+        }
         let how = How {
             sure: 1.0,
             plural: token.word.len() > 4 && token.word.ends_with('s') && !token.word.ends_with("ss"),
@@ -167,7 +172,7 @@ impl Query {
 pub(super) fn cleaned(given: &str) -> String {
     let end =
         (0..=given.len().min(MAX_BYTES)).rev().find(|end| given.is_char_boundary(*end)).unwrap_or_default();
-    text::clean(given[..end].as_bytes()).replace(['\n', '\t'], " ")
+    text::clean(&given.as_bytes()[..end]).replace(['\n', '\t'], " ")
 }
 
 fn tokens<'a>(raw: &'a str, lexicon: &Lexicon) -> Vec<Token<'a>> {

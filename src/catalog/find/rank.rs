@@ -101,6 +101,19 @@ impl Ranking {
         ranked
     }
 
+    /// Whether any endpoint does, or is about, what has this name.
+    #[cfg(test)]
+    pub fn knows(&self, lexicon: &Lexicon, name: &str) -> bool {
+        let verb = lexicon.concepts.known_verb(name);
+        let noun = lexicon.concepts.known_noun(name);
+        noun.is_some_and(|noun| !self.postings[usize::from(noun.0)].is_empty())
+            || self
+                .documents
+                .iter()
+                .flat_map(|document| &document.verbs)
+                .any(|(known, _)| Some(*known) == verb)
+    }
+
     /// By document: the share of the query's words that it is about.
     fn covered(&self, query: &Query) -> Vec<f32> {
         let mut sums = vec![0.0f32; self.documents.len()];

@@ -27,6 +27,12 @@ pub(super) fn named(lexicon: &Lexicon) -> Vec<Named> {
             named.nouns.extend(nouns(&query));
             named.verbs.extend(verbs(&query));
         }
+        // For either kind of guest, whichever its title speaks of.
+        if recipe.steps.iter().any(|step| step.main && step.path.contains("{kind}")) {
+            named
+                .nouns
+                .extend(["guest", "qemu", "lxc"].iter().filter_map(|kind| lexicon.concepts.known_noun(kind)));
+        }
         named
     };
     recipe::all().iter().map(named).collect()

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Tier, judge, of, raise, reach, rows, table};
 use crate::catalog::Method;
+use crate::catalog::testing::{catalogs, real_catalogs};
 
 fn tiers(method: Method, path: &str, arguments: Value) -> Vec<Tier> {
     let Value::Object(arguments) = arguments else { panic!("an object") };
@@ -160,4 +161,43 @@ fn one_word_for_many_grounds_is_the_one_that_fewest_profiles_have() {
 #[test]
 fn a_configuration_cannot_hold_reading_back() {
     assert!(table::tier("read").is_none() && table::tier("destructive").is_some());
+}
+
+#[test]
+fn every_call_of_every_release_has_a_row_and_every_row_a_call() {
+    let mut called = BTreeSet::new();
+    for (release, catalog) in catalogs().iter().chain(&real_catalogs()) {
+        for endpoint in catalog.endpoints() {
+            called.insert((endpoint.method, endpoint.path.clone()));
+            let row = table::find(endpoint.method, &endpoint.path);
+            let (method, path) = (endpoint.method, &endpoint.path);
+            assert!(
+                method == Method::Get || row.is_some(),
+                "PVE {}: {method} {path} has no tier",
+                release.name()
+            );
+        }
+    }
+    let idle: Vec<_> =
+        rows().iter().filter(|row| !called.contains(&(row.method, row.path.to_owned()))).collect();
+    assert!(idle.is_empty(), "{idle:#?}");
+}
+
+/// A row about a parameter that no release has would raise nothing.
+#[test]
+fn every_raise_is_about_a_parameter_of_its_call() {
+    let has = |method: Method, path: &str, name: &str| {
+        let called = catalogs().iter().filter_map(|(_, catalog)| catalog.template(method, path));
+        called.into_iter().flat_map(|endpoint| &endpoint.parameters).any(|parameter| match parameter.family {
+            true => name.strip_suffix("[n]") == Some(parameter.name.as_str()),
+            false => parameter.name == name,
+        })
+    };
+    for raise in raise::read(raise::TEXT).flatten() {
+        let taken = raise.calls.iter().any(|(method, path)| has(*method, path, raise.parameter));
+        assert!(taken, "{} is no parameter of {:?}", raise.parameter, raise.calls);
+        for (method, path) in &raise.calls {
+            assert!(table::find(*method, path).is_some(), "{method} {path}");
+        }
+    }
 }

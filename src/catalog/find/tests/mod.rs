@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use super::{Finder, GetByWords, NoGet};
+use super::{Finder, GetByWords, NoGet, document};
 use crate::catalog::testing::{catalog, catalogs, real_catalogs};
 use crate::catalog::{Catalog, Method, Release};
 
@@ -32,12 +32,6 @@ fn answerable(catalog: &Catalog, cases: Vec<Case>) -> Vec<Case> {
 }
 
 /// Of how many the right answer is first, and in the first three; misses are printed.
-#[allow(dead_code)]
-fn explain(catalog: &Catalog, finder: &Finder, words: &str) {
-    println!("{words}: {:?}", super::query::Query::read(words, &finder.lexicon));
-    let _ = catalog;
-}
-
 fn score(catalog: &Catalog, finder: &Finder, cases: &[Case], misses: bool) -> (f64, f64) {
     let (mut first, mut three) = (0, 0);
     for case in cases {
@@ -91,19 +85,6 @@ fn phrasings_that_no_table_was_tuned_on_are_mostly_found() {
     let cases = cases(include_str!("held_out.txt"));
     let (first, three) = score(catalog, &Finder::new(catalog), &cases, false);
     assert!(first >= 0.8 && three >= 0.9, "first {first:.3}, in three {three:.3}");
-}
-
-#[test]
-fn one() {
-    let Ok(words) = std::env::var("WORDS") else { return };
-    let catalog = catalog(Release::LATEST);
-    let finder = Finder::new(catalog);
-    for words in words.split(';') {
-        explain(catalog, &finder, words);
-        for found in finder.search(catalog, words).iter().take(6) {
-            println!("{:.2} {} {}", found.score, catalog.endpoints()[found.endpoint].method, found.path);
-        }
-    }
 }
 
 fn as_get(words: &str) -> Result<GetByWords, NoGet> {
@@ -227,4 +208,35 @@ fn finds_at_the_speed_of_typing() {
     let each = start.elapsed() / cases.len() as u32;
     println!("built in {built:?}, {each:?} a query");
     assert!(built < Duration::from_millis(20) && each < Duration::from_millis(2));
+}
+
+#[test]
+fn every_line_of_the_tables_speaks_of_calls_that_exist() {
+    let lines = document::TEXT.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count();
+    assert_eq!(document::rows().count(), lines);
+    let exists = |method: Method, path: &str| {
+        let paths = ["lxc", "qemu"].map(|kind| path.replace("{kind}", kind));
+        paths
+            .iter()
+            .all(|path| catalogs().iter().any(|(_, catalog)| catalog.template(method, path).is_some()))
+    };
+    for (method, path, ..) in document::rows() {
+        assert!(exists(method, path), "topics.txt: {method} {path}");
+    }
+    for case in cases(include_str!("queries.txt")).iter().chain(&cases(include_str!("held_out.txt"))) {
+        for right in &case.right {
+            let (method, path) = right.split_once(' ').expect(right);
+            assert!(exists(Method::from_name(method).expect(right), path), "\"{}\": {right}", case.words);
+        }
+    }
+}
+
+/// A word that leads nowhere hides what it would be taken for.
+#[test]
+fn every_word_of_the_tables_leads_somewhere() {
+    let lexicon = super::lexicon::Lexicon::new();
+    let finder = Finder::new(catalog(Release::LATEST));
+    let lost: Vec<&str> =
+        lexicon.concepts.names().filter(|name| !finder.ranking.knows(&finder.lexicon, name)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
 }

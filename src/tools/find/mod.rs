@@ -2,6 +2,9 @@
 //!
 //! It looks into the catalogue and nowhere else, makes no call, and never shows what was typed.
 
+#[cfg(test)]
+mod tests;
+
 use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -153,7 +156,8 @@ impl Match {
             let braced = format!("{{{name}}}");
             found.path.contains(&braced) || !endpoint.path.contains(&braced)
         };
-        let needed = endpoint.parameters.iter().filter(|parameter| !parameter.optional && is_open(&parameter.name));
+        let needed =
+            endpoint.parameters.iter().filter(|parameter| !parameter.optional && is_open(&parameter.name));
         Self {
             method: endpoint.method,
             path: found.path.clone(),
@@ -181,7 +185,11 @@ impl Steps {
         let step = |step: &'static crate::catalog::recipe::Step| Step {
             method: step.method,
             path: step.path.replace("{kind}", kind),
-            args: step.arguments.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect(),
+            args: step
+                .arguments
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
+                .collect(),
             why: step.why,
         };
         Self {
