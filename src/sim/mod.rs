@@ -180,7 +180,7 @@ impl Shared {
             local.fingerprint = fingerprint;
         }
         let catalog = Catalog::embedded(Release::V9_2);
-        let routes = Routes::new(&catalog, api::TABLES);
+        let routes = Routes::new(&catalog, api::rows());
         let shared = Self {
             state: Mutex::new(State { estate, etc_pve }),
             catalog,
