@@ -44,6 +44,8 @@ fn the_verb_says_what_a_configuration_needs_and_ends_at_sigterm() {
     assert!(pve["daemon"].as_str().unwrap().starts_with("http://127.0.0.1:"));
     let token = std::path::Path::new(pve["token"].as_str().unwrap());
     assert_eq!(std::fs::metadata(token).unwrap().permissions().mode() & 0o777, 0o600);
+    let agent = std::fs::read_to_string(dir.path().join("pve-token-agent")).unwrap();
+    assert!(agent.starts_with("agent@pve!mcp="));
     let etc_pve = std::path::Path::new(pve["etc_pve"].as_str().unwrap());
     assert!(etc_pve.join("nodes/pve1/lxc/101.conf").exists());
     assert!(std::path::Path::new(pve["certificate"].as_str().unwrap()).exists());

@@ -51,7 +51,7 @@ pub enum Fault {
         got: String,
     },
     Twice,
-    /// A value that a property string cannot hold.
+    /// A value that no request, or no property string, can hold.
     Unfit(&'static str),
     /// A value that a path cannot hold.
     Path(PathFault),

@@ -249,6 +249,18 @@ fn a_value_that_would_leave_its_place_in_the_path_is_refused() {
 }
 
 #[test]
+fn a_path_is_rendered_for_showing() {
+    let endpoint =
+        testing::catalog(Release::V9_2).template(Method::Put, "/nodes/{node}/lxc/{vmid}/config").unwrap();
+    let (path, rest) =
+        endpoint.render(json!({"node": "pve1", "vmid": 105, "cores": 2}).as_object().unwrap()).unwrap();
+    assert_eq!((path.as_str(), Value::Object(rest)), ("/nodes/pve1/lxc/105/config", json!({"cores": 2})));
+    let problems = endpoint.render(json!({"node": "../x"}).as_object().unwrap()).unwrap_err();
+    let faults: Vec<_> = problems.into_iter().map(|problem| problem.fault).collect();
+    assert_eq!(faults, [Fault::Missing, Fault::Path(PathFault::Dots)]);
+}
+
+#[test]
 fn a_format_or_a_pattern_that_nobody_here_knows_is_passed_and_said() {
     let schema = |format: Option<&str>, pattern: Option<&str>| Schema {
         kind: Kind::String,
