@@ -80,7 +80,8 @@ pub struct Sim {
     pub daemon_url: String,
     /// The leaf to pin.
     pub certificate: PathBuf,
-    /// `root@pam!t1=…`: a token without separation, in a file that is its owner's alone.
+    /// `root@pam!t1=…`: a token without separation, in a file that is its owner's alone. Other users' are beside it:
+    /// `pve-token-agent` is one that may only look.
     pub token: PathBuf,
     pub etc_pve: PathBuf,
     /// For [`Fault`]s from outside this process, a line each.
@@ -101,7 +102,7 @@ impl Sim {
         let files = |source| SimError::Files { dir: dir.clone(), source };
         let shared = Arc::new(Shared::new(options).map_err(files)?);
         let token = dir.join("pve-token");
-        shared.write_token(&token).map_err(files)?;
+        shared.write_tokens(&dir).map_err(files)?;
 
         let address = |listener: &TcpListener| listener.local_addr().map_err(files);
         let (url, daemon_url) =
@@ -180,7 +181,7 @@ impl Shared {
             local.fingerprint = fingerprint;
         }
         let catalog = Catalog::embedded(Release::V9_2);
-        let routes = Routes::new(&catalog, api::TABLES);
+        let routes = Routes::new(&catalog, api::rows());
         let shared = Self {
             state: Mutex::new(State { estate, etc_pve }),
             catalog,
@@ -207,12 +208,21 @@ impl Shared {
         etc_pve::replace(&state.etc_pve.root().join("nodes").join(node).join("pve-ssl.pem"), &pem)
     }
 
-    fn write_token(&self, file: &Path) -> io::Result<()> {
-        use io::Write;
-        let secret = self.lock().estate.access().token(ROOT_TOKEN).map(|(_, token)| token.secret.clone());
-        let _ = fs::remove_file(file);
-        let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
-        writeln!(out, "{ROOT_TOKEN}={}", secret.unwrap_or_default())
+    /// The superuser's into `pve-token`, each other user's into `pve-token-USER`; their owner's alone.
+    fn write_tokens(&self, dir: &Path) -> io::Result<()> {
+        let state = self.lock();
+        for (name, user) in &state.estate.access().users {
+            for (id, token) in &user.tokens {
+                let id = format!("{name}!{id}");
+                let file = if id == ROOT_TOKEN {
+                    "pve-token".to_owned()
+                } else {
+                    format!("pve-token-{}", name.split('@').next().unwrap_or_default())
+                };
+                write_secret(&dir.join(file), &format!("{id}={}\n", token.secret))?;
+            }
+        }
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -268,6 +278,13 @@ impl Shared {
             names.iter().for_each(|name| set_online(estate, name, true));
         });
     }
+}
+
+fn write_secret(file: &Path, text: &str) -> io::Result<()> {
+    use io::Write;
+    let _ = fs::remove_file(file);
+    let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+    out.write_all(text.as_bytes())
 }
 
 fn set_online(estate: &mut Estate, name: &str, online: bool) {

@@ -28,7 +28,7 @@ pub struct Routes {
 pub type Row = (Method, &'static str, Handler);
 
 impl Routes {
-    pub fn new(catalog: &Catalog, rows: &[&[Row]]) -> Self {
+    pub fn new(catalog: &Catalog, rows: impl Iterator<Item = Row>) -> Self {
         let mut root = Node::default();
         for (index, endpoint) in catalog.endpoints().iter().enumerate() {
             let mut node = &mut root;
@@ -37,12 +37,8 @@ impl Routes {
             }
             node.endpoints.insert(endpoint.method, index);
         }
-        let table: HashMap<(Method, &str), Handler> = rows
-            .iter()
-            .copied()
-            .flatten()
-            .map(|(method, path, handler)| ((*method, *path), *handler))
-            .collect();
+        let table: HashMap<(Method, &str), Handler> =
+            rows.map(|(method, path, handler)| ((method, path), handler)).collect();
         let handlers = catalog
             .endpoints()
             .iter()

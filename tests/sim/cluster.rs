@@ -145,6 +145,25 @@ async fn jobs_replication_pools_and_realms_are_kept() {
 }
 
 #[tokio::test]
+async fn an_image_is_uploaded() {
+    let lab = Lab::new(demo(0, &[])).await;
+    let field = |name: &str, value: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let file = "--b\r\nContent-Disposition: form-data; name=\"filename\"; filename=\"my.iso\"\r\n\r\nbytes\r\n--b--\r\n";
+    let body = field("content", "iso") + file;
+    let request = lab.request("POST", "/nodes/pve1/storage/local/upload", "x").replace(
+        "application/x-www-form-urlencoded\r\nContent-Length: 1\r\n\r\nx",
+        &format!("multipart/form-data; boundary=b\r\nContent-Length: {}\r\n\r\n{body}", body.len()),
+    );
+    let mut connection = crate::client::Connection::daemon(&lab.sim).await;
+    connection.send(&request).await;
+    let upid = connection.receive().await.unwrap().data();
+    assert!(upid.as_str().unwrap().contains(":imgcopy:"), "{upid}");
+    assert!(lab.get("/nodes/pve1/storage/local/content").await.to_string().contains("local:iso/my.iso"));
+}
+
+#[tokio::test]
 async fn a_node_without_ceph_says_so() {
     let lab = Lab::new(demo(0, &[])).await;
     let answer = lab.call("GET", "/nodes/pve1/ceph/status", "").await;

@@ -9,4 +9,5 @@ mod guests;
 mod recorded;
 mod shape;
 mod tree;
+mod verb;
 mod wire;

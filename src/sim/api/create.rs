@@ -1,4 +1,4 @@
-//! Guests come to be (new, restored, cloned, turned into templates) and cease to be.
+//! Guests come to be: new, or restored from a backup.
 
 use super::super::answer::{Refusal, Reply};
 use super::super::call::Call;
@@ -7,25 +7,16 @@ use super::super::estate::guest::{Guest, Kind, Run, Values, bytes, is_disk, prop
 use super::super::estate::now;
 use super::super::route::Row;
 use super::super::task::Work;
-use super::{config, ha, lifecycle};
-use crate::catalog::Method::{Delete, Post};
+use super::{config, destroy, lifecycle, value};
+use crate::catalog::Method::Post;
 
-pub const TABLE: &[Row] = &[
-    (Post, "/nodes/{node}/qemu", create),
-    (Post, "/nodes/{node}/lxc", create),
-    (Post, "/nodes/{node}/qemu/{vmid}/clone", clone),
-    (Post, "/nodes/{node}/lxc/{vmid}/clone", clone),
-    (Post, "/nodes/{node}/qemu/{vmid}/template", template),
-    (Post, "/nodes/{node}/lxc/{vmid}/template", template),
-    (Delete, "/nodes/{node}/qemu/{vmid}", destroy),
-    (Delete, "/nodes/{node}/lxc/{vmid}", destroy),
-];
+pub const TABLE: &[Row] = &[(Post, "/nodes/{node}/qemu", create), (Post, "/nodes/{node}/lxc", create)];
 
-fn kind(call: &Call<'_>, verb: &str) -> String {
+pub fn kind(call: &Call<'_>, verb: &str) -> String {
     format!("{}{verb}", if call.kind() == Kind::Qemu { "qm" } else { "vz" })
 }
 
-fn taken(estate: &Estate, vmid: u32) -> Option<String> {
+pub fn taken(estate: &Estate, vmid: u32) -> Option<String> {
     let guest = estate.guest(vmid)?;
     Some(format!("{} {vmid} already exists on node '{}'", guest.kind.word(), guest.node))
 }
@@ -93,7 +84,7 @@ fn create(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         .end(move |estate, lines| {
             let mut config = Values::new();
             for (key, value) in given {
-                let value = config::prepared(estate, (kind_of, vmid, &place), &key, &value)?;
+                let value = value::prepared(estate, (kind_of, vmid, &place), &key, &value)?;
                 if let Some(id) = volume(&value).filter(|_| is_disk(kind_of, &key)) {
                     lines.push(format!("{key}: successfully created disk '{id}'"));
                 }
@@ -139,7 +130,7 @@ fn as_container(call: &Call<'_>, given: &mut Values) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn join_pool(estate: &mut Estate, vmid: u32, pool: Option<&str>) {
+pub fn join_pool(estate: &mut Estate, vmid: u32, pool: Option<&str>) {
     if let Some(pool) = pool.and_then(|pool| estate.access_mut().pools.get_mut(pool)) {
         pool.vms.insert(vmid);
     }
@@ -166,7 +157,7 @@ fn restored(call: &mut Call<'_>, pool: Option<String>) -> Result<Reply, Refusal>
     let work = Work::new().copy(size).end(move |estate, _| {
         let old = estate.remove_guest(vmid);
         if let Some(old) = &old {
-            remove_disks(estate, old);
+            destroy::remove_disks(estate, old);
         }
         let mut guest = saved;
         guest.vmid = vmid;
@@ -204,7 +195,7 @@ fn restored(call: &mut Call<'_>, pool: Option<String>) -> Result<Reply, Refusal>
 }
 
 /// A network card of a copy has an address of its own.
-fn fresh_card(estate: &mut Estate, guest: &mut Guest, key: &str) {
+pub fn fresh_card(estate: &mut Estate, guest: &mut Guest, key: &str) {
     let address = estate.mac();
     let Some(value) = guest.config.get_mut(key) else { return };
     let parts: Vec<String> = value
@@ -217,277 +208,4 @@ fn fresh_card(estate: &mut Estate, guest: &mut Guest, key: &str) {
         })
         .collect();
     *value = parts.join(",");
-}
-
-fn clone(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let guest = call.guest()?.clone();
-    let (kind_of, vmid) = (guest.kind, guest.vmid);
-    let new_id: u32 = call.number("newid").unwrap_or_default();
-    let word = kind_of.word();
-    let full = call.get("full").map_or(!guest.is_template(), |full| full == "1");
-    if call.estate.guest(new_id).is_some() {
-        return Err(Refusal::die(format!("unable to create {word} {new_id}: config file already exists")));
-    }
-    call.estate.unlocked(vmid)?;
-    let snapshot = call.get("snapname").map(str::to_owned);
-    let mut from = guest.config.clone();
-    if let Some(name) = &snapshot {
-        let values = guest.snapshots.get(name);
-        from = values.cloned().ok_or_else(|| Refusal::die(format!("snapshot '{name}' does not exist")))?;
-    }
-    if !full && !guest.is_template() {
-        return Err(Refusal::die(format!(
-            "Linked clone feature is not available for {word} {vmid}: it is no template"
-        )));
-    }
-    if kind_of == Kind::Lxc && full && guest.is_running() && snapshot.is_none() {
-        return Err(Refusal::die("Full clone of a running container is only possible from a snapshot"));
-    }
-    let storage = call.get("storage").map(str::to_owned);
-    if let Some(storage) = &storage {
-        if !full {
-            let problem = "this parameter is not allowed for linked clones";
-            return Err(Refusal::parameter("storage", problem));
-        }
-        call.estate.storage(storage)?;
-        call.caller().need(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"])?;
-    }
-    let target = call.get("target").unwrap_or(&guest.node).to_owned();
-    if call.estate.node(&target).is_none() {
-        return Err(Refusal::die(format!("no such cluster node '{target}'")));
-    }
-    let name = call.get(if kind_of == Kind::Qemu { "name" } else { "hostname" }).map(str::to_owned);
-    let (description, pool) =
-        (call.get("description").map(str::to_owned), call.get("pool").map(str::to_owned));
-    from.retain(|key, _| {
-        !matches!(key.as_str(), "template" | "parent" | "snaptime" | "lock") && !key.starts_with("unused")
-    });
-    let source = guest.node.clone();
-    let mut work = Work::new().lock(vmid, "");
-    if full {
-        work = work.copy(config::total_size(&guest));
-    }
-    let work = work.step(
-        0.5,
-        format!("create {} clone of {word} {vmid} as {new_id}", if full { "full" } else { "linked" }),
-    );
-    let work = work.end(move |estate, _| {
-        if let Some(problem) = taken(estate, new_id) {
-            return Err(problem);
-        }
-        let mut new = Guest::new(new_id, kind_of, &target, &[]);
-        for (key, value) in from {
-            let value = copied_disk(
-                estate,
-                (kind_of, new_id, &target),
-                &source,
-                (&key, &value),
-                full,
-                storage.as_deref(),
-            )?;
-            new.config.insert(key, value);
-        }
-        let cards: Vec<String> = new.config.keys().filter(|key| key.starts_with("net")).cloned().collect();
-        for key in cards {
-            fresh_card(estate, &mut new, &key);
-        }
-        if kind_of == Kind::Qemu {
-            new.config.insert("smbios1".to_owned(), format!("uuid={}", estate.uuid()));
-            new.config.insert("vmgenid".to_owned(), estate.uuid());
-        }
-        let key = if kind_of == Kind::Qemu { "name" } else { "hostname" };
-        let name = name.unwrap_or_else(|| format!("Copy-of-{word}-{}", new.name()));
-        new.config.insert(key.to_owned(), name);
-        if let Some(description) = description {
-            new.config.insert("description".to_owned(), description);
-        }
-        estate.add_guest(new);
-        join_pool(estate, new_id, pool.as_deref());
-        Ok(())
-    });
-    call.task(&kind(call, "clone"), vmid, work)
-}
-
-/// A clone's disk: a whole copy, or one that leans on the template's.
-fn copied_disk(
-    estate: &mut Estate,
-    guest: (Kind, u32, &str),
-    from_node: &str,
-    (key, value): (&str, &str),
-    full: bool,
-    storage: Option<&str>,
-) -> Result<String, String> {
-    let (kind, _, node) = guest;
-    if !is_disk(kind, key) {
-        return Ok(value.to_owned());
-    }
-    let Some(id) = volume(value) else { return Ok(value.to_owned()) };
-    if id.contains("cloudinit") {
-        let storage = storage.unwrap_or_else(|| id.split(':').next().unwrap_or("local")).to_owned();
-        return config::prepared(estate, guest, key, &format!("{storage}:cloudinit,media=cdrom"));
-    }
-    if property(value, "media") == Some("cdrom") {
-        return Ok(value.to_owned());
-    }
-    let Some(base) = estate.volume(id, from_node).cloned() else {
-        return Err(format!("volume '{id}' does not exist"));
-    };
-    let target = storage.unwrap_or(&base.storage).to_owned();
-    let format = (!full || base.format == "qcow2").then_some("qcow2");
-    let new = estate.allocate(&target, guest, false, format, base.size)?;
-    if full {
-        return Ok(value.replacen(id, &new, 1));
-    }
-    // `fast:9000/base-9000-disk-0.qcow2/111/vm-111-disk-0.qcow2`
-    let parent = base.name.clone();
-    let name = new.split_once(':').map_or("", |(_, name)| name).to_owned();
-    let linked = format!("{parent}/{name}");
-    if let Some(volume) = estate.volume_mut(&new, node) {
-        volume.name = linked.clone();
-        volume.parent = Some(format!("../{parent}"));
-    }
-    Ok(value.replacen(id, &format!("{target}:{linked}"), 1))
-}
-
-fn template(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let guest = call.guest()?;
-    let (kind_of, vmid) = (guest.kind, guest.vmid);
-    let word = kind_of.word();
-    if guest.is_template() {
-        return Err(Refusal::die(format!("you can't convert a template to a template ({word} {vmid})")));
-    }
-    if !guest.snapshots.is_empty() {
-        return Err(Refusal::die(format!("unable to create template, because {word} contains snapshots")));
-    }
-    if guest.is_running() {
-        return Err(Refusal::die(format!("you can't convert a {word} to template if {word} is running")));
-    }
-    call.estate.unlocked(vmid)?;
-    let node = guest.node.clone();
-    let work = Work::new().lock(vmid, "").step(1.0, format!("converting {word} {vmid} to a template")).end(
-        move |estate, _| {
-            let Some(guest) = estate.guest(vmid) else { return Ok(()) };
-            let disks: Vec<(String, String)> = guest
-                .config
-                .iter()
-                .filter(|(key, value)| is_disk(kind_of, key) && property(value, "media") != Some("cdrom"))
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect();
-            for (key, value) in disks {
-                let Some(id) = volume(&value).map(str::to_owned) else { continue };
-                let base = id.replace("vm-", "base-").replace("subvol-", "basevol-");
-                if let Some(volume) = estate.volume_mut(&id, &node) {
-                    volume.name = base.split_once(':').map_or("", |(_, name)| name).to_owned();
-                }
-                if let Some(guest) = estate.guest_mut(vmid) {
-                    guest.config.insert(key, value.replacen(&id, &base, 1));
-                }
-            }
-            if let Some(guest) = estate.guest_mut(vmid) {
-                guest.config.insert("template".to_owned(), "1".to_owned());
-            }
-            Ok(())
-        },
-    );
-    let reply = call.task(&kind(call, "template"), vmid, work)?;
-    Ok(if kind_of == Kind::Lxc { Reply::NULL } else { reply })
-}
-
-fn destroy(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let guest = call.guest()?.clone();
-    let (vmid, word, lxc) = (guest.vmid, guest.kind.word(), guest.kind == Kind::Lxc);
-    if guest.get("protection") == Some("1") {
-        return Err(Refusal::die(format!("can't remove {word} {vmid} - protection mode enabled")));
-    }
-    let purge = call.flag("purge");
-    let managed = ha::resource_of(call.estate, &guest).map(|resource| resource.id.clone());
-    if managed.is_some() && !purge {
-        return Err(Refusal::die(format!(
-            "unable to remove {word} {vmid} - used in HA resources and purge parameter not set."
-        )));
-    }
-    let prefix = format!("{vmid}-");
-    let replicated =
-        call.estate.sections("replication.cfg").list.iter().any(|job| job.id.starts_with(&prefix));
-    if replicated && !purge {
-        return Err(Refusal::die(format!(
-            "There is a replication job for {} '{vmid}' - Please remove that first.",
-            if lxc { "container" } else { "virtual machine" }
-        )));
-    }
-    if guest.is_running() && !(lxc && call.flag("force")) {
-        return Err(Refusal::die(if lxc {
-            format!("unable to destroy CT {vmid} - container is running")
-        } else {
-            format!("VM {vmid} is running - destroy failed")
-        }));
-    }
-    if !call.flag("skiplock") {
-        call.estate.unlocked(vmid)?;
-    }
-    let work = Work::new()
-        .begin(move |estate, _| {
-            let Some(guest) = estate.guest(vmid) else { return Ok(()) };
-            for (_, value) in guest.config.iter().filter(|(key, _)| is_disk(guest.kind, key)) {
-                let Some(id) = volume(value) else { continue };
-                let name = id.split_once(':').map_or("", |(_, name)| name);
-                let below = format!("{name}/");
-                if estate.volumes.iter().any(|volume| volume.name.starts_with(&below)) {
-                    return Err(format!("base volume '{id}' is still in use by linked clones"));
-                }
-            }
-            Ok(())
-        })
-        .step(1.0, format!("destroying {word} {vmid}"))
-        .end(move |estate, _| {
-            let Some(guest) = estate.remove_guest(vmid) else { return Ok(()) };
-            remove_disks(estate, &guest);
-            estate.remove_firewall(&format!("firewall/{vmid}.fw"));
-            forget(estate, vmid, managed.as_deref(), purge);
-            Ok(())
-        });
-    call.task(&kind(call, "destroy"), vmid, work)
-}
-
-fn remove_disks(estate: &mut Estate, guest: &Guest) {
-    let node = guest.node.clone();
-    let used = guest.config.iter().filter(|(key, _)| is_disk(guest.kind, key) || key.starts_with("unused"));
-    for id in used.filter_map(|(_, value)| volume(value)) {
-        // An image that many may have in their drive is nobody's.
-        if estate.volume(id, &node).is_some_and(|volume| volume.vmid == Some(guest.vmid)) {
-            estate.remove_volume(id, &node);
-        }
-    }
-}
-
-/// Out of its pool and its ACLs always; out of jobs only if asked.
-fn forget(estate: &mut Estate, vmid: u32, managed: Option<&str>, purge: bool) {
-    let path = format!("/vms/{vmid}");
-    let access = estate.access();
-    if access.pool_of(vmid).is_some() || access.acl.contains_key(&path) {
-        let access = estate.access_mut();
-        access.acl.remove(&path);
-        access.pools.values_mut().for_each(|pool| {
-            pool.vms.remove(&vmid);
-        });
-    }
-    if let Some(sid) = managed {
-        ha::forget(estate, sid, true);
-    }
-    if !purge {
-        return;
-    }
-    let id = vmid.to_string();
-    let named = |list: &str| list.split(',').any(|other| other == id);
-    if estate.sections("jobs.cfg").list.iter().any(|job| job.get("vmid").is_some_and(named)) {
-        for job in &mut estate.sections_mut("jobs.cfg").list {
-            if let Some(list) = job.values.get_mut("vmid") {
-                *list = list.split(',').filter(|other| *other != id).collect::<Vec<_>>().join(",");
-            }
-        }
-    }
-    let prefix = format!("{vmid}-");
-    if estate.sections("replication.cfg").list.iter().any(|job| job.id.starts_with(&prefix)) {
-        estate.sections_mut("replication.cfg").list.retain(|job| !job.id.starts_with(&prefix));
-    }
 }

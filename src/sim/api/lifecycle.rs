@@ -153,14 +153,7 @@ fn start(call: &mut Call<'_>) -> Result<Reply, Refusal> {
             (_, true, _) => Err(format!("VM {vmid} already running")),
             _ => Ok(()),
         })
-        .step(
-            if lxc { 1.5 } else { 2.5 },
-            if lxc {
-                "explicitly configured lxc.apparmor.profile overrides"
-            } else {
-                "generating cloud-init ISO"
-            },
-        )
+        .step(if lxc { 1.5 } else { 2.5 }, format!("starting {} {vmid}", if lxc { "CT" } else { "VM" }))
         .end(move |estate, _| {
             set_running(estate, vmid);
             Ok(())

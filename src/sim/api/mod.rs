@@ -5,11 +5,13 @@ mod access;
 mod acl;
 mod backup;
 mod ceph;
+mod clone;
 mod cluster;
 mod config;
 mod content;
 mod create;
 pub mod declared;
+mod destroy;
 mod disk;
 mod firewall;
 mod groups;
@@ -28,20 +30,21 @@ mod status;
 mod storage;
 mod tasks;
 mod users;
+mod value;
 
 use super::route::Row;
 
 /// Every method that has a state.
 pub const TABLES: &[&[Row]] = &[
-    // The others win over it.
-    sections::TABLE,
     access::TABLE,
     acl::TABLE,
     backup::TABLE,
+    clone::TABLE,
     cluster::TABLE,
     config::TABLE,
     content::TABLE,
     create::TABLE,
+    destroy::TABLE,
     disk::TABLE,
     firewall::TABLE,
     groups::TABLE,
@@ -59,3 +62,8 @@ pub const TABLES: &[&[Row]] = &[
     tasks::TABLE,
     users::TABLE,
 ];
+
+/// The tables, and before them what is kept in section files in the common way: of two rows the later counts.
+pub fn rows() -> impl Iterator<Item = Row> {
+    sections::rows().chain(TABLES.iter().copied().flatten().copied())
+}

@@ -128,11 +128,10 @@ fn create(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     if configured(node(call)?).contains_key(&name) {
         return Err(Refusal::parameter("iface", "interface already exists"));
     }
-    if let Some(gateway) = call.get("gateway")
+    if call.get("gateway").is_some()
         && let Some((other, _)) =
             configured(node(call)?).iter().find(|(_, values)| values.contains_key("gateway"))
     {
-        let _ = gateway;
         return Err(Refusal::parameter(
             "gateway",
             format!("Default gateway already exists on interface '{other}'."),

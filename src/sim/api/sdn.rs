@@ -26,6 +26,7 @@ pub const TABLE: &[Row] = &[
     (Put, "/cluster/sdn/vnets/{vnet}/subnets/{subnet}", change_subnet),
     (Delete, "/cluster/sdn/vnets/{vnet}/subnets/{subnet}", remove_subnet),
     (Get, "/cluster/sdn/ipams", ipams),
+    (Get, "/cluster/sdn/ipams/{ipam}", ipam),
     (Get, "/nodes/{node}/sdn/zones", applied_zones),
     (Get, "/nodes/{node}/sdn/zones/{zone}/content", zone_content),
     (Get, "/nodes/{node}/sdn/zones/{zone}/bridges", zone_detail),
@@ -263,6 +264,14 @@ fn ipams(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         sections.list.iter().map(|ipam| json!({ "ipam": ipam.id, "type": ipam.kind, "digest": digest })),
     );
     Ok(Value::Array(rows).into())
+}
+
+fn ipam(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+    if call.get("ipam") != Some("pve") {
+        return sections::read(call);
+    }
+    let digest = digest(call.estate.sections("sdn/ipams.cfg").text().as_bytes());
+    Ok(json!({ "ipam": "pve", "type": "pve", "digest": digest }).into())
 }
 
 fn running<'a>(call: &'a Call<'_>, file: &str) -> &'a [Section] {

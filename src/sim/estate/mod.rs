@@ -52,7 +52,7 @@ pub struct Estate {
     sections: BTreeMap<&'static str, Sections>,
     datacenter: BTreeMap<String, String>,
     firewalls: BTreeMap<String, Firewall>,
-    /// By storage's name, then node (`""` for a shared one).
+    /// In no order; a shared one's node is empty.
     pub volumes: Vec<Volume>,
     /// `/cluster/sdn` as it was applied last: file → sections.
     pub sdn_running: BTreeMap<&'static str, Sections>,
@@ -64,7 +64,7 @@ pub struct Estate {
     pub version: u64,
     changed: BTreeSet<String>,
     removed: BTreeSet<String>,
-    /// Whether one written file per guest is due: the first writing of an estate.
+    /// What [`Estate::count`] gave last.
     counter: u64,
 }
 

@@ -84,7 +84,7 @@ impl Request {
                 "" | "application/json" | "application/x-www-form-urlencoded" => {
                     decode_form(&self.body, &mut parameters);
                 }
-                "multipart/form-data" => {}
+                "multipart/form-data" => decode_multipart(&self.body, &mut parameters),
                 other => return Err(format!("upload 'Content-Type '{other}' not implemented")),
             }
         }
@@ -126,6 +126,24 @@ fn parse(buffer: &[u8]) -> Result<Option<(Request, usize)>, Unread> {
     };
     request.last |= request.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
     Ok(Some((request, length)))
+}
+
+/// The fields of an upload; of the file itself only its name.
+fn decode_multipart(body: &[u8], into: &mut BTreeMap<String, Value>) {
+    let body = String::from_utf8_lossy(body);
+    let Some(boundary) = body.lines().next().filter(|line| line.starts_with("--")) else { return };
+    for part in body.split(boundary).skip(1) {
+        let Some((head, value)) = part.split_once("\r\n\r\n") else { continue };
+        let field = |key: &str| {
+            let after = head.split(&format!(" {key}=\"")).nth(1)?;
+            after.split('"').next().map(str::to_owned)
+        };
+        match (field("name"), field("filename")) {
+            (Some(_), Some(file)) => into.insert("filename".to_owned(), Value::String(file)),
+            (Some(name), None) => into.insert(name, Value::String(value.trim_end_matches("\r\n").to_owned())),
+            _ => None,
+        };
+    }
 }
 
 /// As PVE does it, traps and all: pairs end at `&` and at `;`, and a value at its second `=`. A name that comes again
