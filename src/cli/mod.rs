@@ -1,6 +1,7 @@
 //! The operator's verbs. Decides nothing: it asks the daemon, which knows it by its kernel credentials.
 
 pub mod bridge;
+mod unanswered;
 
 use std::path::PathBuf;
 
