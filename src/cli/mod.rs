@@ -1,6 +1,7 @@
 //! The operator's verbs. Decides nothing: it asks the daemon, which knows it by its kernel credentials.
 
 pub mod bridge;
+pub mod documents;
 mod unanswered;
 
 use std::path::PathBuf;
@@ -27,9 +28,14 @@ pub enum Verb {
         #[arg(long, env = "PROVOST_CONFIG")]
         config: Option<PathBuf>,
     },
+    /// Print a shell's completions:  provost completions bash > /etc/bash_completion.d/provost
+    Completions { shell: clap_complete::Shell },
+    /// Write the manual's pages into a directory
+    #[command(hide = true)]
+    Man { directory: PathBuf },
 }
 
-/// The daemon's options.
+/// Serves MCP on the node: lets an assistant run it without being able to wreck it
 #[derive(Debug, Parser)]
 #[command(name = "provostd", version)]
 pub struct Daemon {
