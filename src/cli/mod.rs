@@ -1,8 +1,10 @@
 //! The operator's verbs. Decides nothing: it asks the daemon, which knows it by its kernel credentials.
 
 pub mod bridge;
+pub mod documents;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod unanswered;
 
 use std::path::PathBuf;
 
@@ -32,9 +34,14 @@ pub enum Verb {
     #[cfg(feature = "sim")]
     #[command(hide = true)]
     Sim(sim::Arguments),
+    /// Print a shell's completions:  provost completions bash > /etc/bash_completion.d/provost
+    Completions { shell: clap_complete::Shell },
+    /// Write the manual's pages into a directory
+    #[command(hide = true)]
+    Man { directory: PathBuf },
 }
 
-/// The daemon's options.
+/// Serves MCP on the node: lets an assistant run it without being able to wreck it
 #[derive(Debug, Parser)]
 #[command(name = "provostd", version)]
 pub struct Daemon {
