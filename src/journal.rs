@@ -27,6 +27,6 @@ pub fn init(identifier: &str) {
 
 /// systemd says by `$JOURNAL_STREAM` that it started this process with the journal behind it; a daemon started by hand
 /// should speak to the terminal of whoever started it.
-fn under_journald() -> bool {
+pub fn under_journald() -> bool {
     std::env::var_os("JOURNAL_STREAM").is_some()
 }

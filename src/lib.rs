@@ -10,10 +10,11 @@
 //! | [`policy`] | principals, roles, guest scopes, rate |
 //! | [`ledger`] | the receipts: an append-only Merkle log, signed heads, the journal's mirror, verification |
 //! | [`catalog`] | the API as data: endpoints, parameters, privileges, tiers |
+//! | [`pve`] | the client of PVE's REST API: pinned TLS on loopback, token, kept connections, its errors as types |
 //! | [`exec`] | the wire between `provostd` and `provost-execd`, and both of its ends |
 //! | [`enter`] | namespace entry, used by `provost-execd` alone; the only room with `unsafe` |
 //! | [`sandbox`] | what `provostd` gives up before it serves |
-//! | [`config`], [`journal`], [`process`], [`secret`], [`text`] | what every room may use |
+//! | [`config`], [`journal`], [`process`], [`secret`], [`stale`], [`text`] | what every room may use |
 
 pub mod config;
 pub mod journal;
@@ -33,10 +34,14 @@ pub mod ledger;
 #[cfg(feature = "agent")]
 pub mod policy;
 #[cfg(feature = "agent")]
+pub mod pve;
+#[cfg(feature = "agent")]
 pub mod sandbox;
 #[cfg(feature = "ledger")]
 pub mod secret;
 #[cfg(feature = "agent")]
 pub mod serve;
+#[cfg(any(feature = "agent", feature = "execd"))]
+pub mod stale;
 #[cfg(feature = "agent")]
 pub mod tools;

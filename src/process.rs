@@ -3,7 +3,7 @@
 /// When the process started, in clock ticks since boot: with the pid, an identity that a later process of the same
 /// pid does not have. None when there is no such process.
 pub fn start_time(pid: i32) -> Option<u64> {
-    stat_field(pid, 22)
+    Stat::of(pid)?.number(22)
 }
 
 /// Whether the process has ended, or is on its way there. The init of a pid namespace may be for a while: it waits for
@@ -11,22 +11,64 @@ pub fn start_time(pid: i32) -> Option<u64> {
 pub fn is_ending(pid: i32) -> bool {
     /// The kernel's PF_EXITING.
     const EXITING: u64 = 0x4;
-    stat_field(pid, 9).is_none_or(|flags| flags & EXITING != 0)
+    match Stat::read(pid) {
+        Ok(stat) => stat.number(9).is_none_or(|flags| flags & EXITING != 0),
+        // Out of descriptors, say: that tells nothing of the process.
+        Err(error) => matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)),
+    }
 }
 
-/// A number of `/proc/<pid>/stat`, by the field's number in proc(5).
-fn stat_field(pid: i32, field: usize) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, field 2, stands in brackets and may hold anything.
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(field - 3)?.parse().ok()
+/// `/proc/<pid>/stat`, its fields by their numbers in proc(5).
+pub struct Stat(String);
+
+impl Stat {
+    /// None when there is no such process.
+    pub fn of(pid: i32) -> Option<Self> {
+        Self::read(pid).ok()
+    }
+
+    fn read(pid: i32) -> std::io::Result<Self> {
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).map(Self)
+    }
+
+    /// A letter: `R` runs, `Z` has ended and nobody has taken that in, …
+    pub fn state(&self) -> Option<&str> {
+        self.field(3)
+    }
+
+    pub fn parent(&self) -> Option<i32> {
+        self.field(4)?.parse().ok()
+    }
+
+    pub fn threads(&self) -> Option<u64> {
+        self.number(20)
+    }
+
+    fn number(&self, field: usize) -> Option<u64> {
+        self.field(field)?.parse().ok()
+    }
+
+    fn field(&self, field: usize) -> Option<&str> {
+        // The name, field 2, stands in brackets and may hold anything.
+        self.0.rsplit_once(')')?.1.split_ascii_whitespace().nth(field.checked_sub(3)?)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::{Stat, is_ending, start_time};
+
     #[test]
     fn this_process_has_a_start_and_none_has_pid_zero() {
-        assert!(super::start_time(std::process::id() as i32).is_some());
-        assert_eq!(super::start_time(0), None);
-        assert!(super::is_ending(0) && !super::is_ending(std::process::id() as i32));
+        assert!(start_time(std::process::id() as i32).is_some());
+        assert_eq!(start_time(0), None);
+        assert!(is_ending(0) && !is_ending(std::process::id() as i32));
+    }
+
+    #[test]
+    fn a_name_that_looks_like_fields_is_none() {
+        let stat = Stat("7 (a) Z 1 (b)) S 5 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 3 0 99".into());
+        assert_eq!((stat.state(), stat.parent(), stat.threads()), (Some("S"), Some(5), Some(3)));
+        assert_eq!(stat.number(22), Some(99));
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use provost::cli::Daemon;
-use provost::config::{self, Config};
+use provost::config::{self, ConfigError};
+use provost::policy::Rules;
 use provost::sandbox;
 use provost::serve;
 use provost::tools::Provost;
@@ -16,21 +17,26 @@ use tokio_util::sync::CancellationToken;
 fn main() -> ExitCode {
     let options = Daemon::parse();
     let path = config::path(options.config);
-    let config = match config::load(&path) {
-        Ok(config) => config,
-        Err(error) => {
-            eprintln!("provostd: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
     if options.check {
-        println!("{}: right", path.display());
-        return ExitCode::SUCCESS;
+        return match config::load_trusted(&path) {
+            Ok((config, _)) => {
+                println!("{}: right", path.display());
+                for not_yet in config.not_yet() {
+                    println!("{}: not acted on by this version: {}", not_yet.key, not_yet.meaning);
+                }
+                ExitCode::SUCCESS
+            }
+            Err(error) => wrong(&error),
+        };
     }
     provost::journal::init("provost");
+    let rules = match Rules::of(path) {
+        Ok(rules) => rules,
+        Err(error) => return wrong(&error),
+    };
     // One thread serves thousands of sessions: each call waits for somebody else, and what is computed is small.
     let served = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Into::into);
-    match served.and_then(|runtime| runtime.block_on(serve(config))) {
+    match served.and_then(|runtime| runtime.block_on(serve(rules))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -39,12 +45,13 @@ fn main() -> ExitCode {
     }
 }
 
-async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
-    for (door, asked) in [("vsock", config.listen.vsock.is_some()), ("http", config.listen.http.is_some())] {
-        if asked {
-            tracing::warn!("[listen] {door} is set, and this version serves the unix socket alone");
-        }
-    }
+fn wrong(error: &ConfigError) -> ExitCode {
+    eprintln!("provostd: {error}");
+    ExitCode::FAILURE
+}
+
+async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
+    let config = rules.now();
     // Listening first: a socket's place may need a right that is given up next.
     let listening = serve::listen(&config.listen)?;
     let confined = sandbox::confine()?;
@@ -52,6 +59,7 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         tracing::warn!("runs as root; it should run as the account that [exec] user names");
     }
     let stop = CancellationToken::new();
+    let provost = Arc::new(Provost::new(rules)?);
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopper = stop.clone();
     tokio::spawn(async move {
@@ -59,10 +67,16 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         let _ = systemd::daemon::notify([("STOPPING", "1")].iter());
         stopper.cancel();
     });
+    let (mut hangup, to_reload) = (signal(SignalKind::hangup())?, provost.clone());
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            to_reload.policy.rules.reload();
+        }
+    });
     tracing::info!(socket = %config.listen.unix.display(), roles = config.roles.len(), "serving");
     let _ = systemd::daemon::notify([("READY", "1")].iter());
     tokio::spawn(watchdog());
-    listening.serve(Arc::new(Provost::new(config)), stop, confined).await;
+    listening.serve(provost, stop, confined).await;
     Ok(())
 }
 

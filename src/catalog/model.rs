@@ -1,14 +1,39 @@
 //! What an endpoint is, in the words of PVE's own JSON schema.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+
+use super::path::Index;
 
 /// Every endpoint of one product in one version.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
+    endpoints: Vec<Endpoint>,
+    pub(super) index: Index,
+}
+
+impl Catalog {
+    /// Of two endpoints with one method and path, the first counts.
+    #[must_use]
+    pub fn new(mut endpoints: Vec<Endpoint>) -> Self {
+        endpoints.sort_by(|a, b| (&a.path, a.method).cmp(&(&b.path, b.method)));
+        endpoints.dedup_by(|b, a| (&a.path, a.method) == (&b.path, b.method));
+        let index = Index::new(&endpoints);
+        Self { endpoints, index }
+    }
+
     /// In the order of path, then method.
-    pub endpoints: Vec<Endpoint>,
+    #[must_use]
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+}
+
+impl PartialEq for Catalog {
+    fn eq(&self, other: &Self) -> bool {
+        self.endpoints == other.endpoints
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,6 +43,33 @@ pub enum Method {
     Post,
     Put,
     Delete,
+}
+
+impl Method {
+    pub const ALL: [Self; 4] = [Self::Get, Self::Post, Self::Put, Self::Delete];
+
+    /// As it stands in a request line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// Whatever its case.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name().eq_ignore_ascii_case(name))
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// One method of one path.
@@ -35,7 +87,7 @@ pub struct Endpoint {
     /// Whether an API token may call it at all.
     pub allowtoken: bool,
     pub permission: Permission,
-    /// By name, those of the path included.
+    /// In the order of their names, those of the path included.
     pub parameters: Vec<Arc<Parameter>>,
     /// Whether names that are not in `parameters` are taken too.
     pub additional: bool,
@@ -53,7 +105,11 @@ pub enum Permission {
     All { description: String },
     /// PVE's check expression as it stands: `["perm", "/vms/{vmid}", ["VM.Audit"]]`, `["or", …]`, `["and", …]`,
     /// `["userid-group", …]`, `["perm-modify", "{path}"]`.
-    Check { check: serde_json::Value, description: String },
+    Check {
+        #[serde(with = "json_text")]
+        check: serde_json::Value,
+        description: String,
+    },
     /// Only prose says who.
     Described(String),
 }
@@ -68,6 +124,26 @@ pub struct Parameter {
     pub optional: bool,
     /// The parameter that must be given beside this one.
     pub requires: Option<String>,
+    pub schema: Schema,
+    /// What it must be for which value of another parameter. `schema` is then the first case's, and `optional` says
+    /// whether it may be left out in any of them.
+    pub variants: Option<Box<Variants>>,
+}
+
+/// A parameter of which another one decides what it may be, or whether it may be: `area` of an SDN fabric goes with
+/// `protocol=ospf` alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Variants {
+    /// The deciding parameter, of the same object.
+    pub property: String,
+    pub cases: Vec<Variant>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Variant {
+    /// Of the deciding parameter.
+    pub values: Vec<String>,
+    pub optional: bool,
     pub schema: Schema,
 }
 
@@ -90,7 +166,6 @@ pub struct Schema {
     pub kind: Kind,
     /// PVE's own prose; empty in the catalogue that is built in.
     pub description: String,
-    pub optional: bool,
     pub choices: Vec<String>,
     pub minimum: Option<f64>,
     pub maximum: Option<f64>,
@@ -99,11 +174,29 @@ pub struct Schema {
     /// A Perl regular expression, which PVE anchors at both ends.
     pub pattern: Option<String>,
     pub format: Option<Format>,
+    /// A string or a number.
+    #[serde(with = "json_text")]
     pub default: Option<serde_json::Value>,
     /// Of an array.
     pub items: Option<Box<Schema>>,
-    /// Of an object.
+    /// Of an object, in the order of their names.
     pub properties: Vec<Parameter>,
+    /// Of an object whose names nobody knows beforehand: what stands behind each.
+    pub values: Option<Box<Schema>>,
+}
+
+/// JSON within a format that has no values without a type: as its text.
+mod json_text {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, de::DeserializeOwned, ser};
+
+    pub fn serialize<T: Serialize, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+        serde_json::to_string(value).map_err(ser::Error::custom)?.serialize(to)
+    }
+
+    pub fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+        serde_json::from_str(&text).map_err(de::Error::custom)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

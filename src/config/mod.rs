@@ -4,14 +4,19 @@
 //! checked, or a [`ConfigError`] that names the file, the line, the key and what would be right. A key that nobody
 //! knows is an error: a misspelt `guests` must not mean "all guests".
 
+mod file;
 mod guests;
+mod not_yet;
+mod range;
 mod role;
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use file::{Identity, identity, load_trusted};
 pub use guests::{GuestSet, GuestTerm};
+pub use not_yet::NotYet;
 pub use role::{ExecLane, Member, Profile, Rate, Role, Tier};
 
 /// Where the configuration is when nobody says otherwise.
@@ -29,7 +34,7 @@ pub struct Config {
 }
 
 /// The doors of `provostd`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Listen {
     pub unix: PathBuf,
@@ -39,6 +44,14 @@ pub struct Listen {
     pub http: Option<String>,
     /// Sessions served at once; one more is told so and closed.
     pub max_sessions: usize,
+    /// Of these, sessions of one account; absent: half.
+    pub max_sessions_per_user: Option<usize>,
+}
+
+impl Listen {
+    pub fn sessions_per_user(&self) -> usize {
+        self.max_sessions_per_user.unwrap_or(self.max_sessions.div_ceil(2))
+    }
 }
 
 impl Default for Listen {
@@ -49,12 +62,13 @@ impl Default for Listen {
             vsock: None,
             http: None,
             max_sessions: 4096,
+            max_sessions_per_user: None,
         }
     }
 }
 
 /// A file mode as an octal string (`"0660"`), so that nobody reads it as decimal.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Mode(pub u32);
 
@@ -118,6 +132,14 @@ pub struct Exec {
     pub max_output: usize,
     /// Commands that run at once; more wait their turn.
     pub max_parallel: usize,
+    /// Of these, commands of one account; absent: half.
+    pub max_parallel_per_user: Option<usize>,
+}
+
+impl Exec {
+    pub fn parallel_per_user(&self) -> usize {
+        self.max_parallel_per_user.unwrap_or(self.max_parallel.div_ceil(2))
+    }
 }
 
 impl Default for Exec {
@@ -134,6 +156,7 @@ impl Default for Exec {
             max_timeout_s: 3600,
             max_output: 64 * 1024,
             max_parallel: 128,
+            max_parallel_per_user: None,
         }
     }
 }
@@ -165,6 +188,13 @@ pub enum ConfigError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{path}: {message}", path = path.display())]
     Parse { path: PathBuf, message: String },
+    #[error(
+        "the configuration {path} decides who may do what, and uid {uid} (mode {mode:03o}) may write it; make it \
+         root's: chown root {path} && chmod go-w {path}", path = path.display()
+    )]
+    Writable { path: PathBuf, uid: u32, mode: u32 },
+    #[error("{path}: {message}", path = path.display())]
+    Range { path: PathBuf, message: String },
     #[error("{path}: role \"{role}\" stands there twice; give each role a name of its own", path = path.display())]
     TwiceNamed { path: PathBuf, role: String },
 }
@@ -195,7 +225,10 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
             return Err(ConfigError::TwiceNamed { path: path.to_owned(), role: role.name.clone() });
         }
     }
-    Ok(config)
+    match range::outside(&config) {
+        Some(message) => Err(ConfigError::Range { path: path.to_owned(), message }),
+        None => Ok(config),
+    }
 }
 
 /// serde's refusal of an unknown key or variant lists every valid one; this names the nearest first, as the reader most likely

@@ -86,6 +86,9 @@ pub enum ExecLane {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
+    /// Changes nothing. No configuration names it: nothing is held back for reading.
+    #[serde(skip_deserializing)]
+    Read,
     Reversible,
     Additive,
     Change,

@@ -24,7 +24,7 @@ use nix::sched::setns;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{chdir, execve, getgid, getuid, setgroups, setresgid, setresuid, setsid};
+use nix::unistd::{Uid, chdir, execve, getgid, getuid, setgroups, setresgid, setresuid, setsid};
 
 use super::account::Account;
 use super::inspect::{self, Lane};
@@ -87,6 +87,11 @@ impl Kept {
     const FIRST_FREE: i32 = 5;
 }
 
+/// The container's.
+const ROOT: Uid = Uid::from_raw(0);
+/// What the first process of a pid namespace is called in it.
+const INIT: i32 = 1;
+
 /// Still the node's: prepared, and ready to enter.
 struct Outside<'a> {
     entry: &'a Entry<'a>,
@@ -119,6 +124,10 @@ impl<'a> Outside<'a> {
         for value in &target.proc_values {
             value.set().at(Step::ProcValues)?;
         }
+        if target.own_cores {
+            // By its pid in the pid namespace that this process was born in.
+            sys::share_core_with(INIT).at(Step::Cores)?;
+        }
         sys::set_personality(target.personality).at(Step::Personality)?;
         let label_file = target.label.as_ref().map(|label| label.open()).transpose().at(Step::LabelFile)?;
         Ok(Self { entry, label_file })
@@ -126,6 +135,8 @@ impl<'a> Outside<'a> {
 
     fn enter(self) -> Result<Inside<'a>, Failure> {
         setns(Kept::INIT, self.entry.target.namespaces).at(Step::Namespaces)?;
+        // What has changed the credentials may have made it dumpable again: where fs.suid_dumpable says so.
+        prctl::set_dumpable(false).at(Step::Namespaces)?;
         chdir("/").at(Step::Namespaces)?;
         // Still as the node's root: the uid of the container's root is that of other containers too, and any of them
         // can use up its quota of keys.
@@ -182,12 +193,18 @@ impl<'a> Inside<'a> {
             prctl::set_no_new_privs().at(Step::NoNewPrivs)?;
         }
         setgroups(&account.groups).at(Step::Identity)?;
+        // By way of the container's root: until now this is the node's, whom the kernel does not take for a root in here,
+        // and on its way to another user it would keep what only root may.
+        setresuid(ROOT, ROOT, ROOT).at(Step::Identity)?;
+        prctl::set_dumpable(false).at(Step::Identity)?;
         setresgid(account.gid, account.gid, account.gid).at(Step::Identity)?;
+        prctl::set_dumpable(false).at(Step::Identity)?;
         if let Some(profile) = &target.seccomp {
             sys::install_filter(profile.program.instructions()).at(Step::Seccomp)?;
         }
         setresuid(account.uid, account.uid, account.uid).at(Step::Identity)?;
-        // Until now this is the node's root. A profile can answer a call with success and not let it happen.
+        prctl::set_dumpable(false).at(Step::Identity)?;
+        // A profile can answer a call with success and not let it happen.
         if (getuid(), getgid()) != (account.uid, account.gid) {
             return Err(Errno::EPERM).at(Step::Identity);
         }

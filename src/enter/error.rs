@@ -33,6 +33,11 @@ pub enum EnterError {
     ProcText { vmid: u32, path: PathBuf, text: String, wanted: &'static str },
     #[error("the seccomp profile of container {vmid} cannot be used: {source}")]
     Seccomp { vmid: u32, source: Box<PolicyFileError> },
+    #[error(
+        "container {vmid} runs under a seccomp filter, and its monitor names no lxc.seccomp.profile: a command would run \
+         without that filter"
+    )]
+    Unfiltered { vmid: u32 },
     #[error("container {vmid}: {item} = {text:?} is not understood")]
     Setting { vmid: u32, item: &'static str, text: String },
     #[error("cannot make a cgroup for the command in container {vmid}: {errno}")]
@@ -60,13 +65,14 @@ impl EnterError {
             Self::Frozen { .. } => "frozen",
             Self::Gone { .. } => "gone",
             Self::Proc { .. } | Self::ProcText { .. } => "proc",
-            Self::Seccomp { .. } => "seccomp_profile",
+            Self::Seccomp { .. } | Self::Unfiltered { .. } => "seccomp_profile",
             Self::Setting { .. } => "setting",
             Self::Leaf { .. } => "cgroup",
             Self::Spawn { .. } => "spawn",
             Self::Step { step: Step::Exec, errno: Errno::ENOENT | Errno::ENOTDIR, .. } => "no_such_program",
             Self::Step { step: Step::Exec, .. } => "not_executable",
             Self::Step { step: Step::User, .. } => "no_such_user",
+            Self::Step { step: Step::Directory, errno: Errno::EACCES, .. } => "directory_refused",
             Self::Step { step: Step::Directory, .. } => "no_such_directory",
             Self::Step { .. } => "entry",
             Self::Lane(_) => "inspect",
@@ -90,6 +96,9 @@ impl EnterError {
             Self::Frozen { vmid } => format!("resume it (lxc-unfreeze -n {vmid}), then call again"),
             Self::Gone { vmid } => format!("see why it stopped (pct status {vmid}), start it and call again"),
             Self::Seccomp { .. } => "mend the file that lxc.seccomp.profile names; lxc itself will not start from it".into(),
+            Self::Unfiltered { vmid } => {
+                format!("see what its init is started by (grep Seccomp /proc/$(lxc-info -pH -n {vmid})/status); set lxc.seccomp.profile")
+            }
             Self::Setting { item, .. } => format!("correct {item} in the container's configuration"),
             Self::Leaf { .. } => "see whether the container's cgroup still exists and cgroup.max.descendants leaves room".into(),
             Self::Spawn { errno: Errno::EAGAIN, .. } => {
@@ -100,6 +109,18 @@ impl EnterError {
             }
             Self::Step { step: Step::Exec, errno: Errno::EACCES, .. } => {
                 "the file is not executable for this user: check its mode and its mount's noexec".into()
+            }
+            Self::Step { step: Step::Exec, errno: Errno::EPERM, .. } => {
+                "the kernel does not let this user run it here: a program with more rights than a command may gain (file capabilities, getcap), or a security label or filter of the container".into()
+            }
+            Self::Step { step: Step::Exec, errno: Errno::E2BIG, .. } => {
+                "the arguments and variables are longer than the container's limits allow (a quarter of lxc.prlimit.stack, 128 KiB each): pass long input on stdin".into()
+            }
+            Self::Step { step: Step::Exec, errno: Errno::ENOEXEC, .. } => {
+                "it is no program that this kernel runs: a script needs a first line such as #!/bin/sh".into()
+            }
+            Self::Step { step: Step::Directory, errno: Errno::EACCES, .. } => {
+                "the directory is there, and this user may not enter it: give another cwd, or another user".into()
             }
             Self::Step { step: Step::User, .. } => "name a user that the container's /etc/passwd holds, or give a number".into(),
             Self::Step { step: Step::Directory, .. } => "give a cwd that exists inside the container".into(),

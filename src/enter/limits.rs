@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
 use super::error::EnterError;
-use super::monitor::Monitor;
+use super::inquiry::Facts;
 
 /// One `lxc.prlimit.*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,14 +46,19 @@ const KEYS: [(&str, Resource); 16] = [
     ("lxc.prlimit.stack", Resource::RLIMIT_STACK),
 ];
 
+/// The settings to ask for.
+pub fn keys() -> impl Iterator<Item = &'static str> {
+    KEYS.into_iter().map(|(key, _)| key)
+}
+
 /// The limits that the running container's configuration sets.
-pub fn configured(vmid: u32, monitor: &Monitor) -> Result<Vec<Limit>, EnterError> {
+pub fn configured(vmid: u32, facts: &Facts) -> Result<Vec<Limit>, EnterError> {
     let mut limits = Vec::new();
     for (key, resource) in KEYS {
-        let Some(text) = monitor.setting(key)? else { continue };
-        match parse(&text) {
+        let Some(text) = facts.setting(key) else { continue };
+        match parse(text) {
             Some((soft, hard)) => limits.push(Limit { resource, soft, hard }),
-            None => return Err(EnterError::Setting { vmid, item: key, text }),
+            None => return Err(EnterError::Setting { vmid, item: key, text: text.into() }),
         }
     }
     Ok(limits)
@@ -68,6 +73,9 @@ fn parse(text: &str) -> Option<(u64, u64)> {
     let (soft, hard) = text.split_once(':').unwrap_or((text, text));
     Some((value(soft)?, value(hard)?)).filter(|(soft, hard)| soft <= hard)
 }
+
+/// All that is set of it, a line each.
+pub const PROC: &str = "lxc.proc";
 
 /// One `lxc.proc.*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,11 +94,10 @@ impl ProcValue {
 }
 
 /// The values that the running container's configuration sets.
-pub fn proc_values(vmid: u32, monitor: &Monitor) -> Result<Vec<ProcValue>, EnterError> {
-    const ITEM: &str = "lxc.proc";
-    let text = monitor.setting(ITEM)?.unwrap_or_default();
+pub fn proc_values(vmid: u32, facts: &Facts) -> Result<Vec<ProcValue>, EnterError> {
+    let text = facts.setting(PROC).unwrap_or_default();
     let value = |line: &str| {
-        parse_proc(line).ok_or_else(|| EnterError::Setting { vmid, item: ITEM, text: line.into() })
+        parse_proc(line).ok_or_else(|| EnterError::Setting { vmid, item: PROC, text: line.into() })
     };
     text.lines().filter(|line| !line.is_empty()).map(value).collect()
 }

@@ -8,19 +8,24 @@
 //! Used by `provost-execd` alone, which has one thread: `fork` is safe here for that reason only. The one room with
 //! `unsafe`, and that in [`sys`] and where a block says why.
 //!
-//! The way in: [`monitor`] asks the container's monitor, [`target`] reads the rest from /proc, [`leaf`] makes a
+//! The way in: [`inquiry`] asks the container's [`monitor`], [`target`] reads the rest from /proc, [`leaf`] makes a
 //! cgroup, [`spawn`] gives birth in the container's pid namespace, [`child`] goes the rest of the way and becomes the
-//! command. [`policy`] is the container's seccomp profile, [`inspect`] the lane in which a command can only read.
+//! command, [`running`] is what is held of it, [`hunt`] ends all that descends from it. [`policy`] is the container's seccomp profile, [`inspect`] the lane in which a command can only read.
 
 pub mod account;
+pub mod cgroups;
 pub mod child;
 pub mod error;
+pub mod home;
+pub mod hunt;
+pub mod inquiry;
 pub mod inspect;
 pub mod label;
 pub mod leaf;
 pub mod limits;
 pub mod monitor;
 pub mod policy;
+pub mod running;
 pub mod sealed;
 pub mod spawn;
 pub mod step;
@@ -30,5 +35,6 @@ pub mod walk;
 
 pub use child::Command;
 pub use error::EnterError;
-pub use spawn::{Ended, KillBy, Running, spawn};
+pub use running::{Ended, KillBy, Running};
+pub use spawn::spawn;
 pub use target::Target;

@@ -6,17 +6,14 @@
 //! Any process on the node can bind that name while the container is down, so nothing is asked, let alone believed,
 //! before the kernel has said that the listener is root.
 
-use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
-    UnixCredentials, connect, getsockopt, recv, recvmsg, sendmsg, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials, connect,
+    getsockopt, sendmsg, socket, sockopt,
 };
-use nix::sys::time::{TimeVal, TimeValLike};
 
 use super::error::EnterError;
 use super::sys;
@@ -25,8 +22,6 @@ use super::sys;
 pub const HEADER: usize = 16;
 /// No answer that Provost asks for is longer; `lxc.environment` is the longest.
 pub const LONGEST: usize = 64 * 1024;
-/// Seconds that a monitor gets for one answer. It is an event loop that answers in microseconds.
-const PATIENCE_S: i64 = 2;
 
 /// The commands of `lxc` that an entry needs.
 #[derive(Debug, Clone, Copy)]
@@ -78,10 +73,59 @@ pub struct Monitor {
     socket: String,
 }
 
-struct Answer {
-    header: Header,
-    payload: Vec<u8>,
+/// What a monitor is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// The container's init, as a descriptor that never comes to mean another process.
+    Init,
+    /// The container's own directory in each cgroup hierarchy that it is in, unified and v1.
+    Cgroups,
+    /// The unified one alone: for a monitor that is older than the question before.
+    UnifiedCgroup,
+    /// A setting as the running container has it.
+    Setting(&'static str),
+}
+
+impl Question {
+    /// For people to read.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Init => "GET_INIT_PIDFD",
+            Self::Cgroups => "GET_CGROUP_CTX",
+            Self::UnifiedCgroup => "GET_CGROUP2_FD",
+            Self::Setting(key) => key,
+        }
+    }
+
+    fn command(self) -> Command {
+        match self {
+            Self::Init => Command::GetInitPidfd,
+            Self::Cgroups => Command::GetCgroupContext,
+            Self::UnifiedCgroup => Command::GetCgroup2Fd,
+            Self::Setting(_) => Command::GetConfigItem,
+        }
+    }
+}
+
+/// A question on its way.
+pub struct Asked {
+    pub question: Question,
+    connection: OwnedFd,
+    received: Vec<u8>,
     descriptors: Vec<OwnedFd>,
+}
+
+impl AsFd for Asked {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.connection.as_fd()
+    }
+}
+
+/// A monitor's answer.
+pub struct Answer {
+    pub ret: i32,
+    pub payload: Vec<u8>,
+    pub descriptors: Vec<OwnedFd>,
 }
 
 impl Monitor {
@@ -89,46 +133,20 @@ impl Monitor {
         Self { vmid, socket: socket_name(&format!("{}/{vmid}", lxcpath.display())) }
     }
 
-    /// The container's init, as a descriptor that never comes to mean another process.
-    pub fn init(&self) -> Result<OwnedFd, EnterError> {
-        const WHAT: &str = "GET_INIT_PIDFD";
-        let mut answer = self.ask(Command::GetInitPidfd, &[], WHAT)?;
-        answer.descriptors.pop().ok_or_else(|| self.refused(WHAT, answer.header.ret))
+    pub fn vmid(&self) -> u32 {
+        self.vmid
     }
 
-    /// The container's own directory in each cgroup hierarchy that it is in, unified and v1.
-    pub fn cgroups(&self) -> Result<Vec<OwnedFd>, EnterError> {
-        let all = self.ask(Command::GetCgroupContext, &[], "GET_CGROUP_CTX")?.descriptors;
-        if !all.is_empty() {
-            return Ok(all);
-        }
-        // A monitor from before that command names the unified one alone.
-        Ok(self.ask(Command::GetCgroup2Fd, &[], "GET_CGROUP2_FD")?.descriptors)
-    }
-
-    /// A setting as the running container has it; none when it is not set.
-    pub fn setting(&self, key: &'static str) -> Result<Option<String>, EnterError> {
-        let mut payload = key.as_bytes().to_vec();
-        payload.push(0);
-        let Answer { header, mut payload, .. } = self.ask(Command::GetConfigItem, &payload, key)?;
-        if header.ret != 0 {
-            return Ok(None);
-        }
-        payload.truncate(payload.iter().position(|byte| *byte == 0).unwrap_or(payload.len()));
-        let text = String::from_utf8(payload).map_err(|error| EnterError::Setting {
-            vmid: self.vmid,
-            item: key,
-            text: String::from_utf8_lossy(error.as_bytes()).into_owned(),
-        })?;
-        Ok(Some(text).filter(|text| !text.is_empty()))
-    }
-
-    fn ask(&self, command: Command, payload: &[u8], what: &'static str) -> Result<Answer, EnterError> {
-        let failed = |errno| EnterError::Monitor { vmid: self.vmid, what, errno };
+    /// Sends a question, and waits for nothing.
+    pub fn ask(&self, question: Question) -> Result<Asked, EnterError> {
+        let failed = |errno| EnterError::Monitor { vmid: self.vmid, what: question.name(), errno };
         let connection = self.connect()?;
-
-        let mut request = Vec::with_capacity(HEADER + payload.len());
-        request.extend((command as i32).to_ne_bytes());
+        let payload = match question {
+            Question::Setting(key) => [key.as_bytes(), b"\0"].concat(),
+            _ => Vec::new(),
+        };
+        let mut request = Vec::with_capacity(HEADER);
+        request.extend((question.command() as i32).to_ne_bytes());
         request.extend((payload.len() as i32).to_ne_bytes());
         request.extend([0; 8]);
         // The payload goes in a message of its own: the monitor reads exactly the fixed part with the credentials.
@@ -137,35 +155,42 @@ impl Monitor {
         let flags = MsgFlags::MSG_NOSIGNAL;
         sendmsg::<UnixAddr>(fd, &[IoSlice::new(&request)], &[credentials], flags, None).map_err(failed)?;
         if !payload.is_empty() {
-            sendmsg::<UnixAddr>(fd, &[IoSlice::new(payload)], &[], flags, None).map_err(failed)?;
+            sendmsg::<UnixAddr>(fd, &[IoSlice::new(&payload)], &[], flags, None).map_err(failed)?;
         }
+        Ok(Asked { question, connection, received: Vec::new(), descriptors: Vec::new() })
+    }
 
-        let mut fixed = [0; HEADER];
-        let (length, descriptors) = {
-            let mut parts = [IoSliceMut::new(&mut fixed)];
-            let mut space = cmsg_space!([std::os::fd::RawFd; sys::MOST_DESCRIPTORS]);
-            let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_WAITALL;
-            let message = recvmsg::<UnixAddr>(fd, &mut parts, Some(&mut space), flags).map_err(failed)?;
-            let mut descriptors = Vec::new();
-            for control in message.cmsgs().map_err(failed)? {
-                if let ControlMessageOwned::ScmRights(fds) = control {
-                    for fd in fds {
-                        descriptors.push(sys::adopt(fd).map_err(failed)?);
-                    }
-                }
-            }
-            (message.bytes, descriptors)
-        };
+    /// The answer, if all of it is here.
+    pub fn answer(&self, asked: &mut Asked) -> Result<Option<Answer>, EnterError> {
+        let what = asked.question.name();
+        let failed = |errno| EnterError::Monitor { vmid: self.vmid, what, errno };
         let unclear = |detail: String| EnterError::Answer { vmid: self.vmid, what, detail };
-        let header = parse_header(&fixed[..length]).map_err(|error| unclear(error.to_string()))?;
-        let mut payload = vec![0; header.length];
-        if header.length > 0 {
-            let got = recv(fd, &mut payload, MsgFlags::MSG_WAITALL).map_err(failed)?;
-            if got != header.length {
-                return Err(unclear(format!("{got} of the {} bytes it announced", header.length)));
+        let header = loop {
+            let header = match asked.received.len() {
+                0..HEADER => None,
+                _ => Some(parse_header(&asked.received).map_err(|error| unclear(error.to_string()))?),
+            };
+            let due = HEADER + header.map_or(0, |header| header.length);
+            let have = asked.received.len();
+            if let Some(header) = header.filter(|_| have == due) {
+                break header;
             }
-        }
-        Ok(Answer { header, payload, descriptors })
+            asked.received.resize(due, 0);
+            let received = sys::receive(asked.connection.as_fd(), &mut asked.received[have..]);
+            let length = received.as_ref().map_or(0, |received| received.length);
+            asked.received.truncate(have + length);
+            match received {
+                Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
+                Err(errno) => return Err(failed(errno)),
+                Ok(received) if received.cut => return Err(failed(Errno::EMFILE)),
+                Ok(received) if received.length == 0 => {
+                    return Err(unclear(format!("{have} of {due} bytes, and hung up")));
+                }
+                Ok(received) => asked.descriptors.extend(received.descriptors),
+            }
+        };
+        let payload = asked.received.split_off(HEADER);
+        Ok(Some(Answer { ret: header.ret, payload, descriptors: std::mem::take(&mut asked.descriptors) }))
     }
 
     fn connect(&self) -> Result<OwnedFd, EnterError> {
@@ -185,15 +210,13 @@ impl Monitor {
         if peer.uid() != 0 {
             return Err(EnterError::Impostor { vmid: *vmid, socket: name.clone(), uid: peer.uid() });
         }
-        fcntl(&connection, FcntlArg::F_SETFL(OFlag::empty())).map_err(failed)?;
-        let patience = TimeVal::seconds(PATIENCE_S);
-        setsockopt(&connection, sockopt::ReceiveTimeout, &patience).map_err(failed)?;
-        setsockopt(&connection, sockopt::SendTimeout, &patience).map_err(failed)?;
         Ok(connection)
     }
 
-    fn refused(&self, what: &'static str, ret: i32) -> EnterError {
-        EnterError::Monitor { vmid: self.vmid, what, errno: Errno::from_raw(ret.saturating_neg()) }
+    /// That the monitor said no.
+    pub fn refused(&self, question: Question, ret: i32) -> EnterError {
+        let errno = Errno::from_raw(ret.saturating_neg());
+        EnterError::Monitor { vmid: self.vmid, what: question.name(), errno }
     }
 }
 

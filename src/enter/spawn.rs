@@ -1,58 +1,23 @@
-//! A command's birth, and what `provost-execd` holds of it while it lives.
+//! A command's birth.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::{Pid, pipe2};
 
+use super::cgroups::Maker;
 use super::child::{self, Command, Entry};
 use super::error::EnterError;
 use super::inspect::Lane;
-use super::leaf::{Leaf, Maker, Usage};
-use super::step::{Failure, Step};
+use super::running::Running;
 use super::sys::{self, Forked};
-use super::target::{self, Target};
-use super::walk::{self, Session};
-
-/// How a command's descendants can be ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KillBy {
-    /// The kernel kills the whole cgroup at once.
-    Cgroup,
-    /// No cgroup leaf could be made: the descendants are searched in the pid namespace.
-    PidNamespaceWalk,
-}
-
-/// A command under way.
-pub struct Running {
-    vmid: u32,
-    pid: Pid,
-    pidfd: OwnedFd,
-    status: OwnedFd,
-    leaf: Option<Leaf>,
-    init: Rc<OwnedFd>,
-    started: Instant,
-}
-
-/// A command that ended.
-#[derive(Debug)]
-pub struct Ended {
-    /// As wait(2) reports it.
-    pub status: i32,
-    pub duration: Duration,
-    pub usage: Usage,
-    /// Of the command and the children it waited for, where no cgroup counted.
-    pub peak_is_of_process: bool,
-    /// Descendants that still ran when the command itself had ended.
-    pub left_running: usize,
-}
+use super::target::Target;
 
 /// Starts `command` in the container. Returns once its process is born; whether the entry and the exec succeeded is
 /// known when it ends, from [`Running::reap`].
@@ -61,9 +26,12 @@ pub fn spawn(
     command: &Command,
     stdio: [BorrowedFd<'_>; 3],
     lane: Option<&Lane>,
-    maker: &mut Maker,
+    maker: &Maker,
 ) -> Result<Running, EnterError> {
     let vmid = target.vmid;
+    if target.has_ended() {
+        return Err(EnterError::Gone { vmid });
+    }
     if target.cgroups.is_frozen() {
         return Err(EnterError::Frozen { vmid });
     }
@@ -91,11 +59,8 @@ pub fn spawn(
             birth(target, command, stdio, lane, target.cgroups.unified()).map(|born| (born, None))
         }
     };
-    let ((pid, pidfd, status), mut leaf) = born.map_err(failed)?;
-    if let Some(leaf) = &mut leaf {
-        leaf.make_ready();
-    }
-    Ok(Running { vmid, pid, pidfd, status, leaf, init, started })
+    let (born, leaf) = born.map_err(failed)?;
+    Ok(Running::new(vmid, born, leaf, init, started))
 }
 
 /// Whether a birth failed by its leaf: because the container's root made the cgroups around it threaded, or removed it.
@@ -154,110 +119,5 @@ impl Drop for BornIn {
             tracing::error!(%errno, "cannot return to the host's pid namespace; ending");
             sys::exit_now(70);
         }
-    }
-}
-
-impl Running {
-    /// Readable once the command has ended.
-    pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
-    }
-
-    pub fn pid(&self) -> Pid {
-        self.pid
-    }
-
-    pub fn kill_by(&self) -> KillBy {
-        if self.leaf.is_some() { KillBy::Cgroup } else { KillBy::PidNamespaceWalk }
-    }
-
-    /// Whether the container that it was started in still runs.
-    pub fn container_runs(&self) -> bool {
-        target::runs(&self.init)
-    }
-
-    /// Ends the command and every descendant of it.
-    pub fn kill(&self) {
-        let session = Session::of(self.pid);
-        let walk = |patience| walk::kill_descendants(self.pid, session, patience);
-        // The lines of parents break when the command ends: where no session tells, they are followed first.
-        if session.is_none() {
-            walk(Duration::from_secs(1));
-        }
-        // Most often this is all, and it is one write. What moved out of the cgroup is left to the walk, which starts
-        // at a command that is still there or, as a zombie, still has its session.
-        let held = self.leaf.as_ref().is_some_and(|leaf| leaf.kill().is_ok());
-        if session.is_some() {
-            // The others' commands wait meanwhile: longer only where nothing else holds these.
-            walk(Duration::from_millis(if held { 300 } else { 1000 }));
-        }
-    }
-
-    /// Takes the command's end, if it has come: how it ended, or the step of the entry that failed.
-    /// `keep` says whether descendants that are still there may go on.
-    pub fn reap(&mut self, keep: bool) -> Result<Option<Ended>, EnterError> {
-        let vmid = self.vmid;
-        let reaped = sys::reap(self.pid).map_err(|errno| EnterError::Spawn { vmid, errno })?;
-        let Some(reaped) = reaped else { return Ok(None) };
-        let duration = self.started.elapsed();
-        let counted = self.leaf.as_ref().map(Leaf::usage).unwrap_or_default();
-        let usage = Usage {
-            cpu_us: counted.cpu_us.or(Some(reaped.cpu_us)),
-            peak_bytes: counted.peak_bytes.or(Some(reaped.peak_bytes)),
-        };
-        let left_running = self.settle_leaf(keep);
-        if let Some(Failure { step, errno }) = self.failure() {
-            let gone = step == Step::Namespaces && !self.container_runs();
-            return Err(if gone {
-                EnterError::Gone { vmid }
-            } else {
-                EnterError::Step { vmid, step, errno }
-            });
-        }
-        Ok(Some(Ended {
-            status: reaped.status,
-            duration,
-            usage,
-            peak_is_of_process: counted.peak_bytes.is_none(),
-            left_running,
-        }))
-    }
-
-    /// What the entry reported, if it failed; an exec that succeeded has closed the pipe without a word.
-    fn failure(&self) -> Option<Failure> {
-        let mut bytes = [0; Failure::SIZE];
-        match nix::unistd::read(&self.status, &mut bytes) {
-            Ok(Failure::SIZE) => Failure::from_bytes(bytes),
-            _ => None,
-        }
-    }
-
-    /// Ends what is still in the leaf, unless it may go on. Returns how many go on. The leaf itself is left for
-    /// [`Running::into_leaf`]: its removal is nothing that a caller should wait for.
-    fn settle_leaf(&self, keep: bool) -> usize {
-        let Some(leaf) = self.leaf.as_ref().filter(|leaf| !leaf.is_empty()) else { return 0 };
-        let left = leaf.population();
-        if left > 0 && keep {
-            leaf.mark_left_running();
-            return left;
-        }
-        if left > 0 {
-            leaf.kill_all(Duration::from_secs(1));
-        }
-        0
-    }
-
-    /// As [`Running::kill`], and leaves no cgroup behind.
-    pub fn end(mut self) {
-        self.kill();
-        self.settle_leaf(false);
-        if let Some(leaf) = self.leaf.take() {
-            let _ = leaf.remove();
-        }
-    }
-
-    /// The leaf, to be removed once nothing is in it any more.
-    pub fn into_leaf(self) -> Option<Leaf> {
-        self.leaf
     }
 }

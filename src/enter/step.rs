@@ -32,6 +32,7 @@ steps! {
     Personality = "setting the container's personality",
     LabelFile = "opening the security label's file",
     Namespaces = "joining the namespaces",
+    Cores = "joining the container's core scheduling group",
     Keyring = "leaving the host's keyring",
     User = "finding the user",
     Bounding = "narrowing the capability bounding set",

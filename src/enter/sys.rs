@@ -6,6 +6,7 @@ use std::io::Read;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 
 /// Which side of [`fork_into`] the caller is on.
@@ -96,6 +97,31 @@ pub fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
         libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<u8>(), 0)
     };
     Errno::result(done).map(drop)
+}
+
+/// A number that nobody can foresee.
+pub fn random() -> Result<u64, Errno> {
+    let mut bytes = [0; 8];
+    // SAFETY: the kernel writes at most the eight bytes that it is given.
+    let got = Errno::result(unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) })?;
+    // So few come whole, once there are any.
+    if got == 8 { Ok(u64::from_ne_bytes(bytes)) } else { Err(Errno::EAGAIN) }
+}
+
+/// Takes the cookie of process `pid` of this process's pid namespace, by which the kernel tells who may share a core
+/// with whom.
+pub fn share_core_with(pid: i32) -> Result<(), Errno> {
+    const ONE_THREAD: libc::c_ulong = 0;
+    // SAFETY: prctl with integer arguments only.
+    let done = unsafe {
+        libc::prctl(libc::PR_SCHED_CORE, libc::PR_SCHED_CORE_SHARE_FROM, pid, ONE_THREAD, 0 as libc::c_ulong)
+    };
+    Errno::result(done).map(drop)
+}
+
+/// Whether the process has ended, be it that nobody has taken its end yet.
+pub fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    poll(&mut [PollFd::new(pidfd, PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(1)
 }
 
 /// Takes every capability whose bit is not in `keep` out of the bounding set, those that this build has no name for
@@ -195,6 +221,50 @@ pub fn adopt(fd: RawFd) -> Result<OwnedFd, Errno> {
     Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
     // SAFETY: it is open, and the protocol that named it gave it to this process alone.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A message, and what came beside it.
+pub struct Received {
+    /// Of the message, in the caller's buffer.
+    pub length: usize,
+    pub descriptors: Vec<OwnedFd>,
+    /// More descriptors were sent than this process could take.
+    pub cut: bool,
+}
+
+/// Receives without waiting. Every descriptor that came is owned by the answer, also where others got lost on the way.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received, Errno> {
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: integers only. Room for all that one message can carry, in words, as the kernel aligns it.
+    let space = unsafe { libc::CMSG_SPACE((MOST_DESCRIPTORS * size_of::<RawFd>()) as u32) } as usize;
+    let mut control = vec![0_u64; space.div_ceil(8)];
+    // SAFETY: msghdr is integers and pointers, for which zero is valid.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = space as _;
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: the header points at `buffer` and `control` with their lengths, and both outlive the call.
+    let length = Errno::result(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) })?;
+    let mut descriptors = Vec::new();
+    // SAFETY: the kernel has filled `control` up to msg_controllen, and the macros stay within it; a descriptor in an
+    // SCM_RIGHTS is new, and nobody else knows of it.
+    unsafe {
+        let mut header = libc::CMSG_FIRSTHDR(&raw const message);
+        while !header.is_null() {
+            if ((*header).cmsg_level, (*header).cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+                let bytes = (*header).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
+                let first = libc::CMSG_DATA(header).cast::<RawFd>();
+                for at in 0..bytes / size_of::<RawFd>() {
+                    descriptors.push(OwnedFd::from_raw_fd(first.add(at).read_unaligned()));
+                }
+            }
+            header = libc::CMSG_NXTHDR(&raw const message, header);
+        }
+    }
+    let cut = message.msg_flags & libc::MSG_CTRUNC != 0;
+    Ok(Received { length: length as usize, descriptors, cut })
 }
 
 const MARK: &std::ffi::CStr = c"trusted.provost.left";

@@ -13,11 +13,11 @@ use std::rc::Rc;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
+use super::cgroups::Cgroups;
 use super::error::EnterError;
+use super::inquiry::Facts;
 use super::label::Label;
-use super::leaf::Cgroups;
 use super::limits::{Limit, ProcValue};
-use super::monitor::Monitor;
 use super::policy::{self, Compiled, PolicyCache, SkipReason};
 use super::sys;
 use crate::process::is_ending;
@@ -35,6 +35,8 @@ pub struct Target {
     pub personality: i32,
     pub label: Option<Label>,
     pub no_new_privs: bool,
+    /// The container's processes share cores with none but each other.
+    pub own_cores: bool,
     pub seccomp: Option<Rc<Compiled>>,
     /// `lxc.environment`, as `NAME=value`.
     pub environment: Vec<CString>,
@@ -55,38 +57,43 @@ const NAMESPACES: [(&str, CloneFlags); 8] = [
 ];
 
 impl Target {
-    /// Reads the facts of the running container `vmid`. `privileged` is whether one that shares the host's user
-    /// namespace will do.
+    /// Reads the rest of a running container's facts, beside what its monitor has said. `privileged` is whether one that
+    /// shares the host's user namespace will do.
     pub fn read(
-        lxcpath: &Path,
         vmid: u32,
+        mut facts: Facts,
         privileged: bool,
         policies: &mut PolicyCache,
     ) -> Result<Self, EnterError> {
-        let monitor = Monitor::of(lxcpath, vmid);
-        let init = monitor.init()?;
+        let init = Rc::new(facts.init.take().ok_or(EnterError::Gone { vmid })?);
         let proc = Proc::of(vmid, &init)?;
         let namespaces = proc.own_namespaces()?;
         if !privileged && !namespaces.contains(CloneFlags::CLONE_NEWUSER) {
             return Err(EnterError::Privileged { vmid });
         }
-        let seccomp = match monitor.setting("lxc.seccomp.profile")? {
-            Some(profile) => Some(profile_of(vmid, &profile, policies)?),
+        let seccomp = match facts.setting("lxc.seccomp.profile") {
+            Some(profile) => Some(profile_of(vmid, profile, policies)?),
+            // The init has a filter and nobody says which: a command would go without.
+            None if proc.has_filter()? => return Err(EnterError::Unfiltered { vmid }),
             None => None,
         };
+        // lxc makes the container's directory, and where this is set another in it.
+        let inner = facts.setting("lxc.cgroup.dir.container.inner");
+        let made = 1 + inner.map_or(0, |inner| Path::new(inner).components().count());
         let target = Self {
             vmid,
             namespaces,
-            cgroups: Cgroups::sort(vmid, monitor.cgroups()?)?,
+            cgroups: Cgroups::sort(vmid, std::mem::take(&mut facts.cgroups), Some((Rc::clone(&init), made)))?,
             bounding: proc.bounding()?,
             personality: proc.personality()?,
             label: proc.label()?,
-            no_new_privs: monitor.setting("lxc.no_new_privs")?.is_some_and(|value| value == "1"),
+            no_new_privs: facts.setting("lxc.no_new_privs") == Some("1"),
+            own_cores: facts.setting("lxc.sched.core") == Some("1"),
             seccomp,
-            environment: environment(vmid, monitor.setting("lxc.environment")?)?,
-            limits: super::limits::configured(vmid, &monitor)?,
-            proc_values: super::limits::proc_values(vmid, &monitor)?,
-            init: Rc::new(init),
+            environment: environment(vmid, facts.setting("lxc.environment"))?,
+            limits: super::limits::configured(vmid, &facts)?,
+            proc_values: super::limits::proc_values(vmid, &facts)?,
+            init,
         };
         if target.is_alive() { Ok(target) } else { Err(EnterError::Gone { vmid }) }
     }
@@ -96,21 +103,25 @@ impl Target {
         sys::pidfd_signal(self.init.as_fd(), 0).is_ok()
     }
 
+    /// Whether its init has ended, though its monitor may not have taken that in yet.
+    pub fn has_ended(&self) -> bool {
+        sys::has_ended(self.init.as_fd())
+    }
+
     /// As [`Target::is_alive`], and false from the moment on in which its init begins to end.
     pub fn runs(&self) -> bool {
         runs(&self.init)
-    }
-
-    pub fn has_user_namespace(&self) -> bool {
-        self.namespaces.contains(CloneFlags::CLONE_NEWUSER)
     }
 }
 
 /// Whether the container of that init runs, and not even begins to end.
 pub fn runs(init: &OwnedFd) -> bool {
+    if sys::has_ended(init.as_fd()) {
+        return false;
+    }
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", init.as_raw_fd())).unwrap_or_default();
     let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
-    pid.is_some_and(|pid| !is_ending(pid))
+    pid.is_none_or(|pid| !is_ending(pid))
 }
 
 /// `/proc/<init>`, in the host's proc.
@@ -155,6 +166,21 @@ impl Proc {
         let path = self.dir.join("status");
         let status = self.text_of(path.clone())?;
         self.hex(self.field(&status, "CapBnd:", &path)?, &path)
+    }
+
+    /// Whether the init is under a seccomp filter that this process is not under itself.
+    fn has_filter(&self) -> Result<bool, EnterError> {
+        const FILTERED: &str = "2";
+        let filters = |dir: &Path| {
+            let path = dir.join("status");
+            let status = self.text_of(path.clone())?;
+            let field = |name| self.field(&status, name, &path).ok();
+            // How many is not said by kernels before 5.9: one, then.
+            let count = field("Seccomp_filters:").and_then(|count| count.parse::<u32>().ok()).unwrap_or(1);
+            let filtered = field("Seccomp:") == Some(FILTERED);
+            Ok::<_, EnterError>(if filtered { count } else { 0 })
+        };
+        Ok(filters(&self.dir)? > filters(Path::new("/proc/self"))?)
     }
 
     fn personality(&self) -> Result<i32, EnterError> {
@@ -217,12 +243,12 @@ fn profile_of(vmid: u32, path: &str, policies: &mut PolicyCache) -> Result<Rc<Co
 }
 
 /// `lxc.environment` as the monitor gives it: a line a variable.
-fn environment(vmid: u32, setting: Option<String>) -> Result<Vec<CString>, EnterError> {
+fn environment(vmid: u32, setting: Option<&str>) -> Result<Vec<CString>, EnterError> {
     let variable = |line: &str| {
         CString::new(line)
             .ok()
             .filter(|_| line.find('=').is_some_and(|at| at > 0))
             .ok_or_else(|| EnterError::Setting { vmid, item: "lxc.environment", text: line.into() })
     };
-    setting.iter().flat_map(|text| text.lines()).filter(|line| !line.is_empty()).map(variable).collect()
+    setting.into_iter().flat_map(|text| text.lines()).filter(|line| !line.is_empty()).map(variable).collect()
 }

@@ -56,6 +56,9 @@ impl ClientError {
             Self::Connect { errno: Errno::EACCES, .. } => {
                 "provostd must run as the account that [exec] user names".into()
             }
+            Self::Connect { errno: Errno::EAGAIN, .. } => {
+                "more calls wait for provost-execd than its queue holds: call again when some have been let in".into()
+            }
             Self::Connect { .. } => "on the node: systemctl status provost-execd.socket".into(),
             Self::Impostor { path, .. } => {
                 format!("find out who made {}, remove it and restart provost-execd.socket", path.display())
@@ -90,8 +93,11 @@ pub fn ask(path: &Path, request: &Request, stdio: [&OwnedFd; 3]) -> Result<Call,
     let stdio: [RawFd; 3] = stdio.map(|fd| fd.as_raw_fd());
     let rights = [ControlMessage::ScmRights(&stdio)];
     let flags = MsgFlags::MSG_NOSIGNAL;
-    sendmsg::<UnixAddr>(connection.as_raw_fd(), &[IoSlice::new(&packet)], &rights, flags, None)
-        .map_err(ClientError::Broken)?;
+    match sendmsg::<UnixAddr>(connection.as_raw_fd(), &[IoSlice::new(&packet)], &rights, flags, None) {
+        // It has hung up before it was asked; why, it has said.
+        Ok(_) | Err(Errno::EPIPE | Errno::ECONNRESET) => {}
+        Err(errno) => return Err(ClientError::Broken(errno)),
+    }
     let broken =
         |error: std::io::Error| ClientError::Broken(Errno::from_raw(error.raw_os_error().unwrap_or(0)));
     let connection = UnixStream::from_std(connection.into()).map_err(broken)?;
@@ -124,9 +130,8 @@ impl Call {
                 Ok(packet) if packet.is_empty() => return Err(ClientError::Ended),
                 Ok(packet) => return Reply::decode(&packet).map_err(ClientError::Answer),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => {
-                    return Err(ClientError::Ended);
-                }
+                // Said once, for what was sent and not read; what it had to say before it hung up comes after.
+                Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => {}
                 Err(error) => return Err(broken(error)),
             }
         }

@@ -5,6 +5,7 @@
 //! double, so that no reader rounds it.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Bytes that a request or a reply has at most. Longer input belongs on the command's stdin.
 pub const LONGEST: usize = 160 * 1024;
@@ -45,6 +46,28 @@ pub struct Request {
     pub timeout_ms: u64,
     /// Who asked `provostd`, for the journal. Nothing is decided by it.
     pub asked_by: String,
+    /// What `provostd` says of the script that it feeds to the command, for the journal too.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub script: Option<Script>,
+}
+
+/// A script by its length and its SHA-256, in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Script {
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+impl Script {
+    pub fn of(text: &str) -> Self {
+        let hash = Sha256::digest(text);
+        Self { bytes: text.len() as u64, sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect() }
+    }
+
+    fn is_right(&self) -> bool {
+        self.sha256.len() == 64 && self.sha256.bytes().all(|digit| digit.is_ascii_hexdigit())
+    }
 }
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -116,6 +139,9 @@ impl Request {
             .is_some_and(|user| user.is_empty() || user.len() > 256 || user.contains(['\0', '\n']))
         {
             return wrong("user", "must be a name, a uid or uid:gid");
+        }
+        if self.script.as_ref().is_some_and(|script| !script.is_right()) {
+            return wrong("script", "must be told by 64 hexadecimal digits");
         }
         if self.timeout_ms == 0 {
             return wrong("timeout_ms", "must be more than zero");
@@ -215,6 +241,7 @@ mod tests {
             user: None,
             timeout_ms: 1000,
             asked_by: "user:alice".into(),
+            script: Some(Script::of("df")),
         }
     }
 
@@ -240,6 +267,7 @@ mod tests {
             ("\"timeout_ms\":1000", "\"timeout_ms\":0"),
             ("\"version\":1", "\"version\":2"),
             ("inspect", "INSPECT"),
+            ("\"sha256\":\"", "\"sha256\":\"x"),
         ] {
             assert!(text.contains(from), "{from}");
             assert!(Request::decode(text.replace(from, to).as_bytes()).is_err(), "{to}");

@@ -6,20 +6,25 @@
 
 mod principal;
 mod rate;
+mod rules;
+mod share;
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 pub use principal::{Principal, PrincipalError};
 use rate::Bucket;
+pub use rules::Rules;
+pub use share::{Share, Spent, Supply};
 
-use crate::config::{Config, ExecLane, GuestTerm, Member, Role};
+use crate::config::{Config, Exec, ExecLane, GuestTerm, Member, Role};
 use crate::exec::wire::Mode;
 
-/// The rules in force.
+/// What decides: the rules in force, and what is left of the rates.
 pub struct Policy {
-    roles: Vec<Role>,
+    pub rules: Rules,
     /// Tokens left, a principal in a role each.
     buckets: Mutex<HashMap<(String, u32), Bucket>>,
 }
@@ -29,9 +34,16 @@ pub struct Permit {
     guest: u32,
     mode: Mode,
     asked_by: String,
+    /// By what it was granted.
+    config: Arc<Config>,
 }
 
 impl Permit {
+    /// The limits that came with it.
+    pub fn exec(&self) -> &Exec {
+        &self.config.exec
+    }
+
     pub fn guest(&self) -> u32 {
         self.guest
     }
@@ -42,6 +54,30 @@ impl Permit {
 
     pub fn asked_by(&self) -> &str {
         &self.asked_by
+    }
+}
+
+/// What of the API a principal may read. Only [`Policy::read`] makes one.
+pub struct Sight {
+    role: Role,
+}
+
+impl Sight {
+    /// The role's own token for the API.
+    pub fn token(&self) -> Option<&Path> {
+        self.role.token.as_deref()
+    }
+
+    pub fn includes(&self, guest: u32) -> bool {
+        touches(&self.role, guest)
+    }
+
+    /// Whether what is about this guest may be read.
+    pub fn guest(&self, guest: u32) -> Result<(), Denied> {
+        if self.includes(guest) {
+            return Ok(());
+        }
+        Err(Denied::Guest { guest, role: self.role.name.clone(), scope: scope(&self.role) })
     }
 }
 
@@ -87,31 +123,34 @@ impl Denied {
 }
 
 impl Policy {
-    pub fn new(config: &Config) -> Self {
-        Self { roles: config.roles.clone(), buckets: Mutex::default() }
+    pub fn new(rules: Rules) -> Self {
+        Self { rules, buckets: Mutex::default() }
     }
 
-    /// The role that counts for a principal: the first in the file that names it.
-    pub fn role(&self, principal: &Principal) -> Option<&Role> {
-        self.roles.iter().find(|role| role.members.iter().any(|member| principal.is(member)))
-    }
-
-    /// Whether the principal may run a command.
+    /// Whether the principal may run a command, by the rules of this moment.
     pub fn exec(&self, principal: &Principal, guest: u32, mode: Mode) -> Result<Permit, Denied> {
-        let role = self.role(principal).ok_or_else(|| Denied::NoRole { who: principal.to_string() })?;
-        let asked = match mode {
-            Mode::Inspect => ExecLane::Inspect,
-            Mode::Change => ExecLane::Change,
-        };
-        if asked > role.lane() {
-            let allowed = lane_name(role.lane());
-            return Err(Denied::Lane { role: role.name.clone(), allowed, asked: lane_name(asked) });
-        }
-        if !touches(role, guest) {
-            return Err(Denied::Guest { guest, role: role.name.clone(), scope: scope(role) });
-        }
+        let config = self.rules.now();
+        let role = judge(&config, principal, guest, mode)?;
         self.take_token(role, principal)?;
-        Ok(Permit { guest, mode, asked_by: principal.to_string() })
+        Ok(Permit { guest, mode, asked_by: principal.to_string(), config })
+    }
+
+    /// The same permit by the rules of this moment, where they are others than it was granted by. For a call that has
+    /// waited; it costs no second token.
+    pub fn renew(&self, permit: Permit, principal: &Principal) -> Result<Permit, Denied> {
+        let config = self.rules.now();
+        if !Arc::ptr_eq(&config, &permit.config) {
+            judge(&config, principal, permit.guest, permit.mode)?;
+        }
+        Ok(Permit { config, ..permit })
+    }
+
+    /// Whether the principal may read the API: every role may, whatever its profile. A role's `rate` counts what acts;
+    /// reads wait their turn at the client.
+    pub fn read(&self, principal: &Principal) -> Result<Sight, Denied> {
+        let config = self.rules.now();
+        let role = role(&config, principal).ok_or_else(|| Denied::NoRole { who: principal.to_string() })?;
+        Ok(Sight { role: role.clone() })
     }
 
     fn take_token(&self, role: &Role, principal: &Principal) -> Result<(), Denied> {
@@ -121,6 +160,7 @@ impl Policy {
         let bucket = buckets
             .entry((role.name.clone(), principal.uid()))
             .or_insert_with(|| Bucket::full(rate, Instant::now()));
+        bucket.change(rate);
         bucket.take(Instant::now()).map_err(|wait| Denied::Rate {
             role: role.name.clone(),
             calls: rate.calls,
@@ -128,6 +168,28 @@ impl Policy {
             wait_s: wait.as_secs() + 1,
         })
     }
+}
+
+/// The role that counts for a principal: the first in the file that names it.
+pub fn role<'a>(config: &'a Config, principal: &Principal) -> Option<&'a Role> {
+    config.roles.iter().find(|role| role.members.iter().any(|member| principal.is(member)))
+}
+
+/// The role by which the principal may run a command there.
+fn judge<'a>(config: &'a Config, principal: &Principal, guest: u32, mode: Mode) -> Result<&'a Role, Denied> {
+    let role = role(config, principal).ok_or_else(|| Denied::NoRole { who: principal.to_string() })?;
+    let asked = match mode {
+        Mode::Inspect => ExecLane::Inspect,
+        Mode::Change => ExecLane::Change,
+    };
+    if asked > role.lane() {
+        let allowed = lane_name(role.lane());
+        return Err(Denied::Lane { role: role.name.clone(), allowed, asked: lane_name(asked) });
+    }
+    if !touches(role, guest) {
+        return Err(Denied::Guest { guest, role: role.name.clone(), scope: scope(role) });
+    }
+    Ok(role)
 }
 
 pub fn lane_name(lane: ExecLane) -> &'static str {
@@ -177,7 +239,7 @@ mod tests {
     use super::*;
 
     fn policy(text: &str) -> Policy {
-        Policy::new(&crate::config::parse(std::path::Path::new("x"), text).unwrap())
+        Policy::new(Rules::fixed(crate::config::parse(std::path::Path::new("x"), text).unwrap()))
     }
 
     fn alice() -> Principal {
@@ -230,7 +292,8 @@ mod tests {
     #[test]
     fn the_first_role_that_names_somebody_counts() {
         let both = "[[role]]\nname='narrow'\nmembers=['group:ops']\nexec='none'\n[[role]]\nname='wide'\nmembers=['user:alice']\nprofile='full'";
-        assert_eq!(policy(both).role(&alice()).map(|role| role.name.as_str()), Some("narrow"));
+        let config = policy(both).rules.now();
+        assert_eq!(role(&config, &alice()).map(|role| role.name.as_str()), Some("narrow"));
     }
 
     #[test]

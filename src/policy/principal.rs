@@ -1,12 +1,24 @@
 //! Who is at the other end of a connection, as the kernel says.
 
 use std::fmt;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::{Gid, Group, Uid, User};
+use nix::{getsockopt_impl, sockopt_impl};
 
 use crate::process::start_time;
+
+sockopt_impl!(
+    /// A descriptor of the very process that connected, whatever its number means by now. Linux 6.5.
+    PeerPidfd,
+    GetOnly,
+    libc::SOL_SOCKET,
+    libc::SO_PEERPIDFD,
+    OwnedFd
+);
 
 /// The process that connected, and the account it runs as.
 #[derive(Debug, Clone)]
@@ -25,7 +37,7 @@ pub struct Principal {
 #[derive(Debug, thiserror::Error)]
 pub enum PrincipalError {
     #[error("the kernel does not say who connected: {0}")]
-    Credentials(nix::errno::Errno),
+    Credentials(Errno),
 }
 
 impl Principal {
@@ -34,7 +46,13 @@ impl Principal {
         let peer = getsockopt(socket, sockopt::PeerCredentials).map_err(PrincipalError::Credentials)?;
         let (uid, gid, pid) = (peer.uid(), peer.gid(), peer.pid());
         let user = User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name);
-        let process = Process::read(pid, uid);
+        let process = match getsockopt(socket, PeerPidfd) {
+            Ok(peer) => Process::read(pid, uid, || is_alive(&peer)),
+            // A kernel that has no such thing: the start time alone tells a process from a later one of its number.
+            Err(Errno::ENOPROTOOPT) => Process::read(pid, uid, || true),
+            // Ended, and its number may be anybody's.
+            Err(_) => None,
+        };
         let started = process.as_ref().map(|process| process.started);
         let mut ids = vec![gid];
         // A process that is gone, or hidden, is in the one group that its socket still proves: those that its account
@@ -94,23 +112,29 @@ impl fmt::Display for Principal {
     }
 }
 
-/// What /proc says of the peer.
+fn is_alive(process: &OwnedFd) -> bool {
+    // A process descriptor is readable from the process's end on.
+    poll(&mut [PollFd::new(process.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(0)
+}
+
+/// What /proc says of the peer. The kernel has the groups at the socket too (SO_PEERGROUPS), as they were when it
+/// connected, but no safe way to ask for them: their number is not known beforehand.
 struct Process {
     groups: Vec<u32>,
     started: u64,
 }
 
 impl Process {
-    /// None unless the process with that pid runs as that uid from the first look to the last: a pid that was given
-    /// to another process meanwhile must not lend its groups.
-    fn read(pid: i32, uid: u32) -> Option<Self> {
+    /// None unless the process with that pid runs as that uid from the first look to the last, and is the peer after
+    /// it: a pid that was given to another process must not lend its groups.
+    fn read(pid: i32, uid: u32, is_peer: impl FnOnce() -> bool) -> Option<Self> {
         let started = start_time(pid)?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let field = |name| status.lines().find_map(|line| line.strip_prefix(name));
         let numbers =
             |text: &str| text.split_ascii_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>();
         // Real, effective, saved, file system: the socket's credentials are the effective ones.
-        if numbers(field("Uid:")?).get(1) != Some(&uid) || start_time(pid)? != started {
+        if numbers(field("Uid:")?).get(1) != Some(&uid) || start_time(pid)? != started || !is_peer() {
             return None;
         }
         Some(Self { groups: numbers(field("Groups:")?), started })
@@ -130,5 +154,38 @@ mod tests {
         assert!(me.is_in_group(&Gid::effective().to_string()));
         assert!(me.started.is_some());
         assert!(!me.is_user("") && !me.is_in_group(""));
+    }
+
+    #[test]
+    fn a_peer_that_has_ended_is_in_the_one_group_that_its_socket_proves() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        // Somebody who connects and is gone; with more groups than one, where the test may give them.
+        let mut command = match Uid::effective().is_root() {
+            true => {
+                let mut command = std::process::Command::new("setpriv");
+                command.args(["--groups", "0,4,24", "perl"]);
+                command
+            }
+            false => std::process::Command::new("perl"),
+        };
+        let script =
+            "use Socket; socket(S,PF_UNIX,SOCK_STREAM,0); connect(S,pack_sockaddr_un($ARGV[0])) or die";
+        let ended = command.args(["-e", script]).arg(&path).status().unwrap();
+        assert!(ended.success());
+        let (gone, _) = listener.accept().unwrap();
+        let gone = Principal::of_peer(&gone).unwrap();
+        assert_eq!((gone.uid(), gone.groups.len(), gone.started), (Uid::effective().as_raw(), 1, None));
+    }
+
+    #[test]
+    fn a_process_that_is_not_the_peer_lends_no_groups() {
+        let me = std::process::id() as i32;
+        let uid = Uid::effective().as_raw();
+        assert!(Process::read(me, uid, || true).is_some());
+        // What it is when the number was given to another process before the first look.
+        assert!(Process::read(me, uid, || false).is_none());
+        assert!(Process::read(me, uid + 1, || true).is_none());
     }
 }

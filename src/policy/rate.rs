@@ -15,6 +15,11 @@ impl Bucket {
         Self { rate, tokens: f64::from(rate.calls), filled: now }
     }
 
+    /// Another rate holds from now on; what was used up stays so.
+    pub fn change(&mut self, rate: Rate) {
+        self.rate = rate;
+    }
+
     /// Takes one token, or says how long until there is one.
     pub fn take(&mut self, now: Instant) -> Result<(), Duration> {
         let per_second = f64::from(self.rate.calls) / f64::from(self.rate.per_s);

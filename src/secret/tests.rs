@@ -1,7 +1,10 @@
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::names::{HARMLESS, SECRET, SECRET_AT};
 use super::*;
+use crate::catalog::{Catalog, Format, Parameter, Release, Schema};
 
 #[test]
 fn secrets_are_withheld_by_name_wherever_they_stand() {
@@ -90,4 +93,46 @@ fn the_tables_are_in_order_and_say_each_thing_once() {
             .all(|(path, name, why)| path.starts_with('/') && !name.is_empty() && !why.is_empty())
     );
     assert!(HARMLESS.iter().all(|(name, _)| *name == "key" || !is_secret("/", name)));
+}
+
+/// Names that make a reader think of a secret.
+const SMELLS: &[&str] = &[
+    "auth", "cert", "cookie", "cred", "csrf", "hash", "key", "otp", "pass", "priv", "secret", "ticket",
+    "token",
+];
+
+#[test]
+fn every_name_of_the_api_that_smells_of_a_secret_was_looked_at() {
+    let mut names = BTreeSet::new();
+    for release in Release::ALL {
+        for endpoint in Catalog::embedded(release).endpoints() {
+            endpoint.parameters.iter().for_each(|parameter| collect(parameter, &mut names));
+            collect_schema(&endpoint.returns, &mut names);
+        }
+    }
+    assert!(names.len() > 500, "the walk found {} names only", names.len());
+    let known: BTreeSet<&str> = SECRET
+        .iter()
+        .chain(HARMLESS)
+        .map(|(name, _)| *name)
+        .chain(SECRET_AT.iter().map(|(_, name, _)| *name))
+        .collect();
+    let smelling = names.iter().filter(|name| SMELLS.iter().any(|smell| name.contains(smell)));
+    let unknown: Vec<&String> = smelling.filter(|name| !known.contains(name.as_str())).collect();
+    assert!(unknown.is_empty(), "in neither table: {unknown:?}");
+}
+
+fn collect(parameter: &Parameter, names: &mut BTreeSet<String>) {
+    names.insert(parameter.name.to_ascii_lowercase());
+    collect_schema(&parameter.schema, names);
+}
+
+fn collect_schema(schema: &Schema, names: &mut BTreeSet<String>) {
+    schema.properties.iter().for_each(|property| collect(property, names));
+    if let Some(items) = &schema.items {
+        collect_schema(items, names);
+    }
+    if let Some(Format::Properties(keys)) = &schema.format {
+        keys.iter().for_each(|key| collect(&key.parameter, names));
+    }
 }

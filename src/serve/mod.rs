@@ -3,7 +3,8 @@
 //! In: connections to the unix socket. Out: sessions of [`crate::tools`] with the principal that the kernel reports.
 //! It must never take a word of the client's for who it is.
 
-mod bounded;
+mod lines;
+mod room;
 mod session;
 mod transport;
 mod unix;

@@ -1,18 +1,23 @@
 //! One client: its principal, its span in the log, its MCP session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rmcp::service::ServiceExt;
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::room::Room;
 use super::transport::Transport;
 use crate::policy::Principal;
 use crate::tools::{Provost, Session};
 
+/// How long a connection may be open before its session begins.
+const TO_BEGIN: Duration = Duration::from_secs(30);
+
 /// Serves one connection to its end.
-pub async fn serve(stream: UnixStream, provost: Arc<Provost>, stop: CancellationToken) {
+pub async fn serve(stream: UnixStream, provost: Arc<Provost>, room: Arc<Room>, stop: CancellationToken) {
     let principal = match Principal::of_peer(&stream) {
         Ok(principal) => principal,
         Err(error) => {
@@ -25,33 +30,49 @@ pub async fn serve(stream: UnixStream, provost: Arc<Provost>, stop: Cancellation
         provost_principal = %principal,
         process = %principal.to_json()
     );
-    async {
-        let transport = match Transport::new(stream, stop.clone()) {
-            Ok(transport) => transport,
-            Err(error) => return tracing::warn!(%error, "closed a connection"),
-        };
-        tracing::info!("connected");
-        let session = Session::new(provost, principal);
-        match session.serve_with_ct(transport, stop).await {
-            Ok(running) => {
-                // However it ends, it ends with its connection.
-                let _ = running.waiting().await;
-                tracing::info!("disconnected");
-            }
-            Err(error) => tracing::info!(%error, "disconnected before a session began"),
+    converse(stream, principal, provost, room, stop).instrument(span).await;
+}
+
+async fn converse(
+    stream: UnixStream,
+    principal: Principal,
+    provost: Arc<Provost>,
+    room: Arc<Room>,
+    stop: CancellationToken,
+) {
+    let transport = match Transport::new(stream, principal.uid(), room, stop.clone()) {
+        Ok(transport) => transport,
+        Err(error) => return tracing::warn!(%error, "closed a connection"),
+    };
+    tracing::info!("connected");
+    let (voice, owed) = (transport.voice(), transport.owed());
+    let session = Session::new(provost, principal, owed);
+    match tokio::time::timeout(TO_BEGIN, session.serve_with_ct(transport, stop)).await {
+        Ok(Ok(running)) => {
+            // However it ends, it ends with its connection.
+            drop(voice);
+            let _ = running.waiting().await;
+            tracing::info!("disconnected");
+        }
+        Ok(Err(error)) => tracing::info!(%error, "disconnected before a session began"),
+        Err(_) => {
+            tracing::info!("closed a connection on which no session began");
+            let text = format!(
+                "no session has begun in {TO_BEGIN:?}; the connection ends here. Send initialize first"
+            );
+            let _ = voice.last_word(text).await;
         }
     }
-    .instrument(span)
-    .await;
 }
 
 /// Tells a client that there is no room for it, in the form that MCP clients can show.
-pub fn turn_away(stream: &UnixStream, most: usize) {
-    tracing::warn!(most, "turned a connection away: too many sessions");
-    let message = format!(
-        "{{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{{\"code\":-32000,\"message\":\"{most} sessions are open, and \
-         [listen] max_sessions allows no more; close some and connect again\"}}}}\n"
-    );
+pub fn turn_away(stream: &UnixStream, uid: u32, why: &str) {
+    tracing::warn!(uid, why, "turned a connection away");
+    let error = serde_json::json!({ "code": -32000, "message": why });
+    let message = format!("{}\n", serde_json::json!({ "jsonrpc": "2.0", "id": null, "error": error }));
     // A fresh socket's buffer takes a line; a client that does not read it has closed already.
     let _ = stream.try_write(message.as_bytes());
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,73 +1,138 @@
 //! JSON-RPC lines over a stream, with the two things that a session needs beside rmcp's own: a client that has sent
 //! all it will (`… | provost bridge`) still gets its answers, and one that is gone for good ends its calls at once.
 
-use std::collections::HashSet;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rmcp::ErrorData;
 use rmcp::model::{ClientNotification, ErrorCode, JsonRpcMessage, RequestId};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
-use rmcp::transport::async_rw::AsyncRwTransport;
-use tokio::io::Interest;
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::bounded::Bounded;
+use super::lines::{Line, Lines};
+use super::room::Room;
+use crate::policy::Spent;
+use crate::tools::Owed;
 
 /// Bytes of one message. A longer one ends the session, with an error that says so.
 const LONGEST_LINE: usize = 8 << 20;
 /// Calls of one session that may be under way; one more is refused.
 const MOST_CALLS: usize = 512;
+/// What a client that does not read is given to hear why it is hung up on.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 pub struct Transport {
-    inner: AsyncRwTransport<RoleServer, Bounded<OwnedReadHalf>, OwnedWriteHalf>,
-    /// The bytes that a message was too long for, which has ended the stream.
-    too_long: Arc<AtomicUsize>,
-    calls: Calls,
+    lines: Lines<OwnedReadHalf>,
+    voice: Voice,
+    owed: Owed,
+    room: Arc<Room>,
+    uid: u32,
     /// The same socket, to see whether the other side is gone or has only stopped sending.
     socket: UnixStream,
     /// Ends the session.
     session: CancellationToken,
+    /// What is being said to the client outside of answers. [`Transport::receive`] may be dropped in the middle of it.
+    saying: Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>,
+    /// What is being said is the last.
+    ending: bool,
 }
 
-/// The calls that still owe an answer.
-#[derive(Clone, Default)]
-struct Calls(Arc<Mutex<HashSet<RequestId>>>);
+/// The writing side. One message at a time goes out.
+#[derive(Clone)]
+pub struct Voice(Arc<Mutex<Option<OwnedWriteHalf>>>);
 
-impl Calls {
-    fn with<T>(&self, act: impl FnOnce(&mut HashSet<RequestId>) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+impl Voice {
+    async fn say(&self, message: &TxJsonRpcMessage<RoleServer>) -> io::Result<()> {
+        let mut stream = self.0.lock().await;
+        let stream = stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        // Not before its turn has come: what waits is held once.
+        let mut line = serde_json::to_vec(message)?;
+        line.push(b'\n');
+        stream.write_all(&line).await
+    }
+
+    /// An error that belongs to no call. If it cannot be sent, the end of the connection says it.
+    pub async fn last_word(self, text: String) -> io::Result<()> {
+        let error = ErrorData::new(ErrorCode::INVALID_REQUEST, text, None);
+        let message = JsonRpcMessage::error(error, None);
+        tokio::time::timeout(LAST_WORD, self.say(&message)).await?
     }
 }
 
 impl Transport {
-    pub fn new(stream: UnixStream, session: CancellationToken) -> io::Result<Self> {
+    pub fn new(
+        stream: UnixStream,
+        uid: u32,
+        room: Arc<Room>,
+        session: CancellationToken,
+    ) -> io::Result<Self> {
         let socket = UnixStream::from_std(stream.as_fd().try_clone_to_owned()?.into())?;
         let (read, write) = stream.into_split();
-        let (read, too_long) = Bounded::new(read, LONGEST_LINE);
-        let inner = AsyncRwTransport::new_server(read, write).with_max_line_length(usize::MAX);
-        Ok(Self { inner, too_long, calls: Calls::default(), socket, session })
+        let lines = Lines::new(read, LONGEST_LINE, room.unfinished.none(uid));
+        let voice = Voice(Arc::new(Mutex::new(Some(write))));
+        Ok(Self {
+            lines,
+            voice,
+            owed: Owed::default(),
+            room,
+            uid,
+            socket,
+            session,
+            saying: None,
+            ending: false,
+        })
     }
 
-    /// Returns when the other side has closed both directions.
-    async fn gone(&self) {
-        loop {
-            if self.socket.writable().await.is_err() {
-                return;
+    pub fn voice(&self) -> Voice {
+        self.voice.clone()
+    }
+
+    pub fn owed(&self) -> Owed {
+        self.owed.clone()
+    }
+
+    /// Says an error before the next message is read.
+    fn refuse(&mut self, error: ErrorData, id: Option<RequestId>) {
+        let (voice, message) = (self.voice.clone(), JsonRpcMessage::error(error, id));
+        self.saying = Some(Box::pin(async move { voice.say(&message).await }));
+    }
+
+    /// Takes a call on, or says why not, and to whom.
+    fn begin(&self, id: &RequestId) -> Result<(), (ErrorData, Option<RequestId>)> {
+        let refuse = |code, text, id| Err((ErrorData::new(code, text, None), id));
+        if self.owed.has(id) {
+            // Not as an answer to that id: its sender would take it for the first one's.
+            let id = id
+                .to_string()
+                .chars()
+                .filter(|character| !character.is_control())
+                .take(64)
+                .collect::<String>();
+            let text = format!("the id {id} is of a call that is still under way; this one was not begun");
+            return refuse(ErrorCode::INVALID_REQUEST, text, None);
+        }
+        let full = |text| refuse(ErrorCode(-32000), text, Some(id.clone()));
+        if self.owed.count() >= MOST_CALLS {
+            return full(format!("{MOST_CALLS} calls of this session are under way; wait for some to end"));
+        }
+        match self.room.calls.take(self.uid, 1) {
+            Ok(share) => {
+                self.owed.begin(id, share);
+                Ok(())
             }
-            let mut state = [PollFd::new(self.socket.as_fd(), PollFlags::empty())];
-            let polled = poll(&mut state, PollTimeout::ZERO);
-            let end = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
-            if polled.is_err() || state[0].revents().is_none_or(|events| events.intersects(end)) {
-                return;
+            Err(Spent::Own) => {
+                let most = self.room.calls.each();
+                full(format!("{most} calls of your account are under way; wait for some to end"))
             }
-            // Not yet: wait for the next change. By the writing side, as a closed reading side stays ready for good.
-            let _ = self.socket.try_io(Interest::WRITABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+            Err(Spent::All) => full("the node has as many calls under way as it takes; call again".into()),
         }
     }
 }
@@ -79,16 +144,16 @@ impl rmcp::transport::Transport<RoleServer> for Transport {
         &mut self,
         message: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        let answered = match &message {
-            JsonRpcMessage::Response(response) => Some(response.id.clone()),
-            JsonRpcMessage::Error(error) => error.id.clone(),
-            _ => None,
-        };
-        let (calls, sending) = (self.calls.clone(), self.inner.send(message));
+        let (owed, voice) = (self.owed.clone(), self.voice.clone());
         async move {
-            let sent = sending.await;
+            let sent = voice.say(&message).await;
+            let answered = match message {
+                JsonRpcMessage::Response(response) => Some(response.id),
+                JsonRpcMessage::Error(error) => error.id,
+                _ => None,
+            };
             if let Some(id) = answered {
-                calls.with(|calls| calls.remove(&id));
+                owed.end(&id);
             }
             sent
         }
@@ -97,42 +162,46 @@ impl rmcp::transport::Transport<RoleServer> for Transport {
     /// Cancel-safe: rmcp polls it beside other events and starts it again after each.
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
-            let Some(message) = self.inner.receive().await else {
-                let most = self.too_long.swap(0, Ordering::Relaxed);
-                if most > 0 {
-                    let why = if most < LONGEST_LINE { ", while others send as long ones" } else { "" };
-                    let text = format!("a message is longer than {most} bytes{why}; the session ends here");
-                    let error = ErrorData::new(ErrorCode::INVALID_REQUEST, text, None);
-                    // Whose id it had nobody knows. If it cannot be sent, the end of the session says it.
-                    let _ = self.inner.send(JsonRpcMessage::error(error, None)).await;
+            if let Some(saying) = &mut self.saying {
+                let said = saying.await;
+                self.saying = None;
+                if self.ending {
                     self.session.cancel();
                     return None;
                 }
-                if self.calls.with(|calls| !calls.is_empty()) {
-                    // Answers are still owed. Each that is sent brings us here again; this only ends when nobody is
-                    // left to read them.
-                    self.gone().await;
-                    self.session.cancel();
+                said.ok()?;
+            }
+            let message = match self.lines.next().await {
+                Ok(Line::Message(message)) => message,
+                Ok(Line::Invalid) => {
+                    self.refuse(ErrorData::invalid_request("Invalid request", None), None);
+                    continue;
                 }
-                return None;
+                Ok(Line::TooLong(most, spent)) => {
+                    let why = match spent {
+                        None => "",
+                        Some(Spent::Own) => ", while other sessions of your account send as long ones",
+                        Some(Spent::All) => ", while others send as long ones",
+                    };
+                    let text = format!("a message is longer than {most} bytes{why}; the session ends here");
+                    self.saying = Some(Box::pin(self.voice.clone().last_word(text)));
+                    self.ending = true;
+                    continue;
+                }
+                Ok(Line::End) | Err(_) => {
+                    if self.owed.count() > 0 {
+                        // Answers are still owed. Each that is sent brings us here again; this only ends when nobody
+                        // is left to read them.
+                        gone(&self.socket).await;
+                        self.session.cancel();
+                    }
+                    return None;
+                }
             };
             match &message {
                 JsonRpcMessage::Request(request) => {
-                    let refused = self.calls.with(|calls| {
-                        let full = calls.len() >= MOST_CALLS;
-                        if !full {
-                            calls.insert(request.id.clone());
-                        }
-                        full
-                    });
-                    if refused {
-                        let text =
-                            format!("{MOST_CALLS} calls of this session are under way; wait for some to end");
-                        let error = ErrorData::new(ErrorCode(-32000), text, None);
-                        let refusal = JsonRpcMessage::error(error, Some(request.id.clone()));
-                        if self.inner.send(refusal).await.is_err() {
-                            return None;
-                        }
+                    if let Err((error, id)) = self.begin(&request.id) {
+                        self.refuse(error, id);
                         continue;
                     }
                 }
@@ -141,7 +210,7 @@ impl rmcp::transport::Transport<RoleServer> for Transport {
                         && let Some(id) = &cancelled.params.request_id
                     {
                         // A cancelled call gets no answer.
-                        self.calls.with(|calls| calls.remove(id));
+                        self.owed.end(id);
                     }
                 }
                 _ => {}
@@ -151,6 +220,24 @@ impl rmcp::transport::Transport<RoleServer> for Transport {
     }
 
     async fn close(&mut self) -> io::Result<()> {
-        self.inner.close().await
+        self.voice.0.lock().await.take();
+        Ok(())
+    }
+}
+
+/// Returns when the other side has closed both directions.
+async fn gone(socket: &UnixStream) {
+    loop {
+        if socket.writable().await.is_err() {
+            return;
+        }
+        let mut state = [PollFd::new(socket.as_fd(), PollFlags::empty())];
+        let polled = poll(&mut state, PollTimeout::ZERO);
+        let end = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+        if polled.is_err() || state[0].revents().is_none_or(|events| events.intersects(end)) {
+            return;
+        }
+        // Not yet: wait for the next change. By the writing side, as a closed reading side stays ready for good.
+        let _ = socket.try_io(Interest::WRITABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
     }
 }

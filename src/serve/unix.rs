@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::UnixListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::session;
+use super::{room::Room, session};
 use crate::config::Listen;
 use crate::sandbox::Confined;
 use crate::tools::Provost;
@@ -31,8 +30,7 @@ pub struct Listening {
     listener: UnixListener,
     /// The socket file, when it is ours to remove.
     path: Option<PathBuf>,
-    sessions: Arc<Semaphore>,
-    most: usize,
+    room: Arc<Room>,
 }
 
 /// Listens, non-blocking, from within the runtime.
@@ -44,12 +42,7 @@ pub fn listen(config: &Listen) -> Result<Listening, ListenError> {
     };
     listener.set_nonblocking(true).map_err(ListenError::Activation)?;
     let listener = UnixListener::from_std(listener).map_err(ListenError::Activation)?;
-    Ok(Listening {
-        listener,
-        path,
-        sessions: Arc::new(Semaphore::new(config.max_sessions)),
-        most: config.max_sessions,
-    })
+    Ok(Listening { listener, path, room: Room::new(config) })
 }
 
 impl Listening {
@@ -75,15 +68,17 @@ impl Listening {
                     continue;
                 }
             };
-            match self.sessions.clone().try_acquire_owned() {
+            // Who it is, the session asks again, and more closely.
+            let Ok(uid) = stream.peer_cred().map(|peer| peer.uid()) else { continue };
+            match self.room.enter(uid) {
                 Ok(place) => {
-                    let (provost, stop) = (provost.clone(), stop.child_token());
+                    let (provost, room, stop) = (provost.clone(), self.room.clone(), stop.child_token());
                     sessions.spawn(async move {
-                        session::serve(stream, provost, stop).await;
+                        session::serve(stream, provost, room, stop).await;
                         drop(place);
                     });
                 }
-                Err(_) => session::turn_away(&stream, self.most),
+                Err(why) => session::turn_away(&stream, uid, &why),
             }
         }
         let ended = async { while sessions.join_next().await.is_some() {} };

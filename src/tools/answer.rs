@@ -81,6 +81,11 @@ pub fn to_result(answer: Answer) -> CallToolResult {
     result
 }
 
+/// To a caller who has cancelled, and mostly does not look any more.
+pub fn no_longer_wanted() -> Failure {
+    Failure::new("cancelled", "the call was cancelled; what runs on the node goes on", "")
+}
+
 pub fn no_such_tool(name: &str, tools: &[Tool]) -> ErrorData {
     let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_ref()).collect();
     let shown: String = name.chars().take(64).filter(|character| !character.is_control()).collect();

@@ -8,7 +8,10 @@ use rmcp::model::{JsonObject, Resource, ResourceContents, Tool, ToolAnnotations}
 use rmcp::schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
-use super::{exec, status};
+use super::{exec, read, status};
+
+/// Under it, by the names of the tools, are the schemas of their answers.
+pub const PREFIX: &str = "provost://schema/";
 
 struct Entry {
     tool: Tool,
@@ -25,6 +28,15 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
                 ToolAnnotations::new().read_only(false).destructive(true).open_world(false),
             ),
             answer: schema::<exec::ExecAnswer>(Of::Answer),
+        },
+        Entry {
+            tool: tool::<read::ReadArguments>(
+                "read",
+                "Any GET of the node's API, by path or in words: lean rows, filtered, sorted, in pages; or a task, \
+                 followed to its end.",
+                ToolAnnotations::new().read_only(true).open_world(false),
+            ),
+            answer: schema::<read::ReadAnswer>(Of::Answer),
         },
         Entry {
             tool: tool::<status::StatusArguments>(
@@ -60,7 +72,7 @@ pub fn read(wanted: &str) -> Result<ResourceContents, ErrorData> {
 }
 
 fn uri(tool: &str) -> String {
-    format!("provost://schema/{tool}")
+    format!("{PREFIX}{tool}")
 }
 
 fn tool<A: JsonSchema>(name: &'static str, description: &'static str, hints: ToolAnnotations) -> Tool {

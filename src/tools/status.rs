@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::Provost;
 use super::answer::{Answer, arguments};
-use crate::config::Role;
+use crate::config::{Exec, Role};
 use crate::exec::client;
-use crate::policy::{Principal, lane_name, scope};
+use crate::policy::{Principal, Rules, lane_name, role, scope};
 use crate::sandbox;
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -19,17 +19,21 @@ pub struct StatusArguments {}
 
 pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>) -> Answer {
     let StatusArguments {} = arguments(given.clone())?;
-    let role = provost.policy.role(principal);
+    let rules = &provost.policy.rules;
+    let config = rules.now();
+    let role = role(&config, principal);
     let answer = json!({
         "principal": principal.to_json(),
         "role": role.map(|role| &role.name),
         "profile": role.map(|role| role.profile),
         "guests": role.map(scope),
-        "exec": exec(provost, role),
+        "exec": exec(&config.exec, role),
         "sandbox": sandbox::report(),
         "ledger": null,
         "pending": [],
         "halted": false,
+        "configuration": role.map(|_| configuration(rules)),
+        "not_yet": role.map(|_| config.not_yet()),
         "version": env!("CARGO_PKG_VERSION"),
         "next": role.is_none().then_some("you are in no role: the operator can name you in a [[role]] of provost.toml"),
     });
@@ -39,9 +43,20 @@ pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>
     }
 }
 
-fn exec(provost: &Provost, role: Option<&Role>) -> Value {
+/// Whether the file that the operator wrote last is in force.
+fn configuration(rules: &Rules) -> Value {
+    match rules.error() {
+        None => json!({ "in_force": true }),
+        Some(error) => json!({
+            "in_force": false,
+            "error": error,
+            "next": "the operator can mend the file; until then what it said before holds (provostd --check says more)",
+        }),
+    }
+}
+
+fn exec(exec: &Exec, role: Option<&Role>) -> Value {
     let Some(role) = role else { return json!({ "lane": "none" }) };
-    let exec = &provost.config.exec;
     let ids = |ids: &std::ops::RangeInclusive<u32>| match ids.start() == ids.end() {
         true => json!(ids.start()),
         false => json!(format!("{}-{}", ids.start(), ids.end())),

@@ -110,6 +110,7 @@ impl Execd {
             user: None,
             timeout_ms: 60_000,
             asked_by: "bench".into(),
+            script: None,
         };
         let address = UnixAddr::new(path).expect("the socket's path fits");
         Self { address, request, reply: vec![0; LONGEST] }

@@ -10,6 +10,7 @@ mod common;
 mod bridge;
 mod connection;
 mod inspector;
+mod reload;
 mod revisions;
 mod rust_sdk;
 mod script;

@@ -37,7 +37,7 @@ exec_() {
           "\(.duration_ms // 0) ms", "lane \(.lane // "-")",
           (if .landlock_abi then "Landlock ABI \(.landlock_abi), seccomp \(.seccomp)" else empty end),
           (if .timed_out then "timed out" else empty end)] | "<- " + join(", ")' <<<"$answer"
-  jq -r '(.refused // empty) | "   refused by the kernel: \(.what). \(.next)"' <<<"$answer"
+  jq -r '(.refused // empty) | "   \(.by) it was refused: \(.what). \(.next)"' <<<"$answer"
   jq -r '(.error // empty) | "   \(.message). \(.next)"' <<<"$answer"
 }
 

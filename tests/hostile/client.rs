@@ -144,7 +144,7 @@ fn whoever_is_in_no_role_may_ask_for_status_alone() {
 }
 
 /// The handshake, `status` as 1 and `exec` as 2, by pipe through `provost bridge`; its exit code and its output.
-fn bridge(node: &Node, program: &[&str], call: Value) -> (Option<i32>, Vec<Value>) {
+pub fn bridge(node: &Node, program: &[&str], call: Value) -> (Option<i32>, Vec<Value>) {
     // Where any user may run it from.
     let bridge = node.dir().join("provost");
     std::fs::copy(env!("CARGO_BIN_EXE_provost"), &bridge).expect("copy");

@@ -134,16 +134,11 @@ impl Guest {
         self.lxc("lxc-info", &["-sH"]).trim() == "STOPPED"
     }
 
-    /// lxc says that it is down before its monitor has removed its own cgroups, and starts nothing beside them. Where a
-    /// command came in between, some stay, empty, and are removed here as an operator would.
+    /// lxc says that it is down before its monitor has removed its cgroups, and starts nothing beside them: that is
+    /// waited for.
     pub fn restart(&self) {
         let (path, id) = (lxcpath(self.layout), self.id.to_string());
-        let clear = format!(
-            "find /sys/fs/cgroup/lxc/{id} /sys/fs/cgroup/lxc.monitor/{id} -depth -type d -exec rmdir {{}} + 2>/dev/null; \
-             lxc-start -P {} -n {id} -d",
-            path.display()
-        );
-        let start = ["sh", "-c", &clear];
+        let start = ["lxc-start", "-P", path.to_str().expect("path"), "-n", &id, "-d"];
         eventually("it starts again", || {
             let lab = Command::new(lab()).args(["run", "--cgroup", self.layout, "--"]).args(start).output();
             lab.expect("run the lab").status.success()

@@ -157,6 +157,37 @@ fn a_monitor_that_is_broken_is_refused_in_bounded_time() {
     assert!(node.execd_log().contains("monitor"));
 }
 
+/// As under a debugger, or on a disk that does not answer: it is waited for, and nobody else is held up by that.
+#[test]
+fn a_monitor_that_does_not_answer_holds_up_nobody_else() {
+    const WEDGED: std::ops::Range<u32> = 2300..2310;
+    let node = Node::start();
+    for id in WEDGED {
+        monitor(&lxcpath("v2"), id, |_, _| thread::sleep(Duration::from_secs(10)));
+    }
+    let (mut client, mut other) = (node.client(), node.client());
+    other.change(101, &["/bin/true"]);
+    let asked = Instant::now();
+    for id in WEDGED.chain(WEDGED) {
+        client.start("exec", echo(id));
+    }
+    let mut longest = Duration::ZERO;
+    while asked.elapsed() < Duration::from_millis(2500) {
+        let started = Instant::now();
+        assert_eq!(other.change(101, &["/bin/echo", "on"])["stdout"], "on\n");
+        longest = longest.max(started.elapsed());
+    }
+    assert!(longest < Duration::from_millis(400), "{longest:?}");
+    for _ in WEDGED.chain(WEDGED) {
+        let answer = client.next().expect("an answer");
+        assert_eq!(answer["result"]["structuredContent"]["error"]["kind"], "monitor", "{answer}");
+    }
+    // Nor is it asked again at once.
+    let started = Instant::now();
+    assert_eq!(client.refused(echo(2300))["kind"], "monitor");
+    assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
+}
+
 /// One that names a process of the host as its container's init.
 #[test]
 fn a_container_whose_init_is_the_hosts_is_not_entered() {

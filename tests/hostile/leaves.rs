@@ -100,6 +100,21 @@ fn false_leaves_are_not_swept() {
     assert_eq!(client.change(guest.id, &["pgrep", "-fxc", "sleep 4150"])["stdout"], "1\n");
 }
 
+/// The next names of a counter, taken before they are used.
+#[test]
+fn a_container_cannot_foresee_the_names_of_its_leaves() {
+    let (node, guest) = (Node::start(), Guest::idle());
+    let mut client = node.client();
+    let ground = Ground::of(&node, &guest, &mut client);
+    let prefix = format!(".provost-{}-{}-", node.execd.id(), start_time(node.execd.id()));
+    guest.run(&format!("cd /sys/fs/cgroup; for n in $(seq 0 200); do mkdir {prefix}$n; done"));
+    for _ in 0..5 {
+        assert_eq!(client.exec(script(&guest, "true", 5))["kill"], "cgroup");
+    }
+    guest.run(&format!("rmdir /sys/fs/cgroup/{prefix}*"));
+    ground.is_as_before(&node, &guest);
+}
+
 /// Where there are v1 hierarchies, a process can be kept from dying. Its end is only put off, and holds nobody up.
 #[test]
 fn a_process_that_is_kept_from_dying_holds_up_neither_call_nor_node() {

@@ -2,6 +2,7 @@
 
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::process::Command;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -68,6 +69,7 @@ fn request(guest: u32) -> Request {
         user: None,
         timeout_ms: 60_000,
         asked_by: "user:nobody".into(),
+        script: None,
     }
 }
 
@@ -143,7 +145,12 @@ fn descriptors_that_are_not_three_pipes_are_refused_and_closed() {
     let (root, file, null) = (open("/"), open("/etc/passwd"), open("/dev/null"));
     let (one, _other) = std::os::unix::net::UnixStream::pair().expect("pair");
     let (one, connection) = (OwnedFd::from(one), Wire::to(&node));
-    let in_place_of_a_pipe = [&root, &file, &null, &one, &connection.0];
+    // A name that whoever sent it can open again, and others too.
+    let path = node.dir().join("fifo");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o600)).expect("a FIFO");
+    let options = std::fs::File::options().read(true).write(true).open(&path);
+    let fifo = OwnedFd::from(options.expect("open"));
+    let in_place_of_a_pipe = [&root, &file, &null, &one, &fifo, &connection.0];
     let mut sets: Vec<Vec<i32>> =
         in_place_of_a_pipe.iter().map(|fd| vec![pipe[0], pipe[1], fd.as_raw_fd()]).collect();
     sets.push(vec![root.as_raw_fd(); 3]);
@@ -163,6 +170,35 @@ fn descriptors_that_are_not_three_pipes_are_refused_and_closed() {
     assert_eq!(wire.refusal().kind, "request");
     drop(connection);
     eventually("its descriptors are as before", || ground::descriptors(node.execd.id()) == before);
+}
+
+/// Of the descriptors of a message, some can be there and others not: none stays open.
+#[test]
+fn running_out_of_descriptors_in_the_middle_of_a_request_keeps_none_of_them() {
+    let node = Node::start();
+    let before = at_rest(&node);
+    let bytes = request(101).encode().expect("a request");
+    let (three, _ours) = pipes();
+    let limit = |most: usize| {
+        let (pid, most) = (node.execd.id().to_string(), format!("--nofile={most}:"));
+        assert!(Command::new("prlimit").args(["--pid", &pid, &most]).status().expect("prlimit").success());
+    };
+    for more in 0..3 {
+        let wire = Wire::to(&node);
+        eventually("it is let in", || ground::descriptors(node.execd.id()).len() > before.len());
+        // Of the three, so many find a place.
+        let taken = std::fs::read_dir(format!("/proc/{}/fd", node.execd.id())).expect("descriptors");
+        let taken: Vec<usize> = taken
+            .map(|fd| fd.expect("one").file_name().to_string_lossy().parse().expect("a number"))
+            .collect();
+        limit((0..).filter(|number| !taken.contains(number)).nth(more).expect("a number"));
+        wire.send(&bytes, &numbers(&three)).expect("send");
+        let refusal = wire.refusal();
+        assert_eq!(refusal.kind, "busy", "{refusal:?}");
+        limit(1024);
+        drop(wire);
+        eventually("its descriptors are as before", || ground::descriptors(node.execd.id()) == before);
+    }
 }
 
 /// A second request on one connection ends the first, as hanging up does.

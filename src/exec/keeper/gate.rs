@@ -1,13 +1,16 @@
 //! Who is served and which containers may be entered, by the root-owned configuration alone.
 
+use std::fs::{File, Metadata};
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::Uid;
 
 use crate::config::{self, ArgvRecord, Config, ConfigError, Exec};
+use crate::enter::EnterError;
 use crate::enter::account::on_host;
 use crate::exec::wire::{Refusal, Request};
 
@@ -37,14 +40,19 @@ pub struct Gate {
     identity: Identity,
     config: Config,
     peer: Uid,
+    generation: u64,
 }
 
 impl Gate {
     pub fn open(path: PathBuf) -> Result<Self, GateError> {
-        let identity = identity(&path)?;
-        let config = config::load(&path)?;
+        let (identity, config) = read(&path)?;
         let peer = account(&config.exec.user)?;
-        Ok(Self { path, identity, config, peer })
+        Ok(Self { path, identity, config, peer, generation: 0 })
+    }
+
+    /// Another number for each configuration that was read: what was learned by an earlier one may not hold.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Whom this serves, beside root.
@@ -56,12 +64,15 @@ impl Gate {
         &self.config.exec
     }
 
-    pub fn records_argv(&self) -> bool {
-        self.config.ledger.argv == ArgvRecord::Full
+    pub fn argv_record(&self) -> ArgvRecord {
+        self.config.ledger.argv
     }
 
     /// Whether the peer of a new connection is served at all.
-    pub fn admit(&self, connection: &OwnedFd, room: bool) -> Result<(), Refusal> {
+    pub fn admit(&mut self, connection: &OwnedFd, room: bool) -> Result<(), Refusal> {
+        // Whom to serve may have changed. One that cannot be read lets nobody in whom the last did not, and is told of
+        // when a request comes.
+        let _ = self.refresh();
         let peer = getsockopt(connection, sockopt::PeerCredentials).map(|peer| peer.uid());
         match peer {
             Ok(uid) if uid == 0 || uid == self.peer.as_raw() => {}
@@ -122,9 +133,10 @@ impl Gate {
     }
 
     fn refresh(&mut self) -> Result<(), GateError> {
-        let now = identity(&self.path)?;
-        if now != self.identity {
-            *self = Self::open(self.path.clone())?;
+        let file = std::fs::metadata(&self.path);
+        let now = file.map_err(|source| GateError::Stat { path: self.path.display().to_string(), source })?;
+        if identity(&self.path, &now)? != self.identity {
+            *self = Self { generation: self.generation + 1, ..Self::open(self.path.clone())? };
             tracing::info!(path = %self.path.display(), "read the changed configuration");
         }
         Ok(())
@@ -132,15 +144,40 @@ impl Gate {
 }
 
 pub fn refusal(kind: &str, message: String, next: String) -> Refusal {
-    Refusal { kind: kind.into(), message, next }
+    Refusal { kind: kind.into(), message: cut(message), next: cut(next) }
 }
 
-fn identity(path: &std::path::Path) -> Result<Identity, GateError> {
-    let name = || path.display().to_string();
-    let stat = std::fs::metadata(path).map_err(|source| GateError::Stat { path: name(), source })?;
+/// A text that what a caller or a container wrote may stand in: no longer than somebody would read.
+fn cut(mut text: String) -> String {
+    const LONGEST: usize = 2048;
+    if text.len() > LONGEST {
+        let all = text.len();
+        let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.push_str(&format!("… ({all} bytes in all)"));
+    }
+    text
+}
+
+pub fn of_entry(error: &EnterError) -> Refusal {
+    refusal(error.kind(), error.to_string(), error.next())
+}
+
+/// The configuration, out of the very file that was looked at: it may be another one a moment later.
+fn read(path: &Path) -> Result<(Identity, Config), GateError> {
+    let failed = |source| ConfigError::Read { path: path.into(), source };
+    let mut file = File::open(path).map_err(failed)?;
+    let identity = identity(path, &file.metadata().map_err(failed)?)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(failed)?;
+    Ok((identity, config::parse(path, &text)?))
+}
+
+/// Its identity, if it is root's alone to write.
+fn identity(path: &Path, stat: &Metadata) -> Result<Identity, GateError> {
     let mode = stat.mode() & 0o777;
     if stat.uid() != 0 || mode & 0o022 != 0 {
-        return Err(GateError::Writable { path: name(), uid: stat.uid(), mode });
+        return Err(GateError::Writable { path: path.display().to_string(), uid: stat.uid(), mode });
     }
     let (mtime, ctime) = ((stat.mtime(), stat.mtime_nsec()), (stat.ctime(), stat.ctime_nsec()));
     Ok(Identity(stat.dev(), stat.ino(), stat.size(), mtime.0, mtime.1, ctime.0, ctime.1))
@@ -154,5 +191,17 @@ fn account(name: &str) -> Result<Uid, GateError> {
         Ok(Some(account)) => Ok(account.uid),
         Ok(None) => Err(GateError::User(name.into())),
         Err(source) => Err(GateError::Stat { path: "/etc/passwd".into(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_no_longer_than_somebody_reads() {
+        let refusal = refusal("request", "ä".repeat(100_000), "short".into());
+        assert!(refusal.message.len() < 2100 && refusal.message.ends_with("… (200000 bytes in all)"));
+        assert_eq!(refusal.next, "short");
     }
 }

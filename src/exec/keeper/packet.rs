@@ -1,15 +1,14 @@
 //! What crosses a connection: one request with its three descriptors, one reply.
 
-use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recv, recvmsg, sendmsg};
-use nix::sys::stat::{SFlag, fstat};
+use nix::sys::socket::{MsgFlags, UnixAddr, recv, sendmsg};
+use nix::sys::statfs::{FsType, fstatfs};
 
 use super::gate::refusal;
-use crate::enter::sys;
+use crate::enter::sys::{self, Received};
 use crate::exec::wire::{LONGEST, Refusal, Reply, Request};
 
 /// The request and the command's three descriptors, if they are here.
@@ -24,24 +23,12 @@ pub fn receive(connection: &OwnedFd) -> Result<Option<(Request, [OwnedFd; 3])>, 
         Err(errno) => return Err(unclear(format!("the request cannot be received: {errno}"))),
     };
     let mut packet = vec![0; length.min(LONGEST + 1)];
-    // Room for all that one message can carry: of what does not fit, the part that does would stay open, unseen.
-    let mut space = cmsg_space!([RawFd; sys::MOST_DESCRIPTORS]);
-    let (length, descriptors) = {
-        let mut parts = [IoSliceMut::new(&mut packet)];
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-        let message = recvmsg::<UnixAddr>(connection.as_raw_fd(), &mut parts, Some(&mut space), flags)
-            .map_err(|errno| unclear(format!("the request cannot be received: {errno}")))?;
-        // Owned before anything can fail, so that none stays open.
-        let mut descriptors = Vec::new();
-        for control in
-            message.cmsgs().map_err(|errno| unclear(format!("too many descriptors came: {errno}")))?
-        {
-            if let ControlMessageOwned::ScmRights(fds) = control {
-                descriptors.extend(fds.into_iter().flat_map(sys::adopt));
-            }
-        }
-        (message.bytes, descriptors)
-    };
+    let Received { length, descriptors, cut } = sys::receive(connection.as_fd(), &mut packet)
+        .map_err(|errno| unclear(format!("the request cannot be received: {errno}")))?;
+    if cut {
+        let next = "call again when less runs at once".into();
+        return Err(refusal("busy", "provost-execd has no descriptors left for the command's".into(), next));
+    }
     let count = descriptors.len();
     let request = Request::decode(&packet[..length]).map_err(|error| unclear(error.to_string()))?;
     let stdio: [OwnedFd; 3] =
@@ -53,8 +40,11 @@ pub fn receive(connection: &OwnedFd) -> Result<Option<(Request, [OwnedFd; 3])>, 
     Ok(Some((request, stdio)))
 }
 
+/// A pipe that has no name: one with a name can be opened by others too, and stands in a file system of the node's.
 fn is_pipe(descriptor: &OwnedFd) -> bool {
-    fstat(descriptor).is_ok_and(|stat| stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFIFO.bits())
+    /// Of the kernel's own file system, in which pipes without a name are.
+    const PIPEFS_MAGIC: FsType = FsType(0x5049_5045);
+    fstatfs(descriptor).is_ok_and(|system| system.filesystem_type() == PIPEFS_MAGIC)
 }
 
 /// Whether the caller is gone, or has broken the rule of one request.

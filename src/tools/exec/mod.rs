@@ -5,6 +5,7 @@
 mod hint;
 mod output;
 mod run;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,10 +15,11 @@ use rmcp::schemars::{self, JsonSchema};
 use rmcp::service::{RequestContext, RoleServer};
 use serde::{Deserialize, Serialize};
 
-use super::Provost;
 use super::answer::{Answer, Failure, arguments};
+use super::{Owed, Provost};
 use crate::exec::wire::{self, PeakOf};
-use crate::policy::Principal;
+use crate::policy::{Principal, Spent};
+pub use turns::{Limits, Turns};
 
 const DEFAULT_TIMEOUT_S: u32 = 60;
 
@@ -101,7 +103,7 @@ pub struct ExecAnswer {
     /// The guest stopped while the command ran.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     container_stopped: bool,
-    /// Where the inspect lane made the command fail: what it refused, and where it would go through.
+    /// Where the command says that the inspect lane made it fail: what was refused, and where it would go through.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<hint::Refused>,
     /// Number of the receipt.
@@ -120,6 +122,7 @@ pub async fn call(
     provost: &Provost,
     principal: &Principal,
     given: JsonObject,
+    owed: &Owed,
     context: &RequestContext<RoleServer>,
 ) -> Answer {
     let given: ExecArguments = arguments(given)?;
@@ -128,36 +131,49 @@ pub async fn call(
         Some(Mode::Change) => wire::Mode::Change,
     };
     let permit = provost.policy.exec(principal, given.guest, mode)?;
-    if !provost.config.exec.enabled {
+    if !permit.exec().enabled {
         let next = "the operator can set enabled = true under [exec] in provost.toml";
         return Err(Failure::new("disabled", "commands in containers are off on this node", next));
     }
-    let (command, stdin) = given.into_command(provost)?;
-    let held = command.size() + stdin.as_ref().map_or(0, String::len);
-    let _held = provost
-        .input
-        .try_acquire_many((held >> 10) as u32)
-        .map_err(|_| busy("the calls under way hold as much input as there is room for".into()))?;
+    let as_root = hint::is_root(given.user.as_deref());
+    let (command, stdin) = given.into_command(permit.exec().max_timeout_s)?;
+    // At least one, however little it says: a call costs more than its words.
+    let held = (command.size() + stdin.as_ref().map_or(0, String::len)).div_ceil(1024).max(1);
+    let _held = provost.input.take(principal.uid(), held).map_err(|spent| {
+        busy(match spent {
+            Spent::Own => {
+                "the calls under way of your account hold as much input as there is room for".into()
+            }
+            Spent::All => "the calls under way hold as much input as there is room for".into(),
+        })
+    })?;
     let patience = Duration::from_millis(command.timeout_ms);
-    let _turn = tokio::select! {
-        turn = provost.turns.acquire() => turn.map_err(|_| Failure::new("stopping", "the daemon is stopping", "call again"))?,
+    let limits = Limits { most: permit.exec().max_parallel, each: permit.exec().parallel_per_user() };
+    let turn = tokio::select! {
+        turn = provost.turns.take(principal.uid(), limits) => turn,
         // Whoever cancels while waiting gives the place in the queue up too.
         () = context.ct.cancelled() => return Err(cancelled()),
         () = tokio::time::sleep(patience) => {
-            let most = provost.config.exec.max_parallel;
-            return Err(busy(format!("{most} other commands have run for all of the {patience:?} that this one may take")));
+            let Limits { most, each } = limits;
+            return Err(busy(format!("{most} other commands, or {each} of your own account, have run for all of the {patience:?} that this one may take")));
         }
     };
+    // What was allowed when it began to wait may not be any more.
+    let permit = provost.policy.renew(permit, principal)?;
     let progress = run::Progress::of(context);
     let finished = tokio::select! {
-        finished = run::run(&provost.config.exec, &permit, command, stdin, progress) => finished?,
+        finished = run::run(&permit, command, stdin, progress) => finished?,
         // Dropping the call hangs up on provost-execd, which kills the command and all that it started.
         () = context.ct.cancelled() => return Err(cancelled()),
     };
+    // Until the client has read the answer: what waits to be read takes memory as what runs does.
+    owed.keep(&context.id, turn);
     let outcome = finished.outcome;
     let refused = match permit.mode() {
-        wire::Mode::Inspect => hint::refused(&outcome, &finished.stderr.text, &finished.stdout.text),
-        wire::Mode::Change => None,
+        wire::Mode::Inspect if as_root => {
+            hint::refused(&outcome, &finished.stderr.text, &finished.stdout.text)
+        }
+        _ => None,
     };
     let ms = |us: u64| us as f64 / 1000.0;
     let answer = ExecAnswer {
@@ -204,9 +220,10 @@ fn cancelled() -> Failure {
 
 impl ExecArguments {
     /// What to run and what goes to its stdin, once the arguments fit together.
-    fn into_command(self, provost: &Provost) -> Result<(run::Wanted, Option<String>), Failure> {
+    fn into_command(self, ceiling: u32) -> Result<(run::Wanted, Option<String>), Failure> {
         let wrong =
             |message: String| Failure::new("arguments", message, "correct the argument and call again");
+        let is_script = self.script.is_some();
         let (argv, stdin) = match (self.argv, self.script, self.stdin) {
             (Some(argv), None, stdin) if !argv.is_empty() => (argv, stdin),
             (None, Some(script), None) => (vec!["/bin/sh".into()], Some(script)),
@@ -219,7 +236,6 @@ impl ExecArguments {
             }
             (None, None, _) => return Err(wrong("argv or script is missing".into())),
         };
-        let ceiling = provost.config.exec.max_timeout_s;
         let timeout_s = self.timeout_s.unwrap_or(DEFAULT_TIMEOUT_S.min(ceiling));
         if timeout_s == 0 || timeout_s > ceiling {
             return Err(wrong(format!("timeout_s is {timeout_s}, and must be 1 to {ceiling}")));
@@ -230,6 +246,7 @@ impl ExecArguments {
             cwd: self.cwd.unwrap_or_else(|| "/".into()),
             user: self.user,
             timeout_ms: u64::from(timeout_s) * 1000,
+            is_script,
         };
         Ok((wanted, stdin))
     }

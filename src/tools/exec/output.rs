@@ -71,28 +71,53 @@ fn tail_of(all: &mut [u8], budget: usize, total: u64) -> Shown {
 /// Head and tail with the count of what is missing between them.
 fn join(head: &[u8], tail: &[u8], budget: usize, total: u64) -> Shown {
     let half = budget / 2;
-    let mut head = &head[..head.len().min(half)];
-    let mut tail = &tail[tail.len().saturating_sub(half)..];
-    // Whole lines, unless one line is most of it.
-    if let Some(end) = head.iter().rposition(|byte| *byte == b'\n').filter(|end| *end > head.len() / 2) {
-        head = &head[..=end];
-    }
-    if let Some(start) = tail.iter().position(|byte| *byte == b'\n').filter(|start| *start < tail.len() / 2) {
-        tail = &tail[start + 1..];
-    }
+    let (head, mut text) = fit(half, head.len(), |length| whole_lines_from_start(&head[..length]));
+    let (tail, end) = fit(half, tail.len(), |length| whole_lines_to_end(&tail[tail.len() - length..]));
     let cut = total - (head.len() + tail.len()) as u64;
-    let (mut shown, end) = (fit(clean(head), half), clean(tail));
-    shown.push_str(&format!("\n[{cut} bytes cut here]\n"));
-    let skip =
-        (0..=end.len()).find(|at| end.len() - at <= half && end.is_char_boundary(*at)).unwrap_or(end.len());
-    shown.push_str(&end[skip..]);
-    Shown { text: shown, total, cut }
+    text.push_str(&format!("\n[{cut} bytes cut here]\n"));
+    text.push_str(&end);
+    Shown { text, total, cut }
 }
 
-fn fit(mut text: String, most: usize) -> String {
-    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    text.truncate(end);
-    text
+/// As much of one side as `most` bytes of text can show, and that text. Some bytes take more room as text than they
+/// were (what is no UTF-8, three), and only how many becomes clear when they are cleaned.
+fn fit<'a>(most: usize, all: usize, part: impl Fn(usize) -> &'a [u8]) -> (&'a [u8], String) {
+    let mut length = all.min(most);
+    loop {
+        let bytes = part(length);
+        let text = clean(bytes);
+        if text.len() <= most {
+            return (bytes, text);
+        }
+        // In proportion, and each time by one at least.
+        length = (bytes.len() * most / text.len()).min(length - 1);
+    }
+}
+
+/// Without the beginning of a line, or of a character, at the end; but for a line that is most of it.
+fn whole_lines_from_start(bytes: &[u8]) -> &[u8] {
+    if let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n').filter(|end| *end > bytes.len() / 2) {
+        return &bytes[..=end];
+    }
+    let begun = (1..=bytes.len().min(3)).find(|back| {
+        let needs = match bytes[bytes.len() - back] {
+            0xc2..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf4 => 4,
+            _ => 0,
+        };
+        needs > *back
+    });
+    &bytes[..bytes.len() - begun.unwrap_or(0)]
+}
+
+/// Without the end of a line, or of a character, at the start; but for a line that is most of it.
+fn whole_lines_to_end(bytes: &[u8]) -> &[u8] {
+    if let Some(end) = bytes.iter().position(|byte| *byte == b'\n').filter(|end| *end < bytes.len() / 2) {
+        return &bytes[end + 1..];
+    }
+    let continued = bytes.iter().take(3).take_while(|byte| matches!(byte, 0x80..=0xbf)).count();
+    &bytes[continued..]
 }
 
 /// Both streams within one budget: each gets half, and what one does not need goes to the other.
@@ -139,9 +164,33 @@ mod tests {
     }
 
     #[test]
-    fn output_that_grows_when_cleaned_still_fits() {
-        let shown = show(&[0xff; 10_000], 1000, 512);
-        assert!(shown.text.len() < 1100, "{}", shown.text.len());
+    fn output_that_grows_when_cleaned_still_fits_and_what_it_leaves_out_is_counted() {
+        // With a budget that the bytes would fit, and one that they would not.
+        for budget in [1000, 12_000] {
+            let shown = show(&[0xff; 10_000], budget, 512);
+            assert!(shown.text.len() <= budget + 100, "{}", shown.text.len());
+            let kept = shown.text.chars().filter(|character| *character == '\u{fffd}').count() as u64;
+            assert_eq!((kept + shown.cut, shown.total), (10_000, 10_000));
+            assert!(kept as usize > budget / 4, "{kept}");
+        }
+    }
+
+    #[test]
+    fn a_cut_splits_no_character() {
+        for text in
+            ["größe✓日本😀".repeat(100), format!("x{}", "😀".repeat(400)), format!("{}y", "✓".repeat(400))]
+        {
+            for budget in 100..120 {
+                let shown = show(text.as_bytes(), budget, 64);
+                assert!(
+                    !shown.text.contains('\u{fffd}') && shown.text.len() <= budget + 40,
+                    "{}",
+                    shown.text
+                );
+                let counted = format!("\n[{} bytes cut here]\n", shown.cut);
+                assert_eq!((shown.text.len() - counted.len()) as u64 + shown.cut, shown.total);
+            }
+        }
     }
 
     #[test]

@@ -12,9 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::{Receiver, Sender};
 
 use super::output::{Kept, Shown, share};
-use crate::config::Exec;
 use crate::exec::client;
-use crate::exec::wire::{Outcome, Reply, Request, VERSION};
+use crate::exec::wire::{Outcome, Reply, Request, Script, VERSION};
 use crate::policy::Permit;
 use crate::text::clean;
 use crate::tools::answer::Failure;
@@ -26,6 +25,8 @@ pub struct Wanted {
     pub cwd: String,
     pub user: Option<String>,
     pub timeout_ms: u64,
+    /// What goes to its stdin is a script, and is on record.
+    pub is_script: bool,
 }
 
 impl Wanted {
@@ -49,12 +50,12 @@ const CHUNK: usize = 64 * 1024;
 const LAST: usize = 1 << 20;
 
 pub async fn run(
-    exec: &Exec,
     permit: &Permit,
     wanted: Wanted,
     stdin: Option<String>,
     mut progress: Option<Progress>,
 ) -> Result<Finished, Failure> {
+    let exec = permit.exec();
     let request = Request {
         version: VERSION,
         guest: permit.guest(),
@@ -65,6 +66,7 @@ pub async fn run(
         user: wanted.user,
         timeout_ms: wanted.timeout_ms,
         asked_by: permit.asked_by().to_owned(),
+        script: stdin.as_deref().filter(|_| wanted.is_script).map(Script::of),
     };
     let pipes = Pipes::new().map_err(no_pipes)?;
     let call = client::ask(&exec.socket, &request, [&pipes.stdin_end, &pipes.stdout_end, &pipes.stderr_end])?;
@@ -83,11 +85,12 @@ pub async fn run(
         err_chunk.clear();
         let due = progress.as_ref().and_then(Progress::due);
         tokio::select! {
-            // Output before the end: both are ready at once when a short command is done.
+            // The end before output: a process that the command left behind may write for ever. What the command itself
+            // wrote by then is in the pipes, and read from there below.
             biased;
+            reply = &mut reply => break reply,
             read = stdout.read_buf(&mut out_chunk), if out_open => out_open = took(read, &mut out, &out_chunk),
             read = stderr.read_buf(&mut err_chunk), if err_open => err_open = took(read, &mut err, &err_chunk),
-            reply = &mut reply => break reply?,
             () = until(due), if due.is_some() => {}
         }
         if let Some(progress) = &mut progress {
@@ -100,12 +103,21 @@ pub async fn run(
         // A client that does not read is not waited for.
         let _ = tokio::time::timeout(Duration::from_secs(1), progress.settle()).await;
     }
-    let outcome = match reply {
-        Reply::Ended(outcome) => outcome,
-        Reply::Refused(refusal) => return Err(refusal.into()),
-    };
     let (stdout, stderr) = share(out, err, exec.max_output);
+    let outcome = match reply {
+        Ok(Reply::Ended(outcome)) => outcome,
+        Ok(Reply::Refused(refusal)) => return Err(with_output(refusal.into(), stdout, stderr)),
+        Err(error) => return Err(with_output(error.into(), stdout, stderr)),
+    };
     Ok(Finished { outcome, stdout, stderr })
+}
+
+/// What a command had written when it was given up is what its caller has to go by.
+fn with_output(failure: Failure, stdout: Shown, stderr: Shown) -> Failure {
+    if stdout.total + stderr.total == 0 {
+        return failure;
+    }
+    failure.with("stdout", stdout.text).with("stderr", stderr.text)
 }
 
 async fn until(due: Option<Instant>) {
@@ -262,3 +274,6 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,10 +1,11 @@
 //! Values cut to a size: an answer never holds more than its budget, whatever PVE or a guest wrote.
 
+use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 use serde_json::Value;
 
 /// What was left out of a value.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Cut {
     /// Where: a JSON pointer into `data`.
     pub at: String,

@@ -12,6 +12,7 @@ use super::fit::{self, Cut};
 use super::rows::{self, By};
 use crate::secret;
 use crate::text::clean_json;
+use crate::tools::answer::Failure;
 
 /// Bytes of `data` in one answer, as JSON. Clients get it twice, as text and as structured content.
 pub const BUDGET: usize = 24 * 1024;
@@ -54,6 +55,17 @@ pub enum PageError {
     NoSuchField { field: String, there: String },
 }
 
+impl From<PageError> for Failure {
+    fn from(error: PageError) -> Self {
+        match error {
+            PageError::Json(_) => Self::new("pve_not_json", error.to_string(), "this is for the operator"),
+            PageError::NoSuchField { .. } => {
+                Self::new("no_such_field", error.to_string(), "correct the field's name and call again")
+            }
+        }
+    }
+}
+
 /// `data` is what the endpoint of the path template `template` gave; `declared` are the fields that its schema names.
 pub fn page(data: &RawValue, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
     match data.get().as_bytes().first() {
@@ -80,7 +92,7 @@ fn list(data: &RawValue, view: &View, template: &str, declared: &[&str]) -> Resu
         if let (Value::Object(object), Some(shown)) = (&mut value, &shown) {
             object.retain(|name, _| {
                 let keep = shown.contains(&name.as_str());
-                if !keep && more.len() < MOST_FIELDS {
+                if !keep && view.fields.is_empty() && more.len() < MOST_FIELDS {
                     more.insert(name.clone());
                 }
                 keep

@@ -1,0 +1,186 @@
+//! PVE's formats by their names: a table of what each wants.
+//!
+//! A format that is not here is passed, and whoever asked is told so. None of these is stricter than PVE where PVE's
+//! own description leaves room.
+
+mod calendar;
+mod firewall;
+mod keys;
+mod names;
+mod net;
+mod storage;
+#[cfg(test)]
+pub(super) mod tests;
+
+use crate::catalog::PropertyKey;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Outcome {
+    Fits,
+    /// What it is not.
+    Refused(&'static str),
+    /// A property string with these keys.
+    Properties(&'static [PropertyKey]),
+    Unknown,
+}
+
+/// What a value of this format is called, and whether this is one.
+struct Row {
+    name: &'static str,
+    what: &'static str,
+    fits: fn(&str) -> bool,
+}
+
+const fn row(name: &'static str, what: &'static str, fits: fn(&str) -> bool) -> Row {
+    Row { name, what, fits }
+}
+
+/// In the order of their names, as bytes.
+static FORMATS: &[Row] = &[
+    row("CIDR", "network in CIDR notation", net::cidr),
+    row("CIDRv4", "IPv4 network in CIDR notation", net::cidr4),
+    row("CIDRv6", "IPv6 network in CIDR notation", net::cidr6),
+    row("FullRangeCIDR", "network in CIDR notation", net::full_range_cidr),
+    row("IPorCIDR", "IP address or network", |v| net::ip(v) || net::cidr(v)),
+    row("IPorCIDRorAlias", "IP address, network or alias", |v| {
+        net::ip(v) || net::cidr(v) || firewall::alias(v)
+    }),
+    row("address", "IP address or host name", net::address),
+    row("bridge-pair", "pair of bridges", |v| names::pair(v, names::iface)),
+    row("disk-size", "disk size", storage::size),
+    row("dns-name", "DNS name", net::dns_name),
+    row("email", "email address", names::email),
+    row("email-or-username", "email address or user name", |v| names::email(v) || names::userid(v)),
+    row("graphite-path", "graphite path", names::word),
+    row("ip", "IP address", net::ip),
+    row("ipv4", "IPv4 address", net::ip4),
+    row("ipv4mask", "IPv4 netmask", net::mask4),
+    row("ipv6", "IPv6 address", net::ip6),
+    row("ldap-simple-attr", "LDAP attribute", |v| names::of(v, 1, "")),
+    row("lxc-ip-with-ll-iface", "IP address", net::ip_with_interface),
+    row("mac-addr", "MAC address", net::mac),
+    row("mac-prefix", "MAC address prefix", net::mac_prefix),
+    row("pem-certificate", "PEM certificate", |v| names::pem(v, 1)),
+    row("pem-certificate-chain", "PEM certificate chain", |v| names::pem(v, usize::MAX)),
+    row("pem-string", "PEM text", |v| names::pem(v, usize::MAX)),
+    row("pve-acme-alias", "domain", net::alias_domain),
+    row("pve-acme-domain", "domain", net::wildcard_domain),
+    row("pve-bridge-id", "bridge", names::bridge),
+    row("pve-calendar-event", "calendar event", calendar::event),
+    row("pve-command-batch", "list of commands in JSON", names::json_array),
+    row("pve-configid", "configuration ID", names::configid),
+    row("pve-cpuset", "list of CPUs", names::cpuset),
+    row("pve-ct-timezone", "time zone", names::timezone),
+    row("pve-day-of-week", "day of the week", |v| calendar::weekday(v).is_some()),
+    row("pve-dir-override", "directory override", storage::directory_override),
+    row("pve-fw-addr-spec", "address, range, alias or IP set", firewall::addresses),
+    row("pve-fw-comment-spec", "comment of one line", |v| !v.contains('\n')),
+    row("pve-fw-conntrack-helper", "conntrack helper", firewall::helper),
+    row("pve-fw-dport-spec", "ports", firewall::ports),
+    row("pve-fw-icmp-type-spec", "ICMP type", firewall::icmp_type),
+    row("pve-fw-protocol-spec", "protocol", firewall::protocol),
+    row("pve-fw-sport-spec", "ports", firewall::ports),
+    row("pve-groupid", "group name", names::account),
+    row("pve-ha-group-node", "node with its priority", names::node_with_priority),
+    row("pve-ha-node", "node with its priority", names::node_with_priority),
+    row("pve-ha-resource-id", "HA resource", names::ha_resource),
+    row("pve-ha-resource-or-vm-id", "HA resource or VM ID", |v| names::ha_resource(v) || names::vmid(v)),
+    row("pve-hotplug-features", "list of hotplug features", names::hotplug),
+    row("pve-iface", "network interface", names::iface),
+    row("pve-ipv4-config", "IPv4 configuration", |v| matches!(v, "dhcp" | "manual") || net::cidr4(v)),
+    row("pve-ipv6-config", "IPv6 configuration", |v| {
+        matches!(v, "auto" | "dhcp" | "manual") || net::cidr6(v)
+    }),
+    row("pve-lxc-dev-string", "device path", |v| storage::path(v) && v.starts_with("/dev/")),
+    row("pve-lxc-mp-string", "mount point", storage::mount_point),
+    row("pve-node", "node name", names::node),
+    row("pve-node-location", "node location", names::word),
+    row("pve-phys-bits", "number of address bits", |v| {
+        v == "host" || v.parse().is_ok_and(|bits: u32| (8..=64).contains(&bits))
+    }),
+    row("pve-poolid", "pool", names::pool),
+    row("pve-priv", "privilege", |v| names::of(v, 1, ".")),
+    row("pve-qm-bootdisk", "disk", storage::qemu_disk),
+    row("pve-qm-ide", "drive", |v| !v.is_empty()),
+    row("pve-realm", "realm", names::realm),
+    row("pve-replication-job-id", "replication job id", names::replication_job),
+    row("pve-roleid", "role", names::account),
+    row("pve-sdn-bgp-rt", "route target", names::route_target),
+    row("pve-sdn-controller-id", "SDN controller", names::controller),
+    row("pve-sdn-dns-id", "SDN DNS plugin", names::sdn),
+    row("pve-sdn-fabric-id", "SDN fabric", names::fabric),
+    row("pve-sdn-ipam-id", "SDN IPAM", names::sdn),
+    row("pve-sdn-isis-net", "IS-IS network entity", names::isis_net),
+    row("pve-sdn-prefix-list-id", "prefix list", names::word),
+    row("pve-sdn-route-map-id", "route map", names::word),
+    row("pve-sdn-subnet-id", "SDN subnet", names::subnet),
+    row("pve-sdn-vnet-id", "SDN vnet", names::sdn),
+    row("pve-sdn-zone-id", "SDN zone", names::sdn),
+    row("pve-storage-content", "storage content type", |v| names::of(v, 1, "-_")),
+    row("pve-storage-id", "storage ID", storage::id),
+    row("pve-storage-options", "mount options", |v| !v.contains('\n')),
+    row("pve-storage-path", "absolute path", storage::path),
+    row("pve-storage-path-in-property-string", "absolute path", |v| {
+        storage::path(v) && !v.contains([',', '='])
+    }),
+    row("pve-storage-portal-dns", "iSCSI portal", net::portal),
+    row("pve-storage-server", "server", net::address),
+    row("pve-storage-vgname", "volume group", storage::volume_group),
+    row("pve-storage-zfs-blocksize", "ZFS block size", storage::block_size),
+    row("pve-tag", "tag", names::tag),
+    row("pve-task-status-type", "task status", |v| matches!(v, "ok" | "error" | "warning" | "unknown")),
+    row("pve-tokenid", "token", names::tokenid),
+    row("pve-userid", "user", names::userid),
+    row("pve-vlan-id-or-range", "VLAN or range of VLANs", net::vlans),
+    row("pve-vmid", "VM ID", names::vmid),
+    row("pve-volume-id", "volume ID", storage::volume),
+    row("pve-volume-id-or-absolute-path", "volume ID or absolute path", |v| {
+        storage::volume(v) || v.starts_with('/')
+    }),
+    row("pve-volume-id-or-qm-path", "volume ID or path", |v| {
+        matches!(v, "none" | "cdrom") || v.starts_with('/') || storage::volume(v)
+    }),
+    row("storage-pair", "pair of storages", |v| names::pair(v, storage::id)),
+    row("string", "string", |_| true),
+    row("urlencoded", "text in percent-encoding", names::urlencoded),
+];
+
+/// What `value` is to the format of this `name`. `-opt` lets it be empty, `-list` has many of them.
+pub(super) fn outcome(name: &str, value: &str) -> Outcome {
+    if let Some(keys) = keys::of(name) {
+        return Outcome::Properties(keys);
+    }
+    if let Some(row) = find(name) {
+        return if (row.fits)(value) { Outcome::Fits } else { Outcome::Refused(row.what) };
+    }
+    if let Some(name) = name.strip_suffix("-opt") {
+        return if value.is_empty() { Outcome::Fits } else { outcome(name, value) };
+    }
+    let Some(row) =
+        name.strip_suffix("-list").map(|name| name.strip_suffix("-a").unwrap_or(name)).and_then(find)
+    else {
+        return Outcome::Unknown;
+    };
+    if list(value).all(row.fits) { Outcome::Fits } else { Outcome::Refused(row.what) }
+}
+
+/// The keys of a format that is a property string.
+pub(super) fn keys(name: &str) -> Option<&'static [PropertyKey]> {
+    keys::of(name)
+}
+
+/// Whether many may stand in one string.
+pub(super) fn is_list(name: &str) -> bool {
+    name.ends_with("-list")
+}
+
+/// The parts of a list, between which commas, semicolons, spaces and NULs stand as they like.
+pub(super) fn list(value: &str) -> impl Iterator<Item = &str> {
+    value
+        .split(|c: char| matches!(c, ',' | ';' | '\0') || c.is_ascii_whitespace())
+        .filter(|part| !part.is_empty())
+}
+
+fn find(name: &str) -> Option<&'static Row> {
+    FORMATS.binary_search_by(|row| row.name.cmp(name)).ok().map(|at| &FORMATS[at])
+}

@@ -1,0 +1,4 @@
+mod answers;
+mod every;
+mod patterns;
+mod samples;

@@ -1,0 +1,192 @@
+//! How well each endpoint fits a query.
+//!
+//! The words that it covers, the rarer the more; the verb; less for what its path names and nobody asked for.
+
+use super::concept::{Noun, Verb};
+use super::document::{Document, Scope};
+use super::lexicon::Lexicon;
+use super::query::Query;
+
+pub(super) struct Ranking {
+    documents: Vec<Kept>,
+    /// By noun: the documents that are about it, and how much.
+    postings: Vec<Vec<(u16, f32)>>,
+    /// By noun: what it is worth; most where it is in one place only.
+    rarity: Vec<f32>,
+    read: Option<Verb>,
+    qemu: Option<Noun>,
+    lxc: Option<Noun>,
+    guest: Option<Noun>,
+}
+
+struct Kept {
+    verbs: Box<[(Verb, f32)]>,
+    named: Box<[(Box<[Noun]>, f32)]>,
+    scope: Scope,
+    guest: bool,
+    node: bool,
+    items: u8,
+}
+
+/// What the verb is worth beside the words.
+const VERB: f32 = 0.9;
+/// Without a verb a question is meant.
+const READ_UNSAID: f32 = 0.75;
+/// Each later verb is worth less: the first says what is wanted.
+const LATER_VERB: f32 = 0.85;
+const AGREES: f32 = 0.2;
+/// Words that nearly every question could hold.
+const GENERIC: [&str; 4] = ["config", "option", "state", "usage"];
+const OF_GENERIC: f32 = 0.6;
+const OTHER_KIND: f32 = 0.7;
+const ITEM: f32 = 0.05;
+/// For a value that its path has no place for.
+const NO_PLACE: f32 = 0.06;
+const ID_FITS: f32 = 0.2;
+/// Below this share of the best nothing was meant.
+const FAR: f32 = 0.45;
+
+impl Ranking {
+    pub fn new(documents: Vec<Document>, lexicon: &Lexicon) -> Self {
+        let mut postings = vec![Vec::new(); lexicon.concepts.nouns()];
+        for (at, document) in (0u16..).zip(&documents) {
+            for (noun, weight) in &document.nouns {
+                postings[usize::from(noun.0)].push((at, *weight));
+            }
+        }
+        let most = (documents.len() as f32 + 1.0).ln();
+        let rarity = postings.iter().map(|found: &Vec<(u16, f32)>| {
+            let about: f32 = found.iter().map(|(_, weight)| weight.min(1.0).powi(2)).sum();
+            1.0 - (1.0 + about).ln() / most
+        });
+        let mut rarity: Vec<f32> = rarity.map(|rarity: f32| 0.35 + 0.65 * rarity).collect();
+        for noun in GENERIC.iter().filter_map(|name| lexicon.concepts.known_noun(&lexicon.stem(name))) {
+            rarity[usize::from(noun.0)] *= OF_GENERIC;
+        }
+        let kept = documents.into_iter().map(|document| Kept {
+            verbs: document.verbs.into(),
+            named: document.named.into_iter().map(|(nouns, lost)| (nouns.into(), lost)).collect(),
+            scope: document.scope,
+            guest: document.guest,
+            node: document.node,
+            items: document.items,
+        });
+        Self {
+            documents: kept.collect(),
+            postings,
+            rarity,
+            read: lexicon.concepts.known_verb("read"),
+            qemu: lexicon.concepts.known_noun("qemu"),
+            lxc: lexicon.concepts.known_noun("lxc"),
+            guest: lexicon.concepts.known_noun("guest"),
+        }
+    }
+
+    /// Endpoints with their scores, the best first.
+    pub fn rank(&self, query: &Query) -> Vec<(usize, f32)> {
+        let covered = self.covered(query);
+        let said = self.said(query);
+        let mut ranked: Vec<(usize, f32)> = (0..self.documents.len())
+            .filter(|at| covered[*at] > 0.0 || query.terms.is_empty())
+            .map(|at| (at, covered[at] + self.verb(query, at) - self.lost(query, &said, at)))
+            .filter(|(_, score)| *score > 0.0)
+            .collect();
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let best = ranked.first().map_or(0.0, |first| first.1);
+        ranked.retain(|(_, score)| *score >= best * FAR);
+        ranked
+    }
+
+    /// By document: the share of the query's words that it is about.
+    fn covered(&self, query: &Query) -> Vec<f32> {
+        let mut sums = vec![0.0f32; self.documents.len()];
+        let mut total = 0.0;
+        let mut best = vec![0.0f32; self.documents.len()];
+        let implied = self.implied_guest(query);
+        let terms = query.terms.iter().map(|term| (&term.nouns[..], term.weight));
+        for (nouns, weight) in terms.chain(implied.iter().map(|noun| (std::slice::from_ref(noun), 0.6))) {
+            best.fill(0.0);
+            let mut importance = 0.0f32;
+            for (noun, sure) in nouns {
+                let found = &self.postings[usize::from(noun.0)];
+                if found.is_empty() {
+                    continue;
+                }
+                importance = importance.max(sure * self.rarity[usize::from(noun.0)]);
+                for (at, about) in found {
+                    let known = &mut best[usize::from(*at)];
+                    *known = known.max(sure * about);
+                }
+            }
+            total += importance * weight;
+            for (sum, best) in sums.iter_mut().zip(&best) {
+                *sum += best * importance * weight;
+            }
+        }
+        if total > 0.0 {
+            sums.iter_mut().for_each(|sum| *sum /= total);
+        }
+        sums
+    }
+
+    /// An id that nobody said what it is of is a guest's.
+    fn implied_guest(&self, query: &Query) -> Option<(Noun, f32)> {
+        let noun = self.guest?;
+        let guests = [Some(noun), self.qemu, self.lxc];
+        let said = query.terms.iter().flat_map(|term| &term.nouns).any(|(noun, sure)| {
+            *sure > 0.6 && guests.contains(&Some(*noun))
+        });
+        (query.values.vmid.is_some() && !said).then_some((noun, 1.0))
+    }
+
+    fn verb(&self, query: &Query, at: usize) -> f32 {
+        let does = &self.documents[at].verbs;
+        let fits = |verb: Verb| does.iter().find(|(known, _)| *known == verb).map_or(0.0, |(_, weight)| *weight);
+        if query.verbs.is_empty() {
+            return VERB * READ_UNSAID * self.read.map_or(0.0, fits);
+        }
+        // By the word that said it: the best one, and a little more for each other that agrees.
+        let mut words = [0.0f32; 16];
+        for said in &query.verbs {
+            let word = &mut words[usize::from(said.order).min(15)];
+            *word = word.max(said.sure * LATER_VERB.powi(said.order.into()) * fits(said.verb));
+        }
+        let best = words.into_iter().fold(0.0, f32::max);
+        VERB * (best + AGREES * (words.iter().sum::<f32>() - best))
+    }
+
+    /// Nouns that the query may mean, to see what of a path it names.
+    fn said(&self, query: &Query) -> Vec<(Noun, f32)> {
+        query.terms.iter().flat_map(|term| &term.nouns).copied().filter(|(_, sure)| *sure >= 0.4).collect()
+    }
+
+    fn lost(&self, query: &Query, said: &[(Noun, f32)], at: usize) -> f32 {
+        let document = &self.documents[at];
+        let names = |noun: &Noun| said.iter().any(|(known, _)| known == noun);
+        let mut lost: f32 =
+            document.named.iter().filter(|(nouns, _)| !nouns.iter().any(names)).map(|(_, lost)| lost).sum();
+        let item = if query.many { 2.0 * ITEM } else { ITEM };
+        lost += item * f32::from(document.items.saturating_sub(query.values.named()));
+        lost += NO_PLACE * f32::from(query.values.named().saturating_sub(document.items));
+
+        if query.values.get("node").is_some() && !document.node {
+            lost += NO_PLACE;
+        }
+
+        let means = |kind: Option<Noun>| {
+            said.iter().filter(|(noun, _)| Some(*noun) == kind).map(|(_, sure)| *sure).fold(0.0, f32::max)
+        };
+        let (qemu, lxc) = (means(self.qemu), means(self.lxc));
+        match document.scope {
+            Scope::Qemu if lxc > qemu => lost += OTHER_KIND * (lxc - qemu),
+            Scope::Lxc if qemu > lxc => lost += OTHER_KIND * (qemu - lxc),
+            _ => {}
+        }
+        match (query.values.vmid, document.guest) {
+            (Some(_), true) => lost -= ID_FITS,
+            (Some(_), false) => lost += 2.0 * NO_PLACE,
+            (None, _) => {}
+        }
+        lost
+    }
+}

@@ -1,0 +1,83 @@
+//! How far a call can reach: a tier for every endpoint that changes something, and what its arguments add.
+//!
+//! In: a method, an endpoint's path with its parameters in braces, arguments. Out: a [`Judgement`] with each of its
+//! grounds. What no table knows is destructive; it must never guess that something is harmless.
+
+mod raise;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+use serde_json::{Map, Value};
+
+use super::Method;
+pub use crate::config::Tier;
+pub use table::{Row, rows};
+
+/// One reason why a call has the tier that it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ground {
+    pub tier: Tier,
+    pub why: &'static str,
+    /// The argument that brought it in; none for the endpoint itself.
+    pub argument: Option<&'static str>,
+}
+
+/// What a call is judged to be: its endpoint's ground first, then each that its arguments add.
+///
+/// A profile has to permit *every* ground, and an approval that is asked for one tier is asked for when any ground has
+/// it: `operate` may disrupt and may not change, so a change that also disrupts is not for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    grounds: Vec<Ground>,
+}
+
+impl Judgement {
+    pub fn grounds(&self) -> &[Ground] {
+        &self.grounds
+    }
+
+    /// The tier that the fewest profiles have; to show, where one word must do.
+    pub fn tier(&self) -> Tier {
+        self.grounds
+            .iter()
+            .map(|ground| ground.tier)
+            .max_by_key(|tier| reach(*tier))
+            .unwrap_or(Tier::Destructive)
+    }
+}
+
+const UNKNOWN: &str = "no table knows this call";
+
+/// The tier of an endpoint, whatever its arguments, and why.
+pub fn of(method: Method, path: &str) -> (Tier, &'static str) {
+    match table::find(method, path) {
+        Some(row) => (row.tier, row.why),
+        None if method == Method::Get => (Tier::Read, "only reads"),
+        None => (Tier::Destructive, UNKNOWN),
+    }
+}
+
+/// The tier of a call with these arguments. `path` is the endpoint's, with its parameters in braces.
+pub fn judge(method: Method, path: &str, arguments: &Map<String, Value>) -> Judgement {
+    let (tier, why) = of(method, path);
+    let mut grounds = vec![Ground { tier, why, argument: None }];
+    grounds.extend(raise::grounds(method, path, arguments));
+    Judgement { grounds }
+}
+
+/// Which profiles have it, then how much it can cost: the order in which one tier stands for many.
+fn reach(tier: Tier) -> (u8, u8) {
+    match tier {
+        Tier::Read => (0, 0),
+        Tier::Reversible => (1, 0),
+        Tier::Disruptive => (1, 1),
+        Tier::Additive => (2, 0),
+        Tier::Change => (2, 1),
+        Tier::Lockout => (3, 0),
+        Tier::Destructive => (3, 1),
+        Tier::Host => (3, 2),
+        Tier::Held => (4, 0),
+    }
+}

@@ -1,0 +1,163 @@
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::{Tier, judge, of, raise, reach, rows, table};
+use crate::catalog::Method;
+
+fn tiers(method: Method, path: &str, arguments: Value) -> Vec<Tier> {
+    let Value::Object(arguments) = arguments else { panic!("an object") };
+    judge(method, path, &arguments).grounds().iter().map(|ground| ground.tier).collect()
+}
+
+#[test]
+fn every_line_of_the_tables_is_read() {
+    let unread: Vec<&str> = table::lines(table::TEXT).filter(|line| table::row(line).is_none()).collect();
+    assert!(unread.is_empty(), "{unread:#?}");
+    let unread: Vec<&str> = raise::read(raise::TEXT).filter_map(Result::err).collect();
+    assert!(unread.is_empty(), "{unread:#?}");
+    for raise in raise::read(raise::TEXT).flatten() {
+        assert!(!raise.calls.is_empty(), "{raise:?}");
+    }
+}
+
+#[test]
+fn no_call_has_two_rows() {
+    let mut seen = BTreeSet::new();
+    let twice: Vec<_> = rows().iter().filter(|row| !seen.insert((row.path, row.method))).collect();
+    assert!(twice.is_empty(), "{twice:#?}");
+}
+
+#[test]
+fn every_row_gives_a_reason() {
+    for row in rows() {
+        assert!(row.why.len() >= 7, "too short: {row:?}");
+        assert_ne!(row.tier, Tier::Read, "{row:?}");
+    }
+}
+
+/// The few deletes that lose neither data nor a definition, each with its reason in the table.
+#[test]
+fn what_deletes_is_destructive() {
+    let lesser: Vec<&str> = rows()
+        .iter()
+        .filter(|row| row.method == Method::Delete && row.tier != Tier::Destructive)
+        .map(|row| row.path)
+        .collect();
+    assert_eq!(lesser, ["/cluster/sdn/lock", "/nodes/{node}/tasks/{upid}"]);
+}
+
+#[test]
+fn a_call_that_no_table_knows_is_destructive() {
+    assert_eq!(of(Method::Post, "/nodes/{node}/new-in-10.0").0, Tier::Destructive);
+    assert_eq!(of(Method::Put, "/version").0, Tier::Destructive);
+    assert_eq!(of(Method::Get, "/nodes/{node}/new-in-10.0").0, Tier::Read);
+}
+
+#[test]
+fn logins_consoles_and_batches_are_held() {
+    for row in rows() {
+        let held =
+            ["ticket", "login", "auth-url", "execute", "websocket", "proxy", "shell", "mtunnel", "sendkey"]
+                .iter()
+                .any(|word| row.path.ends_with(word));
+        assert_eq!(row.tier == Tier::Held, held, "{row:?}");
+    }
+}
+
+#[test]
+fn arguments_add_to_the_tier() {
+    let config = "/nodes/{node}/qemu/{vmid}/config";
+    let container = "/nodes/{node}/lxc/{vmid}/config";
+    for (method, path, arguments, tier) in [
+        (Method::Put, config, json!({ "memory": 4096 }), Tier::Change),
+        (Method::Put, config, json!({ "args": "-device x" }), Tier::Host),
+        (Method::Put, config, json!({ "hookscript": "local:snippets/x" }), Tier::Host),
+        (Method::Post, config, json!({ "hostpci0": "01:00.0" }), Tier::Host),
+        (Method::Put, config, json!({ "scsi1": "/dev/sdb" }), Tier::Host),
+        (Method::Put, config, json!({ "scsi1": "file=/dev/sdb,size=1T" }), Tier::Host),
+        (Method::Put, config, json!({ "scsi1": "local-lvm:0,import-from=/etc/shadow" }), Tier::Host),
+        (Method::Put, config, json!({ "scsi1": "local-lvm:32,ssd=1" }), Tier::Change),
+        (Method::Put, config, json!({ "serial0": "socket" }), Tier::Change),
+        (Method::Put, config, json!({ "serial0": "/dev/ttyS0" }), Tier::Host),
+        (Method::Put, config, json!({ "delete": "description,unused3" }), Tier::Destructive),
+        (Method::Put, config, json!({ "delete": ["tags", "scsi0"] }), Tier::Destructive),
+        (Method::Put, config, json!({ "delete": "description tags" }), Tier::Change),
+        (Method::Put, config, json!({ "skiplock": 1 }), Tier::Destructive),
+        (Method::Put, config, json!({ "skiplock": "0" }), Tier::Change),
+        (Method::Put, config, json!({ "skiplock": "maybe" }), Tier::Destructive),
+        (Method::Put, container, json!({ "mp0": "/srv/data,mp=/data" }), Tier::Host),
+        (Method::Put, container, json!({ "mp0": "mp=/data,volume=/srv/data" }), Tier::Host),
+        (Method::Put, container, json!({ "mp0": "local-lvm:8,mp=/data" }), Tier::Change),
+        (Method::Put, container, json!({ "dev0": "/dev/kvm" }), Tier::Host),
+        (Method::Put, container, json!({ "features": "nesting=1" }), Tier::Change),
+        (Method::Put, container, json!({ "features": "nesting=1,mount=nfs" }), Tier::Host),
+        (Method::Put, container, json!({ "net0": "name=eth0,bridge=vmbr0" }), Tier::Change),
+        (Method::Post, "/nodes/{node}/lxc", json!({ "vmid": 105, "unprivileged": 1 }), Tier::Additive),
+        (Method::Post, "/nodes/{node}/lxc", json!({ "vmid": 105, "unprivileged": false }), Tier::Host),
+        (
+            Method::Post,
+            "/nodes/{node}/qemu",
+            json!({ "vmid": 100, "archive": "pbs:backup/x" }),
+            Tier::Additive,
+        ),
+        (
+            Method::Post,
+            "/nodes/{node}/qemu",
+            json!({ "archive": "pbs:backup/x", "force": 1 }),
+            Tier::Destructive,
+        ),
+        (
+            Method::Post,
+            "/nodes/{node}/qemu/{vmid}/move_disk",
+            json!({ "disk": "scsi0", "delete": 1 }),
+            Tier::Destructive,
+        ),
+        (Method::Post, "/nodes/{node}/vzdump", json!({ "vmid": "100", "mode": "snapshot" }), Tier::Additive),
+        (Method::Post, "/nodes/{node}/vzdump", json!({ "vmid": "100", "script": "/x" }), Tier::Host),
+        (Method::Put, "/pools", json!({ "poolid": "dev", "vms": "100" }), Tier::Lockout),
+        (Method::Put, "/cluster/options", json!({ "delete": "webauthn" }), Tier::Lockout),
+        (Method::Get, "/nodes/{node}/qemu/{vmid}/config", json!({}), Tier::Read),
+    ] {
+        let Value::Object(given) = arguments.clone() else { panic!("an object") };
+        assert_eq!(judge(method, path, &given).tier(), tier, "{method:?} {path} {arguments}");
+    }
+}
+
+/// A profile permits a call when it permits each ground, so an argument can only ever take a call away from it.
+#[test]
+fn an_argument_never_hides_what_the_endpoint_is() {
+    assert_eq!(
+        tiers(Method::Post, "/nodes/{node}/vzdump", json!({ "mode": "stop" })),
+        [Tier::Additive, Tier::Disruptive]
+    );
+    let none = Map::new();
+    for raise in raise::read(raise::TEXT).flatten() {
+        for (method, path) in &raise.calls {
+            let endpoint = judge(*method, path, &none).tier();
+            assert_ne!(endpoint, Tier::Held, "{raise:?}: a held call needs no raise");
+            assert!(reach(raise.tier) != reach(endpoint), "{raise:?} adds nothing to {path}");
+        }
+    }
+}
+
+#[test]
+fn one_word_for_many_grounds_is_the_one_that_fewest_profiles_have() {
+    let order = [
+        Tier::Read,
+        Tier::Reversible,
+        Tier::Disruptive,
+        Tier::Additive,
+        Tier::Change,
+        Tier::Lockout,
+        Tier::Destructive,
+        Tier::Host,
+        Tier::Held,
+    ];
+    assert!(order.is_sorted_by_key(|tier| reach(*tier)));
+}
+
+#[test]
+fn a_configuration_cannot_hold_reading_back() {
+    assert!(table::tier("read").is_none() && table::tier("destructive").is_some());
+}

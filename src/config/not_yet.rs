@@ -1,0 +1,87 @@
+//! Keys that this version reads and does not act on: said by name, so that nobody takes a door for shut that is not
+//! built yet.
+
+use serde::Serialize;
+
+use super::{Config, GuestTerm, Member};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotYet {
+    /// As the file names it.
+    pub key: String,
+    /// What it does now, and will do.
+    pub meaning: &'static str,
+}
+
+impl Config {
+    /// What the file asks for and this version does not do.
+    pub fn not_yet(&self) -> Vec<NotYet> {
+        let mut all = Vec::new();
+        let mut note = |set: bool, key: String, meaning| {
+            if set {
+                all.push(NotYet { key, meaning });
+            }
+        };
+        note(
+            self.listen.vsock.is_some(),
+            "[listen] vsock".into(),
+            "nothing listens there; it will serve virtual machines",
+        );
+        note(
+            self.listen.http.is_some(),
+            "[listen] http".into(),
+            "nothing listens there; it will serve MCP over HTTP",
+        );
+        note(
+            self.exec.host,
+            "[exec] host".into(),
+            "no command runs on the node itself; it will let roles run some there",
+        );
+        for role in &self.roles {
+            let key = |name: &str| format!("{name} of role \"{}\"", role.name);
+            let terms = role.guests.as_deref().unwrap_or_default();
+            let pool = terms.iter().any(|term| matches!(term, GuestTerm::Pool(_)));
+            let tag = terms.iter().any(|term| matches!(term, GuestTerm::Tag(_)));
+            let vsock = role.members.iter().any(|member| matches!(member, Member::Vsock(_)));
+            note(
+                !role.deny.is_empty(),
+                key("deny"),
+                "no API call can be made yet, so none is held back by it",
+            );
+            note(
+                !role.approval.is_empty(),
+                key("approval"),
+                "nothing waits for approval yet; commands run as exec says",
+            );
+            note(role.token.is_some(), key("token"), "no API call can be made yet, so it is not read");
+            note(pool, key("guests \"pool:\""), "matches no guest; it will match those in the pool");
+            note(tag, key("guests \"tag:\""), "matches no guest; it will match those with the tag");
+            note(vsock, key("members \"vsock:\""), "names nobody; it will name a virtual machine");
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::parse;
+
+    #[test]
+    fn each_key_that_is_not_acted_on_is_named_once_and_no_other() {
+        let text = "[listen]\nvsock=7100\nhttp='/x'\n[exec]\nhost=true\n[[role]]\nname='a'\nmembers=['vsock:3']\n\
+                    guests=['pool:x','pool:y','tag:z']\ndeny=['GET /']\napproval=['host']\ntoken='/t'";
+        let keys: Vec<String> = parse(std::path::Path::new("x"), text)
+            .unwrap()
+            .not_yet()
+            .into_iter()
+            .map(|not| not.key)
+            .collect();
+        let of = |name: &str| format!("{name} of role \"a\"");
+        let mut expected = vec!["[listen] vsock".to_owned(), "[listen] http".into(), "[exec] host".into()];
+        expected.extend(["deny", "approval", "token"].map(of));
+        expected.extend(["guests \"pool:\"", "guests \"tag:\"", "members \"vsock:\""].map(of));
+        assert_eq!(keys, expected);
+        let plain = "[exec]\nenabled=true\n[[role]]\nname='a'\nmembers=['user:x']\nguests=[100]\nrate='1/s'";
+        assert!(parse(std::path::Path::new("x"), plain).unwrap().not_yet().is_empty());
+    }
+}

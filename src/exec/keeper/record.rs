@@ -1,0 +1,159 @@
+//! The one record of a command, made before it starts: who asked, where, for what. A command that cannot be recorded is
+//! not run.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::gate::refusal;
+use super::journal::{Entry, Journal, SOCKET};
+use crate::config::ArgvRecord;
+use crate::exec::wire::{Refusal, Request};
+use crate::journal::under_journald;
+
+/// Where commands are recorded.
+pub enum Recorder {
+    /// In the journal, which says whether it took the record.
+    Journal(Journal),
+    /// Where the journal should be and cannot be had.
+    Broken(nix::errno::Errno),
+    /// Beside this process's other messages, on standard error: whoever started it by hand reads them there.
+    Messages,
+}
+
+impl Recorder {
+    pub fn for_this_process() -> Self {
+        if !under_journald() {
+            return Self::Messages;
+        }
+        Journal::at(Path::new(SOCKET)).map_or_else(Self::Broken, Self::Journal)
+    }
+
+    /// Records a command that is about to start.
+    pub fn record(&self, request: &Request, argv: ArgvRecord) -> Result<(), Refusal> {
+        let fields = fields(request, argv);
+        let taken = match self {
+            Self::Journal(journal) => {
+                let entry = Entry::new(&fields.message);
+                journal.write(&fields.list.iter().fold(entry, |entry, (name, value)| entry.with(name, value)))
+            }
+            Self::Broken(errno) => Err(*errno),
+            Self::Messages => {
+                let list: Vec<String> =
+                    fields.list.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                tracing::info!("{} {}", fields.message, list.join(" "));
+                Ok(())
+            }
+        };
+        taken.map_err(|errno| {
+            tracing::error!(%errno, "the journal did not take a command's record");
+            let message = format!(
+                "the command cannot be recorded: journald did not take it ({SOCKET}: {errno}), and none runs unrecorded"
+            );
+            let next = "on the node: systemctl status systemd-journald; call again when it keeps up";
+            refusal("journal", message, next.into())
+        })
+    }
+}
+
+struct Fields {
+    message: String,
+    list: Vec<(&'static str, String)>,
+}
+
+/// Text of the caller's is quoted, so that it stays on its line and in its field.
+fn fields(request: &Request, argv: ArgvRecord) -> Fields {
+    let (name, command) = match argv {
+        ArgvRecord::Full => ("PROVOST_ARGV", format!("{:?}", request.argv)),
+        ArgvRecord::Hash => ("PROVOST_ARGV_SHA256", hash_of_argv(&request.argv)),
+    };
+    let env: Vec<&str> = request.env.iter().map(|(name, _)| name.as_str()).collect();
+    let (guest, mode) = (request.guest, request.mode.name());
+    let mut list = vec![
+        ("PROVOST_GUEST", guest.to_string()),
+        ("PROVOST_DECISION", "allowed".into()),
+        ("PROVOST_MODE", mode.into()),
+        (name, command.clone()),
+        ("PROVOST_USER", quoted(request.user.as_deref().unwrap_or("root"))),
+        ("PROVOST_CWD", format!("{:?}", request.cwd)),
+        // Their values may be secrets.
+        ("PROVOST_ENV", format!("{env:?}")),
+        ("PROVOST_TIMEOUT_MS", request.timeout_ms.to_string()),
+        ("ASKED_BY", format!("{:?}", request.asked_by)),
+    ];
+    if let Some(script) = &request.script {
+        list.push(("PROVOST_SCRIPT_BYTES", script.bytes.to_string()));
+        list.push(("PROVOST_SCRIPT_SHA256", script.sha256.clone()));
+    }
+    Fields { message: format!("{mode} in container {guest}: {command}"), list }
+}
+
+/// As it is where that is plain.
+fn quoted(text: &str) -> String {
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
+    if plain { text.into() } else { format!("{text:?}") }
+}
+
+/// SHA-256 over the arguments, each with a NUL byte behind it: `printf '%s\0' df -h | sha256sum`.
+fn hash_of_argv(argv: &[String]) -> String {
+    let mut hash = Sha256::new();
+    for argument in argv {
+        hash.update(argument);
+        hash.update([0]);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::wire::{Mode, Script, VERSION};
+
+    fn request() -> Request {
+        Request {
+            version: VERSION,
+            guest: 101,
+            mode: Mode::Inspect,
+            argv: vec!["df".into(), "-h".into()],
+            env: vec![("TOKEN".into(), "hidden".into())],
+            cwd: "/var\nfake".into(),
+            user: Some("www\tdata".into()),
+            timeout_ms: 1000,
+            asked_by: "user:alice".into(),
+            script: Some(Script::of("echo hidden too")),
+        }
+    }
+
+    #[test]
+    fn a_record_names_everything_but_the_values_of_variables() {
+        let fields = fields(&request(), ArgvRecord::Full);
+        let text = format!("{} {:?}", fields.message, fields.list);
+        assert!(!text.contains("hidden"), "{text}");
+        let field = |name: &str| fields.list.iter().find(|(known, _)| *known == name).unwrap().1.as_str();
+        assert_eq!(field("PROVOST_ARGV"), "[\"df\", \"-h\"]");
+        assert_eq!(field("PROVOST_ENV"), "[\"TOKEN\"]");
+        assert_eq!(field("PROVOST_CWD"), "\"/var\\nfake\"");
+        assert_eq!(field("PROVOST_USER"), "\"www\\tdata\"");
+        assert_eq!(field("PROVOST_SCRIPT_BYTES"), "15");
+        assert_eq!(field("PROVOST_SCRIPT_SHA256").len(), 64);
+        assert_eq!(field("PROVOST_TIMEOUT_MS"), "1000");
+    }
+
+    #[test]
+    fn a_hashed_record_holds_no_argument_and_the_hash_that_anybody_can_make() {
+        let fields = fields(&request(), ArgvRecord::Hash);
+        let text = format!("{} {:?}", fields.message, fields.list);
+        assert!(!text.contains("\"-h\""), "{text}");
+        // printf '%s\0' df -h | sha256sum
+        let expected = "5b3cc73ced342deb51009cbedb796cc62038c23673cd8b065d3beebaf2a0019c";
+        assert!(fields.list.contains(&("PROVOST_ARGV_SHA256", expected.into())), "{text}");
+    }
+
+    #[test]
+    fn a_command_that_the_journal_does_not_take_is_refused() {
+        let nowhere = tempfile::tempdir().unwrap().path().join("socket");
+        let recorder = Recorder::Journal(Journal::at(&nowhere).unwrap());
+        assert_eq!(recorder.record(&request(), ArgvRecord::Full).unwrap_err().kind, "journal");
+        assert!(Recorder::Messages.record(&request(), ArgvRecord::Full).is_ok());
+    }
+}

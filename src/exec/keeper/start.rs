@@ -1,0 +1,71 @@
+//! From a request to a process, by the gate.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::Room;
+use super::command::Command;
+use super::gate::{Gate, of_entry, refusal};
+use crate::enter::{self, EnterError, KillBy};
+use crate::exec::wire::{LaneReport, Mode, Refusal, Request};
+
+/// Passes the gate, writes the journal's entry, and starts the command: in that order, so that nothing runs unlisted
+/// or unrecorded. None while the container's monitor is asked what it needs; `since` is when the request came.
+pub fn start(
+    request: &Request,
+    stdio: &[OwnedFd; 3],
+    since: Instant,
+    gate: &mut Gate,
+    room: &mut Room,
+) -> Result<Option<Command>, Refusal> {
+    gate.check(request)?;
+    let command = enter::Command {
+        argv: request.argv.iter().map(|argument| c_string(argument)).collect::<Result<_, _>>()?,
+        env: request.env.clone(),
+        cwd: c_string(&request.cwd)?,
+        user: request.user.clone(),
+    };
+    let floor = gate.exec().inspect_floor;
+    if request.mode == Mode::Change {
+        room.has_room(request.guest)?;
+    }
+    let recorder = Rc::clone(&room.recorder);
+    let Some((target, maker, lane)) = room.target(gate, request.guest)? else { return Ok(None) };
+    let lane = match request.mode {
+        Mode::Change => None,
+        Mode::Inspect if lane.meets(floor) => Some(lane),
+        Mode::Inspect => return Err(of_entry(&EnterError::Floor { abi: lane.abi(), floor })),
+    };
+    recorder.record(request, gate.argv_record())?;
+    let stdio = stdio.each_ref().map(AsFd::as_fd);
+    let running = match enter::spawn(target, &command, stdio, lane, maker) {
+        Ok(running) => running,
+        Err(error) => {
+            room.look_after(request.guest);
+            return Err(of_entry(&error));
+        }
+    };
+    let report = LaneReport {
+        mode: request.mode,
+        kill: match running.kill_by() {
+            KillBy::Cgroup => "cgroup".into(),
+            KillBy::PidNamespaceWalk => "pid_namespace_walk".into(),
+        },
+        landlock_abi: lane.map(|lane| lane.abi()),
+        seccomp: lane.map(|lane| lane.guarantees().seccomp),
+        not_guarded: lane
+            .map(|lane| lane.guarantees().missing)
+            .unwrap_or_default()
+            .into_iter()
+            .map(Into::into)
+            .collect(),
+    };
+    let deadline = since + Duration::from_millis(request.timeout_ms);
+    Ok(Some(Command::new(running, request.mode, report, deadline)))
+}
+
+fn c_string(text: &str) -> Result<CString, Refusal> {
+    CString::new(text).map_err(|_| refusal("request", format!("{text:?} holds a NUL byte"), String::new()))
+}

@@ -1,0 +1,158 @@
+//! What PVE answered: its `data`, or its refusal as a type.
+//!
+//! The body is kept as the text that came and parsed once, by whoever knows what is in it, into types that may borrow
+//! from it: ten thousand guests are not copied to be counted.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::call::{Call, Method};
+use super::connection::Raw;
+use super::error::PveError;
+use super::loose;
+use super::refusal::{Failure, Forbidden};
+
+/// Characters of a message that are kept.
+const LONGEST_MESSAGE: usize = 4096;
+
+/// A 2xx.
+pub struct Answer {
+    what: String,
+    body: String,
+}
+
+/// The object around every answer.
+#[derive(Debug, Deserialize)]
+pub struct Envelope<T> {
+    pub data: T,
+    /// Rows there are, where PVE gives a part of them.
+    #[serde(default, deserialize_with = "loose::optional::u64")]
+    pub total: Option<u64>,
+    /// A diff of what is not yet applied (`/nodes/{node}/network`).
+    #[serde(default)]
+    pub changes: Option<String>,
+}
+
+impl Answer {
+    /// The `data`. `T` may borrow: `Vec<Row<'_>>`, `&RawValue`.
+    pub fn data<'a, T: Deserialize<'a>>(&'a self) -> Result<T, PveError> {
+        self.envelope().map(|envelope| envelope.data)
+    }
+
+    pub fn envelope<'a, T: Deserialize<'a>>(&'a self) -> Result<Envelope<T>, PveError> {
+        serde_json::from_str(&self.body).map_err(|error| PveError::NotJson {
+            what: self.what.clone(),
+            status: 200,
+            why: shown(&error.to_string()),
+        })
+    }
+
+    /// The text of `data` as it came, read through but not taken apart.
+    pub fn raw(&self) -> Result<&str, PveError> {
+        self.data::<&RawValue>().map(RawValue::get)
+    }
+
+    /// The whole body.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+}
+
+/// What is in it may be a secret of somebody's.
+impl fmt::Debug for Answer {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "the answer to {}, {} bytes", self.what, self.body.len())
+    }
+}
+
+/// The body of a refusal.
+#[derive(Default, Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    message: Option<serde_json::Value>,
+    #[serde(default)]
+    errors: Option<BTreeMap<String, serde_json::Value>>,
+}
+
+/// Sorts an answer by its status.
+pub(super) fn judge(call: &Call, raw: Raw) -> Result<Answer, PveError> {
+    let what = call.name();
+    if (200..300).contains(&raw.status) {
+        return accepted(call, raw);
+    }
+    let refusal: Refusal = match raw.is_json {
+        true => serde_json::from_str(&raw.body).unwrap_or_default(),
+        false => Refusal::default(),
+    };
+    let errors: BTreeMap<String, String> = refusal
+        .errors
+        .unwrap_or_default()
+        .iter()
+        .map(|(name, why)| (shown(name), shown(&plain(why))))
+        .collect();
+    // The body has all of it, the status line the first line.
+    let said = refusal.message.as_ref().map(|message| shown(&plain(message))).filter(|said| !said.is_empty());
+    let message = said.unwrap_or_else(|| match raw.reason.is_empty() {
+        false => shown(&raw.reason),
+        true => "PVE gave no reason".to_owned(),
+    });
+    let status = raw.status;
+    Err(match status {
+        401 => PveError::Unauthorized { message },
+        403 => PveError::Forbidden { what, forbidden: Forbidden::parse(&message) },
+        400 => PveError::BadParameters { what, message, errors },
+        404 => PveError::NotFound { what, message },
+        501 => PveError::NotImplemented { what, message },
+        500 => PveError::Failed { what, failure: Failure::recognise(&message), message },
+        // At 595 the other node was not reached; at the rest it may have got the request.
+        502 | 504 | 596..=599 if call.method != Method::Get => {
+            PveError::unknown(call, format!("the answer on the way was lost (status {status}): {message}"))
+        }
+        595..=599 => PveError::Proxy { what, status, message },
+        _ => PveError::Unexpected { what, status, message },
+    })
+}
+
+fn accepted(call: &Call, raw: Raw) -> Result<Answer, PveError> {
+    let answer = Answer { what: call.name(), body: raw.body };
+    let start = answer.body.trim_start();
+    let why = if !raw.is_json || !start.starts_with('{') {
+        Some(match start.is_empty() {
+            true => "it is empty".to_owned(),
+            false => format!("it begins with {:?}", shown(start).chars().take(60).collect::<String>()),
+        })
+    } else if call.method != Method::Get {
+        // Looked into now: later it would be a change that seems to have failed.
+        answer.envelope::<IgnoredAny>().err().map(|error| error.to_string())
+    } else {
+        None
+    };
+    match why {
+        None => Ok(answer),
+        Some(why) if call.method == Method::Get => {
+            Err(PveError::NotJson { what: answer.what, status: raw.status, why })
+        }
+        Some(why) => Err(PveError::unknown(
+            call,
+            format!("the answer has status {} and is no answer of PVE's: {why}", raw.status),
+        )),
+    }
+}
+
+fn plain(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// PVE's words, as they may be shown.
+pub(super) fn shown(text: &str) -> String {
+    let cleaned = crate::text::clean(text.as_bytes());
+    let trimmed = cleaned.trim();
+    match trimmed.char_indices().nth(LONGEST_MESSAGE) {
+        Some((end, _)) => format!("{}…", &trimmed[..end]),
+        None => trimmed.to_owned(),
+    }
+}

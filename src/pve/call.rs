@@ -1,0 +1,451 @@
+//! What may be asked of the API. A request line is made here and nowhere else, and only from parts that were checked or
+//! encoded: nothing that a model wrote reaches the wire as it stands.
+//!
+//! A [`Read`] can be asked again and again; a [`Write`] is consumed by being sent, so that it cannot be sent twice.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::catalog::Checked;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// What stands for itself in a URL (RFC 3986, unreserved). All else is encoded: `=` in a value above all, at which PVE
+/// would cut it.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Where PVE's JSON is, below the daemon's address.
+const ROOT: &str = "/api2/json";
+
+/// The longest path, encoded; PVE's own are below 200 bytes.
+const LONGEST_PATH: usize = 2048;
+
+/// Bytes of encoded parameters: of a query, which is a part of the head, and of a form.
+const LONGEST_QUERY: usize = 32 << 10;
+const LONGEST_FORM: usize = 1 << 20;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+impl Method {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(self.as_str())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    #[error("{path:?} is no path of the API: {why}")]
+    Path { path: String, why: &'static str },
+    #[error("{segment:?} cannot stand in a path: {why}")]
+    Segment { segment: String, why: &'static str },
+    #[error("parameter {name:?}: a parameter's name has only letters, digits, '-' and '_'")]
+    Name { name: String },
+    #[error("parameter \"{name}\" holds a NUL byte, which PVE cannot take")]
+    Value { name: String },
+    #[error("with parameter \"{name}\" the request is longer than {most} bytes, which PVE would not take")]
+    TooLong { name: String, most: usize },
+    #[error("{given} names no node: a node's name has letters, digits and '-'")]
+    Node { given: String },
+}
+
+/// A path below the API's root, encoded: `/nodes/pve1/tasks/UPID%3Apve1%3A…`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Path(String);
+
+impl Path {
+    /// Of plain segments, each encoded whole: a volume id's `/` or a UPID's `:` stays inside its segment.
+    pub fn of<S: AsRef<str>>(segments: impl IntoIterator<Item = S>) -> Result<Self, CallError> {
+        let mut path = String::new();
+        for segment in segments {
+            let segment = segment.as_ref();
+            check_segment(segment)
+                .map_err(|why| CallError::Segment { segment: crate::text::clean(segment.as_bytes()), why })?;
+            path.push('/');
+            path.extend(utf8_percent_encode(segment, ENCODED));
+        }
+        if path.is_empty() {
+            path.push('/');
+        }
+        Self::within_length(path)
+    }
+
+    /// Of one text that is encoded already. An encoded `/`, `?` or `#` is refused here: only [`Path::of`] knows which
+    /// segment one may belong to.
+    pub fn parse(text: &str) -> Result<Self, CallError> {
+        let refused = |why| CallError::Path { path: crate::text::clean(text.as_bytes()), why };
+        let Some(rest) = text.strip_prefix('/') else { return Err(refused("it does not begin with '/'")) };
+        if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@%".contains(&byte)) {
+            return Err(refused("a character in it would have to be percent-encoded"));
+        }
+        if rest.is_empty() {
+            return Ok(Self("/".to_owned()));
+        }
+        for segment in rest.split('/') {
+            let well_encoded = segment.split('%').skip(1).all(|after| {
+                after.len() >= 2 && after.as_bytes()[..2].iter().all(|digit| digit.is_ascii_hexdigit())
+            });
+            if !well_encoded {
+                return Err(refused("a '%' in it is not followed by two hex digits"));
+            }
+            let plain = percent_decode_str(segment)
+                .decode_utf8()
+                .map_err(|_| refused("what is encoded in it is not UTF-8"))?;
+            if plain.contains(['/', '?', '#', '%', '\\']) {
+                return Err(refused("an encoded '/', '?', '#', '%' or '\\' stands in it"));
+            }
+            check_segment(&plain).map_err(refused)?;
+        }
+        Self::within_length(text.to_owned())
+    }
+
+    fn within_length(path: String) -> Result<Self, CallError> {
+        if path.len() > LONGEST_PATH {
+            return Err(CallError::Path {
+                path: path.chars().take(80).collect(),
+                why: "it is longer than 2048 bytes",
+            });
+        }
+        Ok(Self(path))
+    }
+
+    /// The path one segment shorter; None at the root.
+    pub fn parent(&self) -> Option<Self> {
+        let (parent, _) = self.0.rsplit_once('/')?;
+        (self.0.len() > 1).then(|| Self(if parent.is_empty() { "/" } else { parent }.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The `NODE` of `/nodes/NODE/…`, as it stands there.
+    fn node(&self) -> Option<&str> {
+        self.0.strip_prefix("/nodes/")?.split('/').next()
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(&self.0)
+    }
+}
+
+fn check_segment(plain: &str) -> Result<(), &'static str> {
+    if plain.is_empty() {
+        return Err("a part of it is empty");
+    }
+    if plain.split(['/', '\\']).any(|part| part == "." || part == "..") {
+        return Err("a part of it is '.' or '..'");
+    }
+    if plain.chars().any(char::is_control) {
+        return Err("a control character stands in it");
+    }
+    Ok(())
+}
+
+fn is_node_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 63
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// What [`Read`] and [`Write`] have in common.
+pub(super) struct Call {
+    pub method: Method,
+    pub path: Path,
+    /// Encoded pairs, joined; of a query or of a form.
+    pairs: String,
+    /// The parameters by name: values may be secrets, and are shown nowhere.
+    names: Vec<String>,
+    node: Option<String>,
+    pub through_proxy: bool,
+    pub timeout: Option<Duration>,
+}
+
+impl Call {
+    fn new(method: Method, path: Path) -> Self {
+        let node = path.node().map(str::to_owned);
+        Self { method, path, pairs: String::new(), names: vec![], node, through_proxy: false, timeout: None }
+    }
+
+    fn push(&mut self, name: &str, value: &str) -> Result<(), CallError> {
+        let named = !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        if !named {
+            return Err(CallError::Name { name: crate::text::clean(name.as_bytes()) });
+        }
+        if value.contains('\0') {
+            return Err(CallError::Value { name: name.to_owned() });
+        }
+        let most = match self.method {
+            Method::Get | Method::Delete => LONGEST_QUERY,
+            Method::Post | Method::Put => LONGEST_FORM,
+        };
+        let before = self.pairs.len();
+        if before > 0 {
+            self.pairs.push('&');
+        }
+        self.pairs.push_str(name);
+        self.pairs.push('=');
+        self.pairs.extend(utf8_percent_encode(value, ENCODED));
+        if self.pairs.len() > most {
+            self.pairs.truncate(before);
+            return Err(CallError::TooLong { name: name.to_owned(), most });
+        }
+        self.names.push(name.to_owned());
+        Ok(())
+    }
+
+    /// The node that answers, where the path or the caller names one.
+    pub fn node(&self) -> Option<&str> {
+        self.node.as_deref()
+    }
+
+    /// What follows the method on the request line. PVE takes the parameters of a DELETE here too.
+    pub fn target(&self) -> String {
+        match self.method {
+            Method::Get | Method::Delete if !self.pairs.is_empty() => {
+                format!("{ROOT}{}?{}", self.path, self.pairs)
+            }
+            _ => format!("{ROOT}{}", self.path),
+        }
+    }
+
+    pub fn uri(&self) -> hyper::Uri {
+        self.target().parse().expect("a checked path and encoded pairs of bounded length are a URI")
+    }
+
+    /// The form, for the methods that carry one.
+    pub fn body(&self) -> Option<&str> {
+        matches!(self.method, Method::Post | Method::Put).then_some(&self.pairs)
+    }
+
+    /// `GET /nodes/pve1/lxc`, for errors and logs: no value stands in it.
+    pub fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{} {} {:?}", self.method, self.path, self.names)
+    }
+}
+
+macro_rules! builder {
+    ($type:ty) => {
+        impl $type {
+            /// Adds a parameter. `value` is plain text: it is encoded here.
+            pub fn with(mut self, name: &str, value: impl AsRef<str>) -> Result<Self, CallError> {
+                self.0.push(name, value.as_ref())?;
+                Ok(self)
+            }
+
+            /// Names the node that answers, where the path does not (PVE's `proxyto` of another parameter).
+            pub fn on_node(mut self, node: &str) -> Result<Self, CallError> {
+                if !is_node_name(node) {
+                    return Err(CallError::Node { given: crate::text::clean(node.as_bytes()) });
+                }
+                self.0.node = Some(node.to_owned());
+                Ok(self)
+            }
+
+            /// Asks pveproxy, whatever node it is for: it finds out itself where some methods are answered.
+            pub fn through_proxy(mut self) -> Self {
+                self.0.through_proxy = true;
+                self
+            }
+
+            /// The whole time that this call may take, in place of [`super::Limits::call`].
+            pub fn within(mut self, time: Duration) -> Self {
+                self.0.timeout = Some(time);
+                self
+            }
+
+            pub fn path(&self) -> &Path {
+                &self.0.path
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(to)
+            }
+        }
+    };
+}
+
+/// A GET. It changes nothing, so it may be asked again.
+pub struct Read(pub(super) Call);
+
+impl Read {
+    pub fn new(path: Path) -> Self {
+        Self(Call::new(Method::Get, path))
+    }
+}
+
+/// A POST, PUT or DELETE. Sending it consumes it.
+pub struct Write(pub(super) Call);
+
+impl Write {
+    pub fn post(path: Path) -> Self {
+        Self(Call::new(Method::Post, path))
+    }
+
+    pub fn put(path: Path) -> Self {
+        Self(Call::new(Method::Put, path))
+    }
+
+    pub fn delete(path: Path) -> Self {
+        Self(Call::new(Method::Delete, path))
+    }
+
+    pub fn method(&self) -> Method {
+        self.0.method
+    }
+}
+
+builder!(Read);
+builder!(Write);
+
+impl TryFrom<&Checked> for Read {
+    type Error = CallError;
+
+    /// A GET whose parameters were checked against the catalogue.
+    fn try_from(checked: &Checked) -> Result<Self, CallError> {
+        if checked.method() != crate::catalog::Method::Get {
+            let why = "it is no GET";
+            return Err(CallError::Path { path: checked.path().to_owned(), why });
+        }
+        // Encoded by segments there, and so here: what an encoded `/` belongs to is known to both.
+        let segments =
+            checked.path().split('/').skip(1).map(|segment| percent_decode_str(segment).decode_utf8_lossy());
+        let mut read = Self::new(Path::of(segments)?);
+        for (name, value) in checked.pairs() {
+            read = read.with(name, value)?;
+        }
+        match checked.node() {
+            Some(node) => read.on_node(node),
+            None => Ok(read),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_could_change_the_request_line_is_a_path() {
+        for text in [
+            "",
+            "nodes",
+            "//nodes",
+            "/nodes/",
+            "/nodes//x",
+            "/nodes/..",
+            "/nodes/../access",
+            "/nodes/%2e%2e/access",
+            "/nodes/.%2E",
+            "/./nodes",
+            "/nodes/a%2fb",
+            "/nodes/a%2Fb",
+            "/a%00",
+            "/a\0",
+            "/a\r\nHost: x",
+            "/a%0d%0aHost",
+            "/a b",
+            "/a?b=c",
+            "/a%3fb=c",
+            "/a#b",
+            "/a%23b",
+            "/a%",
+            "/a%4",
+            "/a%zz",
+            "/a%ff",
+            "/a%252e",
+            "/größe",
+            "/a\\b",
+            "/a%5cb",
+            "/a\u{7f}",
+            "/a\"b",
+            "/a<b>",
+            "https://elsewhere/",
+            "*",
+        ] {
+            assert!(Path::parse(text).is_err(), "{text:?}");
+        }
+        assert!(Path::parse(&format!("/{}", "a".repeat(LONGEST_PATH))).is_err());
+        for text in
+            ["/", "/version", "/nodes/pve1/lxc/101/config", "/access/users/root@pam", "/a/agent%40pve/x"]
+        {
+            assert_eq!(Path::parse(text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn a_segment_is_encoded_whole() {
+        let upid = "UPID:pve1:00002578:00074193:6B012E72:qmcreate:110:root@pam!t1:";
+        assert_eq!(
+            Path::of(["nodes", "pve1", "tasks", upid, "log"]).unwrap().as_str(),
+            "/nodes/pve1/tasks/UPID%3Apve1%3A00002578%3A00074193%3A6B012E72%3Aqmcreate%3A110%3Aroot%40pam%21t1%3A/log"
+        );
+        assert_eq!(Path::of(["local:iso/x y.iso"]).unwrap().as_str(), "/local%3Aiso%2Fx%20y.iso");
+        for segment in ["", "..", ".", "local:iso/../../etc", "a\0", "a\nb"] {
+            assert!(Path::of(["nodes", segment]).is_err(), "{segment:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_cannot_become_another_parameter() {
+        let path = || Path::parse("/nodes/pve1/lxc").unwrap();
+        let write = Write::post(path()).with("net0", "name=eth0,bridge=vmbr0&x=1 +%é\r\n").unwrap();
+        assert_eq!(write.0.body(), Some("net0=name%3Deth0%2Cbridge%3Dvmbr0%26x%3D1%20%2B%25%C3%A9%0D%0A"));
+        assert_eq!(write.0.target(), "/api2/json/nodes/pve1/lxc");
+        let write = Write::delete(path()).with("purge", "1").unwrap().with("force", "0").unwrap();
+        assert_eq!(
+            (write.0.target().as_str(), write.0.body()),
+            ("/api2/json/nodes/pve1/lxc?purge=1&force=0", None)
+        );
+        for name in ["", "a=b", "a&b", "a b", "a\n", "net[0]", "é"] {
+            assert!(Read::new(path()).with(name, "1").is_err(), "{name:?}");
+        }
+        assert!(Read::new(path()).with("a", "\0").is_err());
+        assert!(Read::new(path()).with("a", "=".repeat(LONGEST_QUERY / 3 + 1)).is_err());
+        let longest = Read::new(path()).with("a", "=".repeat(LONGEST_QUERY / 3 - 1)).unwrap();
+        assert_eq!(longest.0.uri().query().map(str::len), Some(2 + 3 * (LONGEST_QUERY / 3 - 1)));
+    }
+
+    #[test]
+    fn the_node_is_the_paths_or_the_callers() {
+        let read = Read::new(Path::parse("/nodes/pve2/status").unwrap());
+        assert_eq!(read.0.node(), Some("pve2"));
+        let read = Read::new(Path::parse("/cluster/sdn/dry-run").unwrap());
+        assert_eq!(read.0.node(), None);
+        assert_eq!(read.on_node("pve3").unwrap().0.node(), Some("pve3"));
+        assert!(Read::new(Path::parse("/").unwrap()).on_node("a/b").is_err());
+    }
+
+    #[test]
+    fn values_are_not_shown() {
+        let write = Write::put(Path::parse("/x").unwrap()).with("password", "hunter2").unwrap();
+        let shown = format!("{write:?}");
+        assert!(shown.contains("password") && !shown.contains("hunter2"), "{shown}");
+    }
+}

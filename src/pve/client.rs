@@ -1,0 +1,260 @@
+//! The client: which daemon is asked, as whom, how long, and how often.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::address::{Address, AddressError};
+use super::answer::{self, Answer};
+use super::call::{Call, Method, Read, Write};
+use super::circuit::Patience;
+use super::connection::{Broken, Raw, Unconnected};
+use super::daemon::{Daemon, Unanswered};
+use super::error::PveError;
+use super::local::Local;
+use super::pool::Keep;
+use super::tls::PinFile;
+use super::token::TokenFile;
+use crate::config;
+
+/// What a handle can ask at all; the rest is refused before anything is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Methods {
+    Reads,
+    NoDelete,
+    All,
+}
+
+impl Methods {
+    fn allow(self, method: Method) -> bool {
+        match method {
+            Method::Get => true,
+            Method::Post | Method::Put => self >= Self::NoDelete,
+            Method::Delete => self == Self::All,
+        }
+    }
+}
+
+impl fmt::Display for Methods {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::Reads => "can only read",
+            Self::NoDelete => "cannot delete",
+            Self::All => "can do all",
+        })
+    }
+}
+
+/// Numbers of the client; the default is for a real node.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The whole of a call, tries included, unless the call says otherwise.
+    pub call: Duration,
+    pub connect: Duration,
+    /// A wait without an answer from which on it counts as a failure of the daemon's.
+    pub hang: Duration,
+    /// Calls that one daemon is asked at once, and those that may wait for their turn.
+    pub parallel: usize,
+    pub queue: usize,
+    /// Bytes of an answer's body.
+    pub answer: usize,
+    /// Times that a read, or a write of which nothing left, is tried again.
+    pub retries: u32,
+    /// Before the first of these; it doubles, and varies by half.
+    pub backoff: Duration,
+    /// How long a `pvedaemon` that nobody listens for is not asked.
+    pub away: Duration,
+    pub keep: Keep,
+    pub patience: Patience,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            call: Duration::from_secs(30),
+            connect: Duration::from_secs(2),
+            hang: Duration::from_secs(5),
+            parallel: 16,
+            queue: 4096,
+            answer: 64 << 20,
+            retries: 3,
+            backoff: Duration::from_millis(50),
+            away: Duration::from_secs(10),
+            keep: Keep::default(),
+            patience: Patience::default(),
+        }
+    }
+}
+
+/// `[pve]`, and what is not for the operator to set.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub url: String,
+    /// "" turns pvedaemon off.
+    pub daemon: String,
+    pub token: PathBuf,
+    pub certificate: PathBuf,
+    pub etc_pve: PathBuf,
+    /// This node's name; None to find it out.
+    pub node: Option<String>,
+    pub limits: Limits,
+}
+
+impl From<&config::Pve> for Options {
+    fn from(pve: &config::Pve) -> Self {
+        Self {
+            url: pve.url.clone(),
+            daemon: pve.daemon.clone(),
+            token: pve.token.clone(),
+            certificate: pve.certificate.clone(),
+            etc_pve: pve.etc_pve.clone(),
+            node: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+struct Shared {
+    proxy: Daemon,
+    daemon: Option<Daemon>,
+    local: Local,
+    limits: Limits,
+}
+
+/// A handle to this node's API, as one identity. Clones and [`Client::for_token`] share the connections: who asks is said in
+/// each request, and by nothing else.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+    token: Arc<TokenFile>,
+    methods: Methods,
+}
+
+impl Client {
+    /// Connects to nobody yet, and reads no file.
+    pub fn new(options: Options) -> Result<Self, AddressError> {
+        let limits = options.limits;
+        let pin = PinFile::new(options.certificate);
+        let proxy = Daemon::new("pveproxy", Address::url(&options.url)?, pin.clone(), limits);
+        let daemon = Address::daemon(&options.daemon)?
+            .map(|address| Daemon::new("pvedaemon", address, pin.clone(), limits));
+        let local = Local::new(options.node, options.etc_pve);
+        Ok(Self {
+            shared: Arc::new(Shared { proxy, daemon, local, limits }),
+            token: Arc::new(TokenFile::new(options.token)),
+            methods: Methods::All,
+        })
+    }
+
+    /// The same node as somebody else: a role with a token of its own.
+    pub fn for_token(&self, token: impl Into<PathBuf>) -> Self {
+        Self { token: Arc::new(TokenFile::new(token)), ..self.clone() }
+    }
+
+    /// The same with less: a handle never gets a method back.
+    pub fn limited_to(&self, methods: Methods) -> Self {
+        Self { methods: self.methods.min(methods), ..self.clone() }
+    }
+
+    /// Asks, and again when the way there or back broke.
+    pub async fn get(&self, read: &Read) -> Result<Answer, PveError> {
+        self.carry_out(&read.0).await
+    }
+
+    /// Sends a change, once. An error other than [`PveError::MayHaveHappened`] means that PVE did not get it, or refused
+    /// it. To drop the future is to give up knowing: the request may have left by then, so whoever must know awaits it in
+    /// a task of its own.
+    pub async fn send(&self, write: Write) -> Result<Answer, PveError> {
+        self.carry_out(&write.0).await
+    }
+
+    /// This node's name, as the cluster knows it.
+    pub async fn node(&self) -> Result<String, PveError> {
+        let token = self.token.header()?;
+        Ok(self.local_name(&token, Instant::now() + self.shared.limits.call).await)
+    }
+
+    async fn carry_out(&self, call: &Call) -> Result<Answer, PveError> {
+        if !self.methods.allow(call.method) {
+            return Err(PveError::Withheld { what: call.name(), allowed: self.methods });
+        }
+        let limits = &self.shared.limits;
+        let until = Instant::now() + call.timeout.unwrap_or(limits.call);
+        let mut pause = limits.backoff;
+        for tries in 0.. {
+            let token = self.token.header()?;
+            let (daemon, unanswered) = match self.ask(call, &token, until).await {
+                Ok(raw) => return answer::judge(call, raw),
+                Err(failed) => failed,
+            };
+            let wait = pause.mul_f64(0.5 + fastrand::f64());
+            if tries >= limits.retries || !may_go_again(call, &unanswered) || Instant::now() + wait >= until {
+                return Err(PveError::unanswered(call, daemon, unanswered));
+            }
+            tracing::debug!(call = call.name(), daemon = daemon.name, ?unanswered, "tried again");
+            tokio::time::sleep(wait).await;
+            pause *= 2;
+        }
+        unreachable!("the tries are bounded")
+    }
+
+    /// One try: of pvedaemon for what is this node's, where it listens; else of pveproxy.
+    async fn ask(
+        &self,
+        call: &Call,
+        token: &hyper::header::HeaderValue,
+        until: Instant,
+    ) -> Result<Raw, (&Daemon, Unanswered)> {
+        let Shared { proxy, daemon, .. } = &*self.shared;
+        let direct = daemon.as_ref().filter(|daemon| !call.through_proxy && daemon.is_here());
+        if let Some(daemon) = direct
+            && self.is_ours(call, token, until).await
+        {
+            match daemon.ask(call, token, until).await {
+                Err(Unanswered::Unconnected(why)) => {
+                    tracing::debug!(
+                        at = daemon.address.authority(),
+                        ?why,
+                        "no pvedaemon; by way of pveproxy"
+                    );
+                    daemon.is_away();
+                }
+                asked => return asked.map_err(|unanswered| (daemon, unanswered)),
+            }
+        }
+        proxy.ask(call, token, until).await.map_err(|unanswered| (proxy, unanswered))
+    }
+
+    /// Whether this node itself answers the call: pvedaemon forwards nothing.
+    async fn is_ours(&self, call: &Call, token: &hyper::header::HeaderValue, until: Instant) -> bool {
+        match call.node() {
+            None | Some("localhost") => true,
+            Some(node) => self.local_name(token, until).await == node,
+        }
+    }
+
+    async fn local_name(&self, token: &hyper::header::HeaderValue, until: Instant) -> String {
+        let Shared { proxy, daemon, local, .. } = &*self.shared;
+        let asked = daemon.as_ref().filter(|daemon| daemon.is_here()).unwrap_or(proxy);
+        local.name(async |call: &Call| asked.ask(call, token, until).await).await
+    }
+
+    #[cfg(test)]
+    pub(super) fn connections(&self) -> usize {
+        let daemon = self.shared.daemon.as_ref().map_or(0, Daemon::connections);
+        self.shared.proxy.connections() + daemon
+    }
+}
+
+/// Whether another try can help, and cannot do a thing twice.
+fn may_go_again(call: &Call, unanswered: &Unanswered) -> bool {
+    let broke = match unanswered {
+        Unanswered::Unconnected(why) => matches!(why, Unconnected::Io(_)),
+        Unanswered::Lost { why, .. } => matches!(why, Broken::Http(_) | Broken::CutShort(..)),
+        _ => false,
+    };
+    broke && (call.method == Method::Get || !unanswered.left())
+}

@@ -1,0 +1,165 @@
+//! Why a call gave nothing: for the operator, and for whoever decides whether to ask again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::call::{Call, Method};
+use super::client::Methods;
+use super::connection::{Broken, Unconnected};
+use super::daemon::{Daemon, Unanswered};
+use super::refusal::{Failure, Forbidden};
+use super::tls::CertificateError;
+use super::token::TokenError;
+
+/// `what` is the method and path, without values. Messages of PVE's are cleaned of control and hidden characters; they may
+/// quote what a guest or another user wrote.
+#[derive(Debug, thiserror::Error)]
+pub enum PveError {
+    // Nothing was sent.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    #[error("{what} was not sent: this client {allowed}")]
+    Withheld { what: String, allowed: Methods },
+    #[error("{what} was not sent: {daemon} has not answered for {silent}; next try {next}", silent = seconds(*silent), next = soon(*next))]
+    Wedged { what: String, daemon: String, silent: Duration, next: Duration },
+    #[error("{what} was not sent: {waiting} calls wait for {daemon} already; ask again when they are done")]
+    Busy { what: String, daemon: String, waiting: usize },
+    #[error("{what} was not sent: {daemon}: {why}; see `systemctl status pveproxy pvedaemon`")]
+    NotSent { what: String, daemon: String, why: String },
+
+    // It may have been sent, and there is no answer to use.
+    #[error("{what}: {daemon} gave no whole answer: {why}")]
+    NoAnswer { what: String, daemon: String, why: String },
+    #[error(
+        "{what}: the answer is longer than {most} bytes; ask for less, by a narrower path or by its parameters"
+    )]
+    TooLong { what: String, most: usize },
+    /// A write, with nobody to say whether it was done. It is never repeated here.
+    #[error(
+        "{what} may have happened, and may not: {why}. Do not repeat it before looking: {}",
+        check.join(", ")
+    )]
+    MayHaveHappened {
+        what: String,
+        why: String,
+        /// What to read.
+        check: Vec<String>,
+    },
+    #[error("{what}: status {status}, and not the JSON that PVE gives: {why}")]
+    NotJson { what: String, status: u16, why: String },
+
+    // PVE's answer.
+    #[error(
+        "PVE does not know the API token: {message}; see `pveum user token list USER`, and `provost setup`"
+    )]
+    Unauthorized { message: String },
+    #[error("{what}: {forbidden}")]
+    Forbidden { what: String, forbidden: Forbidden },
+    #[error("{what}: {message}{}", by_name(errors))]
+    BadParameters { what: String, message: String, errors: BTreeMap<String, String> },
+    #[error("{what}: {message}")]
+    NotFound { what: String, message: String },
+    #[error("{what}: this PVE has no such method: {message}")]
+    NotImplemented { what: String, message: String },
+    #[error("{what}: {message}{}", failure.advice().map(|advice| format!(" ({advice})")).unwrap_or_default())]
+    Failed { what: String, failure: Failure, message: String },
+    /// 595 to 599: pveproxy could not pass it on to the node that it is for.
+    #[error(
+        "{what}: pveproxy did not reach the node that it is for (status {status}): {message}; see /cluster/status"
+    )]
+    Proxy { what: String, status: u16, message: String },
+    #[error("{what}: status {status}: {message}")]
+    Unexpected { what: String, status: u16, message: String },
+}
+
+impl PveError {
+    /// Whether it is unknown if a change was made.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::MayHaveHappened { .. })
+    }
+
+    /// Whether the next try may go better without anything being changed: the way to PVE was at fault, not the call.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Wedged { .. }
+                | Self::Busy { .. }
+                | Self::NotSent { .. }
+                | Self::NoAnswer { .. }
+                | Self::Proxy { .. }
+        )
+    }
+
+    pub(super) fn unanswered(call: &Call, daemon: &Daemon, unanswered: Unanswered) -> Self {
+        let what = call.name();
+        let name = format!("{} at {}", daemon.name, daemon.address.authority());
+        let (why, left, after) = match unanswered {
+            Unanswered::Open(open) => {
+                return Self::Wedged { what, daemon: name, silent: open.silent, next: open.next };
+            }
+            Unanswered::Busy { waiting } => return Self::Busy { what, daemon: name, waiting },
+            Unanswered::NoTurn { after } => {
+                let why = format!("its turn did not come in {}", seconds(after));
+                return Self::NotSent { what, daemon: name, why };
+            }
+            Unanswered::Unconnected(Unconnected::Certificate(error)) => return error.into(),
+            Unanswered::Unconnected(Unconnected::Io(error)) => {
+                return Self::NotSent { what, daemon: name, why: format!("no connection: {error}") };
+            }
+            Unanswered::Unconnected(Unconnected::TimedOut(after)) => {
+                let why = format!("no connection in {}", seconds(after));
+                return Self::NotSent { what, daemon: name, why };
+            }
+            Unanswered::Lost { why, left, after } => (why, left, after),
+        };
+        let said = match &why {
+            Broken::TimedOut => format!("no whole answer in {}", seconds(after)),
+            Broken::Http(why) => format!("the connection broke after {}: {why}", seconds(after)),
+            why => format!("the answer: {why}"),
+        };
+        match (call.method, why) {
+            (Method::Get, Broken::TooLong(most)) => Self::TooLong { what, most },
+            (Method::Get, _) => Self::NoAnswer { what, daemon: name, why: said },
+            _ if !left => Self::NotSent { what, daemon: name, why: said },
+            _ => Self::unknown(call, format!("it was sent to {name}, but {said}")),
+        }
+    }
+
+    pub(super) fn unknown(call: &Call, why: String) -> Self {
+        let mut check = vec![];
+        // What was made stands in the list above; what was changed or removed, at its own place.
+        let place = match call.method {
+            Method::Post => call.path.parent().unwrap_or_else(|| call.path.clone()),
+            _ => call.path.clone(),
+        };
+        if call.method == Method::Post {
+            check.push(format!("read {}", call.path));
+        }
+        check.push(format!("read {place}"));
+        check.push(match call.node() {
+            Some(node) => format!("read /nodes/{node}/tasks for a task of this time"),
+            None => "read /cluster/tasks for a task of this time".to_owned(),
+        });
+        Self::MayHaveHappened { what: call.name(), why, check }
+    }
+}
+
+fn seconds(span: Duration) -> String {
+    match span.as_millis() {
+        millis @ ..1000 => format!("{millis} ms"),
+        millis => format!("{:.1} s", millis as f64 / 1000.0),
+    }
+}
+
+fn soon(span: Duration) -> String {
+    match span.is_zero() {
+        true => "is under way".to_owned(),
+        false => format!("in {}", seconds(span)),
+    }
+}
+
+fn by_name(errors: &BTreeMap<String, String>) -> String {
+    errors.iter().map(|(name, why)| format!("; {name}: {why}")).collect()
+}

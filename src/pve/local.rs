@@ -1,0 +1,80 @@
+//! Which node this is. Found out when first needed, and remembered: a node keeps its name while it runs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::sync::OnceCell;
+
+use super::answer;
+use super::call::{Call, Path, Read};
+use super::connection::Raw;
+use super::daemon::Unanswered;
+use super::loose;
+
+/// pmxcfs may hang.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub struct Local {
+    known: OnceCell<String>,
+    etc_pve: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    #[serde(default)]
+    name: String,
+    #[serde(default, deserialize_with = "loose::optional::bool")]
+    local: Option<bool>,
+}
+
+impl Local {
+    pub fn new(given: Option<String>, etc_pve: PathBuf) -> Self {
+        Self { known: OnceCell::new_with(given), etc_pve }
+    }
+
+    /// By pmxcfs's own link, else by asking the API, else by the host's name, which PVE takes too.
+    pub async fn name(&self, ask: impl AsyncFnOnce(&Call) -> Result<Raw, Unanswered>) -> String {
+        if let Some(known) = self.known.get() {
+            return known.clone();
+        }
+        let (name, certain) = match self.linked().await {
+            Some(name) => (name, true),
+            None => match asked(ask).await {
+                Ok(Some(name)) => (name, true),
+                // A token may not be allowed to know; asking again would not change that.
+                Ok(None) => (hostname(), true),
+                Err(_) => (hostname(), false),
+            },
+        };
+        if certain {
+            let _ = self.known.set(name.clone());
+        }
+        name
+    }
+
+    /// `/etc/pve/local` is a link to `nodes/NAME`.
+    async fn linked(&self) -> Option<String> {
+        let link = self.etc_pve.join("local");
+        let read = tokio::task::spawn_blocking(move || std::fs::read_link(link));
+        let target = tokio::time::timeout(PATIENCE, read).await.ok()?.ok()?.ok()?;
+        let name = target.strip_prefix("nodes").ok()?.to_str()?;
+        (!name.is_empty() && !name.contains('/')).then(|| name.to_owned())
+    }
+}
+
+async fn asked(
+    ask: impl AsyncFnOnce(&Call) -> Result<Raw, Unanswered>,
+) -> Result<Option<String>, Unanswered> {
+    let Ok(path) = Path::of(["cluster", "status"]) else { return Ok(None) };
+    let read = Read::new(path);
+    let raw = ask(&read.0).await?;
+    let rows: Vec<Row> = answer::judge(&read.0, raw).and_then(|answer| answer.data()).unwrap_or_default();
+    Ok(rows.into_iter().find(|row| row.local == Some(true) && !row.name.is_empty()).map(|row| row.name))
+}
+
+/// Without its domain.
+fn hostname() -> String {
+    let full = nix::unistd::gethostname().unwrap_or_default();
+    full.to_string_lossy().split('.').next().unwrap_or_default().to_owned()
+}

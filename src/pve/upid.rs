@@ -1,0 +1,161 @@
+//! A task's name: `UPID:node:pid:pstart:starttime:type:id:user:`, the numbers in hex, the user with its token after `!`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::call::Path;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{given:?} is no task's UPID: {why}")]
+pub struct UpidError {
+    given: String,
+    why: &'static str,
+}
+
+/// A UPID that PVE would take. Printed as it came.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Upid {
+    text: String,
+    pub node: String,
+    pub pid: u32,
+    /// The process's start, in clock ticks since boot.
+    pub pstart: u64,
+    /// The task's start, in seconds since 1970.
+    pub starttime: u32,
+    /// `qmcreate`, `vzdump`.
+    pub kind: String,
+    /// What it works on, often a guest's id; may be empty.
+    pub id: String,
+    pub user: String,
+    pub token: Option<String>,
+}
+
+impl FromStr for Upid {
+    type Err = UpidError;
+
+    fn from_str(text: &str) -> Result<Self, UpidError> {
+        let refused = |why| UpidError { given: super::answer::shown(text), why };
+        if text.len() > 512 {
+            return Err(UpidError {
+                given: text.chars().take(80).collect(),
+                why: "it is longer than 512 bytes",
+            });
+        }
+        if text.chars().any(char::is_whitespace) || Path::of([text]).is_err() {
+            return Err(refused("white space, a control character or a '..' stands in it"));
+        }
+        let parts: Vec<&str> = text.split(':').collect();
+        let ["UPID", node, pid, pstart, starttime, kind, id, owner, ""] = parts[..] else {
+            return Err(refused("it is not UPID: and seven parts, each ended by ':'"));
+        };
+        let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        let bytes = node.as_bytes();
+        let named = bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+        if !named || !edge(bytes.first()) || !edge(bytes.last()) {
+            return Err(refused("its node is no node's name"));
+        }
+        let hex = |digits: &str, lengths: std::ops::RangeInclusive<usize>| {
+            let right =
+                lengths.contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+            right.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
+        };
+        let short = |digits| hex(digits, 8..=8).and_then(|number| u32::try_from(number).ok());
+        let (Some(pid), Some(pstart), Some(starttime)) = (short(pid), hex(pstart, 8..=16), short(starttime))
+        else {
+            return Err(refused("a number in it is not of eight hex digits"));
+        };
+        if kind.is_empty() || owner.is_empty() {
+            return Err(refused("its type or its user is empty"));
+        }
+        let (user, token) = match owner.split_once('!') {
+            Some((user, token)) => (user, Some(token.to_owned())),
+            None => (owner, None),
+        };
+        Ok(Self {
+            node: node.to_owned(),
+            pid,
+            pstart,
+            starttime,
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            user: user.to_owned(),
+            token,
+            text: text.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Upid {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(&self.text)
+    }
+}
+
+impl AsRef<str> for Upid {
+    fn as_ref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl<'de> Deserialize<'de> for Upid {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Upid {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REAL: &str = "UPID:pve1:00002578:00074193:6B012E72:qmcreate:110:root@pam!t1:";
+
+    #[test]
+    fn a_real_one_is_taken_apart_and_printed_as_it_came() {
+        let upid: Upid = REAL.parse().unwrap();
+        assert_eq!((upid.node.as_str(), upid.pid, upid.pstart), ("pve1", 0x2578, 0x74193));
+        assert_eq!((upid.starttime, upid.kind.as_str(), upid.id.as_str()), (0x6B01_2E72, "qmcreate", "110"));
+        assert_eq!((upid.user.as_str(), upid.token.as_deref()), ("root@pam", Some("t1")));
+        assert_eq!(upid.to_string(), REAL);
+        let plain: Upid = "UPID:pve-2:0000ABCD:123456789:6b012e72:vzdump::root@pam:".parse().unwrap();
+        assert_eq!((plain.id.as_str(), plain.token, plain.pstart), ("", None, 0x1_2345_6789));
+    }
+
+    #[test]
+    fn what_pve_would_not_take_is_none() {
+        for text in [
+            "",
+            "UPID",
+            "UPID:::::::::",
+            &REAL[..REAL.len() - 1],
+            &format!("{REAL}x"),
+            &format!("{REAL}\n"),
+            &format!(" {REAL}"),
+            &REAL.replace("pve1", "../x"),
+            &REAL.replace("pve1", ""),
+            &REAL.replace("pve1", "-pve"),
+            &REAL.replace("00002578", "2578"),
+            &REAL.replace("00002578", "0000257g"),
+            &REAL.replace("00002578", "+0002578"),
+            &REAL.replace("00074193", "74193"),
+            &REAL.replace("6B012E72", "16B012E72"),
+            &REAL.replace("qmcreate", ""),
+            &REAL.replace("qmcreate", "qm create"),
+            &REAL.replace("root@pam!t1", ""),
+            &REAL.replace("UPID", "upid"),
+            &REAL.replace("110", "1\u{0}0"),
+            &REAL.replace("110", "a/../b"),
+            &REAL.replace("110", &"1".repeat(600)),
+        ] {
+            assert!(text.parse::<Upid>().is_err(), "{text:?}");
+        }
+    }
+}

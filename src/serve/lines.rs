@@ -1,0 +1,176 @@
+//! A stream of lines, none of which may be longer than a message may be.
+//!
+//! A longer one ends the stream: dropped in silence, it leaves its sender waiting for ever. What lines hold that have
+//! not ended yet is counted over all streams, as each connection may begin one and leave it at that; and what a long
+//! line took is given back when it is read, as each connection may send one and then stay.
+
+use std::io;
+use std::marker::PhantomData;
+
+use rmcp::service::{RoleServer, RxJsonRpcMessage};
+use rmcp::transport::async_rw::{JsonRpcMessageCodec, JsonRpcMessageCodecError};
+use serde_json::error::Category;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio_util::bytes::{BufMut, BytesMut};
+use tokio_util::codec::Decoder;
+
+use crate::policy::{Share, Spent};
+
+/// Bytes that the unfinished lines of all streams may hold together, beyond what always fits. Their buffers, which grow
+/// by doubling, take up to twice that.
+pub const MOST_UNFINISHED: usize = 64 << 20;
+/// Bytes that a line may have even when there are no more.
+const ALWAYS_FIT: usize = 16 << 10;
+/// Bytes read in one go.
+const CHUNK: usize = 64 << 10;
+/// A buffer's size that a session keeps between messages.
+const KEPT: usize = 64 << 10;
+
+pub struct Lines<R, M = RxJsonRpcMessage<RoleServer>> {
+    inner: R,
+    longest: usize,
+    buffer: BytesMut,
+    codec: JsonRpcMessageCodec<M>,
+    /// Of the bytes of unfinished lines.
+    held: Share,
+    _message: PhantomData<fn() -> M>,
+}
+
+/// What a line was.
+#[derive(Debug)]
+pub enum Line<M> {
+    Message(M),
+    /// JSON, and no message.
+    Invalid,
+    /// A line with more bytes than this: the stream cannot be read on. And who has the room that it would take, when it
+    /// would otherwise not be too long.
+    TooLong(usize, Option<Spent>),
+    End,
+}
+
+impl<R: AsyncRead + Unpin, M: serde::de::DeserializeOwned> Lines<R, M> {
+    pub fn new(inner: R, longest: usize, held: Share) -> Self {
+        let codec = JsonRpcMessageCodec::new_with_max_length(longest);
+        Self { inner, longest, buffer: BytesMut::new(), codec, held, _message: PhantomData }
+    }
+
+    /// The next line that means something. Cancel-safe: what was read stays in the buffer.
+    pub async fn next(&mut self) -> io::Result<Line<M>> {
+        loop {
+            let before = self.buffer.len();
+            let decoded = self.codec.decode(&mut self.buffer);
+            let taken = before - self.buffer.len();
+            if taken > 0 {
+                let _ = self.held.resize(0);
+                if taken > KEPT {
+                    self.buffer = BytesMut::from(&self.buffer[..]);
+                }
+            }
+            match decoded {
+                Ok(Some(message)) => return Ok(Line::Message(message)),
+                // A notification that is no business of MCP's; there may be more lines.
+                Ok(None) if taken > 0 => continue,
+                Ok(None) => {}
+                Err(JsonRpcMessageCodecError::MaxLineLengthExceeded) => {
+                    return Ok(Line::TooLong(self.longest, None));
+                }
+                Err(JsonRpcMessageCodecError::Serde(error)) => match error.classify() {
+                    // Not even JSON: there is nothing to answer, and an answer could be echoed back.
+                    Category::Syntax | Category::Eof => continue,
+                    Category::Data | Category::Io => return Ok(Line::Invalid),
+                },
+                Err(error) => return Err(error.into()),
+            }
+            // What is there now has not ended.
+            if let Err(spent) = self.held.resize(self.buffer.len().saturating_sub(ALWAYS_FIT)) {
+                return Ok(Line::TooLong(ALWAYS_FIT, Some(spent)));
+            }
+            self.buffer.reserve(CHUNK.min(self.buffer.len().max(4096)));
+            if self.inner.read_buf(&mut (&mut self.buffer).limit(CHUNK)).await? == 0 {
+                return Ok(Line::End);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::policy::Supply;
+
+    fn lines(
+        text: Vec<u8>,
+        step: usize,
+        longest: usize,
+        held: Share,
+    ) -> Lines<impl AsyncRead + Unpin, Value> {
+        let (mut write, read) = tokio::io::duplex(step);
+        tokio::spawn(async move {
+            // The reader stops early when a line is too long.
+            let _ = write.write_all(&text).await;
+        });
+        Lines::new(read, longest, held)
+    }
+
+    fn plenty() -> Share {
+        Supply::halves(usize::MAX / 2).none(1)
+    }
+
+    #[tokio::test]
+    async fn lines_pass_until_one_is_too_long() {
+        for (text, good) in [("1234\n12345\n", 2), ("1234\n123456\n\n{\n7\n", 3), ("1234\n1234567\n1\n", 1)] {
+            // One byte at a time, as the worst of clients sends, and all at once.
+            for step in [1, 100] {
+                let mut lines = lines(text.into(), step, 6, plenty());
+                let mut passed = 0;
+                let end = loop {
+                    match lines.next().await.unwrap() {
+                        Line::Message(_) => passed += 1,
+                        end => break end,
+                    }
+                };
+                assert_eq!(passed, good, "{text}");
+                assert!(
+                    matches!(end, Line::End if good > 1) || matches!(end, Line::TooLong(6, None)),
+                    "{end:?}"
+                );
+            }
+        }
+    }
+
+    /// One account begins lines on many connections and ends none.
+    #[tokio::test]
+    async fn what_one_account_leaves_unfinished_takes_nothing_from_another() {
+        let supply = Supply::halves(4 << 20);
+        let unfinished = || vec![b'1'; 1 << 20];
+        let mut held = Vec::new();
+        for at in 0..4 {
+            let mut lines = lines([unfinished(), unfinished()].concat(), CHUNK, 8 << 20, supply.none(1));
+            let end = lines.next().await.unwrap();
+            // Two MiB each, and the second cannot have them as long as the first does.
+            assert!(
+                matches!((at, &end), (0, Line::End) | (_, Line::TooLong(ALWAYS_FIT, Some(Spent::Own)))),
+                "{at}: {end:?}"
+            );
+            held.push(lines);
+        }
+        let other = [unfinished(), b"\n".to_vec()].concat();
+        let mut other = lines(other, CHUNK, 8 << 20, supply.none(2));
+        // Digits without end are a number that JSON has and Rust's types have not.
+        assert!(matches!(other.next().await.unwrap(), Line::End | Line::Invalid | Line::Message(_)));
+        drop(held);
+        assert!(supply.take(1, 2 << 20).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_long_message_leaves_no_long_buffer() {
+        let text = format!("{}\n1\n", json!("x".repeat(4 << 20)));
+        let mut lines = lines(text.into(), CHUNK, 8 << 20, plenty());
+        assert!(matches!(lines.next().await.unwrap(), Line::Message(_)));
+        assert!(matches!(lines.next().await.unwrap(), Line::Message(_)));
+        assert!(lines.buffer.capacity() <= 2 * KEPT, "{}", lines.buffer.capacity());
+    }
+}

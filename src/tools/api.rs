@@ -1,0 +1,116 @@
+//! The node's API as one principal has it: the client with the role's token and no method but GET, the catalogue, what
+//! of it the role may see.
+
+use std::sync::Arc;
+
+use super::Provost;
+use super::answer::Failure;
+use crate::catalog::Catalog;
+use crate::policy::{Principal, Sight};
+use crate::pve::{self, Client, Methods, PveError};
+
+/// What `read` and its like are handed.
+pub struct Reader {
+    pub client: Client,
+    pub catalog: Arc<Catalog>,
+    sight: Sight,
+}
+
+impl Provost {
+    /// The API for a principal that a role names.
+    pub fn reader(&self, principal: &Principal) -> Result<Reader, Failure> {
+        let sight = self.policy.read(principal)?;
+        let client = match sight.token() {
+            Some(token) => self.client.for_token(token),
+            None => self.client.clone(),
+        };
+        Ok(Reader { client: client.limited_to(Methods::Reads), catalog: self.catalog.clone(), sight })
+    }
+}
+
+impl Reader {
+    pub fn sees(&self, guest: u32) -> bool {
+        self.sight.includes(guest)
+    }
+
+    /// Refuses a guest that the role does not include. What is no guest's id is PVE's to refuse.
+    pub fn may_see(&self, guest: Option<u32>) -> Result<(), Failure> {
+        guest.map_or(Ok(()), |guest| self.sight.guest(guest)).map_err(Into::into)
+    }
+}
+
+impl Reader {
+    /// The path of the GET that words mean.
+    pub fn in_words(&self, words: &str) -> Result<String, Failure> {
+        let _ = words;
+        Err(Failure::new("words", "only paths are understood", "give a path"))
+    }
+}
+
+pub fn catalog(apidoc: &std::path::Path) -> Catalog {
+    std::fs::read(apidoc)
+        .ok()
+        .and_then(|bytes| crate::catalog::import::script(&bytes).ok())
+        .unwrap_or_default()
+}
+
+impl From<PveError> for Failure {
+    fn from(error: PveError) -> Self {
+        let (kind, next) = kind(&error);
+        let failure = Self::new(kind, error.to_string(), next);
+        match error {
+            PveError::BadParameters { errors, .. } => failure.with("errors", serde_json::json!(errors)),
+            _ => failure,
+        }
+    }
+}
+
+fn kind(error: &PveError) -> (&'static str, &'static str) {
+    use pve::Failure as Said;
+    match error {
+        PveError::Token(_) | PveError::Certificate(_) => {
+            ("pve_setup", "this is for the operator: `provost doctor` says what is missing")
+        }
+        PveError::Withheld { .. } => ("withheld", "this way to the API only reads"),
+        PveError::Wedged { .. } => (
+            "pve_wedged",
+            "the operator can look at pveproxy and pvedaemon; commands in containers still work",
+        ),
+        PveError::Busy { .. } => ("busy", "call again when some have ended"),
+        PveError::NotSent { .. } => ("pve_unreachable", "the operator can look at pveproxy and pvedaemon"),
+        PveError::NoAnswer { .. } => {
+            ("pve_no_answer", "call again; if it stays so, the operator can look at pveproxy's log")
+        }
+        PveError::TooLong { .. } => {
+            ("too_long", "a narrower path or the endpoint's own parameters give less")
+        }
+        PveError::MayHaveHappened { .. } => {
+            ("may_have_happened", "read what it names before anything is repeated")
+        }
+        PveError::NotJson { .. } => (
+            "pve_not_json",
+            "something else than PVE answers there, or it is broken: this is for the operator",
+        ),
+        PveError::Unauthorized { .. } => {
+            ("pve_token", "this is for the operator: the token of [pve] or of the role is not known to PVE")
+        }
+        PveError::Forbidden { .. } => ("forbidden", "the operator can give the token's role this privilege"),
+        PveError::BadParameters { .. } => ("parameters", "correct them and call again"),
+        PveError::NotFound { .. } => ("not_found", "read the list above it for what there is"),
+        PveError::NotImplemented { .. } => ("not_implemented", "`find` tells what this node's version has"),
+        PveError::Failed { failure, .. } => match failure {
+            Said::NoSuchGuest => ("no_such_guest", "read /cluster/resources for where each guest is"),
+            Said::NoSuchStorage => ("no_such_storage", "read /storage for the storages that there are"),
+            Said::NoSuchNode => ("no_such_node", "read /nodes for the nodes that there are"),
+            Said::NoSuchThing => ("not_found", "read the list above it for what there is"),
+            Said::Locked => ("locked", "read the guest's recent tasks for what holds it"),
+            Said::NoGuestAgent => {
+                ("no_guest_agent", "the guest needs qemu-guest-agent and agent=1 in its configuration")
+            }
+            Said::NoQuorum => ("no_quorum", "read /cluster/status"),
+            _ => ("pve", ""),
+        },
+        PveError::Proxy { .. } => ("node_unreachable", "read /cluster/status for the nodes that are online"),
+        PveError::Unexpected { .. } => ("pve", ""),
+    }
+}

@@ -1,0 +1,120 @@
+//! Completions: ids and names of guests and nodes, UPIDs of tasks, for the blanks of resources and prompts.
+
+use rmcp::ErrorData;
+use rmcp::model::{CompleteRequestParams, CompleteResult, CompletionInfo};
+use serde::Deserialize;
+
+use super::Provost;
+use super::answer::Failure;
+use super::api::Reader;
+use super::guests;
+use crate::policy::Principal;
+use crate::pve::{Path, Read};
+use crate::text::clean;
+
+/// Characters that are compared.
+const LONGEST: usize = 128;
+
+pub async fn complete(
+    provost: &Provost,
+    principal: &Principal,
+    asked: &CompleteRequestParams,
+) -> Result<CompleteResult, ErrorData> {
+    let typed: String = asked.argument.value.chars().take(LONGEST).collect::<String>().to_lowercase();
+    let values = match Blank::of(&asked.argument.name) {
+        Some(Blank::Kind) => Ok(vec!["container".to_owned(), "vm".to_owned()]),
+        // Whoever may not read gets no completions, and hears why when they read.
+        Some(blank) => match provost.reader(principal) {
+            Ok(reader) => blank.values(&reader).await,
+            Err(_) => Ok(Vec::new()),
+        },
+        None => Ok(Vec::new()),
+    };
+    let values = values.unwrap_or_else(|failure| {
+        tracing::debug!(kind = failure.kind, "{}", failure.message);
+        Vec::new()
+    });
+    Ok(CompleteResult::new(matching(values, &typed)))
+}
+
+/// What is to be filled in, by the name of the argument.
+enum Blank {
+    Guest,
+    Node,
+    Task,
+    Kind,
+}
+
+impl Blank {
+    fn of(argument: &str) -> Option<Self> {
+        match argument {
+            "vmid" | "guest" => Some(Self::Guest),
+            "node" => Some(Self::Node),
+            "upid" => Some(Self::Task),
+            "kind" => Some(Self::Kind),
+            _ => None,
+        }
+    }
+
+    async fn values(&self, reader: &Reader) -> Result<Vec<String>, Failure> {
+        match self {
+            Self::Guest => {
+                let guests = guests::all(reader).await?;
+                let ids = guests.iter().map(|guest| guest.vmid.to_string());
+                let names = guests.iter().map(|guest| clean(guest.name.as_bytes()));
+                Ok(ids.chain(names.filter(|name| !name.is_empty())).collect())
+            }
+            Self::Node => column(reader, "/nodes", |row| row.node).await,
+            Self::Task => column(reader, "/cluster/tasks", |row| row.upid).await,
+            Self::Kind => Ok(Vec::new()),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Row {
+    node: Option<String>,
+    upid: Option<String>,
+}
+
+async fn column(reader: &Reader, path: &str, of: fn(Row) -> Option<String>) -> Result<Vec<String>, Failure> {
+    let path =
+        Path::parse(path).map_err(|error| Failure::new("internal", error.to_string(), "report this"))?;
+    let rows: Vec<Row> = reader.client.get(&Read::new(path)).await?.data()?;
+    let mut values: Vec<String> =
+        rows.into_iter().filter_map(of).map(|value| clean(value.as_bytes())).collect();
+    values.sort();
+    Ok(values)
+}
+
+/// What begins with what was typed, then what contains it.
+fn matching(values: Vec<String>, typed: &str) -> CompletionInfo {
+    let lower = |value: &String| value.to_lowercase();
+    let (begin, rest): (Vec<_>, Vec<_>) =
+        values.into_iter().partition(|value| lower(value).starts_with(typed));
+    let mut found: Vec<String> =
+        begin.into_iter().chain(rest.into_iter().filter(|value| lower(value).contains(typed))).collect();
+    let mut seen = std::collections::HashSet::new();
+    found.retain(|value| seen.insert(value.clone()));
+    let total = u32::try_from(found.len()).unwrap_or(u32::MAX);
+    let more = found.len() > CompletionInfo::MAX_VALUES;
+    found.truncate(CompletionInfo::MAX_VALUES);
+    CompletionInfo::with_pagination(found, Some(total), more).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_begins_so_comes_before_what_contains_it_and_each_once() {
+        let values = ["210", "101", "web-10", "101", "10a"].map(str::to_owned).to_vec();
+        assert_eq!(matching(values, "10").values, ["101", "10a", "210", "web-10"]);
+    }
+
+    #[test]
+    fn never_more_than_the_protocol_allows() {
+        let found = matching((0..1_000).map(|id| id.to_string()).collect(), "");
+        assert_eq!((found.values.len(), found.total, found.has_more), (100, Some(1_000), Some(true)));
+    }
+}

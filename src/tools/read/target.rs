@@ -1,0 +1,216 @@
+//! What is to be read: a path, a template with blanks, a UPID or plain words become one checked GET.
+
+use std::sync::Arc;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde_json::{Map, Value};
+
+use super::page::View;
+use crate::catalog::tier::{self, Tier};
+use crate::catalog::{Checked, Endpoint, Method, PathError, Schema};
+use crate::pve::{Read, Upid};
+use crate::text::clean;
+use crate::tools::answer::Failure;
+use crate::tools::api::Reader;
+use crate::tools::guests;
+
+/// All but what RFC 3986 never lets mean anything.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Characters of a path or of words that a message shows.
+const SHOWN: usize = 120;
+
+/// A GET whose parameters are right.
+pub struct Target {
+    checked: Checked,
+    returns: Arc<Schema>,
+    /// Whether PVE gives this list in parts, by `start` and `limit`.
+    in_parts: bool,
+    /// The part to ask for: the first row, and how many.
+    part: Option<(usize, usize)>,
+}
+
+impl Target {
+    pub fn path(&self) -> &str {
+        self.checked.path()
+    }
+
+    pub fn template(&self) -> &str {
+        self.checked.template()
+    }
+
+    /// The question as a text: its path and its arguments.
+    pub fn name(&self) -> String {
+        format!("{}?{}", self.checked.path(), self.checked.form())
+    }
+
+    /// The fields that the rows, or the object, are declared to have.
+    pub fn declared(&self) -> Vec<&str> {
+        let schema = self.returns.items.as_deref().unwrap_or(&self.returns);
+        schema.properties.iter().map(|property| property.name.as_str()).collect()
+    }
+
+    pub fn captured(&self, name: &str) -> Option<String> {
+        let value =
+            self.template().split('/').zip(self.path().split('/')).find_map(|(template, segment)| {
+                (template.strip_prefix('{')?.strip_suffix('}')? == name).then_some(segment)
+            })?;
+        percent_decode_str(value).decode_utf8().ok().map(Into::into)
+    }
+
+    /// Takes a page from PVE itself, where it can give one and no row has to be seen to choose among them.
+    pub fn page_by_pve(&mut self, view: &View, from: usize) -> bool {
+        let given = |name: &str| self.checked.pairs().iter().any(|(pair, _)| pair == name);
+        let whole = view.filter.fields().next().is_none() && view.by.is_empty();
+        if !self.in_parts || !whole || given("start") || given("limit") {
+            return false;
+        }
+        self.part = Some((from, view.limit));
+        true
+    }
+
+    pub fn read(&self) -> Result<Read, Failure> {
+        let mut read = Read::try_from(&self.checked);
+        if let Some((start, limit)) = self.part {
+            read =
+                read.and_then(|read| read.with("start", start.to_string())?.with("limit", limit.to_string()));
+        }
+        read.map_err(|error| {
+            Failure::new("arguments", error.to_string(), "correct the argument and call again")
+        })
+    }
+}
+
+/// What a client means by `asked`.
+pub async fn find(reader: &Reader, asked: &str, args: Map<String, Value>) -> Result<Target, Failure> {
+    let asked = asked.trim();
+    if let Ok(upid) = asked.parse::<Upid>() {
+        let upid = utf8_percent_encode(upid.as_ref(), ENCODED).to_string();
+        let node = asked.split(':').nth(1).unwrap_or_default();
+        return of_path(reader, &format!("/nodes/{node}/tasks/{upid}/status"), args).await;
+    }
+    if asked.starts_with('/') {
+        return of_path(reader, asked, args).await;
+    }
+    if let Some((method, path)) = asked.split_once(' ')
+        && path.trim_start().starts_with('/')
+        && let Some(method) = Method::from_name(method)
+    {
+        return match method {
+            Method::Get => of_path(reader, path.trim(), args).await,
+            method => Err(changes(method, &shown(path))),
+        };
+    }
+    let path = reader.in_words(asked)?;
+    of_path(reader, &path, args).await
+}
+
+/// A path of the API, its blanks (`{node}`) filled in from the arguments, or by what there is.
+pub async fn of_path(reader: &Reader, path: &str, mut args: Map<String, Value>) -> Result<Target, Failure> {
+    let filled = fill(reader, path, &mut args).await?;
+    let found = match reader.catalog.endpoint(Method::Get, &filled) {
+        Ok(found) => found,
+        Err(error) => return Err(no_endpoint(path, error)),
+    };
+    let (tier, why) = tier::of(Method::Get, &found.endpoint.path);
+    if tier != Tier::Read {
+        let message = format!("GET {} is not for reading: {why}", found.endpoint.path);
+        return Err(Failure::new("not_a_read", message, "`find` tells what is"));
+    }
+    if let Some((_, guest)) = found.captured.iter().find(|(name, _)| name == "vmid") {
+        reader.may_see(guest.parse().ok())?;
+    }
+    let checked = found.check(&args).map_err(|problems| {
+        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let next =
+            format!("correct them and call again; `find` tells what GET {} takes", found.endpoint.path);
+        Failure::new("parameters", texts.join("; "), next)
+    })?;
+    Ok(Target {
+        checked,
+        returns: found.endpoint.returns.clone(),
+        in_parts: is_in_parts(found.endpoint),
+        part: None,
+    })
+}
+
+fn is_in_parts(endpoint: &Endpoint) -> bool {
+    let has = |name: &str| endpoint.parameters.iter().any(|parameter| parameter.name == name);
+    has("start") && has("limit")
+}
+
+/// Fills in blanks: from `args`, and the node by where the guest is, or as this one.
+async fn fill(reader: &Reader, path: &str, args: &mut Map<String, Value>) -> Result<String, Failure> {
+    if !path.contains('{') {
+        return Ok(path.to_owned());
+    }
+    let mut segments: Vec<String> = path.split('/').map(str::to_owned).collect();
+    for at in 0..segments.len() {
+        let Some(name) = segments[at].strip_prefix('{').and_then(|name| name.strip_suffix('}')) else {
+            continue;
+        };
+        let value = match args.remove(name) {
+            Some(Value::String(text)) => text,
+            Some(Value::Number(number)) => number.to_string(),
+            _ if name == "node" => match guest_in(&segments, args) {
+                Some(guest) => guests::locate(reader, guest).await?.node,
+                None => reader.client.node().await?,
+            },
+            _ => {
+                let message = format!("{} has a blank: {{{}}}", shown(path), shown(name));
+                return Err(Failure::new("parameters", message, format!("give {} in args", shown(name))));
+            }
+        };
+        segments[at] = utf8_percent_encode(&value, ENCODED).to_string();
+    }
+    Ok(segments.join("/"))
+}
+
+/// The guest that a path with blanks is about.
+fn guest_in(segments: &[String], args: &Map<String, Value>) -> Option<u32> {
+    let at = segments.iter().position(|segment| segment == "qemu" || segment == "lxc")? + 1;
+    let given = match segments.get(at)?.as_str() {
+        "{vmid}" => {
+            args.get("vmid")?.as_str().map(str::to_owned).or_else(|| Some(args.get("vmid")?.to_string()))?
+        }
+        segment => segment.to_owned(),
+    };
+    given.parse().ok()
+}
+
+fn no_endpoint(path: &str, error: PathError) -> Failure {
+    let shown = shown(path);
+    match error {
+        PathError::Method { exist, .. } => {
+            let methods: Vec<&str> = exist.iter().map(|method| method.name()).collect();
+            let message = format!("{shown} cannot be read: it has {} only", methods.join(", "));
+            Failure::new("not_a_read", message, "`plan` is for what changes something")
+        }
+        PathError::Unknown { .. } => {
+            let next = "`find` finds paths by plain words, and `read` takes such words as well";
+            Failure::new("no_such_path", format!("{shown}: {error}"), next)
+        }
+        PathError::Malformed(_) => Failure::new(
+            "path",
+            format!("{shown}: {error}"),
+            "a path is as `find` gives it; parameters go into args",
+        ),
+    }
+}
+
+/// A read that words, or a method, turned into a change.
+pub fn changes(method: Method, path: &str) -> Failure {
+    let message = format!("{method} {path} changes something, and `read` only reads");
+    Failure::new(
+        "not_a_read",
+        message,
+        format!("`plan` with method {method} and this path shows what it would do"),
+    )
+}
+
+fn shown(text: &str) -> String {
+    let mut shown: String = clean(text.as_bytes()).replace('\n', " ").chars().take(SHOWN).collect();
+    if text.chars().count() > SHOWN {
+        shown.push('…');
+    }
+    shown
+}

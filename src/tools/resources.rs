@@ -1,0 +1,172 @@
+//! MCP resources: the cluster, its nodes, guests and tasks, and the schemas of the tools' answers.
+//!
+//! A resource is what [`read`](super::read) gives for a path, under a name that a person can pick from a list.
+
+use rmcp::ErrorData;
+use rmcp::model::{Resource, ResourceContents, ResourceTemplate};
+use serde_json::{Map, Value, json};
+
+use super::Provost;
+use super::answer::Failure;
+use super::api::Reader;
+use super::read::{self, ReadAnswer};
+use super::{guests, schema};
+use crate::policy::Principal;
+use crate::pve::Upid;
+
+struct List {
+    uri: &'static str,
+    title: &'static str,
+    description: &'static str,
+    path: &'static str,
+    /// The one argument that the endpoint is given.
+    kind: Option<&'static str>,
+}
+
+const LISTS: &[List] = &[
+    List {
+        uri: "provost://cluster",
+        title: "The cluster",
+        description: "Its nodes, whether they are online, and quorum",
+        path: "/cluster/status",
+        kind: None,
+    },
+    List {
+        uri: "provost://nodes",
+        title: "Nodes",
+        description: "Each with its load and memory",
+        path: "/nodes",
+        kind: None,
+    },
+    List {
+        uri: "provost://guests",
+        title: "Guests",
+        description: "Containers and VMs of all nodes",
+        path: "/cluster/resources",
+        kind: Some("vm"),
+    },
+    List {
+        uri: "provost://storages",
+        title: "Storages",
+        description: "Each with its room, on each node",
+        path: "/cluster/resources",
+        kind: Some("storage"),
+    },
+    List {
+        uri: "provost://tasks",
+        title: "Tasks",
+        description: "What was done lately, and how it ended",
+        path: "/cluster/tasks",
+        kind: None,
+    },
+];
+
+const GUEST: &str = "provost://guest/";
+const NODE: &str = "provost://node/";
+const TASK: &str = "provost://task/";
+
+pub fn list() -> Vec<Resource> {
+    let lists = LISTS.iter().map(|list| {
+        Resource::new(list.uri, list.uri.trim_start_matches("provost://"))
+            .with_title(list.title)
+            .with_description(list.description)
+            .with_mime_type("application/json")
+    });
+    lists.chain(schema::resources()).collect()
+}
+
+pub fn templates() -> Vec<ResourceTemplate> {
+    [
+        (GUEST, "vmid", "guest", "A container or VM", "Its state and configuration, by id or by name"),
+        (NODE, "node", "node", "A node", "Its load, memory, versions and uptime"),
+        (TASK, "upid", "task", "A task", "How it stands, and the end of its log"),
+    ]
+    .into_iter()
+    .map(|(uri, variable, name, title, description)| {
+        ResourceTemplate::new(format!("{uri}{{{variable}}}"), name)
+            .with_title(title)
+            .with_description(description)
+            .with_mime_type("application/json")
+    })
+    .collect()
+}
+
+pub async fn read(
+    provost: &Provost,
+    principal: &Principal,
+    uri: &str,
+) -> Result<ResourceContents, ErrorData> {
+    if uri.starts_with(schema::PREFIX) {
+        return schema::read(uri);
+    }
+    let Some(asked) = Asked::of(uri) else {
+        let shown: String = crate::text::clean(uri.as_bytes()).chars().take(120).collect();
+        let message =
+            format!("there is no resource {shown}; resources/list and resources/templates/list name all");
+        return Err(ErrorData::resource_not_found(message, None));
+    };
+    let value = match asked.read(provost, principal).await {
+        Ok(value) => value,
+        Err(failure) => {
+            let detail = json!({ "kind": failure.kind, "next": failure.next });
+            return Err(ErrorData::invalid_params(failure.message, Some(detail)));
+        }
+    };
+    Ok(ResourceContents::text(value.to_string(), uri).with_mime_type("application/json"))
+}
+
+enum Asked {
+    List(&'static List),
+    Guest(String),
+    Node(String),
+    Task(Upid),
+}
+
+impl Asked {
+    fn of(uri: &str) -> Option<Self> {
+        if let Some(list) = LISTS.iter().find(|list| list.uri == uri) {
+            return Some(Self::List(list));
+        }
+        let rest = |prefix: &str| {
+            let rest = uri.strip_prefix(prefix).filter(|rest| !rest.is_empty())?;
+            percent_encoding::percent_decode_str(rest).decode_utf8().ok()
+        };
+        let guest = || rest(GUEST).map(|guest| Self::Guest(guest.into_owned()));
+        let node = || rest(NODE).filter(|node| is_name(node)).map(|node| Self::Node(node.into_owned()));
+        let task = || rest(TASK)?.parse().ok().map(Self::Task);
+        guest().or_else(node).or_else(task)
+    }
+
+    async fn read(self, provost: &Provost, principal: &Principal) -> Result<Value, Failure> {
+        let reader = provost.reader(principal)?;
+        match self {
+            Self::List(list) => {
+                let args = list.kind.iter().map(|kind| ("type".to_owned(), json!(kind))).collect();
+                shown(read::see_path(&reader, list.path, args).await?)
+            }
+            Self::Node(node) => see(&reader, &format!("/nodes/{node}/status")).await,
+            Self::Task(upid) => read::see_task(&reader, upid).await.map(Value::Object),
+            Self::Guest(given) => {
+                let guest = guests::named(&reader, &given).await?;
+                let at = format!("/nodes/{}/{}/{}", guest.node, guest.kind, guest.vmid);
+                let (status, config) = (format!("{at}/status/current"), format!("{at}/config"));
+                let (status, config) = tokio::join!(see(&reader, &status), see(&reader, &config));
+                Ok(
+                    json!({ "vmid": guest.vmid, "node": guest.node, "type": guest.kind, "status": status?, "config": config? }),
+                )
+            }
+        }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+async fn see(reader: &Reader, path: &str) -> Result<Value, Failure> {
+    shown(read::see_path(reader, path, Map::new()).await?)
+}
+
+fn shown(answer: ReadAnswer) -> Result<Value, Failure> {
+    serde_json::to_value(answer).map_err(|error| Failure::new("internal", error.to_string(), "report this"))
+}
