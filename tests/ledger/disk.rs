@@ -42,7 +42,7 @@ fn a_head_that_cannot_be_written_refuses_nothing() {
 }
 
 /// A small file system of its own, in memory.
-struct Small(PathBuf, tempfile::TempDir);
+struct Small(PathBuf, #[allow(dead_code, reason = "it removes the directory")] tempfile::TempDir);
 
 impl Small {
     /// None, loudly, where mounting is not allowed.
