@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use clap::Parser;
 #[cfg(feature = "sim")]
 use provost::cli::sim;
-use provost::cli::{Provost, Verb, bridge, documents};
+use provost::cli::{Provost, Verb, audit, bridge, documents};
 
 fn main() -> ExitCode {
     match Provost::parse().verb {
+        Verb::Audit(verb) => audit::run(verb),
         Verb::Bridge { socket, config } => bridge::run(socket, config),
         #[cfg(feature = "sim")]
         Verb::Sim(arguments) => sim::run(&arguments),

@@ -1,5 +1,6 @@
 //! The operator's verbs. Decides nothing: it asks the daemon, which knows it by its kernel credentials.
 
+pub mod audit;
 pub mod bridge;
 pub mod documents;
 #[cfg(feature = "sim")]
@@ -20,6 +21,8 @@ pub struct Provost {
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// The receipts: verify, follow, search, export, report
+    Audit(audit::Audit),
     /// Connect standard input and output to the daemon: the command for an MCP client's configuration
     #[command(after_help = "In an MCP client on another machine:  ssh NODE provost bridge")]
     Bridge {
