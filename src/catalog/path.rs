@@ -3,7 +3,7 @@
 //! In: what a client or a model wrote. Out: the endpoint that it names and the values in it, or why it names none and
 //! what would. A literal segment of a template is only ever matched by itself, unencoded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -107,37 +107,51 @@ impl Catalog {
         // Of a longer path the rest tells nothing, and comparing costs.
         const COMPARED: usize = 16;
         let wanted: Vec<&str> = path.split('/').skip(1).take(COMPARED).collect();
+        let bound = 100 * wanted.len().div_ceil(2) as u32 + 60;
+        let mut compared = Compared { wanted: &wanted, known: HashMap::new() };
         let mut found: Vec<(u32, &str)> = Vec::new();
-        for endpoint in self.endpoints() {
-            if found.last().is_none_or(|(_, last)| *last != endpoint.path) {
-                found.push((distance(&wanted, &endpoint.path), &endpoint.path));
+        let mut before = "";
+        for Endpoint { path, .. } in self.endpoints() {
+            if path != before {
+                found.extend(compared.distance(path, bound).map(|distance| (distance, path.as_str())));
+                before = path;
             }
         }
         found.sort();
-        let bound = 100 * wanted.len().div_ceil(2) as u32 + 60;
-        found
-            .into_iter()
-            .filter(|(cost, _)| *cost <= bound)
-            .take(SHOWN)
-            .map(|(_, path)| path.to_owned())
-            .collect()
+        found.into_iter().take(SHOWN).map(|(_, path)| path.to_owned()).collect()
     }
 }
 
-/// How far a path is from a template: segments added, left out (each 100) or changed (by how much they differ).
-fn distance(wanted: &[&str], template: &str) -> u32 {
-    let template: Vec<&str> = template.split('/').skip(1).collect();
-    let mut costs: Vec<u32> = (0..=template.len() as u32).map(|n| n * 100).collect();
-    for (row, wanted) in wanted.iter().enumerate() {
-        let mut diagonal = costs[0];
-        costs[0] = (row as u32 + 1) * 100;
-        for (column, has) in template.iter().enumerate() {
-            let changed = diagonal + unlikeness(wanted, has);
-            diagonal = costs[column + 1];
-            costs[column + 1] = changed.min(costs[column + 1] + 100).min(costs[column] + 100);
+/// The segments of a path that is none, and how unlike they are to the names that have been compared with them.
+struct Compared<'a> {
+    wanted: &'a [&'a str],
+    known: HashMap<&'a str, Vec<u32>>,
+}
+
+impl<'a> Compared<'a> {
+    /// How far the path is from a template, if no further than `bound`: segments added, left out (each 100) or changed
+    /// (by how much they differ).
+    fn distance(&mut self, template: &'a str, bound: u32) -> Option<u32> {
+        let template: Vec<&str> = template.split('/').skip(1).collect();
+        if template.len().abs_diff(self.wanted.len()) as u32 * 100 > bound {
+            return None;
         }
+        let mut costs: Vec<u32> = (0..=self.wanted.len() as u32).map(|n| n * 100).collect();
+        for (row, has) in (1..).zip(template) {
+            let wanted = self.wanted;
+            let changes = self
+                .known
+                .entry(has)
+                .or_insert_with(|| wanted.iter().map(|wanted| unlikeness(wanted, has)).collect());
+            let mut diagonal = std::mem::replace(&mut costs[0], row * 100);
+            for (column, change) in changes.iter().enumerate() {
+                let changed = diagonal + change;
+                diagonal = costs[column + 1];
+                costs[column + 1] = changed.min(costs[column + 1] + 100).min(costs[column] + 100);
+            }
+        }
+        costs.last().copied().filter(|cost| *cost <= bound)
     }
-    costs[template.len()]
 }
 
 fn unlikeness(wanted: &str, has: &str) -> u32 {
