@@ -112,6 +112,21 @@ async fn each_key_of_a_configuration_needs_its_own_privilege() {
 }
 
 #[tokio::test]
+async fn a_pools_privileges_let_a_guest_be_made_in_it() {
+    let lab = Lab::new(recorded()).await;
+    let token = user(&lab, "eve@pve", false).await;
+    grant(&lab, "/pool/dev", "users=eve@pve", "PVEVMAdmin").await;
+    let outside = call_as(&lab, &token, "POST", "/nodes/pve1/qemu", "vmid=300&memory=512").await;
+    assert_eq!(outside.reason, "Permission check failed (/vms/300, VM.Allocate)");
+    let inside = call_as(&lab, &token, "POST", "/nodes/pve1/qemu", "vmid=300&memory=512&pool=dev").await;
+    assert_eq!(inside.status, 200, "{}", inside.reason);
+    // A disk needs its storage's, too.
+    let disk = "vmid=301&pool=dev&scsi0=fast%3A1";
+    let refused = call_as(&lab, &token, "POST", "/nodes/pve1/qemu", disk).await;
+    assert_eq!(refused.reason, "Permission check failed (/storage/fast, Datastore.AllocateSpace)");
+}
+
+#[tokio::test]
 async fn who_is_disabled_expired_or_removed_is_nobody() {
     let lab = Lab::new(recorded()).await;
     let token = user(&lab, "eve@pve", false).await;

@@ -143,14 +143,20 @@ fn privilege(kind: Kind, key: &str) -> &'static str {
     }
 }
 
-/// Refuses what the caller may not set, be it in a new guest or in one that is there.
+/// Refuses what the caller may not set: in a guest that is there, or in one that is to be, whose pool's privileges count
+/// as well.
 pub fn may_set(
     call: &Call<'_>,
     kind: Kind,
-    vmid: u32,
+    (vmid, pool): (u32, Option<&str>),
     given: &Values,
     gone: &[String],
 ) -> Result<(), Refusal> {
+    let need = |wanted: &str| {
+        let caller = call.caller();
+        let by_pool = pool.is_some_and(|pool| caller.may(&format!("/pool/{pool}"), wanted));
+        if by_pool { Ok(()) } else { caller.need(&format!("/vms/{vmid}"), &[wanted]) }
+    };
     for key in given.keys().chain(gone) {
         let value = given.get(key).map(String::as_str).unwrap_or_default();
         let bind = kind == Kind::Lxc && is_disk(kind, key) && value.starts_with('/');
@@ -159,14 +165,14 @@ pub fn may_set(
         }
         match privilege(kind, key) {
             "" if key == "features" && matches!(value, "" | "nesting=1" | "nesting=0") => {
-                call.caller().need(&format!("/vms/{vmid}"), &["VM.Allocate"])?;
+                need("VM.Allocate")?;
             }
             "" if key == "features" => {
                 call.caller()
                     .need_root("changing feature flags (except nesting) is only allowed for root@pam")?;
             }
             "" => call.caller().need_root(&format!("only root can set '{key}' config"))?,
-            wanted => call.caller().need(&format!("/vms/{vmid}"), &[wanted])?,
+            wanted => need(wanted)?,
         }
         if let Some(storage) = value::new_disk(value).map(|(storage, _)| storage)
             && is_disk(kind, key)
@@ -237,7 +243,7 @@ fn change_in_worker(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 fn checked(call: &Call<'_>) -> Result<(), Refusal> {
     let guest = call.guest()?;
     let (given, gone) = (settings(call), call.list("delete"));
-    may_set(call, guest.kind, guest.vmid, &given, &gone)?;
+    may_set(call, guest.kind, (guest.vmid, None), &given, &gone)?;
     if given.is_empty() && gone.is_empty() && call.get("revert").is_none() {
         return Err(Refusal::die("no options specified"));
     }

@@ -69,10 +69,7 @@ fn create(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     if kind_of == Kind::Lxc {
         as_container(call, &mut given)?;
     }
-    // A pool's right to allocate covers what is set in a new guest.
-    if pool.is_none() || call.caller().may(&vm_path, "VM.Allocate") {
-        new_settings_allowed(call, kind_of, vmid, &given)?;
-    }
+    config::may_set(call, kind_of, (vmid, pool.as_deref()), &given, &[])?;
     let start = call.flag("start");
     let place = node.clone();
     let work = Work::new()
@@ -103,12 +100,6 @@ fn create(call: &mut Call<'_>) -> Result<Reply, Refusal> {
             Ok(())
         });
     call.task_on(&node, &kind(call, "create"), vmid, work)
-}
-
-/// In a guest that is to be, what needs `VM.Config.*` is covered by the right to allocate it, where no right of its own
-/// stands against it: PVE asks for each all the same.
-fn new_settings_allowed(call: &Call<'_>, kind: Kind, vmid: u32, given: &Values) -> Result<(), Refusal> {
-    config::may_set(call, kind, vmid, given, &[])
 }
 
 fn as_container(call: &Call<'_>, given: &mut Values) -> Result<(), Refusal> {
