@@ -50,6 +50,11 @@ execd: ## provost-execd, static
 	cargo build --profile execd --locked --target $(TRIPLE) --no-default-features --features execd --bin provost-execd
 	@tests/build/execd-dependencies
 
+.PHONY: man
+man: ## The manual's pages, into target/man
+	cargo run --quiet --locked --no-default-features --features cli --bin provost -- man $(TARGET)/man
+	@ls $(TARGET)/man
+
 # libFuzzer's instrumentation is behind an unstable flag; the variable opens it on a stable compiler.
 FUZZ_SECONDS ?= 60
 .PHONY: fuzz

@@ -14,7 +14,8 @@
 //! | [`exec`] | the wire between `provostd` and `provost-execd`, and both of its ends |
 //! | [`enter`] | namespace entry, used by `provost-execd` alone; the only room with `unsafe` |
 //! | [`sandbox`] | what `provostd` gives up before it serves |
-//! | [`config`], [`journal`], [`process`], [`secret`], [`text`] | what every room may use |
+//! | [`sim`] | a simulated cluster, for tests and for trying Provost without Proxmox; in no released program |
+//! | [`config`], [`journal`], [`process`], [`secret`], [`stale`], [`text`] | what every room may use |
 
 pub mod config;
 pub mod journal;
@@ -41,5 +42,9 @@ pub mod sandbox;
 pub mod secret;
 #[cfg(feature = "agent")]
 pub mod serve;
+#[cfg(feature = "sim")]
+pub mod sim;
+#[cfg(any(feature = "agent", feature = "execd"))]
+pub mod stale;
 #[cfg(feature = "agent")]
 pub mod tools;

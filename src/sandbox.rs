@@ -6,7 +6,8 @@
 use caps::CapSet;
 use nix::errno::Errno;
 use nix::sys::prctl;
-use serde_json::{Value, json};
+use rmcp::schemars::{self, JsonSchema};
+use serde::Serialize;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
@@ -37,13 +38,25 @@ pub fn confine() -> Result<Confined, SandboxError> {
 }
 
 /// What holds this process now, as the kernel says.
-pub fn report() -> Value {
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Report {
+    /// Effective.
+    uid: u32,
+    /// "none", or the permitted set in hexadecimal.
+    capabilities: Option<String>,
+    no_new_privs: bool,
+    /// Whether a filter of system calls stands.
+    seccomp: bool,
+}
+
+pub fn report() -> Report {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    json!({
-        "uid": nix::unistd::Uid::effective().as_raw(),
-        "capabilities": field("CapPrm:").map(|set| if set.bytes().all(|digit| digit == b'0') { "none" } else { set }),
-        "no_new_privs": field("NoNewPrivs:") == Some("1"),
-        "seccomp": field("Seccomp:") == Some("2"),
-    })
+    let none_or = |set: &str| if set.bytes().all(|digit| digit == b'0') { "none" } else { set }.to_owned();
+    Report {
+        uid: nix::unistd::Uid::effective().as_raw(),
+        capabilities: field("CapPrm:").map(none_or),
+        no_new_privs: field("NoNewPrivs:") == Some("1"),
+        seccomp: field("Seccomp:") == Some("2"),
+    }
 }

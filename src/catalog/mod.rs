@@ -2,7 +2,17 @@
 //!
 //! In: the node's own `apidoc.js`, or the catalogue that is built in. Out: a [`Catalog`] that is searched, matched and
 //! checked against. It must never make a call, and nothing in it is worth hiding.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `model` | the words: endpoint, parameter, schema, permission |
+//! | `import` | the node's `apidoc.js` to a catalogue; `script` writes one, for a simulated node |
+//! | `embedded` | the catalogue that is built in, as text; `cargo run --example catalogue` makes it anew |
+//! | `source`, `cache` | which of them is current, and what is kept for the next start |
+//! | `path`, `segment` | a concrete path to its endpoint and back |
+//! | `check` | parameters against schemas; a [`Checked`] is the only thing that can be sent |
 
+mod cache;
 mod check;
 mod embedded;
 pub mod find;
@@ -11,11 +21,14 @@ mod model;
 mod path;
 mod privileges;
 pub mod recipe;
+mod script;
 mod segment;
+mod source;
 #[cfg(test)]
 mod testing;
 pub mod tier;
 
+pub use cache::Cache;
 pub use check::{Checked, Fault, Problem, Unchecked};
 pub use embedded::{Release, TextError, text};
 pub use model::{
@@ -23,3 +36,4 @@ pub use model::{
 };
 pub use path::{Match, PathError};
 pub use segment::PathFault;
+pub use source::{Identity, Loaded, Origin, Source, SourceError};

@@ -65,28 +65,29 @@ impl Catalog {
         let Some(place) = self.index.find(&segments) else {
             return Err(PathError::Unknown { nearest: self.nearest(path) });
         };
-        let Some(number) = place.endpoints[method as usize] else {
-            let exist: Vec<_> =
-                Method::ALL.into_iter().filter(|other| place.endpoints[*other as usize].is_some()).collect();
-            let Some(any) = place.endpoints.iter().flatten().next() else {
-                return Err(PathError::Unknown { nearest: self.nearest(path) });
-            };
-            return Err(PathError::Method { path: self.endpoints()[*any].path.clone(), method, exist });
+        // Every method of a path has the same template.
+        let Some(any) = place.endpoints.iter().flatten().next().map(|number| &self.endpoints()[*number])
+        else {
+            return Err(PathError::Unknown { nearest: self.nearest(path) });
         };
-        let endpoint = &self.endpoints()[number];
-        let names = endpoint.path.split('/').skip(1).map(capture);
         let mut captured = Vec::new();
-        for (name, Segment { raw, value }) in names.zip(segments) {
+        for (name, Segment { raw, value }) in any.path.split('/').skip(1).map(capture).zip(segments) {
             let Some(name) = name else { continue };
             // A template given as such: a parameter that nobody filled in.
             if capture(raw).is_some() {
-                return Err(PathError::Unknown { nearest: vec![endpoint.path.clone()] });
+                return Err(PathError::Unknown { nearest: vec![any.path.clone()] });
             }
             if value.contains('/') && !segment::may_hold_slash(name) {
                 return Err(PathFault::Slash.into());
             }
             captured.push((name.to_owned(), value));
         }
+        let Some(number) = place.endpoints[method as usize] else {
+            let has = |other: &Method| place.endpoints[*other as usize].is_some();
+            let exist = Method::ALL.into_iter().filter(has).collect();
+            return Err(PathError::Method { path: any.path.clone(), method, exist });
+        };
+        let endpoint = &self.endpoints()[number];
         Ok(Match { endpoint, captured })
     }
 
@@ -236,3 +237,7 @@ impl Index {
         Some(place)
     }
 }
+
+#[cfg(test)]
+#[path = "path_tests.rs"]
+mod tests;

@@ -3,6 +3,7 @@
 //! Three threads and nothing else, so that `ssh node provost bridge` starts in a millisecond. When input ends, the
 //! socket's writing side is closed and answers go on coming; when the daemon closes, the bridge ends, whatever input
 //! still says; and when nobody is left to read what it writes, it ends too, and with it the session and its commands.
+//! It ends well when input has ended and every call that went by was answered.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -11,10 +12,12 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::unanswered::{Lines, Seen, Unanswered};
 use crate::config;
 
 /// The daemon went away, or would not have us: sysexits' EX_UNAVAILABLE.
@@ -38,18 +41,53 @@ pub fn run(socket: Option<PathBuf>, config: Option<PathBuf>) -> ExitCode {
         Ok(stream) => stream,
         Err(error) => return fail(&format!("cannot use the connection: {error}"), UNAVAILABLE),
     };
-    std::thread::spawn(move || forward_input(stream));
+    let calls = Calls::default();
+    let sent = calls.clone();
+    std::thread::spawn(move || forward_input(stream, sent));
     std::thread::spawn(end_with_the_reader);
 
-    match copy(&mut from_daemon, &mut io::stdout().lock()) {
-        Ok(()) if INPUT_ENDED.load(Ordering::SeqCst) => ExitCode::SUCCESS,
-        Ok(()) => fail(
-            "the daemon closed the connection; on the node: systemctl status provost, journalctl -t provost",
-            UNAVAILABLE,
-        ),
+    let mut lines = Lines::default();
+    let mut stdout = io::stdout().lock();
+    // What comes is passed on first, and looked at then.
+    let came = copy(&mut from_daemon, |bytes| {
+        stdout.write_all(bytes).and_then(|()| stdout.flush())?;
+        calls.with(|calls| {
+            lines.feed(bytes, |line| match line {
+                Seen::Line(line) => calls.came(line, true),
+                Seen::Begun(line) => calls.came(line, false),
+                Seen::TooLong => {
+                    calls.came_unclear();
+                    true
+                }
+            });
+        });
+        Ok(())
+    });
+    let unanswered = calls.with(|calls| calls.count());
+    match came {
+        Ok(()) if unanswered == 0 && INPUT_ENDED.load(Ordering::SeqCst) => ExitCode::SUCCESS,
+        Ok(()) => {
+            let left = match unanswered {
+                0 => String::new(),
+                1 => " and left 1 call unanswered".into(),
+                more => format!(" and left {more} calls unanswered"),
+            };
+            let next = "on the node: systemctl status provost, journalctl -t provost";
+            fail(&format!("the daemon closed the connection{left}; {next}"), UNAVAILABLE)
+        }
         Err(Side::Read(error)) => fail(&format!("the connection to the daemon broke: {error}"), UNAVAILABLE),
         // The client is gone: it needs no message, but a script may want to know.
         Err(Side::Write) => ExitCode::from(OUTPUT_LOST),
+    }
+}
+
+/// The calls that went by, between the two directions.
+#[derive(Clone, Default)]
+struct Calls(Arc<Mutex<Unanswered>>);
+
+impl Calls {
+    fn with<T>(&self, act: impl FnOnce(&mut Unanswered) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -77,9 +115,20 @@ fn unreachable(socket: &Path, error: &io::Error) -> String {
     format!("cannot connect to {}: {error}; {next}", socket.display())
 }
 
-fn forward_input(mut stream: UnixStream) {
-    // Whichever side failed, there is no more to send.
-    let _ = copy(&mut io::stdin().lock(), &mut stream);
+fn forward_input(mut stream: UnixStream, calls: Calls) {
+    let mut lines = Lines::default();
+    // A call is known before it is sent: its answer may be quick. Whichever side failed, there is no more to send.
+    let _ = copy(&mut io::stdin().lock(), |bytes| {
+        calls.with(|calls| {
+            lines.feed(bytes, |line| {
+                if let Seen::Line(line) = line {
+                    calls.sent(line);
+                }
+                false
+            });
+        });
+        stream.write_all(bytes)
+    });
     INPUT_ENDED.store(true, Ordering::SeqCst);
     let _ = stream.shutdown(Shutdown::Write);
 }
@@ -102,7 +151,7 @@ enum Side {
 }
 
 /// Each read goes out at once: a message must not wait in a buffer for the next.
-fn copy(from: &mut impl Read, to: &mut impl Write) -> Result<(), Side> {
+fn copy(from: &mut impl Read, mut pass_on: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), Side> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let length = match from.read(&mut buffer) {
@@ -111,7 +160,7 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> Result<(), Side> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(Side::Read(error)),
         };
-        to.write_all(&buffer[..length]).and_then(|()| to.flush()).map_err(|_| Side::Write)?;
+        pass_on(&buffer[..length]).map_err(|_| Side::Write)?;
     }
 }
 

@@ -1,6 +1,11 @@
 //! The operator's verbs. Decides nothing: it asks the daemon, which knows it by its kernel credentials.
 
+pub mod audit;
 pub mod bridge;
+pub mod documents;
+#[cfg(feature = "sim")]
+pub mod sim;
+mod unanswered;
 
 use std::path::PathBuf;
 
@@ -16,6 +21,8 @@ pub struct Provost {
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// The receipts: verify, follow, search, export, report
+    Audit(audit::Audit),
     /// Connect standard input and output to the daemon: the command for an MCP client's configuration
     #[command(after_help = "In an MCP client on another machine:  ssh NODE provost bridge")]
     Bridge {
@@ -26,9 +33,18 @@ pub enum Verb {
         #[arg(long, env = "PROVOST_CONFIG")]
         config: Option<PathBuf>,
     },
+    /// Run a simulated Proxmox VE cluster, to try Provost without one
+    #[cfg(feature = "sim")]
+    #[command(hide = true)]
+    Sim(sim::Arguments),
+    /// Print a shell's completions:  provost completions bash > /etc/bash_completion.d/provost
+    Completions { shell: clap_complete::Shell },
+    /// Write the manual's pages into a directory
+    #[command(hide = true)]
+    Man { directory: PathBuf },
 }
 
-/// The daemon's options.
+/// Serves MCP on the node: lets an assistant run it without being able to wreck it
 #[derive(Debug, Parser)]
 #[command(name = "provostd", version)]
 pub struct Daemon {

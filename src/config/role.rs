@@ -73,6 +73,17 @@ pub enum Profile {
     Full,
 }
 
+impl Profile {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Operate => "operate",
+            Self::Provision => "provision",
+            Self::Full => "full",
+        }
+    }
+}
+
 /// How far into a guest a role reaches, narrowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -128,7 +128,7 @@ impl Maker {
         let Some(home) = &cgroups.home else { return Ok(None) };
         let mut failed = Errno::EEXIST;
         for _ in 0..TRIES {
-            let name = format!("{}{:016x}", self.prefix, sys::random()?);
+            let name = format!("{}{}", self.prefix, sys::random()?);
             match self.make_as(home, name) {
                 Ok(leaf) => return Ok(Some(leaf)),
                 // There already, gone already, or another one already: the container's root is quick.

@@ -24,7 +24,7 @@ use nix::sched::setns;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{chdir, execve, getgid, getuid, setgroups, setresgid, setresuid, setsid};
+use nix::unistd::{Uid, chdir, execve, getgid, getuid, setgroups, setresgid, setresuid, setsid};
 
 use super::account::Account;
 use super::inspect::{self, Lane};
@@ -87,6 +87,8 @@ impl Kept {
     const FIRST_FREE: i32 = 5;
 }
 
+/// The container's.
+const ROOT: Uid = Uid::from_raw(0);
 /// What the first process of a pid namespace is called in it.
 const INIT: i32 = 1;
 
@@ -191,6 +193,10 @@ impl<'a> Inside<'a> {
             prctl::set_no_new_privs().at(Step::NoNewPrivs)?;
         }
         setgroups(&account.groups).at(Step::Identity)?;
+        // By way of the container's root: until now this is the node's, whom the kernel does not take for a root in here,
+        // and on its way to another user it would keep what only root may.
+        setresuid(ROOT, ROOT, ROOT).at(Step::Identity)?;
+        prctl::set_dumpable(false).at(Step::Identity)?;
         setresgid(account.gid, account.gid, account.gid).at(Step::Identity)?;
         prctl::set_dumpable(false).at(Step::Identity)?;
         if let Some(profile) = &target.seccomp {
@@ -198,7 +204,7 @@ impl<'a> Inside<'a> {
         }
         setresuid(account.uid, account.uid, account.uid).at(Step::Identity)?;
         prctl::set_dumpable(false).at(Step::Identity)?;
-        // Until now this is the node's root. A profile can answer a call with success and not let it happen.
+        // A profile can answer a call with success and not let it happen.
         if (getuid(), getgid()) != (account.uid, account.gid) {
             return Err(Errno::EPERM).at(Step::Identity);
         }

@@ -72,6 +72,7 @@ impl EnterError {
             Self::Step { step: Step::Exec, errno: Errno::ENOENT | Errno::ENOTDIR, .. } => "no_such_program",
             Self::Step { step: Step::Exec, .. } => "not_executable",
             Self::Step { step: Step::User, .. } => "no_such_user",
+            Self::Step { step: Step::Directory, errno: Errno::EACCES, .. } => "directory_refused",
             Self::Step { step: Step::Directory, .. } => "no_such_directory",
             Self::Step { .. } => "entry",
             Self::Lane(_) => "inspect",
@@ -108,6 +109,18 @@ impl EnterError {
             }
             Self::Step { step: Step::Exec, errno: Errno::EACCES, .. } => {
                 "the file is not executable for this user: check its mode and its mount's noexec".into()
+            }
+            Self::Step { step: Step::Exec, errno: Errno::EPERM, .. } => {
+                "the kernel does not let this user run it here: a program with more rights than a command may gain (file capabilities, getcap), or a security label or filter of the container".into()
+            }
+            Self::Step { step: Step::Exec, errno: Errno::E2BIG, .. } => {
+                "the arguments and variables are longer than the container's limits allow (a quarter of lxc.prlimit.stack, 128 KiB each): pass long input on stdin".into()
+            }
+            Self::Step { step: Step::Exec, errno: Errno::ENOEXEC, .. } => {
+                "it is no program that this kernel runs: a script needs a first line such as #!/bin/sh".into()
+            }
+            Self::Step { step: Step::Directory, errno: Errno::EACCES, .. } => {
+                "the directory is there, and this user may not enter it: give another cwd, or another user".into()
             }
             Self::Step { step: Step::User, .. } => "name a user that the container's /etc/passwd holds, or give a number".into(),
             Self::Step { step: Step::Directory, .. } => "give a cwd that exists inside the container".into(),

@@ -155,7 +155,11 @@ impl Monitor {
         let flags = MsgFlags::MSG_NOSIGNAL;
         sendmsg::<UnixAddr>(fd, &[IoSlice::new(&request)], &[credentials], flags, None).map_err(failed)?;
         if !payload.is_empty() {
-            sendmsg::<UnixAddr>(fd, &[IoSlice::new(&payload)], &[], flags, None).map_err(failed)?;
+            match sendmsg::<UnixAddr>(fd, &[IoSlice::new(&payload)], &[], flags, None) {
+                // It has hung up; what it said before is read all the same.
+                Ok(_) | Err(Errno::EPIPE | Errno::ECONNRESET) => {}
+                Err(errno) => return Err(failed(errno)),
+            }
         }
         Ok(Asked { question, connection, received: Vec::new(), descriptors: Vec::new() })
     }

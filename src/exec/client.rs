@@ -56,6 +56,9 @@ impl ClientError {
             Self::Connect { errno: Errno::EACCES, .. } => {
                 "provostd must run as the account that [exec] user names".into()
             }
+            Self::Connect { errno: Errno::EAGAIN, .. } => {
+                "more calls wait for provost-execd than its queue holds: call again when some have been let in".into()
+            }
             Self::Connect { .. } => "on the node: systemctl status provost-execd.socket".into(),
             Self::Impostor { path, .. } => {
                 format!("find out who made {}, remove it and restart provost-execd.socket", path.display())

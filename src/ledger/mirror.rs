@@ -31,18 +31,18 @@ const MOST_FIELD: usize = 2048;
 /// explains each.
 pub const fn message_id(kind: Kind) -> &'static str {
     match kind {
-        Kind::Start => "5c1f2d2b7e0f4a35a3d6a1c0e9b41f01",
-        Kind::Session => "9be06d5a1c8b4f07b2a57f2f5d0c7302",
-        Kind::Read => "27d4c8a94ce04b1d8a0b6c4b7f9e5d03",
-        Kind::Plan => "e3a95b1f60d24a7c9e15d8c27b3f6a04",
-        Kind::Approval => "6f0b7c3d92e84d1ba4c6e15f8a2d9b05",
-        Kind::Intent => "b81d4e6fa37c4250986a0f3c5e7d1c06",
-        Kind::Outcome => "043f9a7e5bd1486cb7e2c8d16f9a3d07",
-        Kind::Exec => "d92c5b08e4f647a1a1b3f7e60c8d4e08",
-        Kind::File => "7ea1064fc59d4b3e8d27a9b5c3f01f09",
-        Kind::Refusal => "fa385c1d07be4269b04e6d92a8c75a0a",
-        Kind::Halt => "18b6e9d4f2a74c0597c3d05ea1f86b0b",
-        Kind::Repair => "c5702afd8e134b96a5d9e0c7463b7c0c",
+        Kind::Start => "404a74597a3e4f07b32156c0fbde7c89",
+        Kind::Session => "83ad590c29a14864b75e6c0706c5a6a8",
+        Kind::Read => "62ec6e0f7e3040e7b091940b9b074d92",
+        Kind::Plan => "a0e53b39044841fdbdfcab18b839a29f",
+        Kind::Approval => "d3142b0563424d68b9348118eb6ea455",
+        Kind::Intent => "d3aeb89235a54871a51442dbcd7966f2",
+        Kind::Outcome => "92ab11b12b944b1896167ccf8b68df77",
+        Kind::Exec => "6db520642c4a4f1c83c0923b9ea4a4de",
+        Kind::File => "983c97510b4e466fac8322d0b64c133f",
+        Kind::Refusal => "768c16d9a38d42fea4f7157feb332a01",
+        Kind::Halt => "a2073f9ff797484185d6696b29ce5ad2",
+        Kind::Repair => "ff4056cda4864dd68b10ad26e5246b86",
     }
 }
 

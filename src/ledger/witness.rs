@@ -25,8 +25,13 @@ pub fn heads(dirs: &[PathBuf], key: &PublicKey) -> Vec<(PathBuf, Head)> {
 
 /// Where the timer puts them: on a cluster, into the file system that every node has; else beside.
 pub fn dirs() -> Vec<PathBuf> {
+    places().into()
+}
+
+/// On a cluster, and on a node alone.
+pub fn places() -> [PathBuf; 2] {
     let node = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
     // PVE names a node by the first label.
     let node = node.split('.').next().unwrap_or_default();
-    [PathBuf::from("/etc/pve/provost/witness").join(node), PathBuf::from("/var/lib/provost-witness")].into()
+    [PathBuf::from("/etc/pve/provost/witness").join(node), PathBuf::from("/var/lib/provost-witness")]
 }

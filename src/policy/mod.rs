@@ -68,6 +68,11 @@ impl Sight {
         self.role.token.as_deref()
     }
 
+    /// Whether the role names its guests.
+    pub fn is_scoped(&self) -> bool {
+        self.role.guests.is_some()
+    }
+
     pub fn includes(&self, guest: u32) -> bool {
         touches(&self.role, guest)
     }

@@ -80,20 +80,21 @@ impl Principal {
     }
 
     /// As `status` and receipts hold it.
-    pub fn to_json(&self) -> serde_json::Value {
+    pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
         let group = |(id, name): &(u32, Option<String>)| match name {
             Some(name) => serde_json::Value::from(name.as_str()),
             None => serde_json::Value::from(*id),
         };
-        serde_json::json!({
-            "via": "unix",
-            "uid": self.uid,
-            "gid": self.gid,
-            "user": self.user,
-            "groups": self.groups.iter().map(group).collect::<Vec<_>>(),
-            "pid": self.pid,
-            "pid_started": self.started,
-        })
+        let fields = [
+            ("via", "unix".into()),
+            ("uid", self.uid.into()),
+            ("gid", self.gid.into()),
+            ("user", self.user.as_deref().into()),
+            ("groups", self.groups.iter().map(group).collect()),
+            ("pid", self.pid.into()),
+            ("pid_started", self.started.into()),
+        ];
+        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     #[cfg(test)]

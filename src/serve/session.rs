@@ -28,7 +28,7 @@ pub async fn serve(stream: UnixStream, provost: Arc<Provost>, room: Arc<Room>, s
     let span = tracing::info_span!(
         "session",
         provost_principal = %principal,
-        process = %principal.to_json()
+        process = %serde_json::Value::Object(principal.to_json())
     );
     converse(stream, principal, provost, room, stop).instrument(span).await;
 }

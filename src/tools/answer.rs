@@ -2,6 +2,7 @@
 
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, ContentBlock, Tool};
+use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -9,9 +10,17 @@ use crate::exec::client::ClientError;
 use crate::exec::wire::Refusal;
 use crate::policy::Denied;
 
+/// A tool's answer as its structured content.
+pub fn to_object(answer: impl Serialize) -> Answer {
+    match serde_json::to_value(answer) {
+        Ok(Value::Object(object)) => Ok(object),
+        _ => Err(Failure::new("internal", "the answer cannot be written as JSON", "report this")),
+    }
+}
+
 /// A call that did not do what was asked. The caller sees all of it: it is a tool's answer, not a protocol error,
 /// which clients show opaquely.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Failure {
     /// A short name that programs can compare.
     pub kind: String,

@@ -1,12 +1,14 @@
 //! The node's API as one principal has it: the client with the role's token and no method but GET, the catalogue, what
 //! of it the role may see.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use super::Provost;
 use super::answer::Failure;
 use crate::catalog::find::{Finder, Finders, NoGet};
-use crate::catalog::{Catalog, Release};
+use crate::catalog::{Cache, Catalog, Release, Source};
+use crate::config::Config;
 use crate::policy::{Principal, Sight};
 use crate::pve::{self, Client, Methods, PveError};
 
@@ -28,7 +30,7 @@ impl Provost {
         };
         Ok(Reader {
             client: client.limited_to(Methods::Reads),
-            catalog: self.catalog.clone(),
+            catalog: self.catalog.now(),
             finders: self.finders.clone(),
             sight,
         })
@@ -36,6 +38,11 @@ impl Provost {
 }
 
 impl Reader {
+    /// Whether there are guests that the role does not include.
+    pub fn is_scoped(&self) -> bool {
+        self.sight.is_scoped()
+    }
+
     pub fn sees(&self, guest: u32) -> bool {
         self.sight.includes(guest)
     }
@@ -79,11 +86,24 @@ impl From<NoGet> for Failure {
     }
 }
 
-pub fn catalog(apidoc: &std::path::Path) -> Catalog {
-    std::fs::read(apidoc)
-        .ok()
-        .and_then(|bytes| crate::catalog::import::script(&bytes).ok())
-        .unwrap_or_else(|| Catalog::embedded(Release::LATEST))
+/// What the node says of its API. Read when it is first asked for: a daemon that only runs commands never holds it.
+pub struct Catalogue {
+    apidoc: PathBuf,
+    kept: PathBuf,
+    source: OnceLock<Source>,
+}
+
+impl Catalogue {
+    pub fn of(config: &Config) -> Self {
+        // Beside the receipts: the daemon's own directory.
+        let own = config.ledger.dir.parent().unwrap_or(&config.ledger.dir);
+        Self { apidoc: config.pve.apidoc.clone(), kept: own.to_owned(), source: OnceLock::new() }
+    }
+
+    pub fn now(&self) -> Arc<Catalog> {
+        let open = || Source::open(&self.apidoc, Some(Cache::new(&self.kept)), Release::LATEST);
+        self.source.get_or_init(open).current().catalog
+    }
 }
 
 impl From<PveError> for Failure {

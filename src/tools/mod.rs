@@ -38,7 +38,6 @@ use rmcp::service::{RequestContext, RoleServer};
 
 pub use owed::Owed;
 
-use crate::catalog::Catalog;
 use crate::catalog::find::Finders;
 use crate::policy::{Policy, Principal, Rules, Supply};
 use crate::pve::{AddressError, Client};
@@ -49,7 +48,7 @@ pub struct Provost {
     pub policy: Policy,
     /// The node's API. Whoever asks takes a handle with no more than their own rights: [`Provost::reader`].
     client: Client,
-    catalog: Arc<Catalog>,
+    catalog: api::Catalogue,
     finders: Arc<Finders>,
     tasks: tasks::Tasks,
     /// Commands that may run now.
@@ -66,7 +65,7 @@ impl Provost {
         let pve = &rules.now().pve;
         Ok(Self {
             client: Client::new(pve.into())?,
-            catalog: Arc::new(api::catalog(&pve.apidoc)),
+            catalog: api::Catalogue::of(&rules.now()),
             finders: Arc::default(),
             policy: Policy::new(rules),
             tasks: tasks::Tasks::default(),

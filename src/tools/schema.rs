@@ -8,6 +8,7 @@ use rmcp::model::{JsonObject, Resource, ResourceContents, Tool, ToolAnnotations}
 use rmcp::schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
+use super::answer::Failure;
 use super::{exec, find, read, status};
 
 /// Under it, by the names of the tools, are the schemas of their answers.
@@ -27,7 +28,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
                  by the kernel. mode \"change\": as root of the container.",
                 ToolAnnotations::new().read_only(false).destructive(true).open_world(false),
             ),
-            answer: schema::<exec::ExecAnswer>(Of::Answer),
+            answer: answer::<exec::ExecAnswer>(),
         },
         Entry {
             tool: tool::<find::FindArguments>(
@@ -36,7 +37,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
                  the common jobs.",
                 ToolAnnotations::new().read_only(true).open_world(false),
             ),
-            answer: schema::<find::FindAnswer>(Of::Answer),
+            answer: answer::<find::FindAnswer>(),
         },
         Entry {
             tool: tool::<read::ReadArguments>(
@@ -45,7 +46,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
                  followed to its end.",
                 ToolAnnotations::new().read_only(true).open_world(false),
             ),
-            answer: schema::<read::ReadAnswer>(Of::Answer),
+            answer: answer::<read::ReadAnswer>(),
         },
         Entry {
             tool: tool::<status::StatusArguments>(
@@ -53,7 +54,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
                 "Who you are to this node, what you may do, what stands, what waits.",
                 ToolAnnotations::new().read_only(true).open_world(false),
             ),
-            answer: json!({ "type": "object" }),
+            answer: answer::<status::StatusAnswer>(),
         },
     ]
 });
@@ -120,48 +121,176 @@ fn schema<T: JsonSchema>(of: Of) -> Value {
     value
 }
 
-fn trim(value: &mut Value) {
-    match value {
-        Value::Object(object) => {
-            object.remove("title");
-            object.remove("format");
-            if object.get("default") == Some(&Value::Null) {
-                object.remove("default");
-            }
-            object.values_mut().for_each(trim);
-        }
-        Value::Array(items) => items.iter_mut().for_each(trim),
-        _ => {}
+/// The schema of an answer: what the tool says, or an error beside what it still knows.
+fn answer<T: JsonSchema>() -> Value {
+    let mut answer = schema::<T>(Of::Answer);
+    if let Some(object) = answer.as_object_mut() {
+        let required = object.remove("required").unwrap_or_else(|| json!([]));
+        object.insert("anyOf".into(), json!([{ "required": required }, { "required": ["error"] }]));
+        let properties = object.entry("properties").or_insert_with(|| json!({}));
+        properties["error"] = schema::<Failure>(Of::Answer);
     }
+    answer
+}
+
+/// Calls `act` on each schema within a schema, and on it. What stands under `properties` and its like are names of
+/// somebody's own, which may be any word of this language.
+fn each_schema(schema: &mut Value, act: &impl Fn(&mut JsonObject)) {
+    let Value::Object(object) = schema else { return };
+    for (key, value) in object.iter_mut() {
+        match (key.as_str(), value) {
+            ("properties" | "patternProperties" | "$defs", Value::Object(named)) => {
+                named.values_mut().for_each(|schema| each_schema(schema, act));
+            }
+            ("anyOf" | "oneOf" | "allOf" | "prefixItems", Value::Array(schemas)) => {
+                schemas.iter_mut().for_each(|schema| each_schema(schema, act));
+            }
+            ("items" | "additionalProperties" | "not" | "propertyNames", schema) => each_schema(schema, act),
+            _ => {}
+        }
+    }
+    act(object);
+}
+
+fn trim(schema: &mut Value) {
+    each_schema(schema, &|object| {
+        object.remove("title");
+        object.remove("format");
+        if object.get("default") == Some(&Value::Null) {
+            object.remove("default");
+        }
+    });
 }
 
 /// An optional argument is one that may be left out; that null is taken too is nobody's concern.
-fn without_null(value: &mut Value) {
-    match value {
-        Value::Object(object) => {
-            if let Some(Value::Array(options)) = object.get_mut("enum") {
-                options.retain(|option| !option.is_null());
-            }
-            if let Some(Value::Array(types)) = object.get_mut("type") {
-                types.retain(|kind| kind != "null");
-                if let [only] = &types[..] {
-                    let only = only.clone();
-                    object.insert("type".into(), only);
-                }
-            }
-            if let Some(Value::Array(options)) = object.get_mut("anyOf") {
-                options.retain(|option| option != &json!({ "type": "null" }));
-                if let [Value::Object(only)] = &options[..] {
-                    let only = only.clone();
-                    object.remove("anyOf");
-                    for (key, value) in only {
-                        object.entry(key).or_insert(value);
-                    }
-                }
-            }
-            object.values_mut().for_each(without_null);
+fn without_null(schema: &mut Value) {
+    each_schema(schema, &|object| {
+        if let Some(Value::Array(options)) = object.get_mut("enum") {
+            options.retain(|option| !option.is_null());
         }
-        Value::Array(items) => items.iter_mut().for_each(without_null),
-        _ => {}
+        if let Some(Value::Array(types)) = object.get_mut("type") {
+            types.retain(|kind| kind != "null");
+            if let [only] = &types[..] {
+                let only = only.clone();
+                object.insert("type".into(), only);
+            }
+        }
+        if let Some(Value::Array(options)) = object.get_mut("anyOf") {
+            options.retain(|option| option != &json!({ "type": "null" }));
+            if let [Value::Object(only)] = &options[..] {
+                let only = only.clone();
+                object.remove("anyOf");
+                for (key, value) in only {
+                    object.entry(key).or_insert(value);
+                }
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use rmcp::schemars;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::policy::{Principal, Rules};
+
+    // Arguments whose names are words of the schema language.
+    #[derive(Deserialize, JsonSchema)]
+    #[allow(dead_code)]
+    struct Awkward {
+        title: Option<String>,
+        format: u32,
+        #[serde(rename = "type")]
+        kind: Option<Vec<u32>>,
+        #[serde(rename = "anyOf")]
+        any_of: Option<Inner>,
+        default: Option<String>,
+    }
+
+    #[derive(Deserialize, JsonSchema)]
+    #[allow(dead_code)]
+    struct Inner {
+        title: String,
+        properties: Option<String>,
+    }
+
+    #[test]
+    fn arguments_that_are_named_as_words_of_the_language_stay() {
+        let schema = schema::<Awkward>(Of::Arguments);
+        let expected = json!({
+            "type": "object",
+            "properties": {
+                "title": { "type": "string" },
+                "format": { "type": "integer", "minimum": 0 },
+                "type": { "type": "array", "items": { "type": "integer", "minimum": 0 } },
+                "anyOf": {
+                    "type": "object",
+                    "properties": { "title": { "type": "string" }, "properties": { "type": "string" } },
+                    "required": ["title"],
+                },
+                "default": { "type": "string" },
+            },
+            "required": ["format"],
+        });
+        assert_eq!(schema, expected, "{schema:#}");
+    }
+
+    #[test]
+    fn every_tool_publishes_what_its_answer_holds_and_how_it_fails() {
+        for (tool, keys) in [
+            ("exec", &["stdout", "exit_code", "timed_out", "truncated", "lane", "receipt"][..]),
+            (
+                "status",
+                &["principal", "role", "exec", "sandbox", "pending", "halted", "configuration", "not_yet"],
+            ),
+        ] {
+            let read = read(&uri(tool)).expect("a schema");
+            let ResourceContents::TextResourceContents { text, .. } = read else { panic!("text") };
+            let schema: Value = serde_json::from_str(&text).unwrap();
+            for key in keys {
+                assert!(schema["properties"][key].is_object(), "{tool}: {key}: {schema:#}");
+            }
+            assert!(schema["properties"]["error"]["properties"]["kind"].is_object(), "{schema:#}");
+            assert_eq!(schema["anyOf"][1]["required"], json!(["error"]));
+        }
+    }
+
+    /// Whether a value has what its schema requires, and nothing that it does not name.
+    fn fits(schema: &Value, value: &Value, at: &str) {
+        let Value::Object(object) = value else { return };
+        let alternatives = schema["anyOf"].as_array();
+        let schema = alternatives
+            .and_then(|any| any.iter().find(|one| one["properties"].is_object()))
+            .unwrap_or(schema);
+        let Some(properties) = schema["properties"].as_object() else { return };
+        for (key, value) in object {
+            let schema = properties.get(key).unwrap_or_else(|| panic!("{at}{key} is not in the schema"));
+            fits(schema, value, &format!("{at}{key}."));
+        }
+        for key in schema["required"].as_array().into_iter().flatten() {
+            assert!(object.contains_key(key.as_str().unwrap()), "{at}{key} is required");
+        }
+    }
+
+    #[test]
+    fn status_is_as_its_schema_says() {
+        let text = "[exec]\nhost=true\n[[role]]\nname='a'\nmembers=['user:a']";
+        let rules = Rules::fixed(crate::config::parse(std::path::Path::new("x"), text).unwrap());
+        let provost = super::super::Provost::new(rules).unwrap();
+        for name in ["a", "b"] {
+            let principal = Principal::for_tests(1, name, &[(1, "a")]);
+            let Ok(answer) = status::call(&provost, &principal, &JsonObject::new()) else {
+                panic!("an answer")
+            };
+            fits(&schema::<status::StatusAnswer>(Of::Answer), &Value::Object(answer), "");
+        }
+    }
+
+    #[test]
+    fn the_list_of_tools_stays_small() {
+        let length = serde_json::to_string(&tools()).unwrap().len();
+        assert!(length < 2000, "{length} bytes, of 6000 for all ten");
     }
 }

@@ -3,12 +3,12 @@
 //! The one tool that anybody who can connect may call, so it tells somebody without a role nothing but that.
 
 use rmcp::schemars::{self, JsonSchema};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::Provost;
-use super::answer::{Answer, arguments};
-use crate::config::{Exec, Role};
+use super::answer::{Answer, arguments, to_object};
+use crate::config::{Exec, NotYet, Role};
 use crate::exec::client;
 use crate::policy::{Principal, Rules, lane_name, role, scope};
 use crate::sandbox;
@@ -17,62 +17,133 @@ use crate::sandbox;
 #[serde(deny_unknown_fields)]
 pub struct StatusArguments {}
 
+/// Who the caller is to the node, and what it may do. What only concerns a role is null for somebody in none.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StatusAnswer {
+    /// As the kernel says: "via", "uid", "gid", "user", "groups", "pid", "pid_started".
+    principal: Map<String, Value>,
+    /// Name of the role that counts: the first in the configuration that names the principal.
+    role: Option<String>,
+    /// "observe", "operate", "provision" or "full".
+    profile: Option<String>,
+    /// Guests that the role may touch, as the operator wrote them.
+    guests: Option<String>,
+    exec: ExecStatus,
+    sandbox: sandbox::Report,
+    /// Head of the receipts; null while none are kept.
+    ledger: Option<String>,
+    /// What waits for approval.
+    pending: Vec<String>,
+    /// Whether the operator has stopped all changes.
+    halted: bool,
+    configuration: Option<Configuration>,
+    /// What the configuration asks for and this version does not act on.
+    not_yet: Option<Vec<NotYetStatus>>,
+    version: &'static str,
+    /// What to do about what is missing.
+    next: Option<&'static str>,
+}
+
+/// Commands in containers.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+struct ExecStatus {
+    /// The widest lane of the role: "none", "inspect" or "change".
+    lane: &'static str,
+    #[serde(flatten)]
+    more: Option<ExecMore>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ExecMore {
+    /// Whether commands run on this node at all.
+    enabled: bool,
+    /// Containers that can be entered, whoever asks: ids and ranges ("200-299").
+    containers: Vec<Ids>,
+    /// Whether containers without a user namespace can be entered.
+    privileged: bool,
+    /// Seconds that a command may ask for at most.
+    max_timeout_s: u32,
+    /// "off", "reachable", or why it cannot be reached.
+    execd: String,
+    /// What to do about that.
+    next: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+enum Ids {
+    One(u32),
+    Range(String),
+}
+
+/// Whether the file that the operator wrote last is in force.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Configuration {
+    in_force: bool,
+    /// Why not; what the file said before holds until it is right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct NotYetStatus {
+    key: String,
+    /// What it does now, and will do.
+    meaning: &'static str,
+}
+
 pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>) -> Answer {
     let StatusArguments {} = arguments(given.clone())?;
     let rules = &provost.policy.rules;
     let config = rules.now();
     let role = role(&config, principal);
-    let answer = json!({
-        "principal": principal.to_json(),
-        "role": role.map(|role| &role.name),
-        "profile": role.map(|role| role.profile),
-        "guests": role.map(scope),
-        "exec": exec(&config.exec, role),
-        "sandbox": sandbox::report(),
-        "ledger": null,
-        "pending": [],
-        "halted": false,
-        "configuration": role.map(|_| configuration(rules)),
-        "not_yet": role.map(|_| config.not_yet()),
-        "version": env!("CARGO_PKG_VERSION"),
-        "next": role.is_none().then_some("you are in no role: the operator can name you in a [[role]] of provost.toml"),
-    });
-    match answer {
-        Value::Object(object) => Ok(object),
-        _ => Ok(Map::new()),
-    }
+    let not_yet = |NotYet { key, meaning }| NotYetStatus { key, meaning };
+    to_object(StatusAnswer {
+        principal: principal.to_json(),
+        role: role.map(|role| role.name.clone()),
+        profile: role.map(|role| role.profile.name().to_owned()),
+        guests: role.map(scope),
+        exec: exec(&config.exec, role),
+        sandbox: sandbox::report(),
+        ledger: None,
+        pending: Vec::new(),
+        halted: false,
+        configuration: role.map(|_| configuration(rules)),
+        not_yet: role.map(|_| config.not_yet().into_iter().map(not_yet).collect()),
+        version: env!("CARGO_PKG_VERSION"),
+        next: role
+            .is_none()
+            .then_some("you are in no role: the operator can name you in a [[role]] of provost.toml"),
+    })
 }
 
-/// Whether the file that the operator wrote last is in force.
-fn configuration(rules: &Rules) -> Value {
-    match rules.error() {
-        None => json!({ "in_force": true }),
-        Some(error) => json!({
-            "in_force": false,
-            "error": error,
-            "next": "the operator can mend the file; until then what it said before holds (provostd --check says more)",
-        }),
-    }
+fn configuration(rules: &Rules) -> Configuration {
+    let error = rules.error();
+    let next =
+        "the operator can mend the file; until then what it said before holds (provostd --check says more)";
+    Configuration { in_force: error.is_none(), next: error.as_ref().map(|_| next), error }
 }
 
-fn exec(exec: &Exec, role: Option<&Role>) -> Value {
-    let Some(role) = role else { return json!({ "lane": "none" }) };
+fn exec(exec: &Exec, role: Option<&Role>) -> ExecStatus {
+    let Some(role) = role else { return ExecStatus { lane: "none", more: None } };
     let ids = |ids: &std::ops::RangeInclusive<u32>| match ids.start() == ids.end() {
-        true => json!(ids.start()),
-        false => json!(format!("{}-{}", ids.start(), ids.end())),
+        true => Ids::One(*ids.start()),
+        false => Ids::Range(format!("{}-{}", ids.start(), ids.end())),
     };
     let reach = if exec.enabled { client::probe(&exec.socket) } else { Ok(()) };
-    json!({
-        "enabled": exec.enabled,
-        "lane": lane_name(role.lane()),
-        "containers": exec.containers.ranges().iter().map(ids).collect::<Vec<_>>(),
-        "privileged": exec.privileged,
-        "max_timeout_s": exec.max_timeout_s,
-        "execd": match &reach {
+    let more = ExecMore {
+        enabled: exec.enabled,
+        containers: exec.containers.ranges().iter().map(ids).collect(),
+        privileged: exec.privileged,
+        max_timeout_s: exec.max_timeout_s,
+        execd: match &reach {
             _ if !exec.enabled => "off".to_owned(),
             Ok(()) => "reachable".to_owned(),
             Err(error) => error.to_string(),
         },
-        "next": reach.err().map(|error| error.next()),
-    })
+        next: reach.err().map(|error| error.next()),
+    };
+    ExecStatus { lane: lane_name(role.lane()), more: Some(more) }
 }

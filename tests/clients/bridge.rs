@@ -395,3 +395,37 @@ fn a_daemon_that_closes_first_is_told_from_one_that_was_asked_to() {
     let output = ends_within(child, Duration::from_secs(1));
     assert_eq!((code(&output), output.stdout.as_slice()), (0, b"the last word".as_slice()));
 }
+
+/// `… | provost bridge`, and the daemon is killed before all of it is answered.
+#[test]
+fn a_call_that_is_left_unanswered_is_69_though_input_had_ended() {
+    let mut node = Node::start();
+    let mut child = under_way(&node);
+    drop(child.stdin.take());
+    // Until the daemon has seen the end of input: what comes later is its own doing.
+    eventually("the end of input is passed on", || {
+        let threads = fs::read_dir(format!("/proc/{}/task", child.id())).expect("threads");
+        threads.count() == 2
+    });
+    node.provostd.kill().expect("kill");
+    let output = ends_within(child, Duration::from_secs(1));
+    let said = stderr(&output);
+    assert_eq!(code(&output), 69, "{said}");
+    assert!(said.contains("left 1 call unanswered"), "{said}");
+    eventually("the command is gone with its daemon", || node.leaves("v2", 101).is_empty());
+}
+
+#[test]
+fn what_is_no_message_passes_untouched_and_is_not_counted() {
+    let (dir, listener) = fake();
+    let mut child = to(&dir.path().join("mcp.sock")).spawn().expect("start");
+    let (mut daemon, _) = listener.accept().expect("accept");
+    let odd = b"{\"id\":1,\"method\":\n\xff\xfe\n[{\"id\":2,\"method\":\"ping\"}]\n{\"id\":{},\"method\":\"ping\"}\n\n";
+    child.stdin.take().expect("stdin").write_all(odd).expect("write");
+    let mut got = Vec::new();
+    daemon.read_to_end(&mut got).expect("read");
+    assert_eq!(got, odd);
+    drop(daemon);
+    let output = ends_within(child, Duration::from_secs(1));
+    assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
+}

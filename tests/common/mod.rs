@@ -2,7 +2,7 @@
 //!
 //! The containers are those of tests/lab. Each test has its own daemons, sockets and directory, so tests run side by
 //! side, even in one container.
-#![allow(dead_code, reason = "each test program uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test program uses its own part")]
 
 pub mod client;
 pub mod node;

@@ -87,7 +87,9 @@ fn the_id_that_means_no_change_leaves_nobody_root() {
 fn who_could_not_become_the_user_does_not_become_the_command() {
     let guest = Recipe::new().rules("2\ndenylist allow\n[all]\nsetresuid errno 0\n").start();
     let node = Node::start();
-    for user in ["root", "www-data", "7:8"] {
+    // Its root is who that is before the profile holds.
+    assert_eq!(node.client().exec(run_as(&guest, "root"))["stdout"], "0 0\n");
+    for user in ["www-data", "7:8"] {
         let error = node.client().refused(run_as(&guest, user));
         assert_eq!(error["kind"], "entry", "{error}");
         assert!(error["message"].as_str().expect("text").contains("becoming the user"), "{error}");

@@ -143,4 +143,44 @@ fn what_fits_the_wire_is_run_whole() {
     let error =
         client.refused(json!({ "guest": 101, "argv": ["/bin/true", "x".repeat(140_000)], "mode": "change" }));
     assert!(error["message"].as_str().expect("text").contains("E2BIG"), "{error}");
+    assert!(error["next"].as_str().expect("text").contains("stdin"), "{error}");
+}
+
+#[test]
+fn a_directory_that_the_user_may_not_enter_is_not_said_to_be_missing() {
+    let node = Node::start();
+    let mut client = node.client();
+    for (cwd, kind) in [("/root", "directory_refused"), ("/none", "no_such_directory")] {
+        let call =
+            json!({ "guest": 101, "argv": ["/bin/true"], "user": "daemon", "cwd": cwd, "mode": "change" });
+        assert_eq!(client.refused(call)["kind"], kind);
+    }
+    // Nor does it reach a program by such a directory: on the way in, it has nothing left of root's rights.
+    for mode in ["inspect", "change"] {
+        let call = json!({ "guest": 101, "argv": ["/root/../bin/true"], "user": "daemon", "mode": mode });
+        assert_eq!(client.refused(call)["kind"], "not_executable", "{mode}");
+    }
+}
+
+/// What it had written by then is in the answer.
+#[test]
+fn a_command_that_is_lost_on_the_way_leaves_its_output() {
+    let mut node = Node::start();
+    let mut client = node.client();
+    let call =
+        json!({ "guest": 101, "argv": ["/bin/sh", "-c", "echo so far; exec sleep 4601"], "mode": "change" });
+    client.start("exec", call);
+    eventually("it runs", || ground::leaves(&node).len() == 1);
+    let pid = || ground::children(node.execd.id() as i32).into_iter().next();
+    let runs = |pid| {
+        std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words.contains("4601"))
+    };
+    eventually("it has written", || pid().is_some_and(runs));
+    let _ = (node.execd.kill(), node.execd.wait());
+    let answer = client.next().expect("an answer")["result"]["structuredContent"].clone();
+    assert_eq!(
+        (&answer["error"]["kind"], &answer["stdout"]),
+        (&json!("execd_broken"), &json!("so far\n")),
+        "{answer}"
+    );
 }

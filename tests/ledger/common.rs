@@ -101,3 +101,11 @@ pub fn copy(from: &Path, to: &Path) {
         std::fs::copy(entry.path(), to.join(entry.file_name())).expect("copy");
     }
 }
+
+/// A directory in memory where there is one: what is tried here is order and content, and thousands of syncs on a busy
+/// disk would only take long.
+pub fn directory() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.expect("directory")
+}

@@ -156,7 +156,8 @@ impl Endpoint {
             let parameter = match self.named(name) {
                 Named::Parameter(parameter) => parameter,
                 Named::Beyond { highest } => {
-                    findings.refuse(place, Fault::Index { highest });
+                    let shown = problem::cut(name);
+                    findings.refuse(Place { parameter: &shown, key: None }, Fault::Index { highest });
                     continue;
                 }
                 Named::Nothing => {
@@ -210,6 +211,31 @@ impl Endpoint {
         })
     }
 
+    /// The concrete path that `args` make, and those of them that are not part of it. Nothing else is checked: this is
+    /// for showing a path, not for calling it.
+    ///
+    /// # Errors
+    ///
+    /// When one of the path is missing, or cannot stand in a path.
+    pub fn render(&self, args: &Map<String, Value>) -> Result<(String, Map<String, Value>), Vec<Problem>> {
+        let mut findings = Findings::default();
+        let mut sent: BTreeMap<&str, Sent> = BTreeMap::new();
+        let mut rest = args.clone();
+        for name in path::captures(&self.path) {
+            let place = Place { parameter: name, key: None };
+            match rest.remove(name).filter(|value| !value.is_null()) {
+                Some(value) => {
+                    place
+                        .check(&Schema::default(), &value, &mut findings)
+                        .map(|value| sent.insert(name, value));
+                }
+                None => findings.refuse(place, Fault::Missing),
+            }
+        }
+        let path = self.concrete(&sent, &mut findings);
+        if findings.problems.is_empty() { Ok((path, rest)) } else { Err(findings.problems) }
+    }
+
     /// A name that the endpoint does not list.
     fn unknown<'a>(
         &self,
@@ -220,8 +246,9 @@ impl Endpoint {
     ) {
         let nearest =
             nearest(place.parameter, self.parameters.iter().map(|parameter| parameter.name.as_str()));
-        if !self.additional {
-            findings.refuse(place, Fault::Unknown { nearest });
+        let shown = problem::cut(place.parameter);
+        if !self.additional || shown != place.parameter {
+            findings.refuse(Place { parameter: &shown, key: None }, Fault::Unknown { nearest });
             return;
         }
         let what = match nearest.first() {

@@ -51,7 +51,7 @@ pub enum Fault {
         got: String,
     },
     Twice,
-    /// A value that a property string cannot hold.
+    /// A value that no request, or no property string, can hold.
     Unfit(&'static str),
     /// A value that a path cannot hold.
     Path(PathFault),
@@ -144,7 +144,6 @@ impl Fault {
 
 /// A value as a message may show it.
 pub(super) fn shown(parameter: &str, key: Option<&str>, value: &str) -> String {
-    const LENGTH: usize = 64;
     const SECRETS: [&str; 5] = ["password", "secret", "token", "private", "sshkeys"];
     let is_secret = |name: &str| {
         SECRETS.iter().any(|word| name.contains(word)) || name == "key" || name.ends_with("-key")
@@ -152,6 +151,12 @@ pub(super) fn shown(parameter: &str, key: Option<&str>, value: &str) -> String {
     if is_secret(parameter) || key.is_some_and(is_secret) {
         return "(withheld)".into();
     }
+    cut(value)
+}
+
+/// Short, and without control characters.
+pub(super) fn cut(value: &str) -> String {
+    const LENGTH: usize = 64;
     let mut shown: String =
         value.chars().take(LENGTH).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if value.chars().nth(LENGTH).is_some() {

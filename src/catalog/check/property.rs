@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Unchecked, format,
-    problem::{Fault, nearest, shown},
+    problem::{Fault, cut, nearest, shown},
     value::{Findings, Place, truth},
 };
 use crate::catalog::{Format, Kind, PropertyKey, Schema};
@@ -100,7 +100,7 @@ impl Place<'_> {
             return Some((key, value));
         }
         let nearest = nearest(name, keys.iter().map(|key| key.parameter.name.as_str()));
-        let shown = shown(self.parameter, None, name);
+        let shown = cut(name);
         if origin == Origin::Table && nearest.is_empty() {
             let parameter = format!("{}.{shown}", self.parameter);
             findings.unchecked.push(Unchecked { parameter, what: "key that is not known here".into() });

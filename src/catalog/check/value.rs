@@ -95,9 +95,9 @@ impl Place<'_> {
             }
             value => std::slice::from_ref(value),
         };
-        let length = values.len() as u32;
-        if schema.min_length.is_some_and(|least| length < least) {
-            findings.refuse(self, Fault::TooShort(schema.min_length.unwrap_or_default()));
+        if values.is_empty() {
+            findings.refuse(self, Fault::Unfit("a list of nothing cannot be sent; leave it out"));
+            return None;
         }
         values
             .iter()

@@ -13,6 +13,9 @@ use crate::catalog::{
 /// Deeper than this no schema goes.
 const MAX_DEPTH: usize = 24;
 
+/// More schemas than this no release has, shared ones counted wherever they stand: today's have 10,000.
+const MAX_SCHEMAS: usize = 50_000;
+
 pub(super) fn catalog(text: &str, release: &str) -> Result<Catalog, TextError> {
     let lines = lines(text, release)?;
     let mut reader = Reader::new(&lines);
@@ -105,6 +108,7 @@ struct Reader<'a> {
     returns: HashMap<usize, Arc<Schema>>,
     /// Of schemas within schemas, shared ones included.
     depth: Cell<usize>,
+    schemas: Cell<usize>,
 }
 
 /// A schema with what its line says beside it.
@@ -127,6 +131,7 @@ impl<'a> Reader<'a> {
             parameters: HashMap::new(),
             returns: HashMap::new(),
             depth: Cell::new(0),
+            schemas: Cell::new(0),
         }
     }
 
@@ -224,6 +229,9 @@ impl<'a> Reader<'a> {
         }
         if self.depth.get() > MAX_DEPTH {
             return Err("is too deep, or holds itself".into());
+        }
+        if self.schemas.replace(self.schemas.get() + 1) > MAX_SCHEMAS {
+            return Err("is one of too many: what is shared within what is shared multiplies".into());
         }
         self.depth.set(self.depth.get() + 1);
         for child in self.children(number) {

@@ -48,6 +48,10 @@ fn no_prose_is_built_in() {
 
 #[test]
 fn a_text_with_a_mistake_names_its_line() {
+    // Each is two of the one before.
+    let twice = |n| format!("share s{}\n  a object\n    @s{n}\n    @s{n}\n", n + 1);
+    let laughing =
+        format!("releases 1\nshare s0\n  a any\n{}GET /a\n  @s22\n", (0..22).map(twice).collect::<String>());
     for (text, line) in [
         ("releases 1\nGET /a perm=all\n  ?x string wrong=1\n", 2),
         ("releases 1\nFETCH /a\n", 2),
@@ -55,6 +59,7 @@ fn a_text_with_a_mistake_names_its_line() {
         ("releases 1\nGET /a\n  @nobody\n", 2),
         ("releases 1\nshare a\n  a object\n    @a\nGET /a\n  @a\n", 5),
         ("releases 2\nGET /a\n", 1),
+        (&laughing, 92),
     ] {
         assert_eq!(Catalog::from_text(text, "1").unwrap_err().line, line, "{text}");
     }

@@ -137,8 +137,9 @@ impl Tree {
 
 /// What several releases say in one place, each line once.
 fn merge(sides: Vec<(u32, Vec<Tree>)>) -> Vec<Merged> {
-    // What one release says twice in one place stays twice.
-    let mut same: BTreeMap<((u8, String), String, usize), Vec<(u32, Tree)>> = BTreeMap::new();
+    // By place, text, and how often one release has said that in this place already.
+    type Same = BTreeMap<((u8, String), String, usize), Vec<(u32, Tree)>>;
+    let mut same = Same::new();
     for (release, trees) in sides {
         for tree in trees {
             let mut count = 0;

@@ -23,7 +23,7 @@ use nix::unistd::{Pid, getpid, getsid, setsid};
 
 pub use capabilities::kept as kept_capabilities;
 pub use error::{InspectError, Step};
-pub use guarantees::{Guarantees, PROMISES, Promise, REMAINING};
+pub use guarantees::Guarantees;
 pub use rule::{Row, Rule, Test};
 pub use table::rows;
 

@@ -144,7 +144,19 @@ impl Gate {
 }
 
 pub fn refusal(kind: &str, message: String, next: String) -> Refusal {
-    Refusal { kind: kind.into(), message, next }
+    Refusal { kind: kind.into(), message: cut(message), next: cut(next) }
+}
+
+/// A text that what a caller or a container wrote may stand in: no longer than somebody would read.
+fn cut(mut text: String) -> String {
+    const LONGEST: usize = 2048;
+    if text.len() > LONGEST {
+        let all = text.len();
+        let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.push_str(&format!("… ({all} bytes in all)"));
+    }
+    text
 }
 
 pub fn of_entry(error: &EnterError) -> Refusal {
@@ -179,5 +191,17 @@ fn account(name: &str) -> Result<Uid, GateError> {
         Ok(Some(account)) => Ok(account.uid),
         Ok(None) => Err(GateError::User(name.into())),
         Err(source) => Err(GateError::Stat { path: "/etc/passwd".into(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_no_longer_than_somebody_reads() {
+        let refusal = refusal("request", "ä".repeat(100_000), "short".into());
+        assert!(refusal.message.len() < 2100 && refusal.message.ends_with("… (200000 bytes in all)"));
+        assert_eq!(refusal.next, "short");
     }
 }

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, renameat};
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, connect, getsockopt, listen, socket,
-    sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, getsockopt, listen, socket, sockopt,
 };
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Uid, fchownat};
 
 use crate::enter::sys;
+use crate::stale::{self, Stale};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
@@ -60,7 +60,11 @@ fn handed_over(fd: RawFd) -> Result<OwnedFd, ListenError> {
 
 fn own(path: &Path, owner: Uid) -> Result<OwnedFd, ListenError> {
     let failed = |what| move |errno| ListenError::Own { what, path: path.into(), errno };
-    remove_stale(path, &UnixAddr::new(path).map_err(failed("name"))?)?;
+    stale::remove(path, SockType::SeqPacket).map_err(|stale| match stale {
+        Stale::Taken => ListenError::Taken(path.into()),
+        Stale::NotASocket => ListenError::NotASocket(path.into()),
+        Stale::Failed(what, errno) => failed(what)(errno),
+    })?;
     // Made aside and moved into place when it listens and is its owner's: whoever finds it can use it.
     let aside = path.with_extension(format!("new-{}", std::process::id()));
     // What an earlier process of this pid left; the bind tells if it was something else.
@@ -78,25 +82,6 @@ fn own(path: &Path, owner: Uid) -> Result<OwnedFd, ListenError> {
     listen(&listener, Backlog::new(1024).unwrap_or(Backlog::MAXCONN)).map_err(failed("listen on"))?;
     renameat(AT_FDCWD, &aside, AT_FDCWD, path).map_err(failed("put into place"))?;
     Ok(listener)
-}
-
-/// A socket file outlives a process that was killed. One that nobody answers on goes; anything else stays.
-fn remove_stale(path: &Path, address: &UnixAddr) -> Result<(), ListenError> {
-    use std::os::unix::fs::FileTypeExt;
-    let failed = |what| move |errno| ListenError::Own { what, path: path.into(), errno };
-    match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => {
-            return Err(failed("look at")(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))));
-        }
-        Ok(stat) if !stat.file_type().is_socket() => return Err(ListenError::NotASocket(path.into())),
-        Ok(_) => {}
-    }
-    let probe = packet_socket().map_err(failed("make a socket for"))?;
-    match connect(probe.as_raw_fd(), address) {
-        Err(Errno::ECONNREFUSED) => nix::unistd::unlink(path).map_err(failed("remove the stale")),
-        _ => Err(ListenError::Taken(path.into())),
-    }
 }
 
 fn packet_socket() -> Result<OwnedFd, Errno> {

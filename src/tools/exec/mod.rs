@@ -15,7 +15,7 @@ use rmcp::schemars::{self, JsonSchema};
 use rmcp::service::{RequestContext, RoleServer};
 use serde::{Deserialize, Serialize};
 
-use super::answer::{Answer, Failure, arguments};
+use super::answer::{Answer, Failure, arguments, to_object};
 use super::{Owed, Provost};
 use crate::exec::wire::{self, PeakOf};
 use crate::policy::{Principal, Spent};
@@ -176,7 +176,7 @@ pub async fn call(
         _ => None,
     };
     let ms = |us: u64| us as f64 / 1000.0;
-    let answer = ExecAnswer {
+    to_object(ExecAnswer {
         exit_code: outcome.exit_code,
         signal: outcome.signal,
         timed_out: outcome.timed_out,
@@ -203,11 +203,7 @@ pub async fn call(
         container_stopped: outcome.container_stopped,
         refused,
         receipt: None,
-    };
-    match serde_json::to_value(answer) {
-        Ok(serde_json::Value::Object(object)) => Ok(object),
-        _ => Err(Failure::new("internal", "the answer cannot be written as JSON", "report this")),
-    }
+    })
 }
 
 fn busy(message: String) -> Failure {

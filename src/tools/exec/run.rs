@@ -88,7 +88,7 @@ pub async fn run(
             // The end before output: a process that the command left behind may write for ever. What the command itself
             // wrote by then is in the pipes, and read from there below.
             biased;
-            reply = &mut reply => break reply?,
+            reply = &mut reply => break reply,
             read = stdout.read_buf(&mut out_chunk), if out_open => out_open = took(read, &mut out, &out_chunk),
             read = stderr.read_buf(&mut err_chunk), if err_open => err_open = took(read, &mut err, &err_chunk),
             () = until(due), if due.is_some() => {}
@@ -103,12 +103,21 @@ pub async fn run(
         // A client that does not read is not waited for.
         let _ = tokio::time::timeout(Duration::from_secs(1), progress.settle()).await;
     }
-    let outcome = match reply {
-        Reply::Ended(outcome) => outcome,
-        Reply::Refused(refusal) => return Err(refusal.into()),
-    };
     let (stdout, stderr) = share(out, err, exec.max_output);
+    let outcome = match reply {
+        Ok(Reply::Ended(outcome)) => outcome,
+        Ok(Reply::Refused(refusal)) => return Err(with_output(refusal.into(), stdout, stderr)),
+        Err(error) => return Err(with_output(error.into(), stdout, stderr)),
+    };
     Ok(Finished { outcome, stdout, stderr })
+}
+
+/// What a command had written when it was given up is what its caller has to go by.
+fn with_output(failure: Failure, stdout: Shown, stderr: Shown) -> Failure {
+    if stdout.total + stderr.total == 0 {
+        return failure;
+    }
+    failure.with("stdout", stdout.text).with("stderr", stderr.text)
 }
 
 async fn until(due: Option<Instant>) {

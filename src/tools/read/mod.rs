@@ -171,8 +171,10 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     view.offset = if by_pve { 0 } else { from };
     let answer = reader.client.get(&target.read()?).await?;
     let Envelope { data, total, changes } = answer.envelope::<&RawValue>()?;
+    let sees = |guest| reader.sees(guest);
+    let sees: Option<rows::Sees> = reader.is_scoped().then_some(&sees);
     let Page { data, total: passing, next, more_fields, cut, withheld } =
-        page::page(data, &view, target.template(), &target.declared())?;
+        page::page(data, &view, target.template(), &target.declared(), sees)?;
     let shown = data.as_array().map_or(0, Vec::len);
     let total = match (by_pve, total) {
         (true, Some(all)) => Some(all),

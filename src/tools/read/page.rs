@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::columns::{self, Lean};
 use super::filter::Filter;
 use super::fit::{self, Cut};
-use super::rows::{self, By};
+use super::rows::{self, By, Sees};
 use crate::secret;
 use crate::text::clean_json;
 use crate::tools::answer::Failure;
@@ -67,17 +67,29 @@ impl From<PageError> for Failure {
 }
 
 /// `data` is what the endpoint of the path template `template` gave; `declared` are the fields that its schema names.
-pub fn page(data: &RawValue, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
+pub fn page(
+    data: &RawValue,
+    view: &View,
+    template: &str,
+    declared: &[&str],
+    sees: Option<Sees>,
+) -> Result<Page, PageError> {
     match data.get().as_bytes().first() {
-        Some(b'[') => list(data, view, template, declared),
+        Some(b'[') => list(data, view, template, declared, sees),
         _ => one(data, view, template),
     }
 }
 
-fn list(data: &RawValue, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
+fn list(
+    data: &RawValue,
+    view: &View,
+    template: &str,
+    declared: &[&str],
+    sees: Option<Sees>,
+) -> Result<Page, PageError> {
     let lean = columns::lean(template);
     let by = order(view, lean, declared);
-    let passing = rows::select(data, &view.filter, &by)?;
+    let passing = rows::select(data, &view.filter, &by, sees)?;
     if passing.is_empty() || !view.fields.is_empty() {
         let all: Vec<&RawValue> = serde_json::from_str(data.get())?;
         let named =
@@ -218,7 +230,7 @@ mod tests {
 
     fn see(data: &Value, view: &View, template: &str) -> Page {
         let raw = serde_json::value::to_raw_value(data).unwrap();
-        page(&raw, view, template, &["vmid", "name", "status", "lock"]).unwrap()
+        page(&raw, view, template, &["vmid", "name", "status", "lock"], None).unwrap()
     }
 
     fn view(limit: usize) -> View {
@@ -259,7 +271,7 @@ mod tests {
             View { filter: filter("stauts = x"), ..view(9) },
             View { fields: vec!["vmidd".into()], ..view(9) },
         ] {
-            let error = page(&raw, &view, QEMU, &["vmid", "status"]).unwrap_err().to_string();
+            let error = page(&raw, &view, QEMU, &["vmid", "status"], None).unwrap_err().to_string();
             assert!(error.contains("netin") && error.contains("status"), "{error}");
         }
         // Declared, and no row has it: nothing passes, and that is the answer.

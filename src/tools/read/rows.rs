@@ -36,21 +36,36 @@ impl By {
     }
 }
 
-/// The rows of `list` that pass, in order. `list` is a JSON array, as [`RawValue`] guarantees.
-pub fn select<'a>(list: &'a RawValue, filter: &Filter, by: &[By]) -> serde_json::Result<Vec<&'a RawValue>> {
+/// Which guests a caller may see.
+pub type Sees<'a> = &'a dyn Fn(u32) -> bool;
+
+/// The rows of `list` that pass, in order. `list` is a JSON array, as [`RawValue`] guarantees. With `sees`, a row of a
+/// guest that it does not include is not there.
+pub fn select<'a>(
+    list: &'a RawValue,
+    filter: &Filter,
+    by: &[By],
+    sees: Option<Sees>,
+) -> serde_json::Result<Vec<&'a RawValue>> {
     let rows: Vec<&RawValue> = serde_json::from_str(list.get())?;
     let filtered: Vec<&str> = filter.fields().collect();
     let sorted: Vec<&str> = by.iter().map(|by| by.field.as_str()).collect();
-    if filtered.is_empty() && sorted.is_empty() {
+    if filtered.is_empty() && sorted.is_empty() && sees.is_none() {
         return Ok(rows);
     }
-    let names: Vec<&str> = filtered.iter().chain(&sorted).copied().collect();
+    let mut names: Vec<&str> = filtered.iter().chain(&sorted).copied().collect();
+    let guest = names.len();
+    names.extend(sees.map(|_| "vmid"));
     let mut kept: Vec<(Vec<Key>, &RawValue)> = Vec::with_capacity(rows.len());
     let mut fields = vec![None; names.len()];
     for row in rows {
         pick(row, &names, &mut fields)?;
-        if filter.passes(&fields[..filtered.len()]) {
-            let keys = fields[filtered.len()..].iter().map(|field| Key::of(*field)).collect();
+        let seen = match (sees, fields.get(guest).copied().flatten()) {
+            (Some(sees), Some(vmid)) => meaning(vmid).parse().is_ok_and(sees),
+            _ => true,
+        };
+        if seen && filter.passes(&fields[..filtered.len()]) {
+            let keys = fields[filtered.len()..guest].iter().map(|field| Key::of(*field)).collect();
             kept.push((keys, row));
         }
     }
@@ -161,7 +176,7 @@ mod tests {
         let list: &RawValue = serde_json::from_str(LIST).unwrap();
         let filter = Filter::parse(&Where::Text(filter.into())).unwrap();
         let by: Vec<By> = by.iter().map(|text| By::parse(text)).collect();
-        let rows = select(list, &filter, &by).unwrap();
+        let rows = select(list, &filter, &by, None).unwrap();
         let mut found = [None];
         rows.iter()
             .map(|row| {
@@ -192,7 +207,7 @@ mod tests {
     fn rows_that_are_no_objects_have_a_value() {
         let list: &RawValue = serde_json::from_str(r#"["b","a","c"]"#).unwrap();
         let filter = Filter::parse(&Where::Text("value != b".into())).unwrap();
-        let rows = select(list, &filter, &[By::parse("-value")]).unwrap();
+        let rows = select(list, &filter, &[By::parse("-value")], None).unwrap();
         assert_eq!(rows.iter().map(|row| row.get()).collect::<Vec<_>>(), ["\"c\"", "\"a\""]);
     }
 }

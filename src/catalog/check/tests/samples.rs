@@ -78,6 +78,7 @@ pub(super) fn bad(schema: &Schema) -> Vec<Value> {
         }
         Kind::Array => {
             let items = schema.items.as_deref().map(self::bad).unwrap_or_default();
+            bad.push(json!([]));
             bad.extend(items.into_iter().filter(|item| !item.is_array()).map(|item| json!([item])));
         }
         Kind::Any | Kind::String => {

@@ -1,0 +1,282 @@
+//! Where the catalogue comes from, and that it stays what the node says.
+//!
+//! In: the path of the node's `apidoc.js`, and a directory to keep a [`Cache`] in. Out: the catalogue as it is now. The
+//! file is looked at once a second at most, and only when somebody asks; when it was replaced, a thread reads it while
+//! everybody goes on with what was there. A file that is gone or unreadable takes nothing away: the last good catalogue
+//! stays, or the one that is built in, and the problem is said.
+
+use std::{
+    fs::{File, Metadata, OpenOptions},
+    io::{self, Read},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{
+    Cache, Catalog, Release,
+    import::{self, ImportError, MAX_BYTES},
+};
+
+/// How often the file is looked at, at most.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The catalogue as it is now. A clone is the same source.
+#[derive(Debug, Clone)]
+pub struct Source {
+    shared: Arc<Shared>,
+}
+
+/// A catalogue, where it is from, and what keeps a newer one from being here.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub catalog: Arc<Catalog>,
+    pub origin: Origin,
+    pub problem: Option<Arc<SourceError>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The node's own file.
+    Node,
+    /// The same, from what was kept of it.
+    Cache,
+    Embedded(Release),
+}
+
+#[derive(Debug, Error)]
+pub enum SourceError {
+    #[error("{path}: cannot read it: {source}", path = .path.display())]
+    Read { path: PathBuf, source: io::Error },
+
+    #[error("{path}: is gone; what it said last still serves", path = .path.display())]
+    Gone { path: PathBuf },
+
+    #[error("{path}: is not there (package pve-docs brings it)", path = .path.display())]
+    Absent { path: PathBuf },
+
+    #[error("{path}: is no regular file", path = .path.display())]
+    NotAFile { path: PathBuf },
+
+    #[error(
+        "{path}: belongs to user {owner} and has mode {mode:o}; it must be root's, and only root's to write",
+        path = .path.display()
+    )]
+    Untrusted { path: PathBuf, owner: u32, mode: u32 },
+
+    #[error("{path}: was changed while it was read", path = .path.display())]
+    Changed { path: PathBuf },
+
+    #[error("{path}: {source}", path = .path.display())]
+    Import { path: PathBuf, source: ImportError },
+}
+
+/// What tells one state of a file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    cache: Option<Cache>,
+    interval: Duration,
+    loaded: RwLock<Loaded>,
+    watch: Mutex<Watch>,
+}
+
+#[derive(Debug)]
+struct Watch {
+    looked: Instant,
+    /// What the file was when it was last read, well or badly; `None` when it was not there.
+    seen: Option<Identity>,
+    /// Somebody is reading it now.
+    busy: bool,
+}
+
+impl Source {
+    /// Reads the file at `path`, or what is kept of it in `cache`. Without it, the catalogue of `fallback` serves.
+    #[must_use]
+    pub fn open(path: &Path, cache: Option<Cache>, fallback: Release) -> Self {
+        Self::watching(path, cache, fallback, INTERVAL)
+    }
+
+    pub(super) fn watching(path: &Path, cache: Option<Cache>, fallback: Release, interval: Duration) -> Self {
+        let (seen, read) = read(path, cache.as_ref());
+        let loaded = match read {
+            Ok((catalog, origin)) => Loaded { catalog: Arc::new(catalog), origin, problem: None },
+            Err(problem) => Loaded {
+                catalog: Arc::new(Catalog::embedded(fallback)),
+                origin: Origin::Embedded(fallback),
+                problem: Some(Arc::new(problem)),
+            },
+        };
+        let watch = Watch { looked: Instant::now(), seen, busy: false };
+        let shared = Shared {
+            path: path.to_owned(),
+            cache,
+            interval,
+            loaded: RwLock::new(loaded),
+            watch: Mutex::new(watch),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The catalogue as it is now. Never waits for a file to be read; at most once a second it looks whether there is
+    /// another one to read.
+    #[must_use]
+    pub fn current(&self) -> Loaded {
+        if self.shared.look() {
+            let shared = Arc::clone(&self.shared);
+            let reader = thread::Builder::new().name("catalog".into()).spawn(move || shared.renew());
+            if reader.is_err() {
+                // No thread to be had: the next one who asks tries again.
+                self.shared.watch().busy = false;
+            }
+        }
+        self.shared.loaded()
+    }
+
+    /// As [`Source::current`], but looks now, and waits for what is read.
+    #[must_use]
+    pub fn refreshed(&self) -> Loaded {
+        self.shared.renew();
+        self.shared.loaded()
+    }
+}
+
+impl Shared {
+    /// Whether the file has to be read, and nobody does; then the caller does.
+    fn look(&self) -> bool {
+        let Ok(mut watch) = self.watch.try_lock() else { return false };
+        if watch.busy || watch.looked.elapsed() < self.interval {
+            return false;
+        }
+        watch.looked = Instant::now();
+        watch.busy = Identity::of_path(&self.path) != watch.seen;
+        watch.busy
+    }
+
+    /// Reads the file if it is not the one that was read before.
+    fn renew(&self) {
+        /// Whatever happens, the next one may try.
+        struct Busy<'a>(&'a Shared);
+        impl Drop for Busy<'_> {
+            fn drop(&mut self) {
+                self.0.watch().busy = false;
+            }
+        }
+        let _busy = Busy(self);
+        let before = self.watch().seen;
+        if Identity::of_path(&self.path) != before {
+            let (seen, read) = read(&self.path, self.cache.as_ref());
+            let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+            match read {
+                Ok((catalog, origin)) => {
+                    *loaded = Loaded { catalog: Arc::new(catalog), origin, problem: None };
+                }
+                Err(SourceError::Absent { path }) if !matches!(loaded.origin, Origin::Embedded(_)) => {
+                    loaded.problem = Some(Arc::new(SourceError::Gone { path }));
+                }
+                Err(problem) => loaded.problem = Some(Arc::new(problem)),
+            }
+            drop(loaded);
+            self.watch().seen = seen;
+        }
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn loaded(&self) -> Loaded {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The catalogue of a file, from the cache if it holds that very file; and which file that was.
+fn read(path: &Path, cache: Option<&Cache>) -> (Option<Identity>, Result<(Catalog, Origin), SourceError>) {
+    let unreadable = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => SourceError::Absent { path: path.to_owned() },
+        _ => SourceError::Read { path: path.to_owned(), source },
+    };
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
+    let mut file = match opened.and_then(|file| Ok((file.metadata()?, file))) {
+        Ok((metadata, file)) => (Identity::of(&metadata), metadata, file),
+        // One that is there and cannot be opened has an identity too, or it would be tried each second.
+        Err(error) => return (Identity::of_path(path), Err(unreadable(error))),
+    };
+    let (identity, metadata, file) = (file.0, &file.1, &mut file.2);
+    let catalog = vouch(path, metadata).and_then(|()| {
+        if let Some(catalog) = cache.and_then(|cache| cache.load(&identity)) {
+            return Ok((catalog, Origin::Cache));
+        }
+        let bytes = whole(file).map_err(unreadable)?;
+        if file.metadata().map_err(unreadable).map(|now| Identity::of(&now))? != identity {
+            return Err(SourceError::Changed { path: path.to_owned() });
+        }
+        let catalog =
+            import::script(&bytes).map_err(|source| SourceError::Import { path: path.to_owned(), source })?;
+        // Without it the next start takes longer, and that is all.
+        if let Some(Err(error)) = cache.map(|cache| cache.store(&identity, &catalog)) {
+            tracing::warn!(%error, "the catalogue could not be kept for the next start");
+        }
+        Ok((catalog, Origin::Node))
+    });
+    let seen = if matches!(catalog, Err(SourceError::Changed { .. })) { None } else { Some(identity) };
+    (seen, catalog)
+}
+
+/// Checks that it is a file that only root decides about, or who runs this.
+fn vouch(path: &Path, file: &Metadata) -> Result<(), SourceError> {
+    const OTHERS_WRITE: u32 = 0o022;
+    let path = || path.to_owned();
+    if !file.is_file() {
+        return Err(SourceError::NotAFile { path: path() });
+    }
+    let (owner, mode) = (file.uid(), file.mode() & 0o7777);
+    if (owner != 0 && owner != nix::unistd::geteuid().as_raw()) || mode & OTHERS_WRITE != 0 {
+        return Err(SourceError::Untrusted { path: path(), owner, mode });
+    }
+    if file.size() > MAX_BYTES as u64 {
+        let source = ImportError::TooLong { bytes: file.size() };
+        return Err(SourceError::Import { path: path(), source });
+    }
+    Ok(())
+}
+
+fn whole(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+impl Identity {
+    pub(super) fn of(file: &Metadata) -> Self {
+        Self {
+            device: file.dev(),
+            inode: file.ino(),
+            size: file.size(),
+            modified: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
+        }
+    }
+
+    fn of_path(path: &Path) -> Option<Self> {
+        path.metadata().ok().map(|file| Self::of(&file))
+    }
+}
+
+#[cfg(test)]
+#[path = "source_tests.rs"]
+mod tests;

@@ -1,0 +1,79 @@
+//! `provost man` and `provost completions`: what the command line says of itself, for `man` and for shells.
+
+use std::io;
+use std::path::Path;
+
+use clap::{Arg, Command, CommandFactory};
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use super::{Daemon, Provost};
+
+/// Writes the pages of all three programs into a directory: `provost.1` and one for each verb, `provostd.8`,
+/// `provost-execd.8`.
+pub fn man(directory: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    // The verbs' pages are in the section that the program's is in.
+    clap_mangen::generate_to(Provost::command(), directory)?;
+    for daemon in [Daemon::command(), execd()] {
+        let page = Man::new(daemon).section("8");
+        page.render(&mut std::fs::File::create(directory.join(page.get_filename()))?)?;
+    }
+    Ok(())
+}
+
+pub fn completions(shell: Shell, to: &mut dyn io::Write) {
+    clap_complete::generate(shell, &mut Provost::command(), "provost", to);
+}
+
+/// What `provost-execd --help` says. It reads its own arguments, with less than clap.
+fn execd() -> Command {
+    let config =
+        "The configuration, root's alone to write [default: $PROVOST_CONFIG, else /etc/provost/provost.toml]";
+    Command::new("provost-execd")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Enters the containers that [exec] containers lists, for provostd")
+        .long_about(
+            "Enters the containers that [exec] containers lists, for provostd. It is started by systemd \
+             (provost-execd.socket), or by hand as root.",
+        )
+        .arg(Arg::new("config").long("config").value_name("FILE").help(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_that_is_named_somewhere_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        man(dir.path()).unwrap();
+        for (page, says) in [
+            ("provost.1", "bridge"),
+            ("provost-bridge.1", "\\-\\-socket"),
+            ("provostd.8", "\\-\\-check"),
+            ("provost-execd.8", "\\-\\-config"),
+        ] {
+            let text = std::fs::read_to_string(dir.path().join(page)).expect(page);
+            assert!(text.contains(says) && text.contains(".TH"), "{page}: {text}");
+        }
+        for unit in ["provost", "provost-execd"] {
+            let unit =
+                std::fs::read_to_string(format!("{}/systemd/{unit}.service", env!("CARGO_MANIFEST_DIR")))
+                    .unwrap();
+            let page = unit.lines().find_map(|line| line.strip_prefix("Documentation=man:")).expect("a page");
+            let page = page.trim_end_matches(')').replace('(', ".");
+            assert!(dir.path().join(&page).exists(), "{page}");
+        }
+    }
+
+    #[test]
+    fn shells_complete_the_verbs() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let mut script = Vec::new();
+            completions(shell, &mut script);
+            let script = String::from_utf8(script).unwrap();
+            assert!(script.contains("bridge") && script.contains("socket"), "{script}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `provost sim`: a simulated cluster until SIGTERM or Ctrl-C, so that anybody can run Provost without Proxmox.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::sim::estate::{demo, recorded};
+use crate::sim::{Options, Sim};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Where the cluster's files go: etc-pve/, pve-ssl.pem, pve-token and control.sock
+    #[arg(long)]
+    pub dir: PathBuf,
+    /// How many guests there are, over three nodes
+    #[arg(long, default_value_t = 100)]
+    pub guests: u32,
+    /// pveproxy's address
+    #[arg(long, default_value = "127.0.0.1:8006")]
+    pub listen: SocketAddr,
+    /// pvedaemon's address
+    #[arg(long, default_value = "127.0.0.1:8085")]
+    pub daemon: SocketAddr,
+    /// How many times faster than on a real node tasks are
+    #[arg(long, default_value_t = 1.0)]
+    pub speed: f64,
+    /// A running container of this id on the first node, for one that is really there; may be repeated
+    #[arg(long = "container", value_name = "VMID")]
+    pub containers: Vec<u32>,
+    /// The small cluster of the recorded answers in place of a large one
+    #[arg(long, conflicts_with_all = ["guests", "containers"])]
+    pub recorded: bool,
+}
+
+/// sysexits' EX_UNAVAILABLE.
+const UNAVAILABLE: u8 = 69;
+
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let ended = runtime.and_then(|runtime| runtime.block_on(serve(arguments)));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "provost sim: {error}");
+            ExitCode::from(UNAVAILABLE)
+        }
+    }
+}
+
+async fn serve(arguments: &Arguments) -> io::Result<()> {
+    if !arguments.speed.is_finite() || arguments.speed <= 0.0 {
+        return Err(io::Error::other("--speed must be a number above 0"));
+    }
+    std::fs::create_dir_all(&arguments.dir)?;
+    let estate = if arguments.recorded { recorded() } else { demo(arguments.guests, &arguments.containers) };
+    let options = Options {
+        dir: arguments.dir.clone(),
+        estate,
+        listen: arguments.listen,
+        daemon: arguments.daemon,
+        speed: Some(arguments.speed),
+    };
+    // Before it is said to be there, so that whoever reads that may end it.
+    let (mut terminated, mut interrupted) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let sim = Sim::start(options).await.map_err(io::Error::other)?;
+    let told = format!(
+        "A simulated cluster is up, until SIGTERM or Ctrl-C. For a provost.toml:\n\n[pve]\nurl         = \"{}\"\n\
+         daemon      = \"{}\"\ntoken       = \"{}\"\ncertificate = \"{}\"\netc_pve     = \"{}\"\n\n\
+         Faults: a line to {}, as \"slow 500\"; \"heal\" ends them.\n",
+        sim.url,
+        sim.daemon_url,
+        sim.token.display(),
+        sim.certificate.display(),
+        sim.etc_pve.display(),
+        sim.control.display(),
+    );
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(told.as_bytes()).and_then(|()| out.flush());
+    drop(out);
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! `read` and what stands on it, through the daemon's socket, against a simulated cluster.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_input;
+mod every_get;
+mod faults;
+mod resources;
+mod rows;
+mod scope;
+mod site;
+mod tasks;

@@ -1,0 +1,150 @@
+//! A simulated cluster and `provostd` beside it, as on a node: the daemon knows nothing but its configuration.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+
+use provost::sim::estate::{Estate, recorded};
+use provost::sim::{Options, Sim};
+use serde_json::{Value, json};
+
+use crate::common::{Client, eventually};
+
+pub struct Site {
+    pub dir: tempfile::TempDir,
+    pub sim: Sim,
+    daemon: Child,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Site {
+    /// The estate of the recorded answers, and everybody who runs the test may read.
+    pub fn start() -> Self {
+        Self::with(recorded(), &everybody(""))
+    }
+
+    pub fn with(estate: Estate, roles: &str) -> Self {
+        Self::made(estate, roles, |_| {}, true)
+    }
+
+    /// Whose tasks take their time.
+    pub fn paced() -> Self {
+        Self::made(recorded(), &everybody(""), |options| options.speed = Some(1.0), true)
+    }
+
+    /// All by way of pveproxy.
+    pub fn without_daemon() -> Self {
+        Self::made(recorded(), &everybody(""), |_| {}, false)
+    }
+
+    fn made(estate: Estate, roles: &str, set: impl FnOnce(&mut Options), daemon: bool) -> Self {
+        let dir = tempfile::Builder::new().prefix("provost-read-").tempdir().expect("a directory");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
+        let mut options = Options::new(dir.path(), estate);
+        set(&mut options);
+        let sim = runtime.block_on(Sim::start(options)).expect("a simulated cluster");
+        let config = format!(
+            "[listen]\nunix = \"{dir}/mcp.sock\"\n[pve]\nurl = \"{url}\"\ndaemon = \"{daemon}\"\ntoken = \"{token}\"\n\
+             certificate = \"{certificate}\"\napidoc = \"{dir}/none\"\netc_pve = \"{etc_pve}\"\n[ledger]\ndir = \"{dir}/ledger\"\n{roles}\n",
+            dir = dir.path().display(),
+            url = sim.url,
+            daemon = if daemon { sim.daemon_url.as_str() } else { "" },
+            token = sim.token.display(),
+            certificate = sim.certificate.display(),
+            etc_pve = sim.etc_pve.display(),
+        );
+        let file = dir.path().join("provost.toml");
+        fs::write(&file, config).expect("configuration");
+        fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).expect("mode");
+        let log = fs::File::create(dir.path().join("provostd.log")).expect("log");
+        let daemon = Command::new(env!("CARGO_BIN_EXE_provostd"))
+            .arg("--config")
+            .arg(&file)
+            .env_remove("JOURNAL_STREAM")
+            .env("RUST_LOG", "trace")
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("start provostd");
+        let site = Self { dir, sim, daemon, runtime };
+        let socket = site.socket();
+        eventually("provostd listens", || socket.exists());
+        site
+    }
+
+    pub fn socket(&self) -> std::path::PathBuf {
+        self.dir.path().join("mcp.sock")
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(&self.socket())
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("provostd.log")).unwrap_or_default()
+    }
+
+    /// A change, as root makes it; its `data`.
+    pub fn post(&self, path: &str, pairs: &[(&str, &str)]) -> Value {
+        let options = provost::pve::Options {
+            url: self.sim.url.clone(),
+            daemon: self.sim.daemon_url.clone(),
+            token: self.sim.token.clone(),
+            certificate: self.sim.certificate.clone(),
+            etc_pve: self.sim.etc_pve.clone(),
+            node: None,
+            limits: provost::pve::Limits::default(),
+        };
+        self.runtime.block_on(async {
+            let client = provost::pve::Client::new(options).expect("addresses");
+            let path = provost::pve::Path::parse(path).expect("path");
+            let mut write = provost::pve::Write::post(path);
+            for (name, value) in pairs {
+                write = write.with(name, value).expect("parameter");
+            }
+            client.send(write).await.expect("an answer").data().expect("JSON")
+        })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.daemon.id()
+    }
+}
+
+/// A role for whoever runs the test.
+pub fn everybody(keys: &str) -> String {
+    let me = nix::unistd::Uid::effective();
+    format!("[[role]]\nname = \"all\"\nmembers = [\"user:{me}\"]\nprofile = \"observe\"\n{keys}")
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("--- the end of provostd.log\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
+        }
+    }
+}
+
+/// `read` with these arguments: its structured answer, which must not be an error.
+pub fn read(client: &mut Client, arguments: Value) -> Value {
+    let shown = arguments.to_string();
+    let result = client.call("read", arguments);
+    assert_ne!(result["isError"], true, "{shown}: {result}");
+    result["structuredContent"].clone()
+}
+
+/// `read` that must fail: its `error`.
+pub fn refused(client: &mut Client, arguments: Value) -> Value {
+    let shown = arguments.to_string();
+    let result = client.call("read", arguments);
+    assert_eq!(result["isError"], true, "{shown}: {result}");
+    result["structuredContent"]["error"].clone()
+}
+
+pub fn path(path: &str) -> Value {
+    json!({ "path": path })
+}

@@ -1,0 +1,13 @@
+//! The simulated cluster against what the real one was seen to do.
+
+mod access;
+mod client;
+mod cluster;
+mod every;
+mod faults;
+mod guests;
+mod recorded;
+mod shape;
+mod tree;
+mod verb;
+mod wire;

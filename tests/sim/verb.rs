@@ -1,0 +1,71 @@
+//! `provost sim`, as an operator runs it.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+#[test]
+fn the_verb_says_what_a_configuration_needs_and_ends_at_sigterm() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_provost"))
+        .args([
+            "sim",
+            "--guests",
+            "20",
+            "--container",
+            "101",
+            "--listen",
+            "127.0.0.1:0",
+            "--daemon",
+            "127.0.0.1:0",
+        ])
+        .arg("--dir")
+        .arg(dir.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut told = String::new();
+    for line in lines.by_ref() {
+        let line = line.unwrap();
+        told.push_str(&line);
+        told.push('\n');
+        if line.starts_with("Faults:") {
+            break;
+        }
+    }
+    let section = told.split("\n\n").find(|part| part.starts_with("[pve]")).expect("a [pve] section");
+    let config: toml::Table = toml::from_str(section).unwrap();
+    let pve = config["pve"].as_table().unwrap();
+    assert!(pve["url"].as_str().unwrap().starts_with("https://127.0.0.1:"));
+    assert!(pve["daemon"].as_str().unwrap().starts_with("http://127.0.0.1:"));
+    let token = std::path::Path::new(pve["token"].as_str().unwrap());
+    assert_eq!(std::fs::metadata(token).unwrap().permissions().mode() & 0o777, 0o600);
+    let agent = std::fs::read_to_string(dir.path().join("pve-token-agent")).unwrap();
+    assert!(agent.starts_with("agent@pve!mcp="));
+    let etc_pve = std::path::Path::new(pve["etc_pve"].as_str().unwrap());
+    assert!(etc_pve.join("nodes/pve1/lxc/101.conf").exists());
+    assert!(std::path::Path::new(pve["certificate"].as_str().unwrap()).exists());
+
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error_that_says_so() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_provost"))
+        .args(["sim", "--guests", "1", "--daemon", "127.0.0.1:0", "--listen"])
+        .arg(taken.local_addr().unwrap().to_string())
+        .arg("--dir")
+        .arg(dir.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(69));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("provost sim: cannot listen on 127.0.0.1:"), "{said}");
+}
