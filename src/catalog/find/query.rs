@@ -51,7 +51,7 @@ struct How {
     sure: f32,
     /// Of more than one, which no verb is.
     plural: bool,
-    /// Before the thing that it is a kind of.
+    /// Before the thing that it is a kind of, or that thing.
     compound: bool,
     phrase: bool,
 }
@@ -102,6 +102,7 @@ impl Query {
             self.values.unknown(bare);
             return;
         }
+        let is_head = |token: &Token| HEADS.contains(&token.stem.as_str());
         // "id 105" is that guest and nobody's id.
         let numbered = rest.first().is_some_and(|next| next.word.bytes().all(|byte| byte.is_ascii_digit()));
         if numbered && ["id", "vmid", "ctid"].contains(&token.word) {
@@ -111,7 +112,7 @@ impl Query {
             sure: 1.0,
             plural: token.word.len() > 4 && token.word.ends_with('s') && !token.word.ends_with("ss"),
             // "backup jobs", but "backup vm".
-            compound: rest.first().is_some_and(|next| HEADS.contains(&next.stem.as_str())),
+            compound: rest.first().is_some_and(is_head) || is_head(token) && !self.terms.is_empty(),
             phrase: false,
         };
         let idle = idle(token.word);

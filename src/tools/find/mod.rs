@@ -167,7 +167,7 @@ impl Match {
             needs: needed
                 .map(|parameter| format!("{}{}", parameter.name, if parameter.family { "[n]" } else { "" }))
                 .collect(),
-            privileges: endpoint.permission.in_words(),
+            privileges: endpoint.privileges(),
             token: endpoint.allowtoken,
             about: first_sentence(&endpoint.description),
         }

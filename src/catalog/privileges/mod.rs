@@ -2,14 +2,40 @@
 
 use serde_json::Value;
 
-use super::Permission;
+use super::{Endpoint, Method, Permission};
 
 const MOST_CHARACTERS: usize = 240;
+
+const TEXT: &str = include_str!("table.txt");
+
+impl Endpoint {
+    /// Who may make this call: what its schema says, and by our own table what it checks beyond that.
+    #[must_use]
+    pub fn privileges(&self) -> String {
+        if !matches!(self.permission, Permission::All { .. }) {
+            return self.permission.in_words();
+        }
+        let own = rows().find(|(method, path, _)| *method == self.method && *path == self.path);
+        match own {
+            Some((_, _, words)) => words.to_owned(),
+            None if self.method == Method::Get => self.permission.in_words(),
+            None => "checked by the call itself".to_owned(),
+        }
+    }
+}
+
+fn rows() -> impl Iterator<Item = (Method, &'static str, &'static str)> {
+    TEXT.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).filter_map(|line| {
+        let (call, words) = line.split_once('|')?;
+        let (method, path) = call.trim().split_once(' ')?;
+        Some((Method::from_name(method)?, path, words.trim()))
+    })
+}
 
 impl Permission {
     /// `VM.PowerMgmt on /vms/{vmid}`; several privileges joined by `+` where each is needed, by `|` where one will do.
     #[must_use]
-    pub fn in_words(&self) -> String {
+    pub(super) fn in_words(&self) -> String {
         let words = match self {
             Self::Root => "root@pam alone".to_owned(),
             Self::World => "anybody".to_owned(),
@@ -58,6 +84,29 @@ mod tests {
 
     use super::*;
     use crate::catalog::testing::catalogs;
+
+    #[test]
+    fn every_row_is_about_a_call_that_checks_by_itself() {
+        let lines = TEXT.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count();
+        assert_eq!(rows().count(), lines);
+        for (method, path, _) in rows() {
+            let is_open = catalogs()
+                .iter()
+                .filter_map(|(_, catalog)| catalog.template(method, path))
+                .any(|endpoint| matches!(endpoint.permission, Permission::All { .. }));
+            assert!(is_open, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn no_change_is_said_to_be_anybodys() {
+        for (release, catalog) in catalogs() {
+            for endpoint in catalog.endpoints().iter().filter(|endpoint| endpoint.method != Method::Get) {
+                let known = !matches!(endpoint.privileges().as_str(), "checked by the call itself");
+                assert!(known, "{release:?} {} {}", endpoint.method, endpoint.path);
+            }
+        }
+    }
 
     fn check(check: Value) -> String {
         Permission::Check { check, description: String::new() }.in_words()
