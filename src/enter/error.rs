@@ -23,6 +23,11 @@ pub enum EnterError {
     Answer { vmid: u32, what: &'static str, detail: String },
     #[error("container {vmid} shares the host's user namespace: its root is the node's root")]
     Privileged { vmid: u32 },
+    #[error(
+        "container {vmid} shares the host's user namespace, and its processes may have capabilities that provost-execd \
+         itself may not ({missing:#x}): a command there would have fewer"
+    )]
+    Narrow { vmid: u32, missing: u64 },
     #[error("container {vmid} is frozen: a command would start frozen too")]
     Frozen { vmid: u32 },
     #[error("container {vmid} stopped while it was being entered")]
@@ -62,6 +67,7 @@ impl EnterError {
             Self::Impostor { .. } => "impostor",
             Self::Monitor { .. } | Self::Answer { .. } => "monitor",
             Self::Privileged { .. } => "privileged",
+            Self::Narrow { .. } => "capabilities",
             Self::Frozen { .. } => "frozen",
             Self::Gone { .. } => "gone",
             Self::Proc { .. } | Self::ProcText { .. } => "proc",
@@ -92,6 +98,9 @@ impl EnterError {
             }
             Self::Privileged { .. } => {
                 "make the container unprivileged, or set privileged = true under [exec] if its root may be the node's".into()
+            }
+            Self::Narrow { .. } => {
+                "give provost-execd all that such containers have: systemctl edit provost-execd, with CapabilityBoundingSet=~ under [Service]; then systemctl restart provost-execd".into()
             }
             Self::Frozen { vmid } => format!("resume it (lxc-unfreeze -n {vmid}), then call again"),
             Self::Gone { vmid } => format!("see why it stopped (pct status {vmid}), start it and call again"),

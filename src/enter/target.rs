@@ -71,6 +71,12 @@ impl Target {
         if !privileged && !namespaces.contains(CloneFlags::CLONE_NEWUSER) {
             return Err(EnterError::Privileged { vmid });
         }
+        let bounding = proc.bounding()?;
+        // In a user namespace of the container's, all of it is had by joining it.
+        let missing = bounding & !Proc { vmid, dir: "/proc/self".into() }.bounding()?;
+        if !namespaces.contains(CloneFlags::CLONE_NEWUSER) && missing != 0 {
+            return Err(EnterError::Narrow { vmid, missing });
+        }
         let seccomp = match facts.setting("lxc.seccomp.profile") {
             Some(profile) => Some(profile_of(vmid, profile, policies)?),
             // The init has a filter and nobody says which: a command would go without.
@@ -84,7 +90,7 @@ impl Target {
             vmid,
             namespaces,
             cgroups: Cgroups::sort(vmid, std::mem::take(&mut facts.cgroups), Some((Rc::clone(&init), made)))?,
-            bounding: proc.bounding()?,
+            bounding,
             personality: proc.personality()?,
             label: proc.label()?,
             no_new_privs: facts.setting("lxc.no_new_privs") == Some("1"),

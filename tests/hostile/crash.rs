@@ -40,6 +40,32 @@ fn a_killed_provost_execd_is_said_at_once_and_its_commands_are_swept() {
     assert_eq!(client.change(guest.id, &["/bin/echo", "on"])["stdout"], "on\n");
 }
 
+/// As its unit does: what is not enough for a privileged container is said, and is enough for the others.
+#[test]
+fn a_privileged_container_is_not_entered_with_less_than_it_has() {
+    let mut node = Node::start();
+    let _ = (node.execd.kill(), node.execd.wait());
+    std::fs::remove_file(node.exec_socket()).expect("remove");
+    let few =
+        "-all,+sys_admin,+sys_chroot,+sys_ptrace,+sys_resource,+kill,+dac_override,+audit_control,+chown";
+    node.execd = Command::new(crate::common::lab())
+        .args(["run", "--cgroup", "v2", "--", "setpriv", "--bounding-set", few])
+        .args([env!("CARGO_BIN_EXE_provost-execd"), "--config"])
+        .arg(node.config())
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("start provost-execd");
+    let socket = node.exec_socket();
+    eventually("provost-execd listens", || socket.exists());
+    let mut client = node.client();
+    let call = json!({ "guest": 106, "argv": ["/bin/true"], "mode": "change" });
+    assert_eq!(client.refused(call)["kind"], "capabilities");
+    let status = client.change(101, &["grep", "CapEff", "/proc/self/status"]);
+    let plain = Node::start().client().change(101, &["grep", "CapEff", "/proc/self/status"]);
+    assert_eq!(status["stdout"], plain["stdout"]);
+}
+
 /// What a finished call left running on purpose is not swept with the rest.
 #[test]
 fn a_restart_of_provost_execd_ends_no_daemon_that_was_left_running() {

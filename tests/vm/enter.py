@@ -99,7 +99,17 @@ def main():
         state = sh(f"systemctl show -P ActiveState {unit}.service").strip()
         holds(f"{unit}.service has said that it is ready", state == "active", state)
 
+    refused = client.exec(102, "id", "-u", mode="change").get("error", {})
+    holds("a privileged container is refused by the unit's own bounds", refused.get("kind") == "capabilities" and
+          "CapabilityBoundingSet=~" in refused["next"], refused)
+    widen = "/etc/systemd/system/provost-execd.service.d"
+    os.makedirs(widen, exist_ok=True)
+
     for guest in (101, 102):
+        if guest == 102:
+            with open(f"{widen}/privileged.conf", "w") as file:
+                file.write("[Service]\nCapabilityBoundingSet=~\n")
+            sh("systemctl daemon-reload && systemctl restart provost-execd.service")
         theirs = subprocess.Popen(["lxc-attach", "-n", str(guest), "--clear-env", "--", "sleep", f"71{guest}"])
         lxc, lxc_cgroup = until("lxc-attach's command", lambda: host_view(f"sleep 71{guest}"))
         sh(f"pkill -x -f 'sleep 71{guest}'")
