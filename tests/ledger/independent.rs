@@ -14,7 +14,9 @@ fn has_go() -> bool {
     let found = go.is_ok_and(|status| status.success())
         && Path::new(GOPATH).join("src/golang.org/x/mod/sumdb/tlog").is_dir();
     if !found {
-        eprintln!("NOT RUN: Go and its x/mod are not here (apt-get install golang-go golang-golang-x-mod-dev)");
+        eprintln!(
+            "NOT RUN: Go and its x/mod are not here (apt-get install golang-go golang-golang-x-mod-dev)"
+        );
         assert!(std::env::var("CI").as_deref() != Ok("true"), "in CI that is a failure");
     }
     found
@@ -49,7 +51,9 @@ fn a_verifier_of_another_ecosystem_accepts_the_log_and_refuses_a_changed_one() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     // What it checked, it counts.
-    for wanted in ["signature", "root of 150", "inclusion of 150", "stored hashes of 150", "consistency with 23"] {
+    for wanted in
+        ["signature", "root of 150", "inclusion of 150", "stored hashes of 150", "consistency with 23"]
+    {
         assert!(said.contains(wanted), "{wanted}: {said}");
     }
 
