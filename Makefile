@@ -34,6 +34,14 @@ bench: ## The promised numbers of SPECIFICATION.md, measured in one run
 	@$(MAKE) --no-print-directory build
 	@tests/lab/lab up --only 101 && tests/lab/lab wait 101
 	@tests/lab/lab run -- cargo bench --bench exec -- $(BENCH)
+	@cargo bench --bench ledger -- --full $(BENCH)
+
+# Each death is a tenth of a second; CI takes 200 of them.
+CRASHES ?= 2000
+.PHONY: crash
+crash: ## The ledger's writer killed at each of its calls, CRASHES times (2000)
+	@tests/need test
+	PROVOST_CRASH_RUNS=$(CRASHES) cargo nextest run --locked --no-capture --test ledger -E 'test(/^crash/)'
 
 .PHONY: build
 build: agent execd ## All three programs as they are released

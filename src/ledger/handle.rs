@@ -221,8 +221,10 @@ impl Ledger {
     }
 
     /// Verification has found something: from now on nothing may be changed.
-    pub async fn damaged(&self, damage: Damage) {
-        let _ = self.jobs.send(Job::Damaged(damage)).await;
+    pub fn damaged(&self, damage: Damage) {
+        let jobs = self.jobs.clone();
+        // The queue may be full, and this may be a runtime's own thread.
+        std::thread::spawn(move || drop(jobs.blocking_send(Job::Damaged(damage))));
     }
 
     /// Writes what is queued, signs a last head, and says that the daemon stopped. Other clones can record no more.

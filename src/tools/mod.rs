@@ -6,6 +6,7 @@
 
 mod answer;
 mod api;
+pub mod audit;
 mod complete;
 mod exec;
 mod find;

@@ -1,0 +1,246 @@
+//! `audit`: the receipts, queried and verified.
+//!
+//! It reads files and may read all of them, so it is called where blocking is allowed.
+
+use std::ops::ControlFlow;
+
+use rmcp::model::JsonObject;
+use rmcp::schemars::{self, JsonSchema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Failure, arguments};
+use crate::ledger::query::{Filter, newest_first, time};
+use crate::ledger::verify::{Against, verify};
+use crate::ledger::{Ledger, Receipt, witness};
+use crate::text::clean_json;
+
+/// Bytes of the receipts in one answer, and of the body of one.
+const BUDGET: usize = 16 << 10;
+const MOST_BODY: usize = 2 << 10;
+const LIMIT: usize = 20;
+/// Findings that one answer names.
+const FINDINGS: usize = 10;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AuditArguments {
+    /// vmid
+    guest: Option<u32>,
+    /// user:NAME, vsock:CID
+    principal: Option<String>,
+    /// intent, outcome, exec, file, plan, approval, refusal, read, ...
+    kind: Option<String>,
+    /// allowed, refused, held
+    decision: Option<String>,
+    /// today, 2h, or RFC 3339
+    since: Option<String>,
+    /// Default 20
+    limit: Option<usize>,
+    /// Check every receipt against the tree and its signed heads
+    #[serde(default)]
+    verify: bool,
+}
+
+/// Receipts, the newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AuditAnswer {
+    receipts: Vec<Value>,
+    /// Whether there are older ones that fit: ask with a later `since`, a narrower filter or a larger `limit`.
+    more: bool,
+    head: Head,
+    /// Only when asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<Verified>,
+}
+
+/// The log as it stands.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Head {
+    origin: String,
+    /// Receipts on the disk.
+    size: u64,
+    /// How many of them the signed head covers.
+    signed: u64,
+    /// "ready", "damaged", "unavailable".
+    state: &'static str,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Verified {
+    holds: bool,
+    /// Receipts that were checked.
+    receipts: u64,
+    /// Signed heads that they were held against.
+    heads: usize,
+    /// Root of the tree, base64.
+    root: String,
+    /// What is wrong, and where.
+    damage: Vec<String>,
+}
+
+pub fn call(ledger: &Ledger, given: JsonObject) -> Answer {
+    let given: AuditArguments = arguments(given)?;
+    let verified = given.verify.then(|| verified(ledger)).transpose()?;
+    let limit = given.limit.unwrap_or(LIMIT);
+    let filter = filter(given)?;
+    let (mut receipts, mut size, mut more) = (Vec::new(), 0, false);
+    let read = newest_first(ledger.place(), &filter, |receipt| {
+        let shown = shown(receipt);
+        size += shown.to_string().len();
+        more = receipts.len() == limit || size > BUDGET;
+        if more {
+            return ControlFlow::Break(());
+        }
+        receipts.push(shown);
+        ControlFlow::Continue(())
+    });
+    read.map_err(|error| {
+        Failure::new("ledger_unreadable", error.to_string(), "the operator should run: provost audit verify")
+    })?;
+    let status = ledger.status();
+    let head = Head { origin: status.origin, size: status.size, signed: status.signed, state: status.state };
+    match serde_json::to_value(AuditAnswer { receipts, more, head, verified }) {
+        Ok(Value::Object(object)) => Ok(object),
+        _ => Err(Failure::new("internal", "the answer cannot be written as JSON", "report this")),
+    }
+}
+
+fn filter(given: AuditArguments) -> Result<Filter, Failure> {
+    let wrong = |message: String| Failure::new("arguments", message, "correct the argument and call again");
+    Ok(Filter {
+        guest: given.guest,
+        principal: given.principal,
+        kind: given.kind.map(|kind| kind.parse()).transpose().map_err(wrong)?,
+        decision: given.decision.map(|decision| decision.parse()).transpose().map_err(wrong)?,
+        since: given.since.map(|since| time(&since)).transpose().map_err(wrong)?,
+        ..Filter::default()
+    })
+}
+
+/// As a model reads it: without what only a verifier needs, and no body that would fill the answer.
+fn shown(receipt: Receipt) -> Value {
+    let mut shown = json!(receipt);
+    if let Value::Object(object) = &mut shown {
+        for name in ["mono_us", "start", "v"] {
+            object.remove(name);
+        }
+        let body = object["body"].to_string().len();
+        if body > MOST_BODY {
+            let whole = format!("provost audit show {}", receipt.seq);
+            object.insert("body".into(), json!({ "bytes": body, "whole": whole }));
+        }
+    }
+    clean_json(&mut shown);
+    shown
+}
+
+fn verified(ledger: &Ledger) -> Result<Verified, Failure> {
+    let against = Against { witnesses: witness::dirs(), ..Against::default() };
+    let verdict = verify(ledger.place(), &against).map_err(|error| {
+        Failure::new("ledger_unreadable", error.to_string(), "call again, or see journalctl -t provost")
+    })?;
+    let verified = Verified {
+        holds: verdict.holds(),
+        receipts: verdict.size - verdict.first,
+        heads: verdict.heads,
+        root: verdict.root.clone(),
+        damage: verdict.damage.iter().take(FINDINGS).map(|damage| damage.to_string()).collect(),
+    };
+    // Whoever finds it, from now on nothing may be changed.
+    if let Some(damage) = verdict.damage.into_iter().next() {
+        ledger.damaged(damage);
+    }
+    Ok(verified)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::receipt::body::{Read, Refusal};
+    use crate::ledger::{Decision, Entry, Options, Who};
+
+    fn with(entries: impl IntoIterator<Item = Entry>) -> (tempfile::TempDir, Ledger) {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(Options::new(dir.path())).unwrap();
+        for entry in entries {
+            ledger.append_durable_blocking(entry).unwrap();
+        }
+        (dir, ledger)
+    }
+
+    fn asked(ledger: &Ledger, arguments: Value) -> Value {
+        let Value::Object(arguments) = arguments else { panic!("an object") };
+        match call(ledger, arguments) {
+            Ok(answer) => Value::Object(answer),
+            Err(failure) => json!({ "error": failure }),
+        }
+    }
+
+    fn refusal(guest: u32, user: &str, why: &str) -> Entry {
+        let body = Refusal { args: None, argv: None, code: "no".into(), next: None };
+        Entry {
+            principal: Some(Who { user: Some(user.into()), ..Who::default() }),
+            guest: Some(guest),
+            decision: Some(Decision::Refused),
+            why: Some(why.into()),
+            ..Entry::of(body)
+        }
+    }
+
+    #[test]
+    fn receipts_are_found_by_what_they_say_the_newest_first() {
+        let all = (0..10).map(|index| refusal(100 + index % 2, ["alice", "bob"][index as usize / 5], "no"));
+        let (_dir, ledger) = with(all);
+        let found = |arguments| {
+            let answer = asked(&ledger, arguments);
+            let seqs = answer["receipts"].as_array().unwrap().iter().map(|one| one["seq"].as_u64().unwrap());
+            (seqs.collect::<Vec<_>>(), answer["more"] == true)
+        };
+        assert_eq!(found(json!({ "guest": 100 })), (vec![9, 7, 5, 3, 1], false));
+        assert_eq!(found(json!({ "guest": 100, "limit": 2 })), (vec![9, 7], true));
+        assert_eq!(found(json!({ "principal": "user:bob", "guest": 101 })), (vec![10, 8, 6], false));
+        assert_eq!(found(json!({ "kind": "start" })), (vec![0], false));
+        assert_eq!(found(json!({ "decision": "allowed" })), (vec![], false));
+        assert_eq!(found(json!({ "since": "1h", "decision": "refused" })).0.len(), 10);
+        let answer = asked(&ledger, json!({ "kind": "reed" }));
+        assert!(answer["error"]["message"].as_str().unwrap().contains("refusal"), "{answer}");
+    }
+
+    #[test]
+    fn an_answer_stays_within_its_bytes_and_hides_nothing_from_its_reader() {
+        let long = "x".repeat(4000) + "\u{202e}\u{1b}[2J";
+        let (_dir, ledger) = with((0..30).map(|_| refusal(1, "alice", &long)));
+        let answer = asked(&ledger, json!({ "limit": 1000 }));
+        let text = answer.to_string();
+        assert!(text.len() < BUDGET + 1024 && answer["more"] == true, "{}", text.len());
+        assert!(!text.contains('\u{202e}') && !text.contains("\\u001b"));
+        let args = crate::ledger::receipt::Json::of("/", json!({ "a": "y".repeat(100_000) }));
+        let body = Read { args: Some(args), bytes: 0, duration_us: 0, rows: None, status: None };
+        let (_dir, ledger) = with([Entry::of(body)]);
+        let answer = asked(&ledger, json!({ "kind": "read" }));
+        assert!(answer["receipts"][0]["body"]["bytes"].as_u64().unwrap() > 100_000);
+    }
+
+    #[test]
+    fn verification_says_that_it_holds_or_what_does_not_and_then_refuses_changes() {
+        let (dir, ledger) = with((0..3).map(|_| refusal(1, "alice", "was not allowed")));
+        let answer = asked(&ledger, json!({ "verify": true }));
+        assert_eq!(
+            (&answer["verified"]["holds"], &answer["head"]["size"]),
+            (&json!(true), &json!(4)),
+            "{answer}"
+        );
+        let path = dir.path().join("entries-000001.jsonl");
+        let text = std::fs::read_to_string(&path).unwrap().replacen("was not allowed", "was all allowed", 1);
+        std::fs::write(&path, text).unwrap();
+        let answer = asked(&ledger, json!({ "verify": true }));
+        assert_eq!(answer["verified"]["holds"], false);
+        assert!(answer["verified"]["damage"][0].as_str().unwrap().contains("entry 1"), "{answer}");
+        // It is told to the writer by a thread of its own; the writer's next answer is a refusal.
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while ledger.append_durable_blocking(refusal(1, "alice", "no")).is_ok() {
+            assert!(std::time::Instant::now() < end);
+        }
+    }
+}
