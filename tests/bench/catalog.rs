@@ -9,15 +9,14 @@
 //! but indented as wide; it says so. `--strict` makes a missed promise the exit code. On a busy machine the least is what
 //! counts, or a run under `chrt --fifo 50`.
 
+mod apidoc;
 #[allow(dead_code)]
 mod report;
 
 use std::env;
-use std::fs::{self, Permissions};
 use std::hint::black_box;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use provost::catalog::{Cache, Catalog, Method, Origin, Release, Source};
@@ -29,10 +28,7 @@ const ROUNDS: usize = 60;
 fn main() -> ExitCode {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("apidoc.js");
-    let (bytes, from) = apidoc();
-    fs::write(&file, &bytes).expect("the file's copy");
-    fs::set_permissions(&file, Permissions::from_mode(0o644)).expect("the copy's mode");
-    println!("apidoc.js: {:.2} MB, {from}", bytes.len() as f64 / 1e6);
+    println!("apidoc.js: {}", apidoc::write(&file).expect("the file's copy"));
 
     let cache = Cache::new(directory.path());
     let cold = quantiles(|| open(&file, None, Origin::Node));
@@ -119,22 +115,6 @@ fn rate(run: impl Fn() -> bool) -> f64 {
         times += 1;
     }
     f64::from(times) / start.elapsed().as_secs_f64()
-}
-
-/// A file to read, and what it is.
-fn apidoc() -> (Vec<u8>, String) {
-    if let Some(path) = env::var_os("PROVOST_APIDOC").map(PathBuf::from) {
-        return (fs::read(&path).expect("$PROVOST_APIDOC"), path.display().to_string());
-    }
-    if let Some(directory) = env::var_os("PROVOST_APIDOC_DIR").map(PathBuf::from) {
-        let output = Command::new("zcat").arg(directory.join("apidoc-9.1.js.gz")).output().expect("zcat");
-        assert!(output.status.success(), "no apidoc-9.1.js.gz in $PROVOST_APIDOC_DIR");
-        return (output.stdout, "a real node's, PVE 9.1".into());
-    }
-    (
-        Catalog::embedded(Release::V9_1).to_script().into_bytes(),
-        "MADE OF WHAT IS BUILT IN, without prose".into(),
-    )
 }
 
 fn ms(time: Duration) -> f64 {

@@ -14,8 +14,11 @@ mod many;
 mod memory;
 mod one;
 mod report;
+mod rest;
 mod rivals;
+#[allow(dead_code)]
 mod samples;
+#[allow(dead_code)]
 mod session;
 mod start;
 mod volume;
@@ -28,8 +31,8 @@ use std::process::{Command, ExitCode};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 
 use daemons::{Builds, Node};
-use memory::Rest;
 use report::promises;
+use rest::Rest;
 use rivals::{Container, Sshd};
 use session::{Call, Session};
 
@@ -158,7 +161,7 @@ fn run(options: &Options, builds: Builds, container: &Container) -> io::Result<b
     let mut kept = one.report();
     kept.extend(many.report());
     kept.extend(volume.report());
-    kept.extend(memory::report([at_start, after_calls, after_sessions]));
+    kept.extend(rest::report([at_start, after_calls, after_sessions]));
     kept.extend(start::report(&starts));
     Ok(promises(&kept))
 }

@@ -30,6 +30,10 @@ impl Samples {
         self.at(0.95)
     }
 
+    pub fn p99(&self) -> Duration {
+        self.at(0.99)
+    }
+
     /// The smallest sample that is no shorter than this part of them all.
     fn at(&self, part: f64) -> Duration {
         let mut sorted = self.0.clone();

@@ -79,6 +79,10 @@ impl Call {
         Self::new("tools/call", &json!({ "name": "status", "arguments": {} }))
     }
 
+    pub fn read(arguments: &Value) -> Self {
+        Self::new("tools/call", &json!({ "name": "read", "arguments": arguments }))
+    }
+
     pub fn exec(guest: u32, mode: Mode, argv: &[&str]) -> Self {
         let arguments = json!({ "guest": guest, "argv": argv, "mode": mode });
         Self::new("tools/call", &json!({ "name": "exec", "arguments": arguments }))
@@ -89,6 +93,14 @@ impl Call {
 pub fn succeeded(answer: &str) -> bool {
     let answer: Value = serde_json::from_str(answer).unwrap_or_default();
     answer["result"]["structuredContent"]["exit_code"] == 0
+}
+
+/// That a `read` came to a good end, and what it said if not.
+pub fn succeeded_read(answer: &str) -> io::Result<()> {
+    match serde_json::from_str::<Value>(answer).unwrap_or_default() {
+        answer if answer["result"]["structuredContent"]["path"].is_string() => Ok(()),
+        answer => Err(io::Error::other(answer.to_string())),
+    }
 }
 
 /// Asks `provost-execd` itself, as `provostd` would.

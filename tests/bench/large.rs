@@ -1,0 +1,99 @@
+//! A list of ten thousand guests: read, filtered, put in order and cut to a page, beside its bare transfer.
+
+use std::io;
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::bare::Bare;
+use crate::memory::{forget_peak, mib, peak};
+use crate::report::{Promise, table};
+use crate::samples::{Samples, ms, ratio};
+use crate::session::{Call, succeeded_read};
+use crate::site::{Agent, Cluster};
+
+pub const GUESTS: u32 = 10_000;
+
+/// What is asked, and how.
+fn questions() -> [(&'static str, Value); 3] {
+    let path = "/cluster/resources";
+    [
+        (
+            "filtered, three fields, 50 rows",
+            json!({
+                "path": path, "where": "type = qemu and status = running", "fields": ["vmid", "name", "node"],
+                "limit": 50,
+            }),
+        ),
+        (
+            "filtered, in order of memory, 20 rows",
+            json!({
+                "path": path, "where": "status = running", "sort": "-mem", "fields": ["vmid", "mem"],
+                "limit": 20,
+            }),
+        ),
+        ("as it comes, 100 rows", json!({ "path": path })),
+    ]
+}
+
+pub struct Large {
+    bytes: usize,
+    bare: Samples,
+    reads: [Samples; 3],
+    /// KiB that provostd held at most.
+    most: u64,
+}
+
+pub fn measure(provostd: &Path, cluster: &Cluster, apidoc: &Path, rounds: usize) -> io::Result<Large> {
+    let agent = Agent::start(provostd, cluster, apidoc)?;
+    let mut session = agent.session()?;
+    let mut bare = Bare::connect(cluster)?;
+    let calls = questions().map(|(_, arguments)| Call::read(&arguments));
+    let request = bare.request("/cluster/resources");
+    let mut large = Large { bytes: 0, bare: Samples::default(), reads: Default::default(), most: 0 };
+    // The cluster writes its list anew each ten seconds, and the one who asks then waits: that is no p50.
+    for round in 0..=rounds {
+        if round == 1 {
+            forget_peak(agent.pid());
+        }
+        for (samples, call) in large.reads.iter_mut().zip(&calls) {
+            let began = Instant::now();
+            large.bytes = bare.ask(&request)?;
+            let alone = began.elapsed();
+            bare.renew()?;
+
+            let began = Instant::now();
+            let answer = session.call(call)?;
+            let through = began.elapsed();
+            succeeded_read(answer)?;
+            if round > 0 {
+                large.bare.add(alone);
+                samples.add(through);
+            }
+        }
+    }
+    large.most = peak(agent.pid());
+    Ok(large)
+}
+
+impl Large {
+    pub fn report(&self) -> Vec<Promise> {
+        let bare = self.bare.p50();
+        let row = |what: &str, samples: &Samples| {
+            let [p50, p95] = [samples.p50(), samples.p95()].map(ms);
+            [what.to_owned(), p50, p95, format!("{:.2}", ratio(samples.p50(), bare))]
+        };
+        let mut rows = vec![row("its bare transfer", &self.bare)];
+        rows.extend(self.reads.iter().zip(questions()).map(|(samples, (what, _))| row(what, samples)));
+        let title = format!("A list of {GUESTS} guests, {:.1} MB", self.bytes as f64 / 1e6);
+        table(&title, ["ms", "p50", "p95", "of the transfer"], rows);
+        println!("\nprovostd held {} MiB at most.", mib(self.most));
+        let filtered = Some(ratio(self.reads[0].p50(), bare));
+        vec![Promise::at_most(
+            "10,000 guests read, filtered and cut: time of the bare transfer's",
+            1.3,
+            filtered,
+        )]
+    }
+}
