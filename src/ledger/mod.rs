@@ -13,7 +13,10 @@
 //! | `writer`, `handle`, `mirror` | the one thread that writes; how others reach it; the journal's copy |
 //! | [`verify`], [`crosscheck`], [`witness`], [`query`] | reading |
 
-#![cfg_attr(not(feature = "agent"), allow(dead_code, reason = "who only reads needs less of the files' rooms"))]
+#![cfg_attr(
+    not(feature = "agent"),
+    allow(dead_code, reason = "who only reads needs less of the files' rooms")
+)]
 
 pub mod archive;
 pub mod canonical;
