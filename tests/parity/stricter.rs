@@ -141,7 +141,7 @@ fn a_command_has_a_cgroup_of_its_own_that_is_gone_afterwards() {
         let Some(place) = Place::find(layout, 101) else { continue };
         let node = place.node();
         let mut client = node.client();
-        let id = client.start("exec", json!({ "guest": 101, "argv": ["sleep", "0.5"], "mode": "change" }));
+        let id = client.start("exec", json!({ "guest": 101, "argv": ["sleep", "3"], "mode": "change" }));
         eventually("the cgroup is there", || !node.leaves(layout, 101).is_empty());
         let leaves = node.leaves(layout, 101);
         assert_eq!(leaves.len(), 1);
