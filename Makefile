@@ -14,9 +14,9 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 .PHONY: demo
-demo: ## A throwaway container, both daemons, one MCP session with every step shown
+demo: ## A throwaway container, a simulated cluster, both daemons, one MCP session with every step shown
 	@tests/need demo
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory execd agent-with-sim
 	@tests/demo/run
 
 .PHONY: test
@@ -49,6 +49,11 @@ build: agent execd ## All three programs as they are released
 .PHONY: agent
 agent: ## provostd and provost
 	cargo build --release --locked --no-default-features --features agent,cli --bin provostd --bin provost
+
+# What the demo runs: the same, with the simulated cluster as one more verb. In no package.
+.PHONY: agent-with-sim
+agent-with-sim:
+	cargo build --release --locked --no-default-features --features agent,cli,sim --bin provostd --bin provost
 
 # One static file with its own copy of libseccomp: nothing of the node's is loaded into a process that is root.
 .PHONY: execd

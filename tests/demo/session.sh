@@ -41,6 +41,17 @@ exec_() {
   jq -r '(.error // empty) | "   \(.message). \(.next)"' <<<"$answer"
 }
 
+# read_ TOOL ARGUMENTS: `find` or `read`, both sides shown; leaves the structured answer in $answer.
+read_() {
+  printf '%s-> %s %s%s\n' "$bold" "$1" "$(jq -c . <<<"$2")" "$plain"
+  request tools/call "$(jq -cn --arg name "$1" --argjson arguments "$2" '{name: $name, arguments: $arguments}')"
+  answer=$(jq -c .structuredContent <<<"$result")
+  jq -r '(.matches // [])[:3][] | "   | \(.method) \(.path)  [\(.tier)]\(if .needs != [] then "  needs \(.needs | join(", "))" else "" end)"' <<<"$answer"
+  jq -r '(.data // empty) | if type == "array" then .[:5][] else . end | "   | \(tojson)"' <<<"$answer" | cut -c1-160
+  jq -r 'select(.data) | "<- \(.path)\(if .total then ": \(.total) rows in all" else "" end)"' <<<"$answer"
+  jq -r '(.error // empty) | "   \(.message). \(.next)"' <<<"$answer"
+}
+
 expect() { # FILTER WHAT: a demo that goes wrong says so and fails.
   if jq -e "$1" <<<"$answer" >/dev/null; then
     printf '%s   ok: %s%s\n' "$green" "$2" "$plain"
@@ -63,6 +74,16 @@ play() { # PROVOST SOCKET GUEST
   jq -r '"connected to \(.serverInfo.name) \(.serverInfo.version), MCP \(.protocolVersion)"' <<<"$result"
   request tools/call '{"name": "status", "arguments": {}}'
   jq -r '.structuredContent | "I am \(.principal.user // .principal.uid), in role \(.role), and may go as far as: \(.exec.lane)"' <<<"$result"
+
+  heading "The whole API in two tools: find what does it, read what is there"
+  read_ find '{"query": "give vm 120 more ram", "limit": 3}'
+  expect '.matches[0].path | endswith("/qemu/120/config")' "plain words find the endpoint, with how far it can reach"
+  read_ read '{"path": "/cluster/resources", "where": "type = qemu and status = running", "sort": "-mem", "fields": ["vmid", "name", "node", "mem"], "limit": 3}'
+  expect '.data | length == 3' "rows filtered, sorted and cut on the node"
+  read_ read "{\"path\": \"status of container $guest\"}"
+  expect '.data.status == "running"' "words do for a path"
+  read_ read '{"path": "delete vm 120"}'
+  expect '.error.kind == "not_a_read"' "words that mean a change are refused, with what to use"
 
   heading "A diagnosis in the inspect lane: it reads everything"
   exec_ "{\"guest\": $guest, \"argv\": [\"df\", \"-h\", \"/\"]}"
