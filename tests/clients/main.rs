@@ -1,8 +1,8 @@
 //! The product as real MCP clients get it: the official SDKs and the inspector over a real OpenSSH server and against a
 //! simulated cluster, every protocol revision on the wire, and `provost bridge` in all that can happen to it.
 //!
-//! Needs what tests/container needs (`api` does not), and for the SDKs an OpenSSH server, node, npm and Python; what is missing fails
-//! a test with its name, unless `$PROVOST_SKIP_CLIENTS` is set.
+//! Needs what tests/container needs (`api` does not), and for the SDKs an OpenSSH server, node, npm and Python; what is
+//! missing fails a test with its name, unless `$PROVOST_SKIP_CLIENTS` is set.
 
 #[path = "../common/mod.rs"]
 mod common;
