@@ -151,10 +151,12 @@ impl ServerHandler for Session {
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = call.arguments.unwrap_or_default();
         let answer = match call.name.as_ref() {
-            "read" if knows_tasks(&context) && read::waits(&arguments) => match self.read_as_task(arguments) {
-                Ok(task) => return Ok(CallToolResponse::Task(task)),
-                Err(failure) => Err(failure),
-            },
+            "read" if knows_tasks(&context) && read::waits(&arguments) => {
+                match self.read_as_task(arguments) {
+                    Ok(task) => return Ok(CallToolResponse::Task(task)),
+                    Err(failure) => Err(failure),
+                }
+            }
             "read" => tokio::select! {
                 answer = read::call(&self.provost, &self.principal, arguments, Progress::of(&context)) => answer,
                 // What was to be read goes on without anybody who listens.
