@@ -107,6 +107,13 @@ impl Session {
     }
 }
 
+/// Whether the client can take a handle in place of an answer. The tasks extension begins with the revision that has no
+/// handshake: who declares it in an earlier one, as the MCP Inspector does, would take a handle for an empty answer.
+fn knows_tasks(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version().is_some_and(|revision| !revision.has_initialize())
+        && context.client_capabilities().is_some_and(|capabilities| capabilities.supports_tasks())
+}
+
 const INSTRUCTIONS: &str = "Provost runs on a Proxmox VE node. Ask `status` first: it says who you are to this node \
 and what you may do. `exec` runs a command in a container: mode \"inspect\" (the default) can read everything and \
 change nothing, and the kernel enforces it, so diagnose freely there; mode \"change\" is for changes. What a command \
@@ -144,13 +151,13 @@ impl ServerHandler for Session {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = call.arguments.unwrap_or_default();
-        let knows_tasks =
-            context.client_capabilities().is_some_and(|capabilities| capabilities.supports_tasks());
         let answer = match call.name.as_ref() {
-            "read" if knows_tasks && read::waits(&arguments) => match self.read_as_task(arguments) {
-                Ok(task) => return Ok(CallToolResponse::Task(task)),
-                Err(failure) => Err(failure),
-            },
+            "read" if knows_tasks(&context) && read::waits(&arguments) => {
+                match self.read_as_task(arguments) {
+                    Ok(task) => return Ok(CallToolResponse::Task(task)),
+                    Err(failure) => Err(failure),
+                }
+            }
             "read" => tokio::select! {
                 answer = read::call(&self.provost, &self.principal, arguments, Progress::of(&context)) => answer,
                 // What was to be read goes on without anybody who listens.

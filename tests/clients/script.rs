@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::common::{Node, root};
+use crate::common::root;
 use crate::workstation::Missing;
 
 /// What is searched for programs: a Node.js that `prepare` brought comes before the machine's.
@@ -40,26 +40,24 @@ pub struct Script {
 }
 
 impl Script {
-    pub fn python(packages: &Path, node: &Node, task: &Value) -> Self {
-        let mut command = Command::new(packages.join("venv/bin/python"));
-        command.arg(root().join("tests/clients/client.py"));
-        Self::start(command, node, task)
-    }
-
-    pub fn node_js(packages: &Path, node: &Node, task: &Value) -> Self {
-        // Modules are looked for beside the script.
-        let (script, modules) = (node.dir().join("client.mjs"), node.dir().join("node_modules"));
-        fs::copy(root().join("tests/clients/client.mjs"), &script).expect("client.mjs");
-        if !modules.exists() {
-            std::os::unix::fs::symlink(packages.join("node_modules"), &modules).expect("node_modules");
+    /// Starts a script of this directory, by what its name ends in, with `dir` to work in.
+    pub fn start(packages: &Path, dir: &Path, script: &str, task: &Value) -> Self {
+        let source = root().join("tests/clients").join(script);
+        let mut command;
+        if script.ends_with(".py") {
+            command = Command::new(packages.join("venv/bin/python"));
+            command.arg(source);
+        } else {
+            // Modules are looked for beside the script.
+            let (script, modules) = (dir.join(script), dir.join("node_modules"));
+            fs::copy(source, &script).expect("the script");
+            if !modules.exists() {
+                std::os::unix::fs::symlink(packages.join("node_modules"), &modules).expect("node_modules");
+            }
+            command = Command::new("node");
+            command.env("PATH", path(packages)).arg(script);
         }
-        let mut command = Command::new("node");
-        command.env("PATH", path(packages)).arg(script);
-        Self::start(command, node, task)
-    }
-
-    fn start(mut command: Command, node: &Node, task: &Value) -> Self {
-        let log = node.dir().join("client.log");
+        let log = dir.join("client.log");
         let mut child = command
             .arg(task.to_string())
             .stdin(Stdio::piped())
@@ -84,7 +82,12 @@ impl Script {
 
     /// Lets a script that waits go on.
     pub fn go_on(&mut self) {
-        writeln!(self.child.stdin.as_ref().expect("stdin")).expect("a script that waits");
+        self.tell("");
+    }
+
+    /// As [`Script::go_on`], with what it waits for.
+    pub fn tell(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_ref().expect("stdin"), "{line}").expect("a script that waits");
     }
 
     /// Its end, which must be a good one.

@@ -82,8 +82,8 @@ fn whole_product(sdk: &Sdk, way: Way) -> Result<(), Missing> {
         if let Some(mode) = mode {
             task["mode"] = json!(mode);
         }
-        let start = if sdk.package == "mcp" { Script::python } else { Script::node_js };
-        judge(start(&packages, &node, &task), &node, sdk, protocol);
+        let script = if sdk.package == "mcp" { "client.py" } else { "client.mjs" };
+        judge(Script::start(&packages, node.dir(), script, &task), &node, sdk, protocol);
     }
     Ok(())
 }
@@ -205,12 +205,14 @@ fn in_doubles(value: &Value) -> Value {
     }
 }
 
-fn done(step: &Value) -> Value {
+/// The answer of a step's result, which must be no failure.
+pub fn done(step: &Value) -> Value {
     assert_ne!(step["result"]["isError"], true, "{step}");
     structured(&step["result"]).clone()
 }
 
-fn failed(step: &Value, kind: &str) -> Value {
+/// The answer of a step's result, which must be a failure of that kind.
+pub fn failed(step: &Value, kind: &str) -> Value {
     assert_eq!(step["result"]["isError"], true, "{step}");
     let answer = structured(&step["result"]).clone();
     assert_eq!(answer["error"]["kind"], kind, "{step}");

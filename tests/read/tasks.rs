@@ -75,12 +75,12 @@ fn a_wait_that_ends_before_the_task_says_so() {
 #[test]
 fn a_client_that_knows_tasks_gets_a_handle_and_others_do_not_see_it() {
     let site = Site::paced();
-    let mut client = with_tasks(&site);
+    let mut client = WithTasks::of(&site);
     let upid = begin(&site);
-    let handle = client.call("read", json!({ "path": upid, "wait": 60 }));
+    let handle = client.wait(&upid);
     assert_eq!(handle["resultType"], "task", "{handle}");
     let id = handle["taskId"].clone();
-    let mut other = with_tasks(&site);
+    let mut other = WithTasks::of(&site);
     let seen = other.request("tasks/get", json!({ "taskId": id }));
     assert_eq!(
         seen["result"]["status"], "working",
@@ -98,7 +98,7 @@ fn a_client_that_knows_tasks_gets_a_handle_and_others_do_not_see_it() {
     assert_eq!(done["result"]["status"], "completed", "{done}");
     assert_eq!(done["result"]["result"]["structuredContent"]["data"]["exitstatus"], "OK", "{done}");
 
-    let cancelled = client.call("read", json!({ "path": begin(&site), "wait": 60 }))["taskId"].clone();
+    let cancelled = client.wait(&begin(&site))["taskId"].clone();
     client.request("tasks/cancel", json!({ "taskId": cancelled }));
     crate::common::eventually("the task is cancelled", || {
         client.request("tasks/get", json!({ "taskId": cancelled }))["result"]["status"] == "cancelled"
@@ -107,12 +107,49 @@ fn a_client_that_knows_tasks_gets_a_handle_and_others_do_not_see_it() {
     assert!(nonsense["error"].is_object(), "{nonsense}");
 }
 
-/// A session that has said that it knows tasks.
-fn with_tasks(site: &Site) -> Client {
-    let mut client = Client::raw(std::os::unix::net::UnixStream::connect(site.socket()).expect("connect"));
-    let capabilities = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
-    let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": { "name": "t", "version": "1" } });
+#[test]
+fn a_revision_from_before_tasks_gets_the_answer_itself_whatever_its_client_declares() {
+    let site = Site::paced();
+    let mut client = connected(&site);
+    let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": knows_tasks(), "clientInfo": client_info() });
     client.request("initialize", hello);
     client.write(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
-    client
+    let told = read(&mut client, json!({ "path": begin(&site), "wait": 60 }));
+    assert_eq!(told["data"]["exitstatus"], "OK", "{told}");
+}
+
+/// A session of the revision that has tasks; it says with each request that it knows them.
+struct WithTasks(Client);
+
+impl WithTasks {
+    fn of(site: &Site) -> Self {
+        Self(connected(site))
+    }
+
+    fn request(&mut self, method: &str, mut params: Value) -> Value {
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": client_info(),
+            "io.modelcontextprotocol/clientCapabilities": knows_tasks(),
+        });
+        self.0.request(method, params)
+    }
+
+    /// `read` of a task, with patience: its result.
+    fn wait(&mut self, upid: &str) -> Value {
+        let arguments = json!({ "path": upid, "wait": 60 });
+        self.request("tools/call", json!({ "name": "read", "arguments": arguments }))["result"].clone()
+    }
+}
+
+fn connected(site: &Site) -> Client {
+    Client::raw(std::os::unix::net::UnixStream::connect(site.socket()).expect("connect"))
+}
+
+fn knows_tasks() -> Value {
+    json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } })
+}
+
+fn client_info() -> Value {
+    json!({ "name": "t", "version": "1" })
 }
