@@ -201,6 +201,10 @@ async fn collect(mut body: Incoming, most: usize) -> Result<String, Broken> {
         if bytes.len() + data.len() > most {
             return Err(Broken::TooLong(most));
         }
+        if bytes.len() + data.len() > bytes.capacity() {
+            // The first megabyte has come, so the rest is no lie: it grows once.
+            bytes.reserve_exact((announced as usize).saturating_sub(bytes.len()));
+        }
         bytes.extend_from_slice(&data);
     }
     Ok(String::from_utf8(bytes)

@@ -101,13 +101,10 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         loop {
             ready!(self.0.tcp.poll_read_ready(context))?;
-            match self.0.tcp.try_read(buffer.initialize_unfilled()) {
+            // Into what is not initialised: a long answer's buffer is large, and each read fills a part of it.
+            match self.0.tcp.try_read_buf(buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-                Ok(read) => {
-                    buffer.advance(read);
-                    return Poll::Ready(Ok(()));
-                }
+                read => return Poll::Ready(read.map(drop)),
             }
         }
     }

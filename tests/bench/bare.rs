@@ -3,20 +3,26 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use crate::site::Cluster;
+
+/// The server closes what has waited for five seconds.
+const IDLE: Duration = Duration::from_secs(3);
 
 pub struct Bare {
     address: String,
     token: String,
     stream: TcpStream,
+    used: Instant,
     buffer: Vec<u8>,
 }
 
 impl Bare {
     pub fn connect(cluster: &Cluster) -> io::Result<Self> {
         let address = cluster.daemon.trim_start_matches("http://").to_owned();
-        Ok(Self { stream: dial(&address)?, address, token: cluster.token()?, buffer: vec![0; 64 << 10] })
+        let (stream, used) = (dial(&address)?, Instant::now());
+        Ok(Self { stream, used, address, token: cluster.token()?, buffer: vec![0; 64 << 10] })
     }
 
     /// A whole request; its answer goes through [`Bare::ask`].
@@ -46,11 +52,13 @@ impl Bare {
         Ok(length)
     }
 
-    /// A new connection, if that was the last answer on this one: not what is to be measured.
+    /// A new connection, if that was the last answer on this one or it has waited for too long: not what is to be measured.
     pub fn renew(&mut self) -> io::Result<()> {
-        if self.buffer.windows(17).take(512).any(|window| window == b"Connection: close") {
+        let ended = self.buffer.windows(17).take(512).any(|window| window == b"Connection: close");
+        if ended || self.used.elapsed() > IDLE {
             self.stream = dial(&self.address)?;
         }
+        self.used = Instant::now();
         Ok(())
     }
 

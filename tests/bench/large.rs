@@ -58,10 +58,10 @@ pub fn measure(provostd: &Path, cluster: &Cluster, apidoc: &Path, rounds: usize)
             forget_peak(agent.pid());
         }
         for (samples, call) in large.reads.iter_mut().zip(&calls) {
+            bare.renew()?;
             let began = Instant::now();
             large.bytes = bare.ask(&request)?;
             let alone = began.elapsed();
-            bare.renew()?;
 
             let began = Instant::now();
             let answer = session.call(call)?;

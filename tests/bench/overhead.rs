@@ -40,10 +40,10 @@ pub fn measure(provostd: &Path, cluster: &Cluster, apidoc: &Path, rounds: usize)
     for round in 0..=rounds {
         for ((pair, (_, path)), call) in pairs.iter_mut().zip(READ).zip(&calls) {
             let request = bare.request(path);
+            bare.renew()?;
             let began = Instant::now();
             bare.ask(&request)?;
             let alone = began.elapsed();
-            bare.renew()?;
 
             let began = Instant::now();
             let answer = session.call(call)?;

@@ -3,11 +3,13 @@
 //! `status = running and mem > 4G`, `name ~ web`, `tags has prod`, or an object of fields and their values. PVE writes
 //! numbers as strings and booleans as 0 and 1, so a comparison goes by what both sides mean.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+
+use super::flat;
 
 /// As a client writes it.
 #[derive(Debug, Clone, Deserialize)]
@@ -91,8 +93,9 @@ impl Filter {
         self.0.iter().map(|comparison| comparison.field.as_str())
     }
 
-    /// Whether a row passes whose fields, in the order of [`Self::fields`], are these.
-    pub fn passes(&self, fields: &[Option<&RawValue>]) -> bool {
+    /// Whether a row passes whose fields, in the order of [`Self::fields`], are these. Those behind the first that decides
+    /// are not asked for.
+    pub fn passes<'a>(&self, fields: impl IntoIterator<Item = Option<&'a str>>) -> bool {
         self.0.iter().zip(fields).all(|(comparison, field)| comparison.holds(field.map(meaning)))
     }
 }
@@ -146,11 +149,11 @@ impl Comparison {
         Ok(Self { field: field.into(), operator: *operator, value: unquoted.into() })
     }
 
-    fn holds(&self, field: Option<String>) -> bool {
+    fn holds(&self, field: Option<Cow<'_, str>>) -> bool {
         let wanted = self.value.as_str();
         // What PVE leaves out is off, zero or empty.
         let field = field.unwrap_or_default();
-        let field = if field.is_empty() && number(wanted) == Some(0.0) { "0" } else { &field };
+        let field: &str = if field.is_empty() && number(wanted) == Some(0.0) { "0" } else { &field };
         let ordering = || match (number(field), number(wanted)) {
             (Some(left), Some(right)) => left.partial_cmp(&right),
             // Nothing is neither more nor less than anything.
@@ -175,13 +178,13 @@ impl Comparison {
     }
 }
 
-/// A value as the text that it means: without quotes, and `null` as nothing.
-pub fn meaning(raw: &RawValue) -> String {
-    let text = raw.get();
-    match text.as_bytes().first() {
-        Some(b'"') => serde_json::from_str(text).unwrap_or_default(),
-        Some(b'n') => String::new(),
-        _ => text.to_owned(),
+/// A value, as it is written, as the text that it means: without quotes, and `null` as nothing.
+pub fn meaning(written: &str) -> Cow<'_, str> {
+    match written.as_bytes() {
+        [b'"', .., b'"'] if flat::is_plain(written) => Cow::Borrowed(&written[1..written.len() - 1]),
+        [b'"', ..] => Cow::Owned(serde_json::from_str(written).unwrap_or_default()),
+        [b'n', ..] => Cow::Borrowed(""),
+        _ => Cow::Borrowed(written),
     }
 }
 
@@ -223,9 +226,9 @@ mod tests {
 
     fn passes(given: &str, row: &str) -> bool {
         let filter = Filter::parse(&Where::Text(given.into())).unwrap();
-        let row: std::collections::BTreeMap<&str, &RawValue> = serde_json::from_str(row).unwrap();
-        let fields: Vec<_> = filter.fields().map(|field| row.get(field).copied()).collect();
-        filter.passes(&fields)
+        let row: std::collections::BTreeMap<&str, &serde_json::value::RawValue> =
+            serde_json::from_str(row).unwrap();
+        filter.passes(filter.fields().map(|field| row.get(field).map(|value| value.get())))
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod columns;
 mod cursor;
 mod filter;
 mod fit;
+mod flat;
 mod page;
 mod rows;
 mod target;
@@ -26,8 +27,8 @@ use crate::policy::Principal;
 use crate::pve::{Envelope, Upid};
 use cursor::Cursor;
 use filter::{Filter, Where};
-use page::{Page, View};
-use rows::By;
+use page::{Data, Page, View};
+use rows::{By, Rows};
 use target::Target;
 
 const DEFAULT_LIMIT: usize = 100;
@@ -170,11 +171,17 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     let by_pve = target.page_by_pve(&view, from);
     view.offset = if by_pve { 0 } else { from };
     let answer = reader.client.get(&target.read()?).await?;
-    let Envelope { data, total, changes } = answer.envelope::<&RawValue>()?;
+    let (data, total, changes) = match Rows::of_body(answer.body()) {
+        Some(rows) => (Data::List(rows), None, None),
+        None => {
+            let Envelope { data, total, changes } = answer.envelope::<&RawValue>()?;
+            (Data::of(data)?, total, changes)
+        }
+    };
     let sees = |guest| reader.sees(guest);
     let sees: Option<rows::Sees> = reader.is_scoped().then_some(&sees);
     let Page { data, total: passing, next, more_fields, cut, withheld } =
-        page::page(data, &view, target.template(), &target.declared(), sees)?;
+        page::page(&data, &view, target.template(), &target.declared(), sees)?;
     let shown = data.as_array().map_or(0, Vec::len);
     let total = match (by_pve, total) {
         (true, Some(all)) => Some(all),

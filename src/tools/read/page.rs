@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::columns::{self, Lean};
 use super::filter::Filter;
 use super::fit::{self, Cut};
-use super::rows::{self, By, Sees};
+use super::rows::{self, By, Rows, Sees};
 use crate::secret;
 use crate::text::clean_json;
 use crate::tools::answer::Failure;
@@ -66,22 +66,37 @@ impl From<PageError> for Failure {
     }
 }
 
+/// What an endpoint gave.
+pub enum Data<'a> {
+    List(Rows<'a>),
+    One(&'a RawValue),
+}
+
+impl<'a> Data<'a> {
+    pub fn of(data: &'a RawValue) -> Result<Self, PageError> {
+        match data.get().as_bytes().first() {
+            Some(b'[') => Ok(Self::List(Rows::of_list(data)?)),
+            _ => Ok(Self::One(data)),
+        }
+    }
+}
+
 /// `data` is what the endpoint of the path template `template` gave; `declared` are the fields that its schema names.
 pub fn page(
-    data: &RawValue,
+    data: &Data,
     view: &View,
     template: &str,
     declared: &[&str],
     sees: Option<Sees>,
 ) -> Result<Page, PageError> {
-    match data.get().as_bytes().first() {
-        Some(b'[') => list(data, view, template, declared, sees),
-        _ => one(data, view, template),
+    match data {
+        Data::List(rows) => list(rows, view, template, declared, sees),
+        Data::One(data) => one(data, view, template),
     }
 }
 
 fn list(
-    data: &RawValue,
+    all: &Rows,
     view: &View,
     template: &str,
     declared: &[&str],
@@ -89,18 +104,17 @@ fn list(
 ) -> Result<Page, PageError> {
     let lean = columns::lean(template);
     let by = order(view, lean, declared);
-    let passing = rows::select(data, &view.filter, &by, sees)?;
-    if passing.is_empty() || !view.fields.is_empty() {
-        let all: Vec<&RawValue> = serde_json::from_str(data.get())?;
+    let (total, first) = all.select(&view.filter, &by, sees, view.offset.saturating_add(view.limit))?;
+    if total == 0 || !view.fields.is_empty() {
         let named =
             view.filter.fields().chain(view.fields.iter().map(String::as_str)).filter(|name| *name != "*");
-        check(named, &all, declared)?;
+        check(named, all.list(), declared)?;
     }
     let shown = shown(view, lean);
-    let mut page = Page::empty(passing.len());
+    let mut page = Page::empty(total);
     let (mut rows, mut more, mut used) = (Vec::new(), BTreeSet::new(), 2);
-    for row in passing.iter().skip(view.offset).take(view.limit) {
-        let mut value: Value = serde_json::from_str(row.get())?;
+    for row in first.iter().skip(view.offset) {
+        let mut value: Value = serde_json::from_str(row)?;
         if let (Value::Object(object), Some(shown)) = (&mut value, &shown) {
             object.retain(|name, _| {
                 let keep = shown.contains(&name.as_str());
@@ -123,7 +137,7 @@ fn list(
         rows.push(value);
     }
     let end = view.offset + rows.len();
-    page.next = (end < passing.len() && !rows.is_empty()).then_some(end);
+    page.next = (end < total && !rows.is_empty()).then_some(end);
     page.more_fields = more.into_iter().map(|name| crate::text::clean(name.as_bytes())).collect();
     page.data = Value::Array(rows);
     Ok(page)
@@ -191,11 +205,11 @@ fn shown<'a>(view: &'a View, lean: Option<&Lean>) -> Option<Vec<&'a str>> {
 /// A misspelt field would otherwise look like a list in which nothing passes.
 fn check<'a>(
     named: impl Iterator<Item = &'a str>,
-    rows: &[&RawValue],
+    rows: &[&str],
     declared: &[&str],
 ) -> Result<(), PageError> {
     for name in named.filter(|name| !declared.contains(name)) {
-        let has = |row: &&RawValue| {
+        let has = |row: &&str| {
             let mut found = [None];
             rows::pick(row, &[name], &mut found).is_ok() && found[0].is_some()
         };
@@ -204,7 +218,7 @@ fn check<'a>(
         }
         let mut there: BTreeSet<String> = declared.iter().map(|name| (*name).to_owned()).collect();
         for row in rows.iter().take(100) {
-            if let Ok(object) = serde_json::from_str::<Map<String, Value>>(row.get()) {
+            if let Ok(object) = serde_json::from_str::<Map<String, Value>>(row) {
                 there.extend(object.into_iter().map(|(name, _)| name));
             }
         }
@@ -230,7 +244,7 @@ mod tests {
 
     fn see(data: &Value, view: &View, template: &str) -> Page {
         let raw = serde_json::value::to_raw_value(data).unwrap();
-        page(&raw, view, template, &["vmid", "name", "status", "lock"], None).unwrap()
+        page(&Data::of(&raw).unwrap(), view, template, &["vmid", "name", "status", "lock"], None).unwrap()
     }
 
     fn view(limit: usize) -> View {
@@ -271,7 +285,9 @@ mod tests {
             View { filter: filter("stauts = x"), ..view(9) },
             View { fields: vec!["vmidd".into()], ..view(9) },
         ] {
-            let error = page(&raw, &view, QEMU, &["vmid", "status"], None).unwrap_err().to_string();
+            let error = page(&Data::of(&raw).unwrap(), &view, QEMU, &["vmid", "status"], None)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("netin") && error.contains("status"), "{error}");
         }
         // Declared, and no row has it: nothing passes, and that is the answer.

@@ -12,6 +12,7 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::filter::{Filter, meaning, number};
+use super::flat;
 
 /// A field to sort by.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,38 +40,110 @@ impl By {
 /// Which guests a caller may see.
 pub type Sees<'a> = &'a dyn Fn(u32) -> bool;
 
-/// The rows of `list` that pass, in order. `list` is a JSON array, as [`RawValue`] guarantees. With `sees`, a row of a
-/// guest that it does not include is not there.
-pub fn select<'a>(
-    list: &'a RawValue,
-    filter: &Filter,
-    by: &[By],
-    sees: Option<Sees>,
-) -> serde_json::Result<Vec<&'a RawValue>> {
-    let rows: Vec<&RawValue> = serde_json::from_str(list.get())?;
-    let filtered: Vec<&str> = filter.fields().collect();
-    let sorted: Vec<&str> = by.iter().map(|by| by.field.as_str()).collect();
-    if filtered.is_empty() && sorted.is_empty() && sees.is_none() {
-        return Ok(rows);
+/// The rows of a list, each as the text that it is.
+pub struct Rows<'a> {
+    list: Vec<&'a str>,
+    /// They were cut by [`flat::rows`], and [`flat::Name`] finds their fields.
+    flat: bool,
+}
+
+impl<'a> Rows<'a> {
+    /// Of an answer's body, if it is nothing but a list of flat rows, as the long ones are.
+    pub fn of_body(body: &'a str) -> Option<Self> {
+        flat::rows(body).map(|list| Self { list, flat: true })
     }
-    let mut names: Vec<&str> = filtered.iter().chain(&sorted).copied().collect();
-    let guest = names.len();
-    names.extend(sees.map(|_| "vmid"));
-    let mut kept: Vec<(Vec<Key>, &RawValue)> = Vec::with_capacity(rows.len());
-    let mut fields = vec![None; names.len()];
-    for row in rows {
-        pick(row, &names, &mut fields)?;
-        let seen = match (sees, fields.get(guest).copied().flatten()) {
-            (Some(sees), Some(vmid)) => meaning(vmid).parse().is_ok_and(sees),
-            _ => true,
-        };
-        if seen && filter.passes(&fields[..filtered.len()]) {
-            let keys = fields[filtered.len()..guest].iter().map(|field| Key::of(*field)).collect();
-            kept.push((keys, row));
+
+    /// Of any JSON array.
+    pub fn of_list(list: &'a RawValue) -> serde_json::Result<Self> {
+        let list: Vec<&RawValue> = serde_json::from_str(list.get())?;
+        Ok(Self { list: list.into_iter().map(RawValue::get).collect(), flat: false })
+    }
+
+    pub fn list(&self) -> &[&'a str] {
+        &self.list
+    }
+
+    /// The first `most` rows that pass, in order, and how many pass. With `sees`, a row of a guest that it does not include
+    /// is not there.
+    pub fn select(
+        &self,
+        filter: &Filter,
+        by: &[By],
+        sees: Option<Sees>,
+        most: usize,
+    ) -> serde_json::Result<(usize, Vec<&'a str>)> {
+        let fields = filter.fields().chain(sees.map(|_| "vmid")).chain(by.iter().map(|by| by.field.as_str()));
+        let fields = Fields::new(fields.collect(), self.flat);
+        let filtered = filter.fields().count();
+        let sorted = filtered + usize::from(sees.is_some());
+        // Of each row that passes its keys, one row's after the other's.
+        let (mut passing, mut keys) = (Vec::new(), Vec::new());
+        let mut found = vec![None; fields.names.len()];
+        for row in &self.list {
+            let mut field = fields.of(row, &mut found)?;
+            let seen = match sees {
+                Some(sees) => field(filtered).is_none_or(|vmid| meaning(vmid).parse().is_ok_and(sees)),
+                None => true,
+            };
+            if seen && filter.passes((0..filtered).map(&mut field)) {
+                passing.push(*row);
+                keys.extend((sorted..sorted + by.len()).map(|at| Key::of(field(at))));
+            }
         }
+        Ok((passing.len(), first(&passing, &keys, by, most)))
     }
-    kept.sort_by(|(left, _), (right, _)| compare(left, right, by));
-    Ok(kept.into_iter().map(|(_, row)| row).collect())
+}
+
+/// The first `most` of `rows`, by the keys that each has as many of as there are in `by`.
+fn first<'a>(rows: &[&'a str], keys: &[Key], by: &[By], most: usize) -> Vec<&'a str> {
+    let most = most.min(rows.len());
+    if by.is_empty() {
+        return rows[..most].to_vec();
+    }
+    let keys_of = |row: usize| &keys[row * by.len()..][..by.len()];
+    // Rows that are equal stay as they came.
+    let order = |left: &usize, right: &usize| {
+        compare(keys_of(*left), keys_of(*right), by).then_with(|| left.cmp(right))
+    };
+    let mut order_of: Vec<usize> = (0..rows.len()).collect();
+    if most > 0 && most < rows.len() {
+        order_of.select_nth_unstable_by(most - 1, order);
+    }
+    order_of.truncate(most);
+    order_of.sort_unstable_by(order);
+    order_of.into_iter().map(|row| rows[row]).collect()
+}
+
+/// Fields to find in many rows.
+struct Fields<'names> {
+    names: Vec<&'names str>,
+    /// The same, for flat rows; `None`: a parser must look.
+    flat: Option<Vec<flat::Name>>,
+}
+
+impl<'names> Fields<'names> {
+    fn new(names: Vec<&'names str>, flat: bool) -> Self {
+        let flat = flat.then(|| names.iter().map(|name| flat::Name::new(name)).collect()).flatten();
+        Self { names, flat }
+    }
+
+    /// The fields of a row, by their number.
+    fn of<'a, 'all>(
+        &'all self,
+        row: &'a str,
+        found: &'all mut [Option<&'a str>],
+    ) -> serde_json::Result<impl FnMut(usize) -> Option<&'a str> + 'all>
+    where
+        'a: 'all,
+    {
+        if self.flat.is_none() {
+            pick(row, &self.names, found)?;
+        }
+        Ok(move |at: usize| match &self.flat {
+            Some(flat) => flat[at].of(row),
+            None => found[at],
+        })
+    }
 }
 
 fn compare(left: &[Key], right: &[Key], by: &[By]) -> Ordering {
@@ -85,20 +158,23 @@ fn compare(left: &[Key], right: &[Key], by: &[By]) -> Ordering {
     orderings.find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
 }
 
-enum Key {
+enum Key<'a> {
     Absent,
     Number(f64),
-    Text(String),
+    Text(Cow<'a, str>),
 }
 
-impl Key {
-    fn of(field: Option<&RawValue>) -> Self {
+impl<'a> Key<'a> {
+    fn of(field: Option<&'a str>) -> Self {
         let Some(field) = field else { return Self::Absent };
         let text = meaning(field);
         match number(&text) {
             Some(number) => Self::Number(number),
             None if text.is_empty() => Self::Absent,
-            None => Self::Text(text.to_lowercase()),
+            None if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) => {
+                Self::Text(text)
+            }
+            None => Self::Text(text.to_lowercase().into()),
         }
     }
 
@@ -114,24 +190,20 @@ impl Key {
 
 /// The fields `names` of a row, each at the place of its name in `found`. A row that is no object has the one field
 /// `value`.
-pub fn pick<'a>(
-    row: &'a RawValue,
-    names: &[&str],
-    found: &mut [Option<&'a RawValue>],
-) -> serde_json::Result<()> {
+pub fn pick<'a>(row: &'a str, names: &[&str], found: &mut [Option<&'a str>]) -> serde_json::Result<()> {
     found.fill(None);
-    if !row.get().starts_with('{') {
+    if !row.starts_with('{') {
         for (name, place) in names.iter().zip(found) {
             *place = (*name == "value").then_some(row);
         }
         return Ok(());
     }
-    Pick { names, found }.deserialize(&mut serde_json::Deserializer::from_str(row.get()))
+    Pick { names, found }.deserialize(&mut serde_json::Deserializer::from_str(row))
 }
 
 struct Pick<'names, 'found, 'a> {
     names: &'names [&'names str],
-    found: &'found mut [Option<&'a RawValue>],
+    found: &'found mut [Option<&'a str>],
 }
 
 impl<'a> DeserializeSeed<'a> for Pick<'_, '_, 'a> {
@@ -158,7 +230,7 @@ impl<'a> Visitor<'a> for Pick<'_, '_, 'a> {
                 continue;
             }
             let value: &RawValue = map.next_value()?;
-            wanted.for_each(|at| self.found[at] = Some(value));
+            wanted.for_each(|at| self.found[at] = Some(value.get()));
         }
         Ok(())
     }
@@ -176,12 +248,13 @@ mod tests {
         let list: &RawValue = serde_json::from_str(LIST).unwrap();
         let filter = Filter::parse(&Where::Text(filter.into())).unwrap();
         let by: Vec<By> = by.iter().map(|text| By::parse(text)).collect();
-        let rows = select(list, &filter, &by, None).unwrap();
+        let (total, rows) = Rows::of_list(list).unwrap().select(&filter, &by, None, 9).unwrap();
+        assert_eq!(rows.len(), total);
         let mut found = [None];
         rows.iter()
             .map(|row| {
                 pick(row, &["vmid"], &mut found).unwrap();
-                meaning(found[0].unwrap())
+                meaning(found[0].unwrap()).into_owned()
             })
             .collect()
     }
@@ -207,7 +280,40 @@ mod tests {
     fn rows_that_are_no_objects_have_a_value() {
         let list: &RawValue = serde_json::from_str(r#"["b","a","c"]"#).unwrap();
         let filter = Filter::parse(&Where::Text("value != b".into())).unwrap();
-        let rows = select(list, &filter, &[By::parse("-value")], None).unwrap();
-        assert_eq!(rows.iter().map(|row| row.get()).collect::<Vec<_>>(), ["\"c\"", "\"a\""]);
+        let rows = Rows::of_list(list).unwrap();
+        let (_, rows) = rows.select(&filter, &[By::parse("-value")], None, 9).unwrap();
+        assert_eq!(rows, ["\"c\"", "\"a\""]);
+    }
+
+    /// The fast way and the parser's give the same, for every filter, order and part.
+    #[test]
+    fn a_list_is_the_same_by_either_way() {
+        let rows: Vec<_> = (0..300u32)
+            .map(|at| {
+                let name = ["web", "Web", "a\"b", "", "10"][at as usize % 5];
+                let mut row = serde_json::json!({ "vmid": at * 7919 % 1000, "name": name, "mem": (at % 9).to_string() });
+                if at % 3 == 0 {
+                    row["lock"] = serde_json::Value::Null;
+                }
+                row
+            })
+            .collect();
+        let body = serde_json::json!({ "data": rows }).to_string();
+        let list = serde_json::value::to_raw_value(&rows).unwrap();
+        let (fast, parsed) = (Rows::of_body(&body).unwrap(), Rows::of_list(&list).unwrap());
+        assert_eq!(fast.list(), parsed.list());
+        let odd = |guest: u32| guest % 2 == 1;
+        for filter in ["", "name = web", "mem > 3 and lock = ''", "name ~ b", "vmid < 500 and name != web"] {
+            for by in [vec![], vec!["vmid"], vec!["-name", "mem"], vec!["lock"], vec!["a b"]] {
+                for (most, sees) in [(0, None), (1, None), (20, Some(&odd as Sees)), (1000, None)] {
+                    let filter = Filter::parse(&Where::Text(filter.into())).unwrap();
+                    let by: Vec<By> = by.iter().map(|text| By::parse(text)).collect();
+                    let fast = fast.select(&filter, &by, sees, most).unwrap();
+                    assert_eq!(fast, parsed.select(&filter, &by, sees, most).unwrap());
+                    let whole = parsed.select(&filter, &by, sees, usize::MAX).unwrap().1;
+                    assert_eq!(fast.1, whole[..most.min(whole.len())]);
+                }
+            }
+        }
     }
 }
