@@ -53,8 +53,20 @@ fn every_get_of_the_catalogue_answers_or_says_why_not() {
         let held = tier::of(Method::Get, &endpoint.path).0 != Tier::Read;
         assert_eq!(kind == "not_a_read", held, "{}: {content}", endpoint.path);
         // What the estate does not have, PVE says; what a token may not, too. Nothing else is an excuse.
-        let excuses = ["not_a_read", "not_found", "no_such_thing", "no_such_guest", "no_such_storage", "forbidden",
-                       "no_guest_agent", "not_implemented", "parameters", "pve", "node_unreachable", "no_such_node"];
+        let excuses = [
+            "not_a_read",
+            "not_found",
+            "no_such_thing",
+            "no_such_guest",
+            "no_such_storage",
+            "forbidden",
+            "no_guest_agent",
+            "not_implemented",
+            "parameters",
+            "pve",
+            "node_unreachable",
+            "no_such_node",
+        ];
         assert!(excuses.contains(&kind.as_str()), "{}: {content}", endpoint.path);
         refused.entry(kind).or_default().push(format!("{}: {}", endpoint.path, content["error"]["message"]));
     }

@@ -56,7 +56,14 @@ fn fifty_megabytes_cost_an_answer_of_bounded_size() {
     site.sim.heal();
     read(&mut client, path("/version"));
     let status = std::fs::read_to_string(format!("/proc/{}/status", site.pid())).unwrap();
-    let rss: u64 = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap().trim().trim_end_matches(" kB").parse().unwrap();
+    let rss: u64 = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
     assert!(rss < 150 << 10, "{rss} KiB stay");
 }
 

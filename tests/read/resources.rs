@@ -32,7 +32,13 @@ fn a_guest_is_read_by_its_id_or_its_name() {
     assert_eq!(by_id["config"]["data"]["name"], "web");
     assert_eq!(by_id["status"]["data"]["status"], "stopped");
     assert_eq!(text(&mut client, "provost://node/pve1")["path"], "/nodes/pve1/status");
-    for wrong in ["provost://guest/999", "provost://guest/nobody", "provost://node/..%2f", "provost://nothing", "file:///etc/passwd"] {
+    for wrong in [
+        "provost://guest/999",
+        "provost://guest/nobody",
+        "provost://node/..%2f",
+        "provost://nothing",
+        "file:///etc/passwd",
+    ] {
         let answer = client.request("resources/read", json!({ "uri": wrong }));
         assert!(answer["error"]["message"].is_string(), "{wrong}: {answer}");
     }
@@ -60,8 +66,12 @@ fn there_are_five_prompts() {
     let mut client = site.client();
     let listed = client.request("prompts/list", json!({}));
     assert_eq!(listed["result"]["prompts"].as_array().unwrap().len(), 5, "{listed}");
-    let prompt = client.request("prompts/get", json!({ "name": "why-slow", "arguments": { "guest": "101" } }));
-    assert!(prompt["result"]["messages"][0]["content"]["text"].as_str().unwrap().contains("\"101\""), "{prompt}");
+    let prompt =
+        client.request("prompts/get", json!({ "name": "why-slow", "arguments": { "guest": "101" } }));
+    assert!(
+        prompt["result"]["messages"][0]["content"]["text"].as_str().unwrap().contains("\"101\""),
+        "{prompt}"
+    );
 }
 
 #[test]

@@ -13,7 +13,10 @@ fn a_list_comes_lean_with_its_total_and_all_of_it_on_demand() {
     let rows = guests["data"].as_array().unwrap();
     assert_eq!(guests["total"], rows.len());
     assert!(rows.is_sorted_by_key(|row| row["vmid"].as_u64()), "{guests}");
-    assert!(rows[0].get("netin").is_none() && guests["more_fields"].to_string().contains("netin"), "{guests}");
+    assert!(
+        rows[0].get("netin").is_none() && guests["more_fields"].to_string().contains("netin"),
+        "{guests}"
+    );
     let all = read(&mut client, json!({ "path": "/nodes/pve1/qemu", "fields": ["*"] }));
     assert!(all["data"][0].get("netin").is_some(), "{all}");
 }
@@ -27,7 +30,8 @@ fn rows_are_filtered_sorted_and_cut_by_what_they_mean() {
         json!({ "path": "/cluster/resources", "where": "type = qemu and vmid > 104", "sort": "-vmid",
                 "fields": ["vmid", "name"], "limit": 2 }),
     );
-    let ids: Vec<_> = found["data"].as_array().unwrap().iter().map(|row| row["vmid"].as_u64().unwrap()).collect();
+    let ids: Vec<_> =
+        found["data"].as_array().unwrap().iter().map(|row| row["vmid"].as_u64().unwrap()).collect();
     assert_eq!(ids, [9000, 111]);
     assert_eq!(found["total"], 4);
     let next = read(
@@ -35,7 +39,8 @@ fn rows_are_filtered_sorted_and_cut_by_what_they_mean() {
         json!({ "path": "/cluster/resources", "where": "type = qemu and vmid > 104", "sort": "-vmid",
                 "fields": ["vmid"], "limit": 9, "cursor": found["next_cursor"] }),
     );
-    let ids: Vec<_> = next["data"].as_array().unwrap().iter().map(|row| row["vmid"].as_u64().unwrap()).collect();
+    let ids: Vec<_> =
+        next["data"].as_array().unwrap().iter().map(|row| row["vmid"].as_u64().unwrap()).collect();
     assert_eq!(ids, [110, 105]);
     assert!(next.get("next_cursor").is_none());
     let wrong = refused(&mut client, json!({ "path": "/nodes", "cursor": found["next_cursor"] }));

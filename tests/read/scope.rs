@@ -23,6 +23,7 @@ fn a_role_reads_of_its_own_guests_only() {
     let mut client = site.client();
     read(&mut client, path("/nodes/pve1/qemu/104/config"));
     assert_eq!(refused(&mut client, path("/nodes/pve1/qemu/105/config"))["kind"], "guest_out_of_scope");
-    let rows = read(&mut client, json!({ "path": "/cluster/resources", "where": "vmid > 0", "fields": ["vmid"] }));
+    let rows =
+        read(&mut client, json!({ "path": "/cluster/resources", "where": "vmid > 0", "fields": ["vmid"] }));
     assert_eq!(rows["data"], json!([{ "vmid": 104 }]), "{rows}");
 }

@@ -39,7 +39,11 @@ impl Site {
 
     fn made(estate: Estate, roles: &str, set: impl FnOnce(&mut Options), daemon: bool) -> Self {
         let dir = tempfile::Builder::new().prefix("provost-read-").tempdir().expect("a directory");
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("runtime");
         let mut options = Options::new(dir.path(), estate);
         set(&mut options);
         let sim = runtime.block_on(Sim::start(options)).expect("a simulated cluster");

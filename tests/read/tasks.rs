@@ -38,7 +38,8 @@ fn a_running_task_is_followed_with_progress() {
     let answer = client.answer(id);
     let data = &answer["result"]["structuredContent"]["data"];
     assert_eq!(data["exitstatus"], "OK", "{answer}");
-    let heard: Vec<&Value> = client.notifications.iter().filter(|said| said["method"] == "notifications/progress").collect();
+    let heard: Vec<&Value> =
+        client.notifications.iter().filter(|said| said["method"] == "notifications/progress").collect();
     assert!(!heard.is_empty());
     let at: Vec<f64> = heard.iter().map(|said| said["params"]["progress"].as_f64().unwrap()).collect();
     assert!(at.is_sorted() && at.iter().all(|at| *at <= 100.0), "{at:?}");
@@ -81,7 +82,10 @@ fn a_client_that_knows_tasks_gets_a_handle_and_others_do_not_see_it() {
     let id = handle["taskId"].clone();
     let mut other = with_tasks(&site);
     let seen = other.request("tasks/get", json!({ "taskId": id }));
-    assert_eq!(seen["result"]["status"], "working", "one user's handle, over any of their connections: {seen}");
+    assert_eq!(
+        seen["result"]["status"], "working",
+        "one user's handle, over any of their connections: {seen}"
+    );
     let deadline = Instant::now() + Duration::from_secs(30);
     let done = loop {
         let now = client.request("tasks/get", json!({ "taskId": id }));
