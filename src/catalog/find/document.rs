@@ -121,7 +121,8 @@ impl Document {
             document.add(node, 0.8);
         }
         for parameter in &endpoint.parameters {
-            if endpoint.path.contains(&format!("{{{}}}", parameter.name)) {
+            let in_path = |segment: &&str| segment.trim_matches(['{', '}']) == parameter.name;
+            if segments.iter().filter(|segment| segment.starts_with('{')).any(in_path) {
                 continue;
             }
             for word in words_of(&parameter.name) {

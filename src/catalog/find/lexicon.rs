@@ -1,8 +1,9 @@
 //! `words.txt`: what people say, and which verbs and words of the API they mean by it.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use rust_stemmers::{Algorithm, Stemmer};
 
@@ -30,6 +31,8 @@ pub(super) struct Lexicon {
     stems: HashMap<Box<str>, Entry>,
     /// By the stem of the first word: the stems that follow, the longest first.
     phrases: HashMap<Box<str>, Vec<Phrase>>,
+    /// Words of the API that have been met: there are few, and each many times. Empty once all are known.
+    own: HashMap<Box<str>, Noun>,
     /// Words of PVE's prose that nothing above knows, by their stems.
     prose: HashMap<Box<str>, Entry>,
     pub concepts: Concepts,
@@ -55,7 +58,8 @@ const IDLE: &str = "a able about across actually after again all-right already a
 const TEXT: &str = include_str!("words.txt");
 
 pub(super) fn idle(word: &str) -> bool {
-    IDLE.split_ascii_whitespace().any(|idle| idle == word)
+    static WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| IDLE.split_ascii_whitespace().collect());
+    WORDS.contains(word)
 }
 
 impl Lexicon {
@@ -65,6 +69,7 @@ impl Lexicon {
             exact: HashMap::new(),
             stems: HashMap::new(),
             phrases: HashMap::new(),
+            own: HashMap::new(),
             prose: HashMap::new(),
             concepts: Concepts::default(),
         };
@@ -121,6 +126,15 @@ impl Lexicon {
 
     /// Makes a word of the API known as itself.
     pub fn own_word(&mut self, word: &str) -> Noun {
+        if let Some(noun) = self.own.get(word) {
+            return *noun;
+        }
+        let noun = self.new_own_word(word);
+        self.own.insert(word.into(), noun);
+        noun
+    }
+
+    fn new_own_word(&mut self, word: &str) -> Noun {
         let stem = self.stem(word);
         let noun = self.concepts.noun(&stem);
         if idle(word) || idle(&stem) || PARTS.contains(&word) {
@@ -134,6 +148,11 @@ impl Lexicon {
             entry.senses.push(Sense::Noun(noun, if done { 0.4 } else { 1.0 }));
         }
         noun
+    }
+
+    /// When every word of the API is known.
+    pub fn settle(&mut self) {
+        self.own = HashMap::new();
     }
 
     /// Makes a word of PVE's prose known, unless it is: what people mean by the others is in the tables.

@@ -61,6 +61,7 @@ impl Finder {
         for (document, endpoint) in documents.iter_mut().zip(endpoints) {
             document.add_prose(&endpoint.description, &mut lexicon);
         }
+        lexicon.settle();
         let recipes = recipes::named(&lexicon);
         Self { ranking: Ranking::new(documents, &lexicon), recipes, lexicon }
     }

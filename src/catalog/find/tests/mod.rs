@@ -197,9 +197,13 @@ fn the_common_jobs_have_a_recipe() {
 #[ignore = "a measurement"]
 fn finds_at_the_speed_of_typing() {
     let catalog = catalog(Release::LATEST);
-    let start = Instant::now();
-    let finder = Finder::new(catalog);
-    let built = start.elapsed();
+    // The best of some: the machine may have other things to do.
+    let build = || {
+        let start = Instant::now();
+        let finder = Finder::new(catalog);
+        (start.elapsed(), finder)
+    };
+    let (built, finder) = (0..10).map(|_| build()).min_by_key(|(took, _)| *took).unwrap();
     let cases = cases(include_str!("queries.txt"));
     let start = Instant::now();
     for case in &cases {
