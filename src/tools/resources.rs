@@ -72,7 +72,7 @@ pub fn list() -> Vec<Resource> {
             .with_description(list.description)
             .with_mime_type("application/json")
     });
-    lists.chain(schema::resources()).collect()
+    schema::resources().into_iter().chain(lists).collect()
 }
 
 pub fn templates() -> Vec<ResourceTemplate> {
