@@ -47,7 +47,9 @@ async fn converse(
     tracing::info!("connected");
     let (voice, owed) = (transport.voice(), transport.owed());
     let session = Session::new(provost, principal, owed);
-    match tokio::time::timeout(TO_BEGIN, session.serve_with_ct(transport, stop)).await {
+    // A box of its own for what the beginning takes, many kilobytes: a session does not hold it to its end.
+    let beginning = Box::pin(session.serve_with_ct(transport, stop));
+    match tokio::time::timeout(TO_BEGIN, beginning).await {
         Ok(Ok(running)) => {
             // However it ends, it ends with its connection.
             drop(voice);

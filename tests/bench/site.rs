@@ -83,6 +83,7 @@ pub struct Agent {
     program: PathBuf,
     dir: tempfile::TempDir,
     process: Child,
+    starts: usize,
 }
 
 impl Agent {
@@ -106,18 +107,36 @@ impl Agent {
         fs::write(&file, config)?;
         fs::set_permissions(&file, PermissionsExt::from_mode(0o600))?;
         let process = spawn(program, dir.path())?;
-        Ok(Self { program: program.to_owned(), dir, process })
+        Ok(Self { program: program.to_owned(), dir, process, starts: 1 })
     }
 
     pub fn restart(&mut self) -> io::Result<()> {
         end(&mut self.process);
         let _ = fs::remove_file(self.dir.path().join("mcp.sock"));
         self.process = spawn(&self.program, self.dir.path())?;
+        self.starts += 1;
         Ok(())
     }
 
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Waits until it has said in its log that it serves: then nothing of its start is left to do.
+    pub fn listens(&self) -> io::Result<()> {
+        let began = Instant::now();
+        let socket = self.dir.path().join("mcp.sock");
+        let serves = || -> io::Result<bool> {
+            let log = fs::read_to_string(self.dir.path().join("log"))?;
+            Ok(socket.exists() && log.matches(" serving ").count() == self.starts)
+        };
+        while !serves()? {
+            if began.elapsed() > Duration::from_secs(10) {
+                return Err(io::Error::other("in ten seconds provostd never served"));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     /// A session with it, as soon as it listens.

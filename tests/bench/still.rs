@@ -18,6 +18,7 @@ const STARTS: usize = 20;
 /// KiB.
 struct Held {
     before: u64,
+    open: u64,
     read: u64,
     read_peak: u64,
     found: u64,
@@ -46,21 +47,25 @@ pub fn measure(provostd: &Path, cluster: &Cluster, apidoc: &Path) -> io::Result<
 }
 
 fn held(agent: &Agent) -> io::Result<Held> {
-    let mut session = agent.session()?;
+    agent.listens()?;
     let before = resident(agent.pid());
+    let mut session = agent.session()?;
+    let open = resident(agent.pid());
     succeeded_read(session.call(&Call::read(&json!({ "path": "/version" })))?)?;
     let (read, read_peak) = (resident(agent.pid()), peak(agent.pid()));
     succeeded_read(session.call(&Call::read(&json!({ "path": "list the nodes" })))?)?;
-    Ok(Held { before, read, read_peak, found: resident(agent.pid()) })
+    Ok(Held { before, open, read, read_peak, found: resident(agent.pid()) })
 }
 
 impl Still {
     pub fn report(&self) -> Vec<Promise> {
         let row = |name: &str, held: &Held| {
-            let [before, read, most, found] = [held.before, held.read, held.read_peak, held.found].map(mib);
-            [name.to_owned(), before, read, most, found]
+            let all = [held.before, held.open, held.read, held.read_peak, held.found];
+            let [before, open, read, most, found] = all.map(mib);
+            [name.to_owned(), before, open, read, most, found]
         };
-        let head = ["provostd, resident MiB", "at rest", "after a read", "its peak", "after words"];
+        let head =
+            ["provostd, resident MiB", "at rest", "a session", "after a read", "its peak", "after words"];
         let rows = vec![
             row("catalogue from the node's file", &self.from_node),
             row("catalogue from what was kept", &self.from_kept),
