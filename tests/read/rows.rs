@@ -17,6 +17,8 @@ fn a_list_comes_lean_with_its_total_and_all_of_it_on_demand() {
         rows[0].get("netin").is_none() && guests["more_fields"].to_string().contains("netin"),
         "{guests}"
     );
+    let by_url = read(&mut client, path("/api2/json/nodes/pve1/qemu"));
+    assert_eq!(by_url["data"], guests["data"]);
     let all = read(&mut client, json!({ "path": "/nodes/pve1/qemu", "fields": ["*"] }));
     assert!(all["data"][0].get("netin").is_some(), "{all}");
 }

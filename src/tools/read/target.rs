@@ -88,6 +88,8 @@ pub async fn find(reader: &Reader, asked: &str, args: Map<String, Value>) -> Res
         let node = asked.split(':').nth(1).unwrap_or_default();
         return of_path(reader, &format!("/nodes/{node}/tasks/{upid}/status"), args).await;
     }
+    // As PVE's own documentation writes its URLs.
+    let asked = asked.strip_prefix("/api2/json").filter(|rest| rest.starts_with('/')).unwrap_or(asked);
     if asked.starts_with('/') {
         return of_path(reader, asked, args).await;
     }
