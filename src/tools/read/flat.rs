@@ -7,61 +7,83 @@
 //! wrote into its name; and where it opens one, what stands before it is no text. What is not flat is left to a parser,
 //! and so is every row that is shown.
 
-use std::sync::LazyLock;
+use std::cell::Cell;
 
 use memchr::memmem::Finder;
-use memchr::{memchr, memchr2};
-
-static BETWEEN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("},{\""));
+use memchr::{memchr, memchr2, memchr2_iter};
 
 /// The rows of an answer's body, if it is nothing but a list of flat rows.
 pub fn rows(body: &str) -> Option<Vec<&str>> {
-    let list = body.strip_prefix("{\"data\":[{\"")?.strip_suffix("}]}")?;
-    // With the `{"` of the first and the `}` of the last.
-    let (begin, end) = (body.len() - "}]}".len() - list.len() - 2, body.len() - 2);
-    let mut rows = Vec::with_capacity(list.len() / 256);
+    let bytes = body.as_bytes();
+    let begin = "{\"data\":[".len();
+    let end = body.len() - body.strip_prefix("{\"data\":[")?.strip_suffix("}]}").map(|_| "]}".len())?;
+    let mut rows = Vec::with_capacity(body.len() / 256);
     let mut from = begin;
-    for at in BETWEEN.find_iter(list.as_bytes()) {
-        let next = begin + 2 + at + 2;
-        rows.push(flat(body.get(from..next - 1)?)?);
-        from = next;
+    // Every bracket that opens must open a row: then there is nothing within a row, and no text that looks like one.
+    for at in memchr2_iter(b'{', b'[', &bytes[begin..end]).map(|at| begin + at) {
+        let opens =
+            bytes[at..end].starts_with(b"{\"") && bytes.get(at + 2).is_some_and(|byte| is_of_name(*byte));
+        if !opens {
+            return None;
+        }
+        if at > begin {
+            if !bytes[from..at].ends_with(b"},") {
+                return None;
+            }
+            rows.push(body.get(from..at - 1)?);
+        } else if at != from {
+            return None;
+        }
+        from = at;
     }
-    rows.push(flat(body.get(from..end)?)?);
+    if !bytes[begin..].starts_with(b"{") {
+        return None;
+    }
+    rows.push(body.get(from..end)?);
     Some(rows)
-}
-
-/// A row that begins with a name, and has nothing in it that could be a row or a list.
-fn flat(row: &str) -> Option<&str> {
-    let bytes = row.as_bytes();
-    let begins = bytes.get(2).is_some_and(|byte| is_of_name(*byte));
-    (begins && memchr2(b'{', b'[', &bytes[1..]).is_none()).then_some(row)
 }
 
 fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// A field's name as it stands in a row.
-pub struct Name(Finder<'static>);
+/// A field's name as it stands in a row. The rows of a list have their fields in one order, as a rule: it is looked for
+/// first where it was in the row before, counted from the start and from the end.
+pub struct Name {
+    finder: Finder<'static>,
+    from_start: Cell<usize>,
+    from_end: Cell<usize>,
+}
 
 impl Name {
     /// `None`: what could also be found within a text, and must be looked for by a parser.
     pub fn new(name: &str) -> Option<Self> {
         let plain = name.bytes().all(|byte| is_of_name(byte) || byte == b'-' || byte == b'.');
         let sure = plain && name.bytes().next().is_some_and(is_of_name);
-        sure.then(|| Self(Finder::new(&format!("\"{name}\":")).into_owned()))
+        let finder = sure.then(|| Finder::new(&format!("\"{name}\":")).into_owned())?;
+        Some(Self { finder, from_start: Cell::new(0), from_end: Cell::new(0) })
     }
 
     /// The field's value in a row of [`rows`], as it is written.
     pub fn of<'a>(&self, row: &'a str) -> Option<&'a str> {
         let bytes = row.as_bytes();
-        let at = self.0.find(bytes)? + self.0.needle().len();
+        let at = self.find(bytes)? + self.finder.needle().len();
         let length = match bytes.get(at)? {
             b'"' => text(&bytes[at..])?,
             // In a flat row no value but a text has a `,` or a `}` in it.
             _ => memchr2(b',', b'}', &bytes[at..])?,
         };
         row.get(at..at + length)
+    }
+
+    fn find(&self, row: &[u8]) -> Option<usize> {
+        let is_at = |at: &usize| row.get(*at..).is_some_and(|rest| rest.starts_with(self.finder.needle()));
+        let from_end = row.len().checked_sub(self.from_end.get()).filter(is_at);
+        let at = Some(self.from_start.get()).filter(is_at).or(from_end);
+        let at = at.or_else(|| self.finder.find(row))?;
+        self.from_start.set(at);
+        self.from_end.set(row.len() - at);
+        Some(at)
     }
 }
 
