@@ -20,7 +20,8 @@ pub fn judge(site: &Site, cancels: usize) {
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     };
     let (sent, heard) = (lines("sent"), lines("heard"));
-    let answered = |id: &Value| heard.iter().position(|message| &message["id"] == id);
+    // A notification has no id, and is no answer.
+    let answered = |id: &Value| heard.iter().position(|message| !id.is_null() && &message["id"] == id);
     let progress_after = |at: usize, request: &Value| {
         let token = &request["params"]["_meta"]["progressToken"];
         let told = heard[at..].iter().filter(|message| message["method"] == "notifications/progress");
