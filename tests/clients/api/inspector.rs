@@ -4,7 +4,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{backup, bridge};
+use super::backup;
+use super::wire::bridge;
 use crate::script::{packages, path};
 use crate::site::Site;
 use crate::workstation::{Missing, or_say_why};

