@@ -193,7 +193,7 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     };
     Ok(ReadAnswer {
         path: target.path().to_owned(),
-        note: note(&data, &view),
+        note: note(&data, &view, reader.is_scoped()),
         data,
         total,
         next_cursor: next.map(|offset| Cursor { identity, offset }.to_string()),
@@ -204,11 +204,19 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     })
 }
 
-/// PVE leaves out what a token may not see, without a word.
-fn note(data: &Value, view: &View) -> Option<String> {
+/// What an empty list does not say of itself. PVE leaves out what a token may not see, without a word.
+fn note(data: &Value, view: &View, is_scoped: bool) -> Option<String> {
     let empty = data.as_array().is_some_and(Vec::is_empty);
     let unfiltered = view.filter.fields().next().is_none() && view.offset == 0;
-    (empty && unfiltered).then(|| {
+    if !empty {
+        return None;
+    }
+    if is_scoped {
+        return Some(
+            "Guests outside of what your role may touch are left out: `status` says which it may".into(),
+        );
+    }
+    unfiltered.then(|| {
         "An empty list may also mean that the API token may not see what is there: /access/permissions tells".into()
     })
 }
