@@ -11,7 +11,7 @@
 //! | `segments`, `disk`, `place`, `state`, `archive` | the files |
 //! | `open`, `damage` | opening: what is mended, and what is not |
 //! | `writer`, `handle`, `mirror` | the one thread that writes; how others reach it; the journal's copy |
-//! | [`verify`], [`crosscheck`], [`witness`], [`query`] | reading |
+//! | [`verify`], `leaves`, [`crosscheck`], [`witness`], [`query`] | reading |
 
 #![cfg_attr(
     not(feature = "agent"),
@@ -26,6 +26,7 @@ mod disk;
 #[cfg(feature = "agent")]
 mod handle;
 mod hashes;
+mod leaves;
 #[cfg(feature = "agent")]
 mod log;
 pub mod mirror;

@@ -240,7 +240,7 @@ impl Segment {
     }
 
     /// The line that begins at `at`, and where the next one does.
-    fn line_at(&self, at: u64) -> Result<(Vec<u8>, u64)> {
+    pub fn line_at(&self, at: u64) -> Result<(Vec<u8>, u64)> {
         let mut bytes = Vec::new();
         let mut step = 2048;
         loop {
@@ -301,39 +301,48 @@ pub struct Lines<'a> {
     /// Not yet read.
     rest: Range<u64>,
     held: Vec<u8>,
-    /// What of `held` was given out.
-    used: usize,
+    /// The part of `held` that was read and not given out.
+    ready: Range<usize>,
     /// Where `held` begins.
     base: u64,
 }
 
 impl<'a> Lines<'a> {
     pub fn new(segment: &'a Segment, part: Range<u64>) -> Self {
-        Self { segment, base: part.start, rest: part, held: Vec::new(), used: 0 }
+        Self { segment, base: part.start, rest: part, held: Vec::new(), ready: 0..0 }
     }
 
     #[allow(clippy::should_implement_trait, reason = "it lends from itself")]
     pub fn next(&mut self) -> Result<Option<(&[u8], u64)>> {
-        const PIECE: u64 = 1 << 20;
         loop {
-            if let Some(length) = memchr(b'\n', &self.held[self.used..]) {
-                let start = self.used;
-                self.used += length + 1;
+            if let Some(length) = memchr(b'\n', &self.held[self.ready.clone()]) {
+                let start = self.ready.start;
+                self.ready.start += length + 1;
                 return Ok(Some((&self.held[start..start + length], self.base + start as u64)));
             }
             if self.rest.is_empty() {
                 // What does not end is no line.
                 return Ok(None);
             }
-            self.held.drain(..self.used);
-            self.base += self.used as u64;
-            self.used = 0;
-            let more = PIECE.min(self.rest.end - self.rest.start) as usize;
-            let old = self.held.len();
-            self.held.resize(old + more, 0);
-            let read = self.segment.file.read_exact_at(&mut self.held[old..], self.rest.start);
-            read.during("read", &self.segment.path)?;
-            self.rest.start += more as u64;
+            self.read()?;
         }
+    }
+
+    /// One more piece, behind what is left of the one before.
+    fn read(&mut self) -> Result<()> {
+        const PIECE: u64 = 256 << 10;
+        self.base += self.ready.start as u64;
+        self.held.copy_within(self.ready.clone(), 0);
+        self.ready = 0..self.ready.len();
+        let more = PIECE.min(self.rest.end - self.rest.start) as usize;
+        let end = self.ready.end + more;
+        if self.held.len() < end {
+            self.held.resize(end, 0);
+        }
+        let into = &mut self.held[self.ready.end..end];
+        self.segment.file.read_exact_at(into, self.rest.start).during("read", &self.segment.path)?;
+        self.rest.start += more as u64;
+        self.ready.end = end;
+        Ok(())
     }
 }

@@ -9,7 +9,6 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use memchr::memmem;
 use tlog_tiles::tlog::stored_hash_index;
 
 use super::archive;
@@ -17,12 +16,13 @@ use super::canonical::is_canonical;
 use super::damage::{Altered, Damage};
 use super::disk::{self, DiskError, During};
 use super::hashes::{Hashes, HashesError};
+use super::leaves::{self, Leaf};
 use super::note::{Head, PublicKey};
 use super::place::Place;
 use super::receipt::Seq;
-use super::segments::{Found, SegmentError, Segments, seq_of};
+use super::segments::{Segment, SegmentError, Segments, seq_of};
 use super::state::{State, StateError};
-use super::tree::{Tree, leaf_hash};
+use super::tree::Tree;
 use super::witness;
 
 /// Findings told at most; what was put in or taken out early makes one of every entry behind.
@@ -140,17 +140,14 @@ fn check(place: &Place, against: &Against, verdict: &mut Verdict) -> Result<(), 
     complete(place, &segments, stored.size(), &known, verdict)?;
     let mut pass = Pass::new(&stored, &segments, known, stopped, verdict)?;
     pass.heads_up_to(segments.first());
-    let mut disk = None;
-    segments.walk(segments.first(), |found| match pass.line(&found) {
-        Ok(flow) => flow,
-        Err(error) => {
-            disk = Some(error);
-            ControlFlow::Break(())
+    leaves::in_order(&segments, |segment, leaves| {
+        for leaf in leaves {
+            if pass.line(segment, &leaf)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
+        Ok(ControlFlow::Continue(()))
     })?;
-    if let Some(error) = disk {
-        return Err(error.into());
-    }
     pass.end();
     Ok(())
 }
@@ -302,43 +299,42 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn line(&mut self, found: &Found<'_>) -> Result<ControlFlow<()>, DiskError> {
-        let size = self.tree.size();
-        while let Some(known) = self.known.next_if(|known| known.head.size == size) {
+    fn line(&mut self, segment: &Segment, leaf: &Leaf) -> Result<ControlFlow<()>, SegmentError> {
+        let seq = self.tree.size();
+        while let Some(known) = self.known.next_if(|known| known.head.size == seq) {
             self.compare(known, Some(self.tree.root()));
         }
-        self.verdict.bytes += found.line.len() as u64 + 1;
-        let altered =
-            |what| Damage::Entry { seq: found.seq, path: found.path.to_owned(), at: found.at, what };
-        let right_number = is_numbered(found.line, found.seq);
-        if found.seq >= self.stored_size {
+        self.verdict.bytes += u64::from(leaf.length) + 1;
+        let altered = |what| Damage::Entry { seq, path: segment.path.clone(), at: leaf.at, what };
+        if seq >= self.stored_size {
             self.verdict.unhashed += 1;
+            let (line, _) = segment.line_at(leaf.at)?;
             if self.stopped {
                 self.tell(altered(Altered::Added));
-            } else if let Some(other) = seq_of(found.line).filter(|other| *other != found.seq) {
+            } else if let Some(other) = seq_of(&line).filter(|other| *other != seq) {
                 self.tell(altered(Altered::Numbered(other)));
-            } else if !is_canonical(found.line) {
+            } else if !is_canonical(&line) {
                 self.tell(altered(Altered::NotAReceipt));
             }
-            self.tree.push(leaf_hash(found.line), &mut Vec::new());
+            self.tree.push(leaf.hash, &mut Vec::new());
             return Ok(ControlFlow::Continue(()));
         }
         self.hashes.clear();
-        let leaf = leaf_hash(found.line);
-        let count = (found.seq + 1).trailing_zeros() as usize + 1;
+        let count = (seq + 1).trailing_zeros() as usize + 1;
         self.found.resize(count * 32, 0);
         self.stored.read_exact(&mut self.found).during("read", &self.path)?;
-        if self.found[..32] == leaf.0 {
-            self.tree.push(leaf, &mut self.hashes);
+        if self.found[..32] == leaf.hash.0 {
+            self.tree.push(leaf.hash, &mut self.hashes);
             if self.hashes != self.found {
-                self.tell(Damage::StoredHash { seq: found.seq });
+                self.tell(Damage::StoredHash { seq });
             }
-            if !right_number {
+            if !leaf.numbered {
                 self.tell(altered(Altered::NotAReceipt));
             }
             return Ok(ControlFlow::Continue(()));
         }
-        let other = seq_of(found.line).filter(|other| *other != found.seq);
+        let (line, _) = segment.line_at(leaf.at)?;
+        let other = seq_of(&line).filter(|other| *other != seq);
         let moved = other.is_some();
         self.tell(altered(other.map_or(Altered::Changed, Altered::Numbered)));
         // The tree goes on with what it held, so that only what is wrong is told.
@@ -346,7 +342,7 @@ impl<'a> Pass<'a> {
         held.copy_from_slice(&self.found[..32]);
         self.tree.push(super::tree::Hash(held), &mut self.hashes);
         // Behind a line that was put in or taken out every one is in another's place.
-        let go_on = !moved || self.verdict.damage.len() < MOST.min(2);
+        let go_on = !moved || self.verdict.damage.len() < 2;
         Ok(if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     }
 
@@ -357,16 +353,4 @@ impl<'a> Pass<'a> {
         }
         self.verdict.root = super::tree::base64(&self.tree.root());
     }
-}
-
-/// Whether the line says that it has this number. Its own text for it is looked for, which is quicker than to parse the
-/// line, and cannot be inside of a string: there, a quotation mark is escaped.
-fn is_numbered(line: &[u8], seq: Seq) -> bool {
-    use std::io::Write as _;
-    let mut wanted = [0; 48];
-    let mut rest = &mut wanted[..];
-    let room = rest.len();
-    let written = write!(rest, ",\"seq\":{seq},\"start\":");
-    let length = room - rest.len();
-    written.is_ok() && memmem::find(line, &wanted[..length]).is_some()
 }

@@ -335,11 +335,12 @@ impl Writer {
         }
         self.trouble = Some(trouble.clone());
         self.tried = Instant::now();
+        self.lose(silent);
+        // Before the answers, as when all went well.
+        self.tell();
         for (ack, _) in acks {
             let _ = ack.send(Err(Unrecorded::Unavailable(trouble.clone())));
         }
-        self.lose(silent);
-        self.tell();
     }
 
     fn lose(&mut self, entries: u64) {
