@@ -46,14 +46,13 @@ impl Config {
             note(
                 !role.deny.is_empty(),
                 key("deny"),
-                "no API call can be made yet, so none is held back by it",
+                "only GETs can be made yet, and it does not hold them back",
             );
             note(
                 !role.approval.is_empty(),
                 key("approval"),
                 "nothing waits for approval yet; commands run as exec says",
             );
-            note(role.token.is_some(), key("token"), "no API call can be made yet, so it is not read");
             note(pool, key("guests \"pool:\""), "matches no guest; it will match those in the pool");
             note(tag, key("guests \"tag:\""), "matches no guest; it will match those with the tag");
             note(vsock, key("members \"vsock:\""), "names nobody; it will name a virtual machine");
@@ -78,7 +77,7 @@ mod tests {
             .collect();
         let of = |name: &str| format!("{name} of role \"a\"");
         let mut expected = vec!["[listen] vsock".to_owned(), "[listen] http".into(), "[exec] host".into()];
-        expected.extend(["deny", "approval", "token"].map(of));
+        expected.extend(["deny", "approval"].map(of));
         expected.extend(["guests \"pool:\"", "guests \"tag:\"", "members \"vsock:\""].map(of));
         assert_eq!(keys, expected);
         let plain = "[exec]\nenabled=true\n[[role]]\nname='a'\nmembers=['user:x']\nguests=[100]\nrate='1/s'";

@@ -144,10 +144,8 @@ impl Fault {
 
 /// A value as a message may show it.
 pub(super) fn shown(parameter: &str, key: Option<&str>, value: &str) -> String {
-    const SECRETS: [&str; 5] = ["password", "secret", "token", "private", "sshkeys"];
-    let is_secret = |name: &str| {
-        SECRETS.iter().any(|word| name.contains(word)) || name == "key" || name.ends_with("-key")
-    };
+    // Which endpoint's it is, is not known here: a `key` is a secret at some.
+    let is_secret = |name: &str| crate::secret::is_secret("", name) || name == "key" || name == "value";
     if is_secret(parameter) || key.is_some_and(is_secret) {
         return "(withheld)".into();
     }

@@ -73,16 +73,18 @@ impl Filter {
             Where::Text(text) => std::slice::from_ref(text),
             Where::Texts(texts) => texts,
             Where::Fields(fields) => {
-                let equal = |(field, value): (&String, &Value)| Comparison {
-                    field: field.clone(),
-                    operator: Operator::Equal,
-                    value: match value {
+                let equal = |(field, value): (&String, &Value)| {
+                    let value = match value {
                         Value::String(text) => text.clone(),
                         Value::Null => String::new(),
+                        Value::Array(_) | Value::Object(_) => {
+                            return Err(FilterError(brief(&value.to_string())));
+                        }
                         other => other.to_string(),
-                    },
+                    };
+                    Ok(Comparison { field: field.clone(), operator: Operator::Equal, value })
                 };
-                return Ok(Self(fields.iter().map(equal).collect()));
+                return fields.iter().map(equal).collect::<Result<_, _>>().map(Self);
             }
         };
         let parts = texts.iter().flat_map(|text| parts(text)).filter(|part| !part.trim().is_empty());
@@ -130,9 +132,13 @@ fn parts(text: &str) -> Vec<&str> {
     parts
 }
 
+fn brief(text: &str) -> String {
+    crate::text::clean(text.as_bytes()).chars().take(80).collect()
+}
+
 impl Comparison {
     fn parse(text: &str) -> Result<Self, FilterError> {
-        let shown = || FilterError(crate::text::clean(text.as_bytes()).chars().take(80).collect());
+        let shown = || FilterError(brief(text));
         let end =
             text.find(|c: char| !(c.is_ascii_alphanumeric() || "_-.[]".contains(c))).unwrap_or(text.len());
         let (field, rest) = text.split_at(end);
@@ -142,6 +148,10 @@ impl Comparison {
             .find(|(sign, _)| rest.get(..sign.len()).is_some_and(|start| start.eq_ignore_ascii_case(sign)));
         let Some((sign, operator)) = found.filter(|_| !field.is_empty()) else { return Err(shown()) };
         let value = rest[sign.len()..].trim();
+        // One or the other is nothing that all of can hold; quotes keep a value that says " or " together.
+        if !value.starts_with(['"', '\'']) && value.to_ascii_lowercase().contains(" or ") {
+            return Err(shown());
+        }
         let unquoted = ['"', '\'']
             .iter()
             .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote))
@@ -294,7 +304,15 @@ mod tests {
 
     #[test]
     fn what_is_no_comparison_is_refused_with_what_would_be() {
-        for given in ["running", "= running", "status running", "status ? x", "a = 1 and b", "name LIKE x"] {
+        for given in [
+            "running",
+            "= running",
+            "status = running or status = stopped",
+            "status running",
+            "status ? x",
+            "a = 1 and b",
+            "name LIKE x",
+        ] {
             let error = Filter::parse(&Where::Text(given.into())).unwrap_err().to_string();
             assert!(error.contains("FIELD = VALUE"), "{given}: {error}");
         }

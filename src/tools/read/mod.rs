@@ -131,8 +131,8 @@ pub async fn call(
     let given: ReadArguments = arguments(given)?;
     let reader = provost.reader(principal)?;
     let target = target::find(&reader, &given.path, given.args.clone().unwrap_or_default()).await?;
-    if let Some(wait) = given.wait {
-        return wait::follow(&reader, target.upid().ok_or_else(no_task)?, seconds(wait), progress).await;
+    if let Some(wait) = given.wait.map(seconds).filter(|wait| *wait > 0) {
+        return wait::follow(&reader, target.upid().ok_or_else(no_task)?, wait, progress).await;
     }
     let answer = see(&reader, target, given.view()?).await?;
     to_map(answer)

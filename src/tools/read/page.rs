@@ -91,7 +91,7 @@ pub fn page(
 ) -> Result<Page, PageError> {
     match data {
         Data::List(rows) => list(rows, view, template, declared, sees),
-        Data::One(data) => one(data, view, template),
+        Data::One(data) => one(data, view, template, declared),
     }
 }
 
@@ -143,14 +143,16 @@ fn list(
     Ok(page)
 }
 
-fn one(data: &RawValue, view: &View, template: &str) -> Result<Page, PageError> {
+fn one(data: &RawValue, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
     let mut value: Value = serde_json::from_str(data.get())?;
     let mut page = Page { total: None, ..Page::empty(0) };
     if let Value::Object(object) = &mut value
         && !view.fields.is_empty()
         && !view.fields.iter().any(|name| name == "*")
     {
-        if let Some(field) = view.fields.iter().find(|name| !object.contains_key(*name)) {
+        // What is declared and not there is not set: PVE leaves it out.
+        let known = |name: &String| object.contains_key(name) || declared.contains(&name.as_str());
+        if let Some(field) = view.fields.iter().find(|name| !known(name)) {
             return Err(no_such_field(field, object.keys().map(String::as_str)));
         }
         object.retain(|name, _| view.fields.contains(name));

@@ -118,6 +118,9 @@ pub async fn of_path(reader: &Reader, path: &str, mut args: Map<String, Value>) 
         let message = format!("GET {} is not for reading: {why}", found.endpoint.path);
         return Err(Failure::new("not_a_read", message, "`find` tells what is"));
     }
+    if let Some(upid) = found.captured.iter().find_map(|(name, value)| (name == "upid").then_some(value)) {
+        reader.may_see(upid.parse::<Upid>().ok().and_then(|upid| upid.id.parse().ok()))?;
+    }
     if let Some((_, guest)) = found.captured.iter().find(|(name, _)| name == "vmid") {
         reader.may_see(guest.parse().ok())?;
     }

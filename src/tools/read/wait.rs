@@ -58,6 +58,8 @@ pub async fn follow(reader: &Reader, upid: Upid, seconds: u32, mut progress: Opt
             "wait less; the task goes on, and can be waited for again",
         ));
     }
+    // A guest's task tells of the guest.
+    reader.may_see(upid.id.parse().ok())?;
     let mut heard = Heard::default();
     let following = task::follow(&reader.client, &upid, |line| heard.take(line, progress.as_mut()));
     // Even who does not wait sees the log as it is.
