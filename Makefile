@@ -28,10 +28,13 @@ test: ## Everything: format, lints, licences, unit tests, and the tests in real 
 test-vm: build ## Both daemons as units on a booted Debian node with AppArmor, beside lxc-attach (some minutes the first time)
 	@tests/vm/enter
 
+# With features that build none of the daemons: those that are measured are the released ones, and stay in their place.
 .PHONY: bench
 bench: ## The promised numbers of SPECIFICATION.md, measured in one run
 	@tests/need bench
 	@$(MAKE) --no-print-directory build
+	@cargo bench --locked --no-default-features --features agent --bench catalog -- $(BENCH)
+	@cargo bench --locked --no-default-features --features sim --bench read -- $(BENCH)
 	@tests/lab/lab up --only 101 && tests/lab/lab wait 101
 	@tests/lab/lab run -- cargo bench --bench exec -- $(BENCH)
 	@cargo bench --bench ledger -- --full $(BENCH)
