@@ -36,8 +36,8 @@ bench: ## The promised numbers of SPECIFICATION.md, measured in one run
 	@cargo bench --locked --no-default-features --features agent --bench catalog -- $(BENCH)
 	@cargo bench --locked --no-default-features --features sim --bench read -- $(BENCH)
 	@tests/lab/lab up --only 101 && tests/lab/lab wait 101
-	@tests/lab/lab run -- cargo bench --bench exec -- $(BENCH)
-	@cargo bench --bench ledger -- --full $(BENCH)
+	@tests/lab/lab run -- cargo bench --locked --no-default-features --features execd --bench exec -- $(BENCH)
+	@cargo bench --locked --no-default-features --features agent --bench ledger -- --full $(BENCH)
 
 # Each death is a tenth of a second; CI takes 200 of them.
 CRASHES ?= 2000
