@@ -88,6 +88,23 @@ fn a_log_is_read_in_the_parts_that_pve_gives() {
 }
 
 #[test]
+fn a_list_that_pve_gives_in_parts_is_searched_beyond_the_first() {
+    let site = Site::start();
+    for _ in 0..60 {
+        site.post("/nodes/pve1/vzdump", &[("vmid", "104"), ("storage", "backup")]);
+    }
+    let mut client = site.client();
+    let all =
+        read(&mut client, json!({ "path": "/nodes/pve1/tasks", "limit": 1 }))["total"].as_u64().unwrap();
+    assert!(all > 60, "{all}");
+    let found =
+        read(&mut client, json!({ "path": "/nodes/pve1/tasks", "where": "type = vzdump", "limit": 1 }));
+    assert!(found["total"].as_u64().unwrap() >= 60, "{found}");
+    let others = read(&mut client, json!({ "path": "/nodes/pve1/tasks", "where": "type != vzdump" }));
+    assert!(others["total"].as_u64().unwrap() > 0, "what stands behind the newest fifty is found: {others}");
+}
+
+#[test]
 fn secrets_are_withheld_and_nothing_of_the_token_is_logged() {
     let site = Site::start();
     let mut client = site.client();

@@ -168,7 +168,7 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     let identity = cursor::identity(&target.name(), &view);
     let from = Cursor::offset(cursor.as_deref(), identity)?;
     // Where PVE itself gives a list in parts (logs), the parts are its own.
-    let by_pve = target.page_by_pve(&view, from);
+    let by_pve = target.page_by_pve(&view, from, reader.is_scoped());
     view.offset = if by_pve { 0 } else { from };
     let answer = reader.client.get(&target.read()?).await?;
     let (data, total, changes) = match Rows::of_body(answer.body()) {
@@ -183,17 +183,22 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     let Page { data, total: passing, next, more_fields, cut, withheld } =
         page::page(&data, &view, target.template(), &target.declared(), sees)?;
     let shown = data.as_array().map_or(0, Vec::len);
+    let unseen = total.filter(|all| !by_pve && *all > target::SEEN as u64);
+    let passing = passing.map(|rows| rows as u64);
     let total = match (by_pve, total) {
         (true, Some(all)) => Some(all),
-        _ => passing.map(|rows| rows as u64),
+        // A full part may be followed by another, and PVE does not say.
+        (true, None) => passing.filter(|rows| *rows < view.limit as u64).map(|rows| from as u64 + rows),
+        (false, _) => passing,
     };
+    let more = |all: u64| ((from + shown) as u64) < all;
     let next = match by_pve {
-        true => total.filter(|all| shown > 0 && ((from + shown) as u64) < *all).map(|_| from + shown),
+        true => (shown > 0 && total.is_none_or(more)).then_some(from + shown),
         false => next,
     };
     Ok(ReadAnswer {
         path: target.path().to_owned(),
-        note: note(&data, &view, reader.is_scoped()),
+        note: unseen.map(few).or_else(|| note(&data, &view, reader.is_scoped())),
         data,
         total,
         next_cursor: next.map(|offset| Cursor { identity, offset }.to_string()),
@@ -202,6 +207,11 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
         withheld,
         changes: changes.map(|text| crate::text::clean(text.as_bytes())),
     })
+}
+
+fn few(all: u64) -> String {
+    let seen = target::SEEN;
+    format!("Only the first {seen} of {all} rows were looked at: narrow it by the endpoint's own parameters")
 }
 
 /// What an empty list does not say of itself. PVE leaves out what a token may not see, without a word.

@@ -19,6 +19,9 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// Characters of a path or of words that a message shows.
 const SHOWN: usize = 120;
 
+/// Rows that are looked at, of a list that PVE gives in parts.
+pub const SEEN: usize = 5_000;
+
 /// A GET whose parameters are right.
 pub struct Target {
     checked: Checked,
@@ -57,15 +60,16 @@ impl Target {
         percent_decode_str(value).decode_utf8().ok().map(Into::into)
     }
 
-    /// Takes a page from PVE itself, where it can give one and no row has to be seen to choose among them.
-    pub fn page_by_pve(&mut self, view: &View, from: usize) -> bool {
+    /// Takes a page from PVE itself, where it can give one and no row has to be seen to choose among them. Where rows have
+    /// to be seen, asks for the first [`SEEN`] of them: by itself PVE would give fifty.
+    pub fn page_by_pve(&mut self, view: &View, from: usize, is_scoped: bool) -> bool {
         let given = |name: &str| self.checked.pairs().iter().any(|(pair, _)| pair == name);
-        let whole = view.filter.fields().next().is_none() && view.by.is_empty();
-        if !self.in_parts || !whole || given("start") || given("limit") {
+        if !self.in_parts || given("start") || given("limit") {
             return false;
         }
-        self.part = Some((from, view.limit));
-        true
+        let whole = view.filter.fields().next().is_none() && view.by.is_empty() && !is_scoped;
+        self.part = Some(if whole { (from, view.limit) } else { (0, SEEN) });
+        whole
     }
 
     pub fn read(&self) -> Result<Read, Failure> {
