@@ -96,6 +96,8 @@ impl Session {
 
     /// For clients that know tasks: a wait of minutes holds no request open.
     fn read_as_task(&self, arguments: JsonObject) -> Result<CreateTaskResult, Failure> {
+        // Who may not read gets no handle to keep.
+        self.provost.reader(&self.principal)?;
         let (provost, principal) = (self.provost.clone(), self.principal.clone());
         tasks::start(&self.tasks(), move |context| {
             Box::pin(async move {

@@ -246,13 +246,17 @@ impl ReadArguments {
             )));
         }
         let by = self.sort.map(Names::into_vec).unwrap_or_default();
-        let view = View {
-            filter,
-            by: by.iter().map(|text| By::parse(text)).collect(),
-            fields: self.fields.map(Names::into_vec).unwrap_or_default(),
-            offset: 0,
-            limit,
-        };
+        let fields = self.fields.map(Names::into_vec).unwrap_or_default();
+        // Each is looked for in each row, and meanwhile nobody else is served.
+        for (what, count, most) in
+            [("where", filter.fields().count(), 16), ("sort", by.len(), 8), ("fields", fields.len(), 64)]
+        {
+            if count > most {
+                return Err(wrong(format!("{what} names {count} fields, and may name {most}")));
+            }
+        }
+        let view =
+            View { filter, by: by.iter().map(|text| By::parse(text)).collect(), fields, offset: 0, limit };
         Ok(Asked { view, cursor: self.cursor })
     }
 }

@@ -124,8 +124,9 @@ fn list(
                 keep
             });
         }
-        let withheld = secret::withhold(template, &mut value);
+        // Cleaned first: what hides inside a name would hide the name.
         clean_json(&mut value);
+        let withheld = secret::withhold(template, &mut value);
         let cut = fit::fit(&mut value, ROW, &format!("/{}", rows.len()));
         let size = fit::size(&value) + 1;
         if used + size > BUDGET && !rows.is_empty() {
@@ -157,8 +158,8 @@ fn one(data: &RawValue, view: &View, template: &str, declared: &[&str]) -> Resul
         }
         object.retain(|name, _| view.fields.contains(name));
     }
-    page.withheld = secret::withhold(template, &mut value);
     clean_json(&mut value);
+    page.withheld = secret::withhold(template, &mut value);
     page.cut = fit::fit(&mut value, BUDGET, "");
     page.data = value;
     Ok(page)
