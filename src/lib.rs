@@ -7,6 +7,8 @@
 //! | [`cli`] | the operator's verbs |
 //! | [`serve`] | transports: who connects, as whom, and one bounded MCP session each |
 //! | [`tools`] | the MCP face: one file a tool |
+//! | [`apply`] | a plan becomes a change: once, as planned, recorded before and after |
+//! | [`plan`] | what a change would do: effects, who is hit, risk, the way back |
 //! | [`policy`] | principals, roles, guest scopes, rate |
 //! | [`ledger`] | the receipts: an append-only Merkle log, signed heads, the journal's mirror, verification |
 //! | [`catalog`] | the API as data: endpoints, parameters, privileges, tiers |
@@ -23,6 +25,8 @@ pub mod process;
 pub mod text;
 
 #[cfg(feature = "agent")]
+pub mod apply;
+#[cfg(feature = "agent")]
 pub mod catalog;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -32,6 +36,8 @@ pub mod enter;
 pub mod exec;
 #[cfg(feature = "ledger")]
 pub mod ledger;
+#[cfg(feature = "agent")]
+pub mod plan;
 #[cfg(feature = "agent")]
 pub mod policy;
 #[cfg(feature = "agent")]

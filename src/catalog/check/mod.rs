@@ -5,6 +5,7 @@
 
 mod family;
 mod format;
+mod parts;
 mod pattern;
 mod problem;
 mod property;

@@ -1,0 +1,272 @@
+//! The call, its task to the end, and the outcome's receipt: one task of its own, whoever listens.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::drift::{self, Undrifted};
+use super::write::write;
+use super::{Approved, snapshot};
+use crate::ledger::receipt::{Clean, Json, body};
+use crate::ledger::{Recorded, Seq};
+use crate::plan::{Eyes, Plan, Refused, shown};
+use crate::pve::task::{self, Line, Outcome};
+use crate::pve::{Client, PveError, Upid};
+use crate::secret;
+
+/// The end of the task's log that is kept.
+const LINES: usize = 40;
+const LINE: usize = 500;
+/// Lines that a slow listener may be behind; it misses the rest.
+const BEHIND: usize = 64;
+
+/// Everything that the call needs, each with its proof.
+pub(super) struct Carried {
+    pub client: Client,
+    pub eyes: Eyes,
+    pub plan: std::sync::Arc<Plan>,
+    pub undrifted: Undrifted,
+    pub recorded: Recorded,
+    pub approved: Approved,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Became {
+    Done,
+    /// Done, with so many warnings in the task's log.
+    Warnings(u32),
+    Failed(String),
+    /// Nobody knows.
+    Unknown(String),
+    /// It goes on.
+    Running,
+}
+
+/// A change, as far as it is known.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// The intent's receipt, by which it can be taken back.
+    pub receipt: Seq,
+    /// The outcome's.
+    pub outcome: Option<Seq>,
+    /// Why the outcome has none.
+    pub unrecorded: Option<String>,
+    pub upid: Option<String>,
+    pub result: Became,
+    /// PVE's answer where it is no task; secrets withheld.
+    pub answer: Value,
+    /// The end of the task's log. It may quote a guest.
+    pub log: Vec<String>,
+    pub snapshot: Option<String>,
+}
+
+/// A change under way. To drop it is to stop listening.
+#[derive(Debug)]
+pub struct Running {
+    receipt: Seq,
+    snapshot: Option<String>,
+    upid: watch::Receiver<Option<String>>,
+    lines: mpsc::Receiver<Line>,
+    end: JoinHandle<Applied>,
+}
+
+impl Running {
+    /// Its intent's receipt.
+    pub fn receipt(&self) -> Seq {
+        self.receipt
+    }
+
+    /// Listens to its end, or so long.
+    pub async fn wait(mut self, patience: Duration, mut on_line: impl FnMut(Line)) -> Result<Applied, Refused> {
+        let until = tokio::time::sleep(patience);
+        tokio::pin!(until);
+        let mut log = VecDeque::new();
+        let mut open = true;
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut self.end => {
+                    // It panicked, or the runtime ends: the intent stays open, and the next start finds it.
+                    return ended.map_err(|_| Refused::Lost { seq: self.receipt });
+                }
+                line = self.lines.recv(), if open => match line {
+                    Some(line) => {
+                        keep(&mut log, &line.text);
+                        on_line(line);
+                    }
+                    None => open = false,
+                },
+                () = &mut until => {
+                    let upid = self.upid.borrow().clone();
+                    return Ok(Applied {
+                        receipt: self.receipt,
+                        outcome: None,
+                        unrecorded: None,
+                        upid,
+                        result: Became::Running,
+                        answer: Value::Null,
+                        log: log.into(),
+                        snapshot: self.snapshot,
+                    });
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn start(carried: Carried) -> Running {
+    let (told, lines) = mpsc::channel(BEHIND);
+    let (named, upid) = watch::channel(None);
+    let (receipt, snapshot) = (carried.recorded.seq(), carried.plan.snapshot.clone());
+    let end = tokio::spawn(carry(carried, told, named));
+    Running { receipt, snapshot, upid, lines, end }
+}
+
+async fn carry(carried: Carried, told: mpsc::Sender<Line>, named: watch::Sender<Option<String>>) -> Applied {
+    let Carried { client, eyes, plan, undrifted, recorded, approved } = carried;
+    let begun = Instant::now();
+    let mut log = VecDeque::new();
+    let mut hear = |line: Line| {
+        keep(&mut log, &line.text);
+        // Who does not listen is not waited for.
+        let _ = told.try_send(line);
+    };
+    let sent = send(&client, &eyes, &plan, undrifted, &recorded, approved, &mut hear, &named).await;
+    let Sent { result, status, upid, answer } = sent;
+    let log: Vec<String> = log.into();
+    let receipt = recorded.seq();
+    let outcome = body::Outcome {
+        answer: receipt_answer(plan.request.template(), &answer, &log),
+        duration_us: begun.elapsed().as_micros().try_into().unwrap_or(u64::MAX),
+        of: receipt,
+        result: match result {
+            Became::Done | Became::Warnings(_) => body::Result::Done,
+            Became::Failed(_) => body::Result::Failed,
+            Became::Unknown(_) | Became::Running => body::Result::Unknown,
+        },
+        status,
+        upid: upid.as_deref().map(Clean::of),
+    };
+    let why = match &result {
+        Became::Warnings(count) => Some(format!("it ended with {count} warnings")),
+        Became::Failed(why) | Became::Unknown(why) => Some(why.clone()),
+        Became::Done | Became::Running => None,
+    };
+    let kept = recorded.outcome(why.map(Clean::from), outcome).await;
+    if let Err(unrecorded) = &kept {
+        tracing::error!(provost_seq = receipt, "what became of intent {receipt} was not recorded: {unrecorded}");
+    }
+    Applied {
+        receipt,
+        unrecorded: kept.as_ref().err().map(ToString::to_string),
+        outcome: kept.ok(),
+        upid,
+        result,
+        answer: shown(plan.request.template(), answer),
+        log,
+        snapshot: plan.snapshot.clone(),
+    }
+}
+
+struct Sent {
+    result: Became,
+    /// HTTP
+    status: Option<u16>,
+    upid: Option<String>,
+    answer: Value,
+}
+
+impl Sent {
+    fn not(why: impl ToString) -> Self {
+        Self { result: Became::Failed(why.to_string()), status: None, upid: None, answer: Value::Null }
+    }
+}
+
+/// The only place from which a change leaves. It takes the proof that the intent is on the disk, that nothing moved, and
+/// that whoever has to has said yes.
+#[allow(clippy::too_many_arguments, reason = "each is a proof, or who listens")]
+async fn send(
+    client: &Client,
+    eyes: &Eyes,
+    plan: &Plan,
+    mut undrifted: Undrifted,
+    _: &Recorded,
+    _: Approved,
+    hear: &mut impl FnMut(Line),
+    named: &watch::Sender<Option<String>>,
+) -> Sent {
+    if let Some(name) = &plan.snapshot {
+        if let Err(refused) = snapshot::take(client, eyes, undrifted.request(), name, &mut *hear).await {
+            return Sent::not(refused);
+        }
+        undrifted = match drift::after_snapshot(eyes, plan).await {
+            Ok(undrifted) => undrifted,
+            Err(refused) => return Sent::not(format!("{refused}; snapshot {name} was made and stays")),
+        };
+    }
+    let write = match write(undrifted.request()) {
+        Ok(write) => write,
+        Err(refused) => return Sent::not(refused),
+    };
+    let answer = match client.send(write).await {
+        Ok(answer) => answer.data::<Value>(),
+        Err(error) => Err(error),
+    };
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            let (why, status) = (error.to_string(), status(&error));
+            let result = if error.is_unknown() { Became::Unknown(why) } else { Became::Failed(why) };
+            return Sent { result, status, upid: None, answer: Value::Null };
+        }
+    };
+    let upid = answer.as_str().and_then(|text| text.parse::<Upid>().ok());
+    let Some(upid) = upid else {
+        return Sent { result: Became::Done, status: Some(200), upid: None, answer };
+    };
+    named.send_replace(Some(upid.to_string()));
+    let result = match task::follow(client, &upid, &mut *hear).await {
+        Ok(Outcome::Done) => Became::Done,
+        Ok(Outcome::Warnings(count)) => Became::Warnings(count),
+        Ok(Outcome::Failed { message, .. }) => Became::Failed(message),
+        Err(error) => Became::Unknown(format!("its task could not be followed to the end: {error}")),
+    };
+    Sent { result, status: Some(200), upid: Some(upid.to_string()), answer: Value::Null }
+}
+
+fn status(error: &PveError) -> Option<u16> {
+    match error {
+        PveError::Unauthorized { .. } => Some(401),
+        PveError::Forbidden { .. } => Some(403),
+        PveError::BadParameters { .. } => Some(400),
+        PveError::NotFound { .. } => Some(404),
+        PveError::NotImplemented { .. } => Some(501),
+        PveError::Failed { .. } => Some(500),
+        PveError::NotJson { status, .. } | PveError::Proxy { status, .. } | PveError::Unexpected { status, .. } => {
+            Some(*status)
+        }
+        _ => None,
+    }
+}
+
+fn receipt_answer(template: &str, answer: &Value, log: &[String]) -> Option<Json> {
+    let whole = match (answer.is_null(), log.is_empty()) {
+        (true, true) => return None,
+        (true, false) => json!({ "log": log }),
+        (false, _) => json!({ "data": answer, "log": log }),
+    };
+    Some(Json::of(template, whole))
+}
+
+/// Keeps the end of a log, without secrets.
+fn keep(log: &mut VecDeque<String>, line: &str) {
+    let line = secret::cut(line).map_or_else(|| line.to_owned(), |(line, _)| line);
+    if log.len() == LINES {
+        log.pop_front();
+    }
+    log.push_back(line.chars().take(LINE).collect());
+}

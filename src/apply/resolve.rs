@@ -1,0 +1,169 @@
+//! What became of intents that a daemon before this one left open: by the task that the call began, or by how things are
+//! now.
+//!
+//! It asks and never repeats. What neither shows stays unknown, and its receipt says so.
+
+use serde_json::{Map, Value};
+
+use crate::catalog::Method;
+use crate::ledger::receipt::{Clean, body};
+use crate::ledger::{Entry, Ledger, Receipt, Segments, Seq};
+use crate::plan::{Eyes, Outlook, Request, outlook};
+use crate::pve::task::{self, Listed, Outcome, State};
+use crate::pve::{Path, PveError, Read};
+
+/// Seconds by which clocks of nodes may differ, and that a call may take to begin its task after its intent.
+const BEFORE: i64 = 5;
+const AFTER: i64 = 300;
+
+/// An intent that was open, and what was recorded of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    pub of: Seq,
+    pub result: body::Result,
+    pub why: String,
+}
+
+/// The ends of task types by the end of the call's template: `qmstart`, `vzstart`.
+const KINDS: &[(&str, &[&str])] = &[
+    ("/status/start", &["start", "hastart"]),
+    ("/status/stop", &["stop", "hastop"]),
+    ("/status/shutdown", &["shutdown", "hastop"]),
+    ("/status/reboot", &["reboot"]),
+    ("/status/reset", &["reset"]),
+    ("/status/suspend", &["suspend", "pause"]),
+    ("/status/resume", &["resume"]),
+    ("/rollback", &["rollback"]),
+    ("/snapshot", &["snapshot"]),
+    ("/snapshot/{snapname}", &["delsnapshot"]),
+    ("/clone", &["clone"]),
+    ("/migrate", &["igrate"]),
+    ("/config", &["config"]),
+    ("/resize", &["resize"]),
+    ("/move_disk", &["move"]),
+    ("/move_volume", &["move_volume", "move"]),
+    ("/template", &["template"]),
+    ("/{vmid}", &["destroy"]),
+    ("/qemu", &["create", "restore"]),
+    ("/lxc", &["create", "restore"]),
+    ("/vzdump", &["vzdump"]),
+];
+
+/// Finds out about each open intent of a plan, and records it. Intents of other rooms are left as they are.
+pub async fn open_intents(ledger: &Ledger, eyes: &Eyes) -> Vec<Resolved> {
+    let mut resolved = Vec::new();
+    for seq in ledger.status().open_intents {
+        let place = ledger.place().clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let line = Segments::open(&place).and_then(|segments| segments.line(seq)).ok()?;
+            Receipt::parse(&line).ok()
+        });
+        let Some(intent) = read.await.ok().flatten() else { continue };
+        let act = intent.body.get("act").and_then(Value::as_str);
+        if !matches!(act, Some("apply" | "undo")) {
+            continue;
+        }
+        let (result, why, upid) = judge(eyes, &intent).await;
+        let entry = Entry {
+            guest: intent.guest,
+            endpoint: intent.endpoint.as_deref().map(Clean::of),
+            plan: intent.plan.as_deref().map(Clean::of),
+            why: Some(why.as_str().into()),
+            ..Entry::of(body::Outcome {
+                answer: None,
+                duration_us: 0,
+                of: seq,
+                result,
+                status: None,
+                upid: upid.as_deref().map(Clean::of),
+            })
+        };
+        match ledger.append_durable(entry).await {
+            Ok(_) => resolved.push(Resolved { of: seq, result, why }),
+            Err(unrecorded) => tracing::error!(provost_seq = seq, "intent {seq} stays open: {unrecorded}"),
+        }
+    }
+    resolved
+}
+
+type Judged = (body::Result, String, Option<String>);
+
+async fn judge(eyes: &Eyes, intent: &Receipt) -> Judged {
+    match by_task(eyes, intent).await {
+        Ok(Some(judged)) => judged,
+        Ok(None) => by_state(eyes, intent).await,
+        Err(error) => unknown(format!("the node could not be asked: {error}")),
+    }
+}
+
+fn unknown(why: String) -> Judged {
+    (body::Result::Unknown, why, None)
+}
+
+/// The one task that the call can have begun.
+async fn by_task(eyes: &Eyes, intent: &Receipt) -> Result<Option<Judged>, PveError> {
+    let endpoint = intent.endpoint.as_deref().unwrap_or_default();
+    let Some((_, kinds)) = KINDS.iter().find(|(end, _)| endpoint.ends_with(end)) else { return Ok(None) };
+    let call = intent.body.pointer("/before/call/path").and_then(Value::as_str).unwrap_or_default();
+    let Some(node) = call.strip_prefix("/nodes/").and_then(|rest| rest.split('/').next()) else { return Ok(None) };
+    let begun = intent.time.as_second();
+    let read = Path::of(["nodes", node, "tasks"]).and_then(|path| {
+        let read = Read::new(path).with("since", (begun - BEFORE).to_string())?;
+        read.with("limit", "500")?.with("source", "all")
+    });
+    let Ok(read) = read else { return Ok(None) };
+    let rows: Vec<Listed> = eyes.client.get(&read).await?.data()?;
+    let guest = intent.guest.map(|guest| guest.to_string());
+    let is_it = |row: &&Listed| {
+        let upid = &row.upid;
+        let time = i64::from(upid.starttime);
+        kinds.iter().any(|kind| upid.kind.ends_with(kind))
+            && guest.as_ref().is_none_or(|guest| *guest == upid.id)
+            && (begun - BEFORE..=begun + AFTER).contains(&time)
+    };
+    let found: Vec<&Listed> = rows.iter().filter(is_it).collect();
+    let upid = match found[..] {
+        [] => return Ok(None),
+        [one] => one.upid.clone(),
+        _ => return Ok(Some(unknown(format!("{} tasks of that time could be the one that it began", found.len())))),
+    };
+    let outcome = match found[0].state() {
+        State::Ended(outcome) => outcome,
+        State::Running => task::follow(&eyes.client, &upid, |_| {}).await?,
+    };
+    let (result, said) = match outcome {
+        Outcome::Done => (body::Result::Done, "OK".to_owned()),
+        Outcome::Warnings(count) => (body::Result::Done, format!("{count} warnings")),
+        Outcome::Failed { message, .. } => (body::Result::Failed, message),
+    };
+    let why = format!("the daemon ended in the middle; the task that it had begun says: {said}");
+    Ok(Some((result, why, Some(upid.to_string()))))
+}
+
+/// Whether things are as they were meant to become.
+async fn by_state(eyes: &Eyes, intent: &Receipt) -> Judged {
+    let Some(request) = request(eyes, intent) else {
+        return unknown("the daemon ended in the middle, and the receipt does not hold all of the call".to_owned());
+    };
+    let digest = intent.body.pointer("/before/digest").and_then(Value::as_str);
+    let before = "the daemon ended in the middle";
+    match outlook(eyes, &request).await {
+        Ok(Outlook::AsMeant) => (body::Result::Done, format!("{before}; it is as was meant"), None),
+        Ok(Outlook::NotThere) => (body::Result::Failed, format!("{before}; nothing of it is there"), None),
+        Ok(Outlook::Otherwise { digest: now }) if digest.is_some() && now.as_deref() == digest => {
+            (body::Result::Failed, format!("{before}; the configuration is as it was"), None)
+        }
+        Ok(_) => unknown(format!("{before}, and nothing tells whether it was done")),
+        Err(refused) => unknown(format!("{before}, and it could not be looked at: {refused}")),
+    }
+}
+
+/// The call of an intent, if its receipt holds all of it.
+fn request(eyes: &Eyes, intent: &Receipt) -> Option<Request> {
+    let call = intent.body.pointer("/before/call")?;
+    let method = Method::from_name(call.get("method")?.as_str()?)?;
+    let args: Map<String, Value> = intent.body.get("args")?.as_object()?.clone();
+    let withheld = args.values().any(|value| value.to_string().contains(crate::secret::WITHHELD));
+    let guests = intent.guest.into_iter().collect();
+    (!withheld).then(|| Request::of(&eyes.catalog, method, call.get("path")?.as_str()?, args, guests).ok()).flatten()
+}

@@ -1,0 +1,436 @@
+//! What a change would do, before anybody makes it.
+//!
+//! In: a call in words or by its path, or the receipt of a change to take back; who asks. Out: a [`Plan`], which says
+//! what it would do, to whom, at what risk, with what way back, and what it still needs; or a [`Refused`]. It must never
+//! change anything: the client that it is handed only reads.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `request`, `reach` | the call, checked; every guest that it reaches |
+//! | `shape`, `eyes`, `observe` | what kind of change it is; what is there now |
+//! | `effects`, `fields` | before → after, field by field |
+//! | [`undo`] | the way back |
+//! | [`blast`] | who is hit |
+//! | `holds` | what PVE would refuse anyway: locks, protection, HA |
+//! | [`risk`] | how much it can cost |
+//! | `view` | the plan as it is shown |
+//! | `store`, `id` | the plans that wait |
+//! | `back` | the undo of a receipt |
+//! | `gate` | what policy is asked |
+
+mod back;
+pub mod blast;
+mod effects;
+mod error;
+pub mod eyes;
+mod fields;
+pub mod gate;
+mod holds;
+mod id;
+mod observe;
+mod reach;
+mod request;
+pub mod risk;
+mod shape;
+mod store;
+#[cfg(test)]
+mod tests;
+pub mod undo;
+mod view;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+pub use error::Refused;
+pub use eyes::Eyes;
+pub use fields::Effect;
+pub use id::PlanId;
+pub use observe::{Guest, Observed};
+pub use request::{Ask, Request};
+pub use store::{Claim, LIFETIME, Limits, Store};
+pub use view::{View, shown};
+
+use crate::catalog::find::Finders;
+use crate::ledger::receipt::{Clean, Json, body};
+use crate::ledger::tree::sha256_hex;
+use crate::ledger::{Decision, Entry, Ledger, Seq, Who};
+use crate::policy::Principal;
+use blast::{Change, Found, World};
+use gate::{Gate, Leave, Wanted};
+use risk::Risk;
+use shape::Shape;
+use undo::{Undo, Way};
+
+/// What planning and applying share between all sessions.
+pub struct Desk {
+    pub gate: Arc<dyn Gate>,
+    pub world: Arc<dyn World>,
+    pub ledger: Ledger,
+    pub plans: Store,
+}
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    pub uid: u32,
+    /// As people are shown.
+    pub name: String,
+    /// As receipts have it.
+    pub who: Who,
+    /// Whether the session has read what guests wrote.
+    pub taint: bool,
+}
+
+/// What is wished for.
+#[derive(Debug, Clone)]
+pub enum Wish {
+    Call(Ask),
+    /// The change of this receipt, taken back.
+    Undo(Seq),
+}
+
+/// Whether a snapshot is taken where nothing else gives a way back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Snapshot {
+    #[default]
+    WhereNeeded,
+    None,
+}
+
+/// A change, thought through.
+#[derive(Debug)]
+pub struct Plan {
+    pub id: PlanId,
+    pub asker: Asker,
+    pub request: Request,
+    pub shape: Shape,
+    /// What it rests on.
+    pub observed: Observed,
+    pub fingerprint: String,
+    pub effects: Vec<Effect>,
+    pub undo: Undo,
+    /// The snapshot to take first.
+    pub snapshot: Option<String>,
+    /// The receipt that it takes back.
+    pub undoes: Option<Seq>,
+    /// Its own receipt.
+    pub receipt: Seq,
+    /// Of the plan as it is shown, in canonical form.
+    pub sha256: String,
+    /// As it is shown.
+    pub shown: Map<String, Value>,
+    /// What it takes of the memory, about.
+    pub bytes: usize,
+}
+
+/// All of a plan but its name.
+pub struct Draft {
+    pub asker: Asker,
+    pub request: Request,
+    pub shape: Shape,
+    pub leave: Leave,
+    pub observed: Observed,
+    pub effects: Vec<Effect>,
+    pub no_op: Option<String>,
+    pub found: Found,
+    pub warnings: Vec<String>,
+    pub undo: Undo,
+    pub snapshot: Option<String>,
+    pub undoes: Option<Seq>,
+    pub risk: Risk,
+}
+
+impl Desk {
+    /// Plans what is wished for, leaves a receipt, and keeps the plan. What is refused leaves a receipt too.
+    pub async fn plan(
+        &self,
+        principal: &Principal,
+        asker: Asker,
+        eyes: &Eyes,
+        finders: &Finders,
+        wish: Wish,
+        snapshot: Snapshot,
+    ) -> Result<Arc<Plan>, Refused> {
+        let mut asked = Asked { asker, ..Asked::default() };
+        match self.think(principal, &mut asked, eyes, finders, wish, snapshot).await {
+            Ok(plan) => Ok(plan),
+            Err(refused) => {
+                self.refused("plan", &asked, &refused).await;
+                Err(refused)
+            }
+        }
+    }
+
+    async fn think(
+        &self,
+        principal: &Principal,
+        asked: &mut Asked,
+        eyes: &Eyes,
+        finders: &Finders,
+        wish: Wish,
+        snapshot: Snapshot,
+    ) -> Result<Arc<Plan>, Refused> {
+        asked.note(&wish);
+        let (request, undoes) = match wish {
+            Wish::Call(ask) => (Request::read(eyes, finders, ask).await?, None),
+            Wish::Undo(seq) => (back::request(eyes, &self.ledger, seq).await?, Some(seq)),
+        };
+        asked.request = Some(request.clone());
+        let leave = self.leave(principal, &request, asked.asker.taint)?;
+        let draft = draft(self, eyes, asked.asker.clone(), request, leave, undoes).await?;
+        let draft = self.with_snapshot(principal, eyes, draft, snapshot).await?;
+        let plan = Arc::new(self.record(draft).await?);
+        self.plans.keep(plan.clone())?;
+        Ok(plan)
+    }
+
+    /// What policy says of a request now.
+    pub fn leave(&self, principal: &Principal, request: &Request, taint: bool) -> Result<Leave, Refused> {
+        let wanted = Wanted {
+            method: request.method(),
+            template: request.template(),
+            path: request.path(),
+            judgement: &request.judgement,
+            guests: &request.guests,
+            taint,
+        };
+        Ok(self.gate.change(principal, &wanted)?)
+    }
+
+    /// Names the snapshot that has to be taken first, or sees to it that it may be left out.
+    async fn with_snapshot(
+        &self,
+        principal: &Principal,
+        eyes: &Eyes,
+        mut draft: Draft,
+        choice: Snapshot,
+    ) -> Result<Draft, Refused> {
+        if draft.undo.way != Way::Snapshot {
+            return Ok(draft);
+        }
+        let (Some(vmid), Some(kind)) = (draft.request.guest(), draft.request.kind()) else {
+            draft.undo = Undo::none("it is no one guest's");
+            return Ok(draft);
+        };
+        let node = draft.request.text("node").unwrap_or_default();
+        let path = |leaf: &str| format!("/nodes/{node}/{kind}/{vmid}/snapshot{leaf}");
+        let name = holds::snapshot_name();
+        let args = |name: &str| Map::from_iter([("snapname".to_owned(), Value::from(name))]);
+        if choice == Snapshot::None {
+            // Who goes without a snapshot could as well remove it: the same right.
+            let remove = Request::of(&eyes.catalog, crate::catalog::Method::Delete, &path("/any"), Map::new(), vec![vmid])?;
+            self.leave(principal, &remove, draft.asker.taint)?;
+            draft.undo = Undo::none("no snapshot is taken, as was asked");
+            draft.risk = risk::risk(&draft.request, &draft.undo, &draft.found, draft.no_op.is_some());
+            return Ok(draft);
+        }
+        holds::can_snapshot(eyes, &draft.request, vmid).await?;
+        let take = Request::of(&eyes.catalog, crate::catalog::Method::Post, &path(""), args(&name), vec![vmid])?;
+        self.leave(principal, &take, draft.asker.taint)?;
+        let rollback = format!("{}/rollback", path(&format!("/{name}")));
+        draft.undo.call =
+            Some(undo::Inverse { method: crate::catalog::Method::Post, path: rollback, args: Map::new() });
+        draft.undo.lost.push("what the guest writes between the snapshot and its rollback".to_owned());
+        draft.snapshot = Some(name);
+        Ok(draft)
+    }
+
+    /// The receipt that makes it a plan.
+    async fn record(&self, draft: Draft) -> Result<Plan, Refused> {
+        let id = PlanId::random()?;
+        let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(LIFETIME.as_secs() as i64);
+        let view = view::view(&draft, id, expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let Ok(Value::Object(shown)) = serde_json::to_value(&view) else {
+            return Err(Refused::NoPlan { id: id.to_string() });
+        };
+        let canonical = crate::ledger::canonical::canonical(Value::Object(shown.clone()));
+        let sha256 = sha256_hex(canonical.get().as_bytes());
+        let request = &draft.request;
+        let template = request.template();
+        let of = |name: &str| Json::of(template, shown.get(name).cloned().unwrap_or(Value::Null));
+        let entry = Entry {
+            principal: Some(draft.asker.who.clone()),
+            tool: Some("plan"),
+            guest: request.guest().or_else(|| only(&request.guests)),
+            endpoint: Some(request.endpoint().into()),
+            decision: Some(match draft.leave.needs {
+                gate::Needs::Nothing => Decision::Allowed,
+                gate::Needs::Approval { .. } => Decision::Held,
+            }),
+            why: None,
+            plan: Some(id.to_string().into()),
+            body: body::Plan {
+                args: Json::of(template, Value::Object(request.args.clone())),
+                blast_radius: of("blast_radius"),
+                digest: draft.observed.digest.as_deref().map(Clean::of),
+                effects: of("effects"),
+                expires: view.expires.as_str().into(),
+                needs: of("needs"),
+                risk: format!("{:?}: {}", draft.risk.level, draft.risk.reasons.join("; ")).to_lowercase().into(),
+                sha256: sha256.clone(),
+                tier: view.tier.into(),
+                undo: of("undo"),
+            }
+            .into(),
+        };
+        let receipt = self.ledger.append_durable(entry).await?;
+        let fingerprint = draft.observed.fingerprint();
+        let bytes = canonical.get().len() * 3 + size(&draft);
+        let Draft { asker, request, shape, observed, effects, undo, snapshot, undoes, .. } = draft;
+        Ok(Plan {
+            id, asker, request, shape, observed, fingerprint, effects, undo, snapshot, undoes, receipt, sha256, shown, bytes,
+        })
+    }
+
+    /// Leaves the receipt of a refusal. That it cannot be recorded changes nothing: nothing was done.
+    pub(crate) async fn refused(&self, tool: &'static str, asked: &Asked, refused: &Refused) {
+        tracing::warn!(provost_decision = "refused", kind = refused.kind(), "{tool}: {refused}");
+        let request = asked.request.as_ref();
+        let template = request.map_or("", |request| request.template());
+        let args = request.map(|request| &request.args).or(asked.args.as_ref());
+        let entry = Entry {
+            principal: Some(asked.asker.who.clone()),
+            tool: Some(tool),
+            guest: request.and_then(|request| request.guest().or_else(|| only(&request.guests))),
+            endpoint: request.map(Request::endpoint).or_else(|| asked.endpoint.clone()).map(Clean::from),
+            decision: Some(Decision::Refused),
+            why: Some(refused.to_string().into()),
+            plan: asked.plan.clone().map(Clean::from),
+            body: body::Refusal {
+                args: args.map(|args| Json::of(template, Value::Object(args.clone()))),
+                argv: None,
+                code: refused.kind().into(),
+                next: Some(refused.next().into()),
+            }
+            .into(),
+        };
+        if let Err(unrecorded) = self.ledger.append(entry).await {
+            tracing::warn!("a refusal was not recorded: {unrecorded}");
+        }
+    }
+}
+
+/// What is known of a question while it is thought through, for the receipt of its refusal.
+#[derive(Default)]
+pub(crate) struct Asked {
+    pub asker: Asker,
+    pub endpoint: Option<String>,
+    pub args: Option<Map<String, Value>>,
+    pub request: Option<Request>,
+    pub plan: Option<String>,
+}
+
+impl Default for Asker {
+    fn default() -> Self {
+        Self { uid: u32::MAX, name: String::new(), who: Who::default(), taint: true }
+    }
+}
+
+impl Asked {
+    fn note(&mut self, wish: &Wish) {
+        match wish {
+            Wish::Call(ask) => {
+                let method = ask.method.map(|method| format!("{method} ")).unwrap_or_default();
+                self.endpoint = Some(format!("{method}{}", request::shown(&ask.path)));
+                self.args = Some(ask.args.clone());
+            }
+            Wish::Undo(seq) => self.args = Some(Map::from_iter([("undo".to_owned(), json!(seq))])),
+        }
+    }
+}
+
+/// What a request would do.
+async fn draft(
+    desk: &Desk,
+    eyes: &Eyes,
+    asker: Asker,
+    request: Request,
+    leave: Leave,
+    undoes: Option<Seq>,
+) -> Result<Draft, Refused> {
+    let endpoint = eyes.catalog.template(request.method(), request.template());
+    let shape = endpoint.map_or(Shape::Act, |endpoint| shape::of(&eyes.catalog, endpoint));
+    let observed = observe::observe(eyes, &request, &shape).await?;
+    let warnings = holds::holds(&request, &shape, &observed)?;
+    let effects = effects::effects(&eyes.catalog, &request, &shape, &observed);
+    let no_op = effects::nothing(&request, &shape, &effects);
+    let undo = undo::undo(&eyes.catalog, &request, &shape, &observed);
+    let found = blast::radius(&*desk.world, Change { request: &request, observed: &observed, effects: &effects });
+    let risk = risk::risk(&request, &undo, &found, no_op.is_some());
+    Ok(Draft { asker, request, shape, leave, observed, effects, no_op, found, warnings, undo, snapshot: None, undoes, risk })
+}
+
+/// Looks again at what a plan rests on.
+pub async fn observed_again(eyes: &Eyes, plan: &Plan) -> Result<Observed, Refused> {
+    observe::observe(eyes, &plan.request, &plan.shape).await
+}
+
+pub(crate) fn only(guests: &[u32]) -> Option<u32> {
+    match guests {
+        [guest] => Some(*guest),
+        _ => None,
+    }
+}
+
+fn size(draft: &Draft) -> usize {
+    let subject = match &draft.observed.subject {
+        Some(eyes::Seen::There(value)) => value.to_string().len(),
+        _ => 0,
+    };
+    let config = draft.observed.guest.as_ref().map_or(0, |guest| json!(guest.config).to_string().len());
+    // A value in memory is several times its text.
+    4 * (subject + config + json!(draft.request.args).to_string().len())
+}
+
+/// `text` with the request's arguments in its braces: `{name}`, or `{a|b}` for the first that was given. None where one
+/// was not.
+pub(crate) fn fill(text: &str, request: &Request) -> Option<String> {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (names, after) = after.split_once('}')?;
+        filled.push_str(before);
+        filled.push_str(&names.split('|').find_map(|name| request.text(name))?);
+        rest = after;
+    }
+    filled.push_str(rest);
+    Some(filled)
+}
+
+/// How things stand beside what a request means to make of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outlook {
+    AsMeant,
+    /// What it makes is not there, or what it removes is.
+    NotThere,
+    Otherwise {
+        digest: Option<String>,
+    },
+}
+
+/// Looks whether a request has been carried out, as far as its state shows.
+pub async fn outlook(eyes: &Eyes, request: &Request) -> Result<Outlook, Refused> {
+    let endpoint = eyes.catalog.template(request.method(), request.template());
+    let shape = endpoint.map_or(Shape::Act, |endpoint| shape::of(&eyes.catalog, endpoint));
+    let observed = match observe::observe(eyes, request, &shape).await {
+        Err(Refused::NoGuest { .. }) if matches!(shape, Shape::Remove { .. }) => return Ok(Outlook::AsMeant),
+        observed => observed?,
+    };
+    let there = observed.subject.as_ref().map(|subject| match subject {
+        eyes::Seen::There(_) => Some(true),
+        eyes::Seen::Missing(_) => Some(false),
+        eyes::Seen::Hidden(_) => None,
+    });
+    let effects = effects::effects(&eyes.catalog, request, &shape, &observed);
+    Ok(match (&shape, there.flatten()) {
+        // A rule is known by its place, which says nothing.
+        (Shape::Create { key, .. }, _) if key == "pos" => Outlook::Otherwise { digest: None },
+        (Shape::Create { .. }, Some(there)) => if there { Outlook::AsMeant } else { Outlook::NotThere },
+        (Shape::Remove { .. }, Some(there)) if request.text("pos").is_none() => {
+            if there { Outlook::NotThere } else { Outlook::AsMeant }
+        }
+        _ if effects::nothing(request, &shape, &effects).is_some() => Outlook::AsMeant,
+        _ => Outlook::Otherwise { digest: observed.digest },
+    })
+}

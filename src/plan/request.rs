@@ -1,0 +1,207 @@
+//! What is asked for, made one checked call: by method and path, its blanks filled in, or by plain words.
+
+use std::sync::Arc;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
+
+use super::eyes::{Eyes, Listed};
+use super::{Refused, reach};
+use crate::catalog::find::Finders;
+use crate::catalog::tier::{self, Judgement};
+use crate::catalog::{Catalog, Checked, Endpoint, Method};
+use crate::text::clean;
+
+/// All but what RFC 3986 never lets mean anything.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Bytes of all arguments together, as JSON.
+const MOST_ARGS: usize = 256 << 10;
+/// Characters of a path or of words that a message shows.
+const SHOWN: usize = 120;
+
+/// What a client asks for.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Where it was given.
+    pub method: Option<Method>,
+    /// A path, a template with blanks, or words.
+    pub path: String,
+    pub args: Map<String, Value>,
+}
+
+/// One call that changes something, with right parameters and its tier.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub checked: Checked,
+    /// What stands in the path, decoded.
+    pub captured: Map<String, Value>,
+    /// The other arguments, as they were given.
+    pub args: Map<String, Value>,
+    pub judgement: Judgement,
+    /// Every guest that it names or reaches.
+    pub guests: Vec<u32>,
+}
+
+impl Request {
+    pub fn method(&self) -> Method {
+        self.checked.method()
+    }
+
+    pub fn template(&self) -> &str {
+        self.checked.template()
+    }
+
+    pub fn path(&self) -> &str {
+        self.checked.path()
+    }
+
+    /// `PUT /nodes/{node}/lxc/{vmid}/config`
+    pub fn endpoint(&self) -> String {
+        format!("{} {}", self.method(), self.template())
+    }
+
+    /// An argument as text, from the path or beside it.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.captured.get(name).or_else(|| self.args.get(name)).map(super::fields::text)
+    }
+
+    pub fn flag(&self, name: &str) -> bool {
+        self.args.get(name).is_some_and(|value| super::fields::truth(value) == Some(true))
+    }
+
+    /// The guest that the path is of.
+    pub fn guest(&self) -> Option<u32> {
+        self.template().contains("/{vmid}").then(|| self.text("vmid")?.parse().ok()).flatten()
+    }
+
+    pub fn kind(&self) -> Option<&'static str> {
+        ["lxc", "qemu"].into_iter().find(|kind| {
+            self.template().strip_prefix("/nodes/{node}/").is_some_and(|rest| {
+                rest.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        })
+    }
+
+    /// The same with one more argument.
+    pub fn with(&self, catalog: &Catalog, name: &str, value: Value) -> Result<Self, Refused> {
+        let mut args = self.args.clone();
+        args.insert(name.to_owned(), value);
+        Self::of(catalog, self.method(), self.path(), args, self.guests.clone())
+    }
+
+    /// Of a whole path, nothing in it left blank.
+    pub fn of(
+        catalog: &Catalog,
+        method: Method,
+        path: &str,
+        mut args: Map<String, Value>,
+        guests: Vec<u32>,
+    ) -> Result<Self, Refused> {
+        if method == Method::Get {
+            return Err(Refused::NoChange { path: shown(path) });
+        }
+        let found = catalog
+            .endpoint(method, path)
+            .map_err(|error| Refused::NoEndpoint { path: shown(path), why: error.to_string() })?;
+        args.retain(|_, value| !value.is_null());
+        let checked = found.check(&args).map_err(|problems| Refused::Parameters {
+            endpoint: format!("{method} {}", found.endpoint.path),
+            problems: problems.iter().map(ToString::to_string).collect(),
+        })?;
+        let captured = found.args();
+        args.retain(|name, _| !captured.contains_key(name));
+        let judgement = tier::judge(method, &found.endpoint.path, &args);
+        Ok(Self { checked, captured, args, judgement, guests })
+    }
+
+    /// What the client asks for, every blank filled in and every guest known.
+    pub async fn read(eyes: &Eyes, finders: &Finders, ask: Ask) -> Result<Self, Refused> {
+        let size = serde_json::to_vec(&ask.args).map_or(usize::MAX, |text| text.len());
+        if size > MOST_ARGS {
+            return Err(Refused::TooMuch { bytes: size, most: MOST_ARGS });
+        }
+        let Ask { method, path, mut args } = ask;
+        let (method, path) = named(&eyes.catalog, finders, method, &path)?;
+        let path = fill(eyes, &path, &mut args).await?;
+        let mut request = Self::of(&eyes.catalog, method, &path, args, Vec::new())?;
+        request.guests = reach::guests(eyes, &request).await?;
+        Ok(request)
+    }
+}
+
+/// The method and the path that are meant, blanks still in it.
+fn named(
+    catalog: &Arc<Catalog>,
+    finders: &Finders,
+    method: Option<Method>,
+    given: &str,
+) -> Result<(Method, String), Refused> {
+    let given = given.trim();
+    let (method, given) = match given.split_once(' ') {
+        Some((word, path)) if path.trim_start().starts_with('/') => {
+            match (Method::from_name(word), method) {
+                (Some(said), None) => (Some(said), path.trim()),
+                (Some(said), Some(method)) if said == method => (Some(said), path.trim()),
+                _ => (method, given),
+            }
+        }
+        _ => (method, given),
+    };
+    let given = given.strip_prefix("/api2/json").filter(|rest| rest.starts_with('/')).unwrap_or(given);
+    if given.starts_with('/') {
+        let method = method.ok_or_else(|| Refused::NoMethod { path: shown(given) })?;
+        return Ok((method, given.to_owned()));
+    }
+    let found = finders.of(catalog).search(catalog, given);
+    let changes = |endpoint: &&Endpoint| {
+        endpoint.method != Method::Get && method.is_none_or(|method| method == endpoint.method)
+    };
+    let at = |found: &crate::catalog::find::Found| catalog.endpoints().get(found.endpoint);
+    let best = found.iter().find_map(|found| Some((at(found).filter(changes)?, found)));
+    let (endpoint, found) = best.ok_or_else(|| Refused::Words { words: shown(given) })?;
+    Ok((endpoint.method, found.path.clone()))
+}
+
+/// Fills in blanks: from `args`, and the node by where the guest is, or as this one.
+async fn fill(eyes: &Eyes, path: &str, args: &mut Map<String, Value>) -> Result<String, Refused> {
+    if !path.contains('{') {
+        return Ok(path.to_owned());
+    }
+    let mut segments: Vec<String> = path.split('/').map(str::to_owned).collect();
+    for at in 0..segments.len() {
+        let Some(name) = segments[at].strip_prefix('{').and_then(|name| name.strip_suffix('}')) else {
+            continue;
+        };
+        let value = match args.remove(name) {
+            Some(Value::String(text)) => text,
+            Some(Value::Number(number)) => number.to_string(),
+            _ if name == "node" => node(eyes, &segments, args).await?,
+            _ => return Err(Refused::Blank { path: shown(path), name: shown(name) }),
+        };
+        segments[at] = utf8_percent_encode(&value, ENCODED).to_string();
+    }
+    Ok(segments.join("/"))
+}
+
+async fn node(eyes: &Eyes, segments: &[String], args: &Map<String, Value>) -> Result<String, Refused> {
+    let guest = segments.iter().position(|segment| segment == "qemu" || segment == "lxc");
+    let guest = guest.and_then(|at| match segments.get(at + 1)?.as_str() {
+        "{vmid}" => args.get("vmid").map(super::fields::text),
+        segment => Some(segment.to_owned()),
+    });
+    let Some(vmid) = guest.and_then(|guest| guest.parse::<u32>().ok()) else {
+        return eyes.client.node().await.map_err(Refused::from);
+    };
+    let guests: Vec<Listed> = eyes.guests().await?;
+    let found = guests.into_iter().find(|guest| guest.vmid == vmid);
+    found.map(|guest| guest.node).ok_or(Refused::NoGuest { vmid })
+}
+
+/// What a message may show of what was typed.
+pub fn shown(text: &str) -> String {
+    let mut shown: String = clean(text.as_bytes()).replace('\n', " ").chars().take(SHOWN).collect();
+    if text.chars().count() > SHOWN {
+        shown.push('…');
+    }
+    shown
+}

@@ -1,0 +1,171 @@
+//! Plans that may still be applied: in memory, each for 15 minutes, each once, and only by who made it.
+//!
+//! A daemon that ends forgets them: what they rest on may have moved meanwhile.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{Plan, PlanId, Refused};
+use crate::ledger::Seq;
+
+/// How long a plan may be applied.
+pub const LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// How long it is known that a plan has expired or was applied.
+const REMEMBERED: Duration = Duration::from_secs(60 * 60);
+
+/// How many there may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub all: usize,
+    pub each: usize,
+    pub bytes: usize,
+    pub lifetime: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { all: 512, each: 64, bytes: 16 << 20, lifetime: LIFETIME }
+    }
+}
+
+#[derive(Default)]
+pub struct Store {
+    limits: Limits,
+    held: Mutex<HashMap<PlanId, Held>>,
+}
+
+struct Held {
+    plan: Arc<Plan>,
+    made: Instant,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waits,
+    /// Somebody is applying it, or has.
+    Taken(Option<Seq>),
+}
+
+/// The right to apply a plan, of which there is one. What is done with it cannot be done again.
+#[must_use]
+pub struct Claim<'a> {
+    store: &'a Store,
+    plan: Arc<Plan>,
+}
+
+impl Claim<'_> {
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The receipt by which it was applied.
+    pub fn spent(self, receipt: Seq) {
+        self.store.change(self.plan.id, State::Taken(Some(receipt)));
+    }
+
+    /// Nothing was begun, and the plan may be tried again.
+    pub fn give_back(self) {
+        self.store.change(self.plan.id, State::Waits);
+    }
+}
+
+impl Store {
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, held: Mutex::default() }
+    }
+
+    /// A panic elsewhere cannot leave the table half changed.
+    fn held(&self) -> MutexGuard<'_, HashMap<PlanId, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, id: PlanId, state: State) {
+        if let Some(held) = self.held().get_mut(&id) {
+            held.state = state;
+        }
+    }
+
+    /// Keeps a plan. Of one principal, the oldest give way; nobody's give way to another's.
+    pub fn keep(&self, plan: Arc<Plan>) -> Result<(), Refused> {
+        let Limits { all, each, bytes, lifetime } = self.limits;
+        let mut held = self.held();
+        held.retain(|_, held| held.made.elapsed() < lifetime.max(REMEMBERED));
+        let uid = plan.asker.uid;
+        let size = plan.bytes;
+        let mut own: Vec<(Instant, PlanId, usize)> =
+            held.iter().filter(|(_, held)| held.plan.asker.uid == uid).map(|(id, held)| (held.made, *id, held.plan.bytes)).collect();
+        own.sort_by_key(|(made, ..)| *made);
+        let mut own_bytes: usize = own.iter().map(|(.., bytes)| bytes).sum();
+        let mut count = own.len();
+        for (_, id, bytes_of) in own {
+            if count < each && own_bytes + size <= bytes / 2 {
+                break;
+            }
+            held.remove(&id);
+            count -= 1;
+            own_bytes -= bytes_of;
+        }
+        let dead: Vec<PlanId> = held
+            .iter()
+            .filter(|(_, held)| held.made.elapsed() >= lifetime || held.state != State::Waits)
+            .map(|(id, _)| *id)
+            .collect();
+        let full = |held: &HashMap<PlanId, Held>| {
+            held.len() >= all || held.values().map(|held| held.plan.bytes).sum::<usize>() + size > bytes
+        };
+        for id in dead {
+            if !full(&held) {
+                break;
+            }
+            held.remove(&id);
+        }
+        if full(&held) || size > bytes / 2 {
+            return Err(Refused::Full { plans: held.len() });
+        }
+        held.insert(plan.id, Held { plan, made: Instant::now(), state: State::Waits });
+        Ok(())
+    }
+
+    /// The plan, for its maker, while it may be applied.
+    pub fn find(&self, id: PlanId, uid: u32) -> Result<Arc<Plan>, Refused> {
+        self.judged(&self.held(), id, uid)
+    }
+
+    /// The right to apply it; whoever comes second is refused.
+    pub fn claim(&self, id: PlanId, uid: u32) -> Result<Claim<'_>, Refused> {
+        let mut held = self.held();
+        let plan = self.judged(&held, id, uid)?;
+        if let Some(held) = held.get_mut(&id) {
+            held.state = State::Taken(None);
+        }
+        Ok(Claim { store: self, plan })
+    }
+
+    fn judged(&self, held: &HashMap<PlanId, Held>, id: PlanId, uid: u32) -> Result<Arc<Plan>, Refused> {
+        let held = held.get(&id).ok_or_else(|| Refused::NoPlan { id: id.to_string() })?;
+        let name = || id.to_string();
+        if held.plan.asker.uid != uid {
+            return Err(Refused::NotYours { id: name() });
+        }
+        if let State::Taken(receipt) = held.state {
+            return Err(Refused::Applied { id: name(), receipt });
+        }
+        if held.made.elapsed() >= self.limits.lifetime {
+            return Err(Refused::Expired { id: name() });
+        }
+        Ok(held.plan.clone())
+    }
+
+    /// The plans that may still be applied, for who approves: the oldest first.
+    pub fn waiting(&self) -> Vec<Arc<Plan>> {
+        let held = self.held();
+        let mut waiting: Vec<&Held> = held
+            .values()
+            .filter(|held| held.state == State::Waits && held.made.elapsed() < self.limits.lifetime)
+            .collect();
+        waiting.sort_by_key(|held| held.made);
+        waiting.into_iter().map(|held| held.plan.clone()).collect()
+    }
+}

@@ -1,0 +1,195 @@
+//! A plan as it is shown: to the model, to the person who approves it, and in its receipt. Secrets are withheld, hidden
+//! characters are gone, and what is long is cut.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::blast::Hit;
+use super::fields::Effect;
+use super::gate::Needs;
+use super::risk::Risk;
+use super::undo::Way;
+use super::{Draft, PlanId, risk};
+use crate::{secret, text};
+
+/// Characters of one value.
+const MOST_TEXT: usize = 2_000;
+/// Entries of one list.
+const MOST_ROWS: usize = 500;
+
+#[derive(Debug, Serialize)]
+pub struct View {
+    pub plan_id: String,
+    /// The exact call.
+    pub request: Call,
+    pub asked_by: String,
+    pub observed: Map<String, Value>,
+    pub effects: Vec<Value>,
+    /// Why nothing would change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_op: Option<String>,
+    pub blast_radius: Vec<Hit>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_seen: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    pub tier: &'static str,
+    pub risk: Risk,
+    pub undo: Undo,
+    /// The snapshot that is taken first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    /// The receipt that this takes back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<u64>,
+    pub needs: Needed,
+    /// RFC 3339.
+    pub expires: String,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Call {
+    pub method: &'static str,
+    pub path: String,
+    pub args: Value,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Undo {
+    /// snapshot, captured_config, inverse_call or none
+    pub kind: Way,
+    pub why: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<Call>,
+}
+
+/// "nothing", or an approval, why, and by whom.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Needed {
+    Nothing,
+    Approval { because: Vec<String>, by: String },
+}
+
+pub fn view(draft: &Draft, id: PlanId, expires: String) -> View {
+    let request = &draft.request;
+    let template = request.template();
+    let call = |method, template: &str, path: &str, args: &Map<String, Value>| Call {
+        method,
+        path: path.to_owned(),
+        args: shown(template, Value::Object(args.clone())),
+    };
+    let undo = &draft.undo;
+    View {
+        plan_id: id.to_string(),
+        request: call(request.method().name(), template, request.path(), &request.args),
+        asked_by: draft.asker.name.clone(),
+        observed: observed(draft),
+        effects: draft.effects.iter().take(MOST_ROWS).map(|effect| shown_effect(template, effect)).collect(),
+        no_op: draft.no_op.clone(),
+        blast_radius: draft.found.hits.iter().take(MOST_ROWS).map(clean_hit).collect(),
+        not_seen: not_seen(draft),
+        warnings: draft.warnings.iter().map(|warning| clean(warning)).collect(),
+        tier: risk::name(request.judgement.tier()),
+        risk: draft.risk.clone(),
+        undo: Undo {
+            kind: undo.way,
+            why: clean(&undo.why),
+            lost: undo.lost.iter().map(|lost| clean(lost)).collect(),
+            // Its own template is not at hand: by the fields' names alone.
+            call: undo.call.as_ref().map(|inverse| call(inverse.method.name(), template, &inverse.path, &inverse.args)),
+        },
+        snapshot: draft.snapshot.clone(),
+        undoes: draft.undoes,
+        needs: match &draft.leave.needs {
+            Needs::Nothing => Needed::Nothing,
+            Needs::Approval { because, self_approval } => Needed::Approval {
+                because: because.clone(),
+                by: match self_approval {
+                    true => "a person at a terminal of the node, or in your client".to_owned(),
+                    false => "another person than you: provost approve, at a terminal of the node".to_owned(),
+                },
+            },
+        },
+        expires,
+    }
+}
+
+fn not_seen(draft: &Draft) -> Vec<String> {
+    let mut all: Vec<String> = draft.found.not_seen.iter().map(|text| clean(text)).collect();
+    for (what, count) in [("effects", draft.effects.len()), ("objects that are hit", draft.found.hits.len())] {
+        if count > MOST_ROWS {
+            all.push(format!("{} more {what} are not listed", count - MOST_ROWS));
+        }
+    }
+    all
+}
+
+fn observed(draft: &Draft) -> Map<String, Value> {
+    let observed = &draft.observed;
+    let mut shown = Map::new();
+    let mut put = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            shown.insert(name.to_owned(), value);
+        }
+    };
+    put("digest", observed.digest.clone().map(Value::from));
+    if let Some(guest) = &observed.guest {
+        put("guest", Some(guest.object().into()));
+        put("name", (!guest.name.is_empty()).then(|| clean(&guest.name).into()));
+        put("node", Some(guest.node.clone().into()));
+        put("status", Some(guest.status.clone().into()));
+        put("lock", guest.lock.clone().map(Value::from));
+        put("ha", guest.ha.clone().map(Value::from));
+    }
+    shown
+}
+
+fn clean_hit(hit: &Hit) -> Hit {
+    Hit { object: clean(&hit.object), severity: hit.severity, why: clean(&hit.why) }
+}
+
+fn clean(said: &str) -> String {
+    let said = secret::cut(said).map_or_else(|| said.to_owned(), |(said, _)| said);
+    cut(&text::clean(said.as_bytes()).replace('\n', " "))
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(MOST_TEXT) {
+        Some((end, _)) => format!("{}… [{} bytes]", &text[..end], text.len()),
+        None => text.to_owned(),
+    }
+}
+
+/// Any value as it may be shown, which the endpoint of `template` takes or gives.
+pub fn shown(template: &str, mut value: Value) -> Value {
+    secret::withhold(template, &mut value);
+    text::clean_json(&mut value);
+    shorten(&mut value);
+    value
+}
+
+fn shorten(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = cut(text),
+        Value::Array(items) => {
+            items.truncate(MOST_ROWS);
+            items.iter_mut().for_each(shorten);
+        }
+        Value::Object(fields) => fields.values_mut().for_each(shorten),
+        _ => {}
+    }
+}
+
+/// An effect, whose name says whether its values are secret.
+pub fn shown_effect(template: &str, effect: &Effect) -> Value {
+    let is_secret = effect.field.split('.').any(|name| secret::is_secret(template, name));
+    let value = |value: &Option<Value>| match value {
+        Some(_) if is_secret => secret::WITHHELD.into(),
+        Some(value) => shown(template, value.clone()),
+        None => Value::Null,
+    };
+    json!({ "field": clean(&effect.field), "before": value(&effect.before), "after": value(&effect.after) })
+}

@@ -1,0 +1,11 @@
+//! Plan, apply and undo against a simulated cluster: what a plan says, that it is applied once and as planned, that it is
+//! taken back whole, and that what became of it is never lost.
+
+mod every;
+mod jobs;
+mod lasting;
+mod property;
+mod races;
+mod restore;
+mod secrets;
+mod site;
