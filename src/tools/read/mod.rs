@@ -8,6 +8,7 @@ mod cursor;
 mod filter;
 mod fit;
 mod flat;
+mod normalise;
 mod page;
 mod rows;
 mod target;

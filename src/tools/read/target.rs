@@ -5,6 +5,7 @@ use std::sync::Arc;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value};
 
+use super::normalise::{Asked, normalise};
 use super::page::View;
 use crate::catalog::tier::{self, Tier};
 use crate::catalog::{Checked, Endpoint, Method, PathError, Schema};
@@ -86,28 +87,18 @@ impl Target {
 
 /// What a client means by `asked`.
 pub async fn find(reader: &Reader, asked: &str, args: Map<String, Value>) -> Result<Target, Failure> {
-    let asked = asked.trim();
-    if let Ok(upid) = asked.parse::<Upid>() {
-        let upid = utf8_percent_encode(upid.as_ref(), ENCODED).to_string();
-        let node = asked.split(':').nth(1).unwrap_or_default();
-        return of_path(reader, &format!("/nodes/{node}/tasks/{upid}/status"), args).await;
+    match normalise(asked) {
+        Asked::Task(upid) => {
+            let name = utf8_percent_encode(upid.as_ref(), ENCODED).to_string();
+            of_path(reader, &format!("/nodes/{}/tasks/{name}/status", upid.node), args).await
+        }
+        Asked::Path(path) => of_path(reader, &path, args).await,
+        Asked::Change(method, path) => Err(changes(method, &shown(&path))),
+        Asked::Words(words) => {
+            let path = reader.in_words(&words)?;
+            of_path(reader, &path, args).await
+        }
     }
-    // As PVE's own documentation writes its URLs.
-    let asked = asked.strip_prefix("/api2/json").filter(|rest| rest.starts_with('/')).unwrap_or(asked);
-    if asked.starts_with('/') {
-        return of_path(reader, asked, args).await;
-    }
-    if let Some((method, path)) = asked.split_once(' ')
-        && path.trim_start().starts_with('/')
-        && let Some(method) = Method::from_name(method)
-    {
-        return match method {
-            Method::Get => of_path(reader, path.trim(), args).await,
-            method => Err(changes(method, &shown(path))),
-        };
-    }
-    let path = reader.in_words(asked)?;
-    of_path(reader, &path, args).await
 }
 
 /// A path of the API, its blanks (`{node}`) filled in from the arguments, or by what there is.
