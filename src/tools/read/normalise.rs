@@ -41,7 +41,10 @@ const TASKS: &str = "/nodes/*/tasks";
 
 pub fn normalise(given: &str) -> Asked {
     let given = given.trim();
-    let given = ['`', '"', '\''].iter().find_map(|quote| given.strip_prefix(*quote)?.strip_suffix(*quote)).unwrap_or(given);
+    let given = ['`', '"', '\'']
+        .iter()
+        .find_map(|quote| given.strip_prefix(*quote)?.strip_suffix(*quote))
+        .unwrap_or(given);
     if let Some(task) = task(given) {
         return Asked::Task(task);
     }
@@ -116,8 +119,12 @@ fn whole(path: &str) -> String {
 
 fn one_segment(segments: &[&str], from: usize, to: usize) -> String {
     let name = segments[from..to].join("%2F");
-    let parts: Vec<&str> =
-        segments[..from].iter().copied().chain([name.as_str()]).chain(segments[to..].iter().copied()).collect();
+    let parts: Vec<&str> = segments[..from]
+        .iter()
+        .copied()
+        .chain([name.as_str()])
+        .chain(segments[to..].iter().copied())
+        .collect();
     parts.join("/")
 }
 

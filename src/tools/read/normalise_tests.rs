@@ -67,7 +67,8 @@ fn a_task_s_name_is_a_task() {
 
 #[test]
 fn words_stay_words_and_a_change_stays_one() {
-    for given in ["list nodes", "nodes and their memory", "get the nodes", "status of vm 104", "config/x", ""] {
+    for given in ["list nodes", "nodes and their memory", "get the nodes", "status of vm 104", "config/x", ""]
+    {
         assert_eq!(normalise(given), Asked::Words(given.into()), "{given}");
     }
     let change = |method, path: &str| Asked::Change(method, path.into());
@@ -112,7 +113,10 @@ fn nothing_becomes_a_path_that_it_was_not() {
         let Asked::Path(path) = normalise(given) else { panic!("{given} is a path") };
         let error = catalog.endpoint(Method::Get, &path).unwrap_err();
         assert!(
-            matches!(error, crate::catalog::PathError::Malformed(_) | crate::catalog::PathError::Unknown { .. }),
+            matches!(
+                error,
+                crate::catalog::PathError::Malformed(_) | crate::catalog::PathError::Unknown { .. }
+            ),
             "{given}: {error}"
         );
         let unknown = matches!(error, crate::catalog::PathError::Unknown { .. });
