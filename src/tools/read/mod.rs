@@ -13,6 +13,8 @@ mod rows;
 mod target;
 mod wait;
 
+use std::sync::Arc;
+
 use rmcp::model::JsonObject;
 use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,7 @@ use super::Provost;
 use super::answer::{Answer, Failure, arguments};
 use super::api::Reader;
 use super::progress::Progress;
+use super::record::Notes;
 use crate::policy::Principal;
 use crate::pve::{Envelope, Upid};
 use cursor::Cursor;
@@ -127,9 +130,10 @@ pub async fn call(
     principal: &Principal,
     given: JsonObject,
     progress: Option<Progress>,
+    notes: &Arc<Notes>,
 ) -> Answer {
     let given: ReadArguments = arguments(given)?;
-    let reader = provost.reader(principal)?;
+    let reader = provost.reader(principal, notes)?;
     let target = target::find(&reader, &given.path, given.args.clone().unwrap_or_default()).await?;
     if let Some(wait) = given.wait.map(seconds).filter(|wait| *wait > 0) {
         return wait::follow(&reader, target.upid().ok_or_else(no_task)?, wait, progress).await;
@@ -170,7 +174,7 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     // Where PVE itself gives a list in parts (logs), the parts are its own.
     let by_pve = target.page_by_pve(&view, from, reader.is_scoped());
     view.offset = if by_pve { 0 } else { from };
-    let answer = reader.client.get(&target.read()?).await?;
+    let answer = reader.get(&target.read()?).await?;
     let (data, total, changes) = match Rows::of_body(answer.body()) {
         Some(rows) => (Data::List(rows), None, None),
         None => {
@@ -182,6 +186,9 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     let sees: Option<rows::Sees> = reader.is_scoped().then_some(&sees);
     let Page { data, total: passing, next, more_fields, cut, withheld } =
         page::page(&data, &view, target.template(), &target.declared(), sees)?;
+    if let Some(rows) = data.as_array() {
+        reader.notes().rows(rows.len());
+    }
     let shown = data.as_array().map_or(0, Vec::len);
     let unseen = total.filter(|all| !by_pve && *all > target::SEEN as u64);
     let passing = passing.map(|rows| rows as u64);
