@@ -21,9 +21,9 @@ mod schema;
 mod status;
 mod tasks;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use answer::Failure;
+use answer::{Answer, Failure};
 use progress::Progress;
 use rmcp::task_manager::TaskManager;
 
@@ -82,11 +82,26 @@ pub struct Session {
     provost: Arc<Provost>,
     principal: Principal,
     owed: Owed,
+    /// What was said last of a catalogue that is not the node's own.
+    said: Mutex<Option<api::Problem>>,
 }
 
 impl Session {
     pub fn new(provost: Arc<Provost>, principal: Principal, owed: Owed) -> Self {
-        Self { provost, principal, owed }
+        Self { provost, principal, owed, said: Mutex::default() }
+    }
+
+    /// Says with the first answer that stands on it, and again when it changes, that the catalogue is not the node's own.
+    fn noting_the_catalogue(&self, answer: Answer) -> Answer {
+        let mut answer = answer?;
+        let problem = self.provost.catalog.problem();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(problem) = problem.as_ref().filter(|problem| said.as_ref() != Some(problem)) {
+            let before = answer.get("note").and_then(|note| note.as_str()).map(|note| format!("{note}. "));
+            answer.insert("note".into(), (before.unwrap_or_default() + &problem.note()).into());
+        }
+        *said = problem;
+        Ok(answer)
     }
 }
 
@@ -171,6 +186,10 @@ impl ServerHandler for Session {
             "exec" => exec::call(&self.provost, &self.principal, arguments, &self.owed, &context).await,
             "status" => status::call(&self.provost, &self.principal, &arguments),
             other => return Err(answer::no_such_tool(other, &schema::tools())),
+        };
+        let answer = match call.name.as_ref() {
+            "find" | "read" => self.noting_the_catalogue(answer),
+            _ => answer,
         };
         Ok(answer::to_result(answer).into())
     }

@@ -5,6 +5,7 @@ mod common;
 #[path = "../common/furnished.rs"]
 mod furnished;
 
+mod apidoc;
 mod bad_input;
 mod every_get;
 mod faults;
