@@ -14,3 +14,4 @@ mod rows;
 mod scope;
 mod site;
 mod tasks;
+mod tools;
