@@ -1,0 +1,10 @@
+//! What the daemon leaves on record of what it serves, against a simulated cluster.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod audit;
+mod crash;
+mod place;
+mod refused;
+mod served;
