@@ -14,12 +14,14 @@ use serde_json::{Map, Value};
 use super::Provost;
 use super::answer::{Answer, Failure, arguments};
 use super::api::Reader;
+use super::limit::clamped;
 use super::record::Notes;
 use crate::catalog::find::{Found, MAX_QUERY};
 use crate::catalog::recipe::Recipe;
 use crate::catalog::tier::{self, Tier};
 use crate::catalog::{Endpoint, Method};
 use crate::policy::Principal;
+use crate::pve::loose;
 use crate::text::clean;
 
 const DEFAULT_LIMIT: usize = 8;
@@ -36,7 +38,9 @@ pub struct FindArguments {
     /// "grow disk of vm 100", or a path
     query: String,
     /// Default 8
-    limit: Option<usize>,
+    #[serde(default, deserialize_with = "loose::optional::u64")]
+    #[schemars(with = "Option<usize>")]
+    limit: Option<u64>,
 }
 
 /// What may be meant, the likeliest first.
@@ -49,6 +53,8 @@ pub struct FindAnswer {
     total: usize,
     #[serde(skip_serializing_if = "str::is_empty")]
     next: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 /// One endpoint.
@@ -115,7 +121,8 @@ pub fn call(
         let message = format!("query has {} bytes; at most {MAX_QUERY} are read", query.len());
         return Err(Failure::new("arguments", message, "say it in fewer words"));
     }
-    let answer = find(&reader, &query, limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MOST_LIMIT));
+    let (limit, note) = clamped(limit, DEFAULT_LIMIT, MOST_LIMIT);
+    let answer = FindAnswer { note, ..find(&reader, &query, limit) };
     notes.rows(answer.matches.len());
     match serde_json::to_value(answer) {
         Ok(Value::Object(object)) => Ok(object),
@@ -138,7 +145,7 @@ fn find(reader: &Reader, query: &str, limit: usize) -> FindAnswer {
         true => "say what is to be done and to what: \"list containers\", \"resize disk of vm 100\"",
         false => "",
     };
-    FindAnswer { matches, recipes, total: found.len(), next }
+    FindAnswer { matches, recipes, total: found.len(), next, note: None }
 }
 
 /// Whether a row still fits; if so, its bytes are taken.
