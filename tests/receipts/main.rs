@@ -8,3 +8,6 @@ mod crash;
 mod place;
 mod refused;
 mod served;
+#[allow(dead_code, reason = "what reads the API needs more of it")]
+#[path = "../read/site.rs"]
+mod site;

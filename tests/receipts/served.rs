@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::common::Client;
 use crate::place::{Place, line, role};
+use crate::site::Site;
 
 /// A call, and the receipt that it leaves: kind, decision, tool, endpoint, guest, code.
 #[test]
@@ -169,4 +170,36 @@ fn a_call_that_is_cancelled_leaves_its_receipt() {
     place.stop();
     let reads = place.receipts().into_iter().filter(|it| it.tool.as_deref() == Some("read")).count();
     assert_eq!(reads, 50);
+}
+
+/// A handle that is given up, and one that is still followed when the daemon stops.
+#[test]
+fn a_task_that_nobody_follows_to_its_end_leaves_its_receipt() {
+    let site = Site::paced();
+    let upid = site.post("/nodes/pve1/vzdump", &[("vmid", "104"), ("storage", "backup")]);
+    let mut client = Client::raw(UnixStream::connect(site.socket()).unwrap());
+    let mut ask = |method: &str, mut params: Value| {
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": { "name": "tasks", "version": "1" },
+            "io.modelcontextprotocol/clientCapabilities": { "extensions": { "io.modelcontextprotocol/tasks": {} } },
+        });
+        client.request(method, params)
+    };
+    let read = json!({ "name": "read", "arguments": { "path": upid, "wait": 300 } });
+    let first = ask("tools/call", read.clone())["result"]["taskId"].clone();
+    let second = ask("tools/call", read)["result"]["taskId"].clone();
+    assert!(first.is_string() && second.is_string());
+    ask("tasks/cancel", json!({ "taskId": first }));
+    let given_up = || {
+        let all = crate::place::receipts(&site.dir.path().join("ledger"));
+        all.into_iter().filter(|it| it.kind == Kind::Read && it.why.is_some()).collect::<Vec<_>>()
+    };
+    crate::common::eventually("the first is on record", || given_up().len() == 1);
+    assert_eq!(given_up()[0].endpoint.as_deref(), Some("GET /nodes/{node}/tasks/{upid}/status"));
+    let stopping = std::time::Instant::now();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(site.pid() as i32), nix::sys::signal::Signal::SIGTERM)
+        .unwrap();
+    crate::common::eventually("the second is on record too", || given_up().len() == 2);
+    assert!(stopping.elapsed().as_secs() < 4);
 }
