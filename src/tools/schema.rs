@@ -24,7 +24,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry {
             tool: tool::<audit::AuditArguments>(
                 "audit",
-                "The receipts of what was read, run and refused here, the newest first; verify checks them all.",
+                "Receipts of what was read, run and refused here, newest first.",
                 ToolAnnotations::new().read_only(true).open_world(false),
             ),
             answer: answer::<audit::AuditAnswer>(),
@@ -253,6 +253,14 @@ mod tests {
             "required": ["format"],
         });
         assert_eq!(schema, expected, "{schema:#}");
+    }
+
+    #[test]
+    fn every_tool_that_is_listed_is_known_by_its_name() {
+        for tool in tools() {
+            assert_eq!(name(&tool.name), Some(tool.name.as_ref()));
+        }
+        assert_eq!(name("Read"), None);
     }
 
     #[test]

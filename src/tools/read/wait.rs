@@ -58,6 +58,7 @@ pub async fn follow(reader: &Reader, upid: Upid, seconds: u32, mut progress: Opt
             "wait less; the task goes on, and can be waited for again",
         ));
     }
+    reader.notes().target("/nodes/{node}/tasks/{upid}/status", upid.id.parse().ok());
     // A guest's task tells of the guest.
     reader.may_see(upid.id.parse().ok())?;
     let mut heard = Heard::default();
