@@ -44,7 +44,8 @@ mod clean {
         use serde_json::Value;
         let is_plain = |text: &str| text.bytes().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~'));
         match value {
-            Value::String(text) if !is_plain(text) => *text = clean(text.as_bytes()),
+            // A NUL stands between the settings of a list (a container's `env`), and must not join them.
+            Value::String(text) if !is_plain(text) => *text = clean(text.replace('\0', "\n").as_bytes()),
             Value::Array(items) => items.iter_mut().for_each(clean_json),
             Value::Object(object) => {
                 if !object.keys().all(|name| is_plain(name)) {
@@ -70,7 +71,14 @@ mod clean {
 
     #[cfg(test)]
     mod tests {
-        use super::clean;
+        use super::{clean, clean_json};
+
+        #[test]
+        fn what_a_nul_separates_stays_separate() {
+            let mut value = serde_json::json!({ "env": "A=1\0B=2" });
+            clean_json(&mut value);
+            assert_eq!(value["env"], "A=1\nB=2");
+        }
 
         #[test]
         fn what_a_terminal_would_obey_is_gone() {

@@ -19,6 +19,8 @@ pub use json::{names_beside, withhold};
 #[cfg(feature = "ledger")]
 pub use lines::Lines;
 pub use names::is_secret;
+#[cfg(test)]
+pub use names::names_of_secrets;
 
 /// What stands where a secret stood.
 pub const WITHHELD: &str = "[withheld]";

@@ -11,6 +11,7 @@ mod flat;
 mod page;
 mod rows;
 mod target;
+mod veil;
 mod wait;
 
 use rmcp::model::JsonObject;
