@@ -11,6 +11,7 @@ mod complete;
 mod exec;
 mod find;
 mod guests;
+mod limit;
 mod owed;
 mod progress;
 mod prompts;
