@@ -67,6 +67,9 @@ pub struct ReadAnswer {
     note: Option<String>,
 }
 
+/// Characters of a diff of what is not yet applied.
+const MOST_CHANGES: usize = 16_000;
+
 fn is_zero(count: &usize) -> bool {
     *count == 0
 }
@@ -151,7 +154,7 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
         more_fields,
         cut,
         withheld,
-        changes: changes.map(|text| crate::text::clean(text.as_bytes())),
+        changes: changes.map(|text| crate::secret::told(&text, MOST_CHANGES)),
     })
 }
 

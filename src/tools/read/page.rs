@@ -50,7 +50,7 @@ pub struct Page {
 
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
-    #[error("PVE's answer is no JSON after all: {0}")]
+    #[error("PVE's answer is not what it should be: {}", crate::pve::misfit(.0))]
     Json(#[from] serde_json::Error),
     #[error("nothing here has a field \"{field}\"{nearest}; there are: {there}")]
     NoSuchField { field: String, nearest: String, there: String },
