@@ -18,8 +18,6 @@ mod carry;
 mod drift;
 pub mod resolve;
 mod snapshot;
-#[cfg(test)]
-mod tests;
 mod write;
 
 use std::sync::Arc;

@@ -39,7 +39,7 @@ fn vmid<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
 }
 
 /// What a look found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Seen {
     There(Value),
     /// PVE says that there is no such thing.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::catalog::{Endpoint, Format, Kind, Parameter};
 
@@ -111,11 +111,6 @@ pub fn is_same(parameter: Option<&Parameter>, before: &Value, after: &Value) -> 
     }
     // The API ends a description with a line break that nobody gave it.
     text(before).trim_end_matches('\n') == text(after).trim_end_matches('\n')
-}
-
-/// The fields of an object that these names stand for, families included: `net0` for itself.
-pub fn object(value: &Value) -> Map<String, Value> {
-    value.as_object().cloned().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -33,11 +33,10 @@ mod request;
 pub mod risk;
 mod shape;
 mod store;
-#[cfg(test)]
-mod tests;
 pub mod undo;
 mod view;
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -83,7 +82,7 @@ pub struct Asker {
 }
 
 /// What is wished for.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Wish {
     Call(Ask),
     /// The change of this receipt, taken back.
@@ -99,7 +98,6 @@ pub enum Snapshot {
 }
 
 /// A change, thought through.
-#[derive(Debug)]
 pub struct Plan {
     pub id: PlanId,
     pub asker: Asker,
@@ -122,6 +120,13 @@ pub struct Plan {
     pub shown: Map<String, Value>,
     /// What it takes of the memory, about.
     pub bytes: usize,
+}
+
+/// Without what it holds: secrets are among it.
+impl fmt::Debug for Plan {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "plan {}: {:?}", self.id, self.request)
+    }
 }
 
 /// All of a plan but its name.

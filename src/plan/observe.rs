@@ -10,7 +10,7 @@ use crate::ledger::canonical::canonical;
 use crate::ledger::tree::sha256_hex;
 
 /// What a plan rests on. It is looked at again before the plan is applied.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Observed {
     /// What the call sets, makes or removes, as it is now; none where nothing shows it.
     pub subject: Option<Seen>,
@@ -21,7 +21,7 @@ pub struct Observed {
     pub taken: Option<u32>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Guest {
     pub vmid: u32,
     pub kind: &'static str,

@@ -34,7 +34,7 @@ static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
 });
 
 fn rows(line: &'static str) -> Option<Vec<Row>> {
-    let [call, when, severity, object, why] =
+    let [call, when, severity, object, why]: [&'static str; 5] =
         line.split('|').map(str::trim).collect::<Vec<_>>().try_into().ok()?;
     let kinds: &[&str] = if call.contains("{kind}") { &["lxc", "qemu"] } else { &[""] };
     let row = |kind: &&str| {
