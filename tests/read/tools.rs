@@ -20,7 +20,7 @@ const ROOM: usize = 560;
 fn on_the_wire(site: &Site, revision: &str) -> String {
     let stream = UnixStream::connect(site.socket()).expect("connect");
     let mut lines = BufReader::new(stream.try_clone().expect("clone")).lines();
-    let mut say = |message: Value| {
+    let say = |message: Value| {
         (&stream).write_all(format!("{message}\n").as_bytes()).expect("write");
     };
     let (client, mut params) = (json!({ "name": "t", "version": "1" }), json!({}));
