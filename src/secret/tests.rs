@@ -385,7 +385,7 @@ mod commands {
             let in_script = withhold_argv(&script);
             assert!(!in_script[2].contains("hunter2"), "{in_script:?}");
             let quoted = format!("x=$(\"{}\") || exit", given.replace(' ', "\" \""));
-            assert!(!withhold_argv(&[quoted.clone()])[0].contains("hunter2"), "{quoted}");
+            assert!(!withhold_argv(std::slice::from_ref(&quoted))[0].contains("hunter2"), "{quoted}");
         }
         assert_eq!(withhold_argv(&["--token", "a b"])[1], WITHHELD);
     }

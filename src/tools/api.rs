@@ -9,23 +9,25 @@ use serde::Serialize;
 
 use super::Provost;
 use super::answer::Failure;
+use super::record::Notes;
 use crate::catalog::find::{Finder, Finders, NoGet};
 use crate::catalog::{Cache, Catalog, Foreseen, Loaded, Origin, Release, Source, SourceError};
 use crate::config::Config;
 use crate::policy::{Principal, Sight};
-use crate::pve::{self, Client, Methods, PveError};
+use crate::pve::{self, Client, Methods, PveError, Read};
 
 /// What `read` and its like are handed.
 pub struct Reader {
-    pub client: Client,
+    client: Client,
+    notes: Arc<Notes>,
     pub catalog: Arc<Catalog>,
     finders: Arc<Finders>,
     sight: Sight,
 }
 
 impl Provost {
-    /// The API for a principal that a role names.
-    pub fn reader(&self, principal: &Principal) -> Result<Reader, Failure> {
+    /// The API for a principal that a role names. What is read by it goes into `notes`, and so onto the call's receipt.
+    pub fn reader(&self, principal: &Principal, notes: &Arc<Notes>) -> Result<Reader, Failure> {
         let sight = self.policy.read(principal)?;
         let client = match sight.token() {
             Some(token) => self.client.for_token(token),
@@ -33,6 +35,7 @@ impl Provost {
         };
         Ok(Reader {
             client: client.limited_to(Methods::Reads),
+            notes: notes.clone(),
             catalog: self.catalog.now(),
             finders: self.finders.clone(),
             sight,
@@ -41,6 +44,25 @@ impl Provost {
 }
 
 impl Reader {
+    /// The API itself, on record as asked from here on.
+    pub fn client(&self) -> &Client {
+        self.notes.reached();
+        &self.client
+    }
+
+    pub async fn get(&self, read: &Read) -> Result<pve::Answer, PveError> {
+        let answer = self.client().get(read).await;
+        if let Some(status) = answer.as_ref().map_or_else(PveError::status, |_| Some(200)) {
+            self.notes.status(status);
+        }
+        answer
+    }
+
+    /// What the call's receipt will say.
+    pub fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
     /// Whether there are guests that the role does not include.
     pub fn is_scoped(&self) -> bool {
         self.sight.is_scoped()
@@ -52,7 +74,9 @@ impl Reader {
 
     /// Refuses a guest that the role does not include. What is no guest's id is PVE's to refuse.
     pub fn may_see(&self, guest: Option<u32>) -> Result<(), Failure> {
-        guest.map_or(Ok(()), |guest| self.sight.guest(guest)).map_err(Into::into)
+        let Some(guest) = guest else { return Ok(()) };
+        self.notes.guest(guest);
+        Ok(self.sight.guest(guest)?)
     }
 }
 
@@ -158,7 +182,7 @@ impl Problem {
 impl From<PveError> for Failure {
     fn from(error: PveError) -> Self {
         let (kind, next) = kind(&error);
-        let failure = Self::new(kind, error.to_string(), next);
+        let failure = Self { status: error.status(), ..Self::new(kind, error.to_string(), next) };
         match error {
             PveError::BadParameters { errors, .. } => failure.with("errors", serde_json::json!(errors)),
             _ => failure,

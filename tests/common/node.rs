@@ -38,7 +38,7 @@ impl Node {
         fs::create_dir(&run).expect("run");
         chown(&run, Some(AGENT), None).expect("chown");
         let config = format!(
-            "[listen]\nunix = \"{run}/mcp.sock\"\nunix_mode = \"0666\"\n\
+            "[listen]\nunix = \"{run}/mcp.sock\"\nunix_mode = \"0666\"\n[ledger]\ndir = \"{run}/ledger\"\n\
              [exec]\nenabled = true\nsocket = \"{run}/exec.sock\"\nlxcpath = \"{lxcpath}\"\nuser = \"{AGENT}\"\n{exec}\n{roles}\n",
             run = run.display(),
             lxcpath = lxcpath.display(),

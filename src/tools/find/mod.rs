@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,6 +15,7 @@ use super::Provost;
 use super::answer::{Answer, Failure, arguments};
 use super::api::Reader;
 use super::limit::clamped;
+use super::record::Notes;
 use crate::catalog::find::{Found, MAX_QUERY};
 use crate::catalog::recipe::Recipe;
 use crate::catalog::tier::{self, Tier};
@@ -106,8 +109,13 @@ fn is_true(value: &bool) -> bool {
     *value
 }
 
-pub fn call(provost: &Provost, principal: &Principal, given: Map<String, Value>) -> Answer {
-    let reader = provost.reader(principal)?;
+pub fn call(
+    provost: &Provost,
+    principal: &Principal,
+    given: Map<String, Value>,
+    notes: &Arc<Notes>,
+) -> Answer {
+    let reader = provost.reader(principal, notes)?;
     let FindArguments { query, limit } = arguments(given)?;
     if query.len() > MAX_QUERY {
         let message = format!("query has {} bytes; at most {MAX_QUERY} are read", query.len());
@@ -115,6 +123,7 @@ pub fn call(provost: &Provost, principal: &Principal, given: Map<String, Value>)
     }
     let (limit, note) = clamped(limit, DEFAULT_LIMIT, MOST_LIMIT);
     let answer = FindAnswer { note, ..find(&reader, &query, limit) };
+    notes.rows(answer.matches.len());
     match serde_json::to_value(answer) {
         Ok(Value::Object(object)) => Ok(object),
         _ => Err(Failure::new("internal", "the answer could not be written", "")),

@@ -8,9 +8,9 @@ fn find(arguments: Value) -> Answer {
     let text = "[pve]\napidoc = \"/nonexistent/apidoc.js\"\n[[role]]\nname = \"reader\"\nmembers = [\"user:alice\"]\n\
                 profile = \"observe\"";
     let rules = Rules::fixed(config::parse(std::path::Path::new("x"), text).unwrap());
-    let provost = Provost::new(rules).unwrap();
+    let provost = Provost::for_tests(rules);
     let Value::Object(given) = arguments else { panic!("an object") };
-    call(&provost, &Principal::for_tests(1000, "alice", &[]), given)
+    call(&provost, &Principal::for_tests(1000, "alice", &[]), given, &Arc::default())
 }
 
 #[test]
@@ -88,8 +88,9 @@ fn a_limit_may_be_a_text_and_is_cut_to_what_comes_at_once() {
 #[test]
 fn who_is_in_no_role_finds_nothing() {
     let rules = Rules::fixed(config::parse(std::path::Path::new("x"), "").unwrap());
-    let provost = Provost::new(rules).unwrap();
+    let provost = Provost::for_tests(rules);
     let given = Map::from_iter([("query".to_owned(), json!("list nodes"))]);
-    let refused = call(&provost, &Principal::for_tests(1000, "mallory", &[]), given).err().unwrap();
+    let refused =
+        call(&provost, &Principal::for_tests(1000, "mallory", &[]), given, &Arc::default()).err().unwrap();
     assert_eq!(refused.kind, "no_role");
 }

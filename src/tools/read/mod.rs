@@ -16,6 +16,8 @@ mod rows;
 mod target;
 mod wait;
 
+use std::sync::Arc;
+
 use rmcp::model::JsonObject;
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
@@ -26,6 +28,7 @@ use super::Provost;
 use super::answer::{Answer, Failure, arguments};
 use super::api::Reader;
 use super::progress::Progress;
+use super::record::Notes;
 use crate::policy::Principal;
 use crate::pve::{Envelope, Upid};
 use arguments::Asked;
@@ -75,9 +78,10 @@ pub async fn call(
     principal: &Principal,
     given: JsonObject,
     progress: Option<Progress>,
+    notes: &Arc<Notes>,
 ) -> Answer {
     let given: ReadArguments = arguments(given)?;
-    let reader = provost.reader(principal)?;
+    let reader = provost.reader(principal, notes)?;
     let target = target::find(&reader, &given.path, given.args.clone().unwrap_or_default()).await?;
     if given.wait() > 0 {
         return wait::follow(&reader, target.upid().ok_or_else(no_task)?, given.wait(), progress).await;
@@ -114,7 +118,7 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
         (view.offset, (target.own.start.unwrap_or(0), target.own.rows.unwrap_or(SEEN).min(SEEN)))
     };
     target.ask_for(window.0, window.1);
-    let answer = reader.client.get(&target.read()?).await?;
+    let answer = reader.get(&target.read()?).await?;
     let (data, total, changes) = match Rows::of_body(answer.body()) {
         Some(rows) => (Data::List(rows), None, None),
         None => {
@@ -126,6 +130,9 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     let sees: Option<rows::Sees> = reader.is_scoped().then_some(&sees);
     let Page { data, total: passing, next, more_fields, cut, withheld } =
         page::page(&data, &view, target.template(), &target.declared(), sees)?;
+    if let Some(rows) = data.as_array() {
+        reader.notes().rows(rows.len());
+    }
     let shown = data.as_array().map_or(0, Vec::len);
     notes.extend(total.filter(|_| !by_pve).and_then(|all| partly(window, all)));
     notes.extend(note(&data, &view, reader.is_scoped()));

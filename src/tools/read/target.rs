@@ -163,6 +163,14 @@ pub async fn of_path(reader: &Reader, path: &str, mut args: Map<String, Value>) 
         own = Part::take(&mut args)?;
         checked = check(&args)?;
     }
+    let id = |wanted: &str| {
+        let value = found.captured.iter().find_map(|(name, value)| (name == wanted).then_some(value))?;
+        match wanted {
+            "upid" => value.parse::<Upid>().ok()?.id.parse().ok(),
+            _ => value.parse().ok(),
+        }
+    };
+    reader.notes().target(&found.endpoint.path, id("vmid").or_else(|| id("upid")));
     Ok(Target { checked, returns: found.endpoint.returns.clone(), in_parts, own, part: None })
 }
 
@@ -186,7 +194,7 @@ async fn fill(reader: &Reader, path: &str, args: &mut Map<String, Value>) -> Res
             Some(Value::Number(number)) => number.to_string(),
             _ if name == "node" => match guest_in(&segments, args) {
                 Some(guest) => guests::locate(reader, guest).await?.node,
-                None => reader.client.node().await?,
+                None => reader.client().node().await?,
             },
             _ => {
                 let message = format!("{} has a blank: {{{}}}", shown(path), shown(name));

@@ -61,7 +61,7 @@ pub async fn follow(reader: &Reader, upid: Upid, seconds: u32, mut progress: Opt
     // A guest's task tells of the guest.
     reader.may_see(upid.id.parse().ok())?;
     let mut heard = Heard::default();
-    let following = task::follow(&reader.client, &upid, |line| heard.take(line, progress.as_mut()));
+    let following = task::follow(reader.client(), &upid, |line| heard.take(line, progress.as_mut()));
     // Even who does not wait sees the log as it is.
     let patience = Duration::from_secs(u64::from(seconds)).max(LOOK);
     let ended = tokio::time::timeout(patience, following).await.ok().transpose()?;
@@ -118,7 +118,7 @@ impl Heard {
 }
 
 async fn now(reader: &Reader, upid: &Upid) -> Result<Option<Outcome>, PveError> {
-    Ok(match task::State::of(&reader.client.get(&task::status(upid)).await?)? {
+    Ok(match task::State::of(&reader.get(&task::status(upid)).await?)? {
         task::State::Running => None,
         task::State::Ended(outcome) => Some(outcome),
     })
