@@ -35,19 +35,19 @@ const FINDINGS: usize = 10;
 pub struct AuditArguments {
     /// vmid
     guest: Option<u32>,
-    /// user:NAME, vsock:CID
+    /// user:NAME
     principal: Option<String>,
-    /// intent, outcome, exec, file, plan, approval, refusal, read, ...
+    /// exec, read, refusal, intent, outcome, ...
     kind: Option<String>,
     /// allowed, refused, held
     decision: Option<String>,
-    /// today, 2h, or RFC 3339
+    /// today, 2h, RFC 3339
     since: Option<String>,
     /// Default 20
     limit: Option<usize>,
-    /// Only older than this number
+    /// Older than this number
     before: Option<Seq>,
-    /// Check every receipt against the tree and its signed heads
+    /// Check all of them
     #[serde(default)]
     verify: bool,
 }
