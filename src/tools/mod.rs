@@ -23,6 +23,7 @@ mod status;
 mod tasks;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use answer::Answer;
 use progress::Progress;
@@ -88,6 +89,14 @@ impl Provost {
             #[cfg(test)]
             _dir: None,
         })
+    }
+
+    /// Ends what is under way, and waits until all of it has left its receipts. Sessions have ended before.
+    pub async fn close(&self) {
+        /// Enough for a disk that is slow; one that hangs is not waited for.
+        const PATIENCE: Duration = Duration::from_secs(5);
+        self.tasks.end();
+        self.desk.settle(PATIENCE).await;
     }
 
     /// With a log that goes with the test.

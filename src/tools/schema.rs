@@ -255,6 +255,14 @@ mod tests {
     }
 
     #[test]
+    fn every_tool_that_is_listed_is_known_by_its_name() {
+        for tool in tools() {
+            assert_eq!(name(&tool.name), Some(tool.name.as_ref()));
+        }
+        assert_eq!(name("Read"), None);
+    }
+
+    #[test]
     fn every_tool_publishes_what_its_answer_holds_and_how_it_fails() {
         for (tool, keys) in [
             ("exec", &["stdout", "exit_code", "timed_out", "truncated", "lane", "receipt"][..]),

@@ -4,4 +4,5 @@
 mod common;
 
 mod estate;
+mod receipts;
 mod session;
