@@ -11,7 +11,6 @@ use super::page::View;
 use crate::catalog::tier::{self, Tier};
 use crate::catalog::{Checked, Endpoint, Method, PathError, Schema};
 use crate::pve::{Read, Upid, loose};
-use crate::text::clean;
 use crate::tools::answer::Failure;
 use crate::tools::api::Reader;
 use crate::tools::guests;
@@ -249,9 +248,5 @@ pub fn changes(method: Method, path: &str) -> Failure {
 }
 
 fn shown(text: &str) -> String {
-    let mut shown: String = clean(text.as_bytes()).replace('\n', " ").chars().take(SHOWN).collect();
-    if text.chars().count() > SHOWN {
-        shown.push('…');
-    }
-    shown
+    crate::text::brief(text, SHOWN)
 }
