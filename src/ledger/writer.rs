@@ -255,6 +255,7 @@ impl Writer {
     }
 
     fn take(&mut self, jobs: &mut Vec<Job>) {
+        let lost = self.unrecorded_ever;
         self.lose(self.uncounted.swap(0, Ordering::Relaxed));
         let waited_for = jobs.iter().any(|job| matches!(job, Job::Append { wants: Wants::Durable(_), .. }));
         if waited_for {
@@ -290,6 +291,9 @@ impl Writer {
         let full = matches!(&self.stand, Stand::Ready(log) if log.pending().entries > 4 * BATCH as u64);
         if waited_for || full || !heads.is_empty() {
             self.commit();
+        }
+        if self.unrecorded_ever != lost {
+            self.tell();
         }
         if !heads.is_empty() {
             let signed = self.sign(false);

@@ -111,8 +111,9 @@ fn each_command_leaves_these_receipts() {
             assert_eq!(answer["receipt"], left.last().unwrap().seq, "{shown}");
         }
     }
-    let open = client.call("status", json!({}))["structuredContent"]["ledger"]["open_intents"].clone();
-    assert_eq!(open, 0);
+    eventually("none is open", || {
+        client.call("status", json!({}))["structuredContent"]["ledger"]["open_intents"] == 0
+    });
     holds(&node);
 }
 
