@@ -1,6 +1,8 @@
 //! The node's API as one principal has it: the client with the role's token and no method but GET, the catalogue, what
 //! of it the role may see.
 
+mod gate;
+
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -9,15 +11,19 @@ use super::answer::Failure;
 use crate::catalog::find::{Finder, Finders, NoGet};
 use crate::catalog::{Cache, Catalog, Release, Source};
 use crate::config::Config;
-use crate::policy::{Principal, Sight};
+use crate::policy::{Policy, Principal, Sight};
 use crate::pve::{self, Client, Methods, PveError};
+
+pub use gate::Permitted;
 
 /// What `read` and its like are handed.
 pub struct Reader {
-    pub client: Client,
+    client: Client,
     pub catalog: Arc<Catalog>,
     finders: Arc<Finders>,
     sight: Sight,
+    policy: Arc<Policy>,
+    principal: Principal,
 }
 
 impl Provost {
@@ -33,18 +39,21 @@ impl Provost {
             catalog: self.catalog.now(),
             finders: self.finders.clone(),
             sight,
+            policy: self.policy.clone(),
+            principal: principal.clone(),
         })
     }
 }
 
 impl Reader {
+    /// The node that answers.
+    pub async fn node(&self) -> Result<String, PveError> {
+        self.client.node().await
+    }
+
     /// Whether there are guests that the role does not include.
     pub fn is_scoped(&self) -> bool {
         self.sight.is_scoped()
-    }
-
-    pub fn sees(&self, guest: u32) -> bool {
-        self.sight.includes(guest)
     }
 
     /// Refuses a guest that the role does not include. What is no guest's id is PVE's to refuse.

@@ -46,7 +46,7 @@ use crate::pve::{AddressError, Client};
 /// What every session shares.
 pub struct Provost {
     /// Decides, by the configuration that is in force: ask it anew for each call.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// The node's API. Whoever asks takes a handle with no more than their own rights: [`Provost::reader`].
     client: Client,
     catalog: api::Catalogue,
@@ -68,7 +68,7 @@ impl Provost {
             client: Client::new(pve.into())?,
             catalog: api::Catalogue::of(&rules.now()),
             finders: Arc::default(),
-            policy: Policy::new(rules),
+            policy: Arc::new(Policy::new(rules)),
             tasks: tasks::Tasks::default(),
             turns: Arc::default(),
             input: Supply::halves(MOST_INPUT_KB),

@@ -10,6 +10,7 @@ mod fit;
 mod flat;
 mod page;
 mod rows;
+pub mod scope;
 mod target;
 mod wait;
 
@@ -170,7 +171,7 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     // Where PVE itself gives a list in parts (logs), the parts are its own.
     let by_pve = target.page_by_pve(&view, from, reader.is_scoped());
     view.offset = if by_pve { 0 } else { from };
-    let answer = reader.client.get(&target.read()?).await?;
+    let answer = reader.get(&target.permitted()).await?;
     let (data, total, changes) = match Rows::of_body(answer.body()) {
         Some(rows) => (Data::List(rows), None, None),
         None => {
@@ -178,10 +179,8 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
             (Data::of(data)?, total, changes)
         }
     };
-    let sees = |guest| reader.sees(guest);
-    let sees: Option<rows::Sees> = reader.is_scoped().then_some(&sees);
     let Page { data, total: passing, next, more_fields, cut, withheld } =
-        page::page(&data, &view, target.template(), &target.declared(), sees)?;
+        page::page(&data, &view, target.template(), &target.declared())?;
     let shown = data.as_array().map_or(0, Vec::len);
     let unseen = total.filter(|all| !by_pve && *all > target::SEEN as u64);
     let passing = passing.map(|rows| rows as u64);
@@ -198,7 +197,9 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     };
     Ok(ReadAnswer {
         path: target.path().to_owned(),
-        note: unseen.map(few).or_else(|| note(&data, &view, reader.is_scoped())),
+        note: unseen
+            .map(|all| few(all, reader.is_scoped()))
+            .or_else(|| note(&data, &view, reader.is_scoped())),
         data,
         total,
         next_cursor: next.map(|offset| Cursor { identity, offset }.to_string()),
@@ -209,9 +210,11 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     })
 }
 
-fn few(all: u64) -> String {
+fn few(all: u64, is_scoped: bool) -> String {
     let seen = target::SEEN;
-    format!("Only the first {seen} of {all} rows were looked at: narrow it by the endpoint's own parameters")
+    // How many there are of others' is theirs.
+    let of = if is_scoped { String::new() } else { format!(" of {all}") };
+    format!("Only the first {seen}{of} rows were looked at: narrow it by the endpoint's own parameters")
 }
 
 /// What an empty list does not say of itself. PVE leaves out what a token may not see, without a word.

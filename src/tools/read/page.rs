@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::columns::{self, Lean};
 use super::filter::Filter;
 use super::fit::{self, Cut};
-use super::rows::{self, By, Rows, Sees};
+use super::rows::{self, By, Rows};
 use crate::secret;
 use crate::text::clean_json;
 use crate::tools::answer::Failure;
@@ -82,29 +82,17 @@ impl<'a> Data<'a> {
 }
 
 /// `data` is what the endpoint of the path template `template` gave; `declared` are the fields that its schema names.
-pub fn page(
-    data: &Data,
-    view: &View,
-    template: &str,
-    declared: &[&str],
-    sees: Option<Sees>,
-) -> Result<Page, PageError> {
+pub fn page(data: &Data, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
     match data {
-        Data::List(rows) => list(rows, view, template, declared, sees),
+        Data::List(rows) => list(rows, view, template, declared),
         Data::One(data) => one(data, view, template, declared),
     }
 }
 
-fn list(
-    all: &Rows,
-    view: &View,
-    template: &str,
-    declared: &[&str],
-    sees: Option<Sees>,
-) -> Result<Page, PageError> {
+fn list(all: &Rows, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
     let lean = columns::lean(template);
     let by = order(view, lean, declared);
-    let (total, first) = all.select(&view.filter, &by, sees, view.offset.saturating_add(view.limit))?;
+    let (total, first) = all.select(&view.filter, &by, view.offset.saturating_add(view.limit))?;
     if total == 0 || !view.fields.is_empty() {
         let named =
             view.filter.fields().chain(view.fields.iter().map(String::as_str)).filter(|name| *name != "*");
@@ -247,7 +235,7 @@ mod tests {
 
     fn see(data: &Value, view: &View, template: &str) -> Page {
         let raw = serde_json::value::to_raw_value(data).unwrap();
-        page(&Data::of(&raw).unwrap(), view, template, &["vmid", "name", "status", "lock"], None).unwrap()
+        page(&Data::of(&raw).unwrap(), view, template, &["vmid", "name", "status", "lock"]).unwrap()
     }
 
     fn view(limit: usize) -> View {
@@ -288,9 +276,8 @@ mod tests {
             View { filter: filter("stauts = x"), ..view(9) },
             View { fields: vec!["vmidd".into()], ..view(9) },
         ] {
-            let error = page(&Data::of(&raw).unwrap(), &view, QEMU, &["vmid", "status"], None)
-                .unwrap_err()
-                .to_string();
+            let error =
+                page(&Data::of(&raw).unwrap(), &view, QEMU, &["vmid", "status"]).unwrap_err().to_string();
             assert!(error.contains("netin") && error.contains("status"), "{error}");
         }
         // Declared, and no row has it: nothing passes, and that is the answer.

@@ -37,9 +37,6 @@ impl By {
     }
 }
 
-/// Which guests a caller may see.
-pub type Sees<'a> = &'a dyn Fn(u32) -> bool;
-
 /// The rows of a list, each as the text that it is.
 pub struct Rows<'a> {
     list: Vec<&'a str>,
@@ -63,31 +60,24 @@ impl<'a> Rows<'a> {
         &self.list
     }
 
-    /// The first `most` rows that pass, in order, and how many pass. With `sees`, a row of a guest that it does not include
-    /// is not there.
+    /// The first `most` rows that pass, in order, and how many pass.
     pub fn select(
         &self,
         filter: &Filter,
         by: &[By],
-        sees: Option<Sees>,
         most: usize,
     ) -> serde_json::Result<(usize, Vec<&'a str>)> {
-        let fields = filter.fields().chain(sees.map(|_| "vmid")).chain(by.iter().map(|by| by.field.as_str()));
+        let fields = filter.fields().chain(by.iter().map(|by| by.field.as_str()));
         let fields = Fields::new(fields.collect(), self.flat);
         let filtered = filter.fields().count();
-        let sorted = filtered + usize::from(sees.is_some());
         // Of each row that passes its keys, one row's after the other's.
         let (mut passing, mut keys) = (Vec::new(), Vec::new());
         let mut found = vec![None; fields.names.len()];
         for row in &self.list {
             let mut field = fields.of(row, &mut found)?;
-            let seen = match sees {
-                Some(sees) => field(filtered).is_none_or(|vmid| meaning(vmid).parse().is_ok_and(sees)),
-                None => true,
-            };
-            if seen && filter.passes((0..filtered).map(&mut field)) {
+            if filter.passes((0..filtered).map(&mut field)) {
                 passing.push(*row);
-                keys.extend((sorted..sorted + by.len()).map(|at| Key::of(field(at))));
+                keys.extend((filtered..filtered + by.len()).map(|at| Key::of(field(at))));
             }
         }
         Ok((passing.len(), first(&passing, &keys, by, most)))
@@ -248,7 +238,7 @@ mod tests {
         let list: &RawValue = serde_json::from_str(LIST).unwrap();
         let filter = Filter::parse(&Where::Text(filter.into())).unwrap();
         let by: Vec<By> = by.iter().map(|text| By::parse(text)).collect();
-        let (total, rows) = Rows::of_list(list).unwrap().select(&filter, &by, None, 9).unwrap();
+        let (total, rows) = Rows::of_list(list).unwrap().select(&filter, &by, 9).unwrap();
         assert_eq!(rows.len(), total);
         let mut found = [None];
         rows.iter()
@@ -281,7 +271,7 @@ mod tests {
         let list: &RawValue = serde_json::from_str(r#"["b","a","c"]"#).unwrap();
         let filter = Filter::parse(&Where::Text("value != b".into())).unwrap();
         let rows = Rows::of_list(list).unwrap();
-        let (_, rows) = rows.select(&filter, &[By::parse("-value")], None, 9).unwrap();
+        let (_, rows) = rows.select(&filter, &[By::parse("-value")], 9).unwrap();
         assert_eq!(rows, ["\"c\"", "\"a\""]);
     }
 
@@ -302,15 +292,14 @@ mod tests {
         let list = serde_json::value::to_raw_value(&rows).unwrap();
         let (fast, parsed) = (Rows::of_body(&body).unwrap(), Rows::of_list(&list).unwrap());
         assert_eq!(fast.list(), parsed.list());
-        let odd = |guest: u32| guest % 2 == 1;
         for filter in ["", "name = web", "mem > 3 and lock = ''", "name ~ b", "vmid < 500 and name != web"] {
             for by in [vec![], vec!["vmid"], vec!["-name", "mem"], vec!["lock"], vec!["a b"]] {
-                for (most, sees) in [(0, None), (1, None), (20, Some(&odd as Sees)), (1000, None)] {
+                for most in [0, 1, 20, 1000] {
                     let filter = Filter::parse(&Where::Text(filter.into())).unwrap();
                     let by: Vec<By> = by.iter().map(|text| By::parse(text)).collect();
-                    let fast = fast.select(&filter, &by, sees, most).unwrap();
-                    assert_eq!(fast, parsed.select(&filter, &by, sees, most).unwrap());
-                    let whole = parsed.select(&filter, &by, sees, usize::MAX).unwrap().1;
+                    let fast = fast.select(&filter, &by, most).unwrap();
+                    assert_eq!(fast, parsed.select(&filter, &by, most).unwrap());
+                    let whole = parsed.select(&filter, &by, usize::MAX).unwrap().1;
                     assert_eq!(fast.1, whole[..most.min(whole.len())]);
                 }
             }

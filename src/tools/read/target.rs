@@ -6,12 +6,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use serde_json::{Map, Value};
 
 use super::page::View;
-use crate::catalog::tier::{self, Tier};
 use crate::catalog::{Checked, Endpoint, Method, PathError, Schema};
-use crate::pve::{Read, Upid};
+use crate::pve::Upid;
 use crate::text::clean;
 use crate::tools::answer::Failure;
-use crate::tools::api::Reader;
+use crate::tools::api::{Permitted, Reader};
 use crate::tools::guests;
 
 /// All but what RFC 3986 never lets mean anything.
@@ -25,6 +24,7 @@ pub const SEEN: usize = 5_000;
 /// A GET whose parameters are right.
 pub struct Target {
     checked: Checked,
+    permitted: Permitted,
     returns: Arc<Schema>,
     /// Whether PVE gives this list in parts, by `start` and `limit`.
     in_parts: bool,
@@ -72,15 +72,8 @@ impl Target {
         whole
     }
 
-    pub fn read(&self) -> Result<Read, Failure> {
-        let mut read = Read::try_from(&self.checked);
-        if let Some((start, limit)) = self.part {
-            read =
-                read.and_then(|read| read.with("start", start.to_string())?.with("limit", limit.to_string()));
-        }
-        read.map_err(|error| {
-            Failure::new("arguments", error.to_string(), "correct the argument and call again")
-        })
+    pub fn permitted(&self) -> Permitted {
+        self.permitted.clone().part(self.part)
     }
 }
 
@@ -117,17 +110,7 @@ pub async fn of_path(reader: &Reader, path: &str, mut args: Map<String, Value>) 
         Ok(found) => found,
         Err(error) => return Err(no_endpoint(path, error)),
     };
-    let (tier, why) = tier::of(Method::Get, &found.endpoint.path);
-    if tier != Tier::Read {
-        let message = format!("GET {} is not for reading: {why}", found.endpoint.path);
-        return Err(Failure::new("not_a_read", message, "`find` tells what is"));
-    }
-    if let Some(upid) = found.captured.iter().find_map(|(name, value)| (name == "upid").then_some(value)) {
-        reader.may_see(upid.parse::<Upid>().ok().and_then(|upid| upid.id.parse().ok()))?;
-    }
-    if let Some((_, guest)) = found.captured.iter().find(|(name, _)| name == "vmid") {
-        reader.may_see(guest.parse().ok())?;
-    }
+    reader.may(&found.endpoint.path, &filled)?;
     let checked = found.check(&args).map_err(|problems| {
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
         let next =
@@ -135,6 +118,7 @@ pub async fn of_path(reader: &Reader, path: &str, mut args: Map<String, Value>) 
         Failure::new("parameters", texts.join("; "), next)
     })?;
     Ok(Target {
+        permitted: reader.permit(&checked)?,
         checked,
         returns: found.endpoint.returns.clone(),
         in_parts: is_in_parts(found.endpoint),
@@ -162,7 +146,7 @@ async fn fill(reader: &Reader, path: &str, args: &mut Map<String, Value>) -> Res
             Some(Value::Number(number)) => number.to_string(),
             _ if name == "node" => match guest_in(&segments, args) {
                 Some(guest) => guests::locate(reader, guest).await?.node,
-                None => reader.client.node().await?,
+                None => reader.node().await?,
             },
             _ => {
                 let message = format!("{} has a blank: {{{}}}", shown(path), shown(name));
