@@ -11,3 +11,4 @@ mod rows;
 mod scope;
 mod site;
 mod tasks;
+mod verdict;
