@@ -24,7 +24,6 @@ use std::sync::Arc;
 
 use answer::Failure;
 use progress::Progress;
-use rmcp::task_manager::TaskManager;
 
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
@@ -90,22 +89,19 @@ impl Session {
 }
 
 impl Session {
-    fn tasks(&self) -> TaskManager {
-        self.provost.tasks.of(&self.principal)
-    }
-
     /// For clients that know tasks: a wait of minutes holds no request open.
     fn read_as_task(&self, arguments: JsonObject) -> Result<CreateTaskResult, Failure> {
         // Who may not read gets no handle to keep.
-        self.provost.reader(&self.principal)?;
+        let sight = self.provost.policy.read(&self.principal)?;
+        let room = self.provost.tasks.room(&self.principal, sight, read::patience(&arguments))?;
         let (provost, principal) = (self.provost.clone(), self.principal.clone());
-        tasks::start(&self.tasks(), move |context| {
+        Ok(room.start(move |context| {
             Box::pin(async move {
                 let progress = Progress::of_task(context.clone());
                 let reading = read::call(&provost, &principal, arguments, Some(progress));
                 tasks::until_cancelled(&context, reading).await.map(answer::to_result)
             })
-        })
+        }))
     }
 }
 
@@ -179,7 +175,7 @@ impl ServerHandler for Session {
         asked: GetTaskParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
-        self.tasks().get_task(&asked.task_id).map(GetTaskResult::new)
+        self.provost.tasks.get(&self.provost.policy, &self.principal, &asked.task_id)
     }
 
     async fn update_task(
@@ -187,7 +183,7 @@ impl ServerHandler for Session {
         given: UpdateTaskParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.tasks().update_task(&given.task_id, given.input_responses)
+        self.provost.tasks.update(&self.principal, &given.task_id, given.input_responses)
     }
 
     async fn cancel_task(
@@ -195,7 +191,7 @@ impl ServerHandler for Session {
         asked: CancelTaskParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.tasks().cancel_task(&asked.task_id)
+        self.provost.tasks.cancel(&self.principal, &asked.task_id)
     }
 
     async fn complete(

@@ -14,6 +14,8 @@ pub mod scope;
 mod target;
 mod wait;
 
+use std::time::Duration;
+
 use rmcp::model::JsonObject;
 use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
@@ -156,6 +158,12 @@ pub fn waits(given: &JsonObject) -> bool {
     given
         .get("wait")
         .is_some_and(|wait| !matches!(wait, Value::Null | Value::Bool(false)) && wait.as_u64() != Some(0))
+}
+
+/// How long the call may wait, at most.
+pub fn patience(given: &JsonObject) -> Duration {
+    let asked = given.get("wait").and_then(|wait| Patience::deserialize(wait).ok());
+    Duration::from_secs(asked.map_or(wait::MOST_S, seconds).min(wait::MOST_S).into())
 }
 
 /// What the caller wants to see, and from where on.

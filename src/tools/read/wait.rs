@@ -15,7 +15,7 @@ use crate::tools::progress::Progress;
 
 /// Seconds that `wait: true` means.
 pub const DEFAULT_S: u32 = 300;
-const MOST_S: u32 = 24 * 3600;
+pub const MOST_S: u32 = 24 * 3600;
 /// Time for one look at a task that is not waited for.
 const LOOK: Duration = Duration::from_millis(500);
 /// The end of the log that the answer holds.
