@@ -7,6 +7,7 @@ mod bad_input;
 mod every_get;
 mod faults;
 mod resources;
+mod revoked;
 mod rows;
 mod scope;
 mod site;
