@@ -58,11 +58,10 @@ async fn serve(arguments: &Arguments) -> io::Result<()> {
     std::fs::create_dir_all(&arguments.dir)?;
     let estate = if arguments.recorded { recorded() } else { demo(arguments.guests, &arguments.containers) };
     let options = Options {
-        dir: arguments.dir.clone(),
-        estate,
         listen: arguments.listen,
         daemon: arguments.daemon,
         speed: Some(arguments.speed),
+        ..Options::new(&arguments.dir, estate)
     };
     // Before it is said to be there, so that whoever reads that may end it.
     let (mut terminated, mut interrupted) =

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Denied;
+use crate::catalog::scope::{Form, Named};
 use crate::catalog::{Checked, Method, tier};
 use crate::config::Role;
 
@@ -47,6 +48,14 @@ impl Call {
     /// For messages.
     pub fn name(&self) -> String {
         format!("{} {}", self.method, self.template)
+    }
+
+    /// The guest that its parameters name first, for who records the call.
+    pub fn guest(&self) -> Option<u32> {
+        self.parameters.iter().find_map(|(name, value)| match Form::of_key(name)?.read_text(value) {
+            Named::Guests(guests) => guests.first().copied(),
+            Named::Nobody | Named::Unclear => None,
+        })
     }
 
     fn arguments(&self) -> Map<String, Value> {

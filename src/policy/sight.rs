@@ -11,7 +11,7 @@ use super::membership::{self, Membership};
 use super::{Denied, scope};
 use crate::catalog::scope::{self as table, Class, Form, Named, Row, names};
 use crate::catalog::tier;
-use crate::config::Role;
+use crate::config::{Profile, Role};
 
 /// What of the API a principal may read. Only [`super::Policy::read`] makes one.
 #[derive(Clone)]
@@ -29,6 +29,11 @@ impl Sight {
     /// Whether the role names its guests.
     pub fn is_scoped(&self) -> bool {
         self.role.guests.is_some()
+    }
+
+    /// Whether it may see what others did, wherever that was.
+    pub fn sees_everybody(&self) -> bool {
+        self.role.profile == Profile::Full && !self.is_scoped()
     }
 
     pub fn includes(&self, guest: u32) -> bool {

@@ -1,10 +1,10 @@
-//! Answers and failures as MCP wants them: the one place where they are converted.
+//! Answers and failures, as tools give them: [`super::record`] makes of them what a client gets.
 
 use rmcp::ErrorData;
-use rmcp::model::{CallToolResult, ContentBlock, Tool};
+use rmcp::model::Tool;
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::exec::client::ClientError;
 use crate::exec::wire::Refusal;
@@ -20,7 +20,7 @@ pub fn to_object(answer: impl Serialize) -> Answer {
 
 /// A call that did not do what was asked. The caller sees all of it: it is a tool's answer, not a protocol error,
 /// which clients show opaquely.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Failure {
     /// A short name that programs can compare.
     pub kind: String,
@@ -32,11 +32,27 @@ pub struct Failure {
     /// What else the answer holds, beside the error.
     #[serde(skip)]
     pub beside: Map<String, Value>,
+    /// Whether policy said no, however far the call had come.
+    #[serde(skip)]
+    pub denied: bool,
+    /// HTTP status of the API's answer, where that is what failed.
+    #[serde(skip)]
+    pub status: Option<u16>,
 }
+
+/// The kind of a failure that its caller wanted.
+pub const CANCELLED: &str = "cancelled";
 
 impl Failure {
     pub fn new(kind: &str, message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { kind: kind.into(), message: message.into(), next: next.into(), beside: Map::new() }
+        Self {
+            kind: kind.into(),
+            message: message.into(),
+            next: next.into(),
+            beside: Map::new(),
+            denied: false,
+            status: None,
+        }
     }
 
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
@@ -47,8 +63,7 @@ impl Failure {
 
 impl From<Denied> for Failure {
     fn from(denied: Denied) -> Self {
-        tracing::warn!(provost_decision = "refused", kind = denied.kind(), "{denied}");
-        Self::new(denied.kind(), denied.to_string(), denied.next())
+        Self { denied: true, ..Self::new(denied.kind(), denied.to_string(), denied.next()) }
     }
 }
 
@@ -72,33 +87,23 @@ impl From<Refusal> for Failure {
 
 pub type Answer = Result<Map<String, Value>, Failure>;
 
-/// Structured content, and the same as JSON text: clients from before structured content get the whole answer, and a
-/// JSON string is a fence that no guest's output can end.
-pub fn to_result(answer: Answer) -> CallToolResult {
-    let (is_error, object) = match answer {
-        Ok(object) => (false, object),
-        Err(failure) => {
-            let mut object = failure.beside.clone();
-            object.insert("error".into(), json!(failure));
-            (true, object)
-        }
-    };
-    let value = Value::Object(object);
-    let content = vec![ContentBlock::text(value.to_string())];
-    let mut result = if is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
-    result.structured_content = Some(value);
-    result
-}
-
 /// To a caller who has cancelled, and mostly does not look any more.
 pub fn no_longer_wanted() -> Failure {
-    Failure::new("cancelled", "the call was cancelled; what runs on the node goes on", "")
+    Failure::new(CANCELLED, "the call was cancelled; what runs on the node goes on", "")
 }
 
-pub fn no_such_tool(name: &str, tools: &[Tool]) -> ErrorData {
+pub fn no_such_tool(name: &str, tools: &[Tool]) -> Failure {
     let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_ref()).collect();
     let shown: String = name.chars().take(64).filter(|character| !character.is_control()).collect();
-    ErrorData::invalid_params(format!("no tool \"{shown}\"; there are: {}", names.join(", ")), None)
+    Failure::new("no_such_tool", format!("no tool \"{shown}\"; there are: {}", names.join(", ")), "")
+}
+
+/// For what MCP has no other place for a failure.
+impl From<&Failure> for ErrorData {
+    fn from(failure: &Failure) -> Self {
+        let detail = serde_json::json!({ "kind": failure.kind, "next": failure.next });
+        Self::invalid_params(failure.message.clone(), Some(detail))
+    }
 }
 
 /// A tool's arguments as its own type; what does not fit is named, with what would.

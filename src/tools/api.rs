@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::Provost;
 use super::answer::Failure;
+use super::record::Notes;
 use crate::catalog::find::{Finder, Finders, NoGet};
 use crate::catalog::{Cache, Catalog, Release, Source};
 use crate::config::Config;
@@ -19,6 +20,7 @@ pub use gate::Permitted;
 /// What `read` and its like are handed.
 pub struct Reader {
     client: Client,
+    notes: Arc<Notes>,
     pub catalog: Arc<Catalog>,
     finders: Arc<Finders>,
     sight: Sight,
@@ -27,8 +29,8 @@ pub struct Reader {
 }
 
 impl Provost {
-    /// The API for a principal that a role names.
-    pub fn reader(&self, principal: &Principal) -> Result<Reader, Failure> {
+    /// The API for a principal that a role names. What is read by it goes into `notes`, and so onto the call's receipt.
+    pub fn reader(&self, principal: &Principal, notes: &Arc<Notes>) -> Result<Reader, Failure> {
         let sight = self.policy.read(principal)?;
         let client = match sight.token() {
             Some(token) => self.client.for_token(token),
@@ -36,6 +38,7 @@ impl Provost {
         };
         Ok(Reader {
             client: client.limited_to(Methods::Reads),
+            notes: notes.clone(),
             catalog: self.catalog.now(),
             finders: self.finders.clone(),
             sight,
@@ -46,9 +49,20 @@ impl Provost {
 }
 
 impl Reader {
+    /// The API itself, on record as asked from here on.
+    fn client(&self) -> &Client {
+        self.notes.reached();
+        &self.client
+    }
+
     /// The node that answers.
     pub async fn node(&self) -> Result<String, PveError> {
-        self.client.node().await
+        self.client().node().await
+    }
+
+    /// What the call's receipt will say.
+    pub fn notes(&self) -> &Notes {
+        &self.notes
     }
 
     /// Whether there are guests that the role does not include.
@@ -58,7 +72,9 @@ impl Reader {
 
     /// Refuses a guest that the role does not include. What is no guest's id is PVE's to refuse.
     pub fn may_see(&self, guest: Option<u32>) -> Result<(), Failure> {
-        guest.map_or(Ok(()), |guest| self.sight.guest(guest)).map_err(Into::into)
+        let Some(guest) = guest else { return Ok(()) };
+        self.notes.guest(guest);
+        Ok(self.sight.guest(guest)?)
     }
 }
 
@@ -118,7 +134,7 @@ impl Catalogue {
 impl From<PveError> for Failure {
     fn from(error: PveError) -> Self {
         let (kind, next) = kind(&error);
-        let failure = Self::new(kind, error.to_string(), next);
+        let failure = Self { status: error.status(), ..Self::new(kind, error.to_string(), next) };
         match error {
             PveError::BadParameters { errors, .. } => failure.with("errors", serde_json::json!(errors)),
             _ => failure,

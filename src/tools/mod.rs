@@ -11,10 +11,12 @@ mod complete;
 mod exec;
 mod find;
 mod guests;
+mod limit;
 mod owed;
 mod progress;
 mod prompts;
 mod read;
+pub mod record;
 mod resources;
 mod schema;
 mod status;
@@ -22,23 +24,26 @@ mod tasks;
 
 use std::sync::Arc;
 
-use answer::Failure;
 use progress::Progress;
+use record::{Call, Desk, Visit};
 
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult,
-    CreateTaskResult, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult,
-    Implementation, JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResult,
-    ServerCapabilities, ServerConfig, Tool, UpdateTaskParams,
+    GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation, JsonObject,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResult, ServerCapabilities, ServerConfig,
+    Tool, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, RoleServer};
 
 pub use owed::Owed;
 
 use crate::catalog::find::Finders;
+use crate::ledger::Ledger;
+#[cfg(test)]
+use crate::ledger::Options;
 use crate::policy::{Policy, Principal, Rules, Supply};
 use crate::pve::{AddressError, Client};
 
@@ -51,19 +56,26 @@ pub struct Provost {
     catalog: api::Catalogue,
     finders: Arc<Finders>,
     tasks: tasks::Tasks,
+    /// Where every call leaves its receipt.
+    pub desk: Arc<Desk>,
+    auditor: audit::Auditor,
     /// Commands that may run now.
     turns: Arc<exec::Turns>,
     /// Kilobytes of arguments and input that the calls under way may hold.
     pub(crate) input: Arc<Supply>,
+    #[cfg(test)]
+    _dir: Option<tempfile::TempDir>,
 }
 
 const MOST_INPUT_KB: usize = 64 << 10;
 
 impl Provost {
     /// What `[pve]` says counts from here on to the end: another address or file takes a restart.
-    pub fn new(rules: Rules) -> Result<Self, AddressError> {
+    pub fn new(rules: Rules, ledger: Ledger) -> Result<Self, AddressError> {
         let pve = &rules.now().pve;
         Ok(Self {
+            desk: Desk::new(ledger),
+            auditor: audit::Auditor::default(),
             client: Client::new(pve.into())?,
             catalog: api::Catalogue::of(&rules.now()),
             finders: Arc::default(),
@@ -71,7 +83,17 @@ impl Provost {
             tasks: tasks::Tasks::default(),
             turns: Arc::default(),
             input: Supply::halves(MOST_INPUT_KB),
+            #[cfg(test)]
+            _dir: None,
         })
+    }
+
+    /// With a log that goes with the test.
+    #[cfg(test)]
+    pub fn for_tests(rules: Rules) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(Options::new(dir.path())).unwrap();
+        Self { _dir: Some(dir), ..Self::new(rules, ledger).unwrap() }
     }
 }
 
@@ -80,28 +102,54 @@ pub struct Session {
     provost: Arc<Provost>,
     principal: Principal,
     owed: Owed,
+    visit: Arc<Visit>,
 }
 
 impl Session {
     pub fn new(provost: Arc<Provost>, principal: Principal, owed: Owed) -> Self {
-        Self { provost, principal, owed }
+        let visit = Visit::new(&provost.desk, principal.clone());
+        Self { provost, principal, owed, visit }
+    }
+
+    /// What records the session itself.
+    pub fn visit(&self) -> Arc<Visit> {
+        self.visit.clone()
     }
 }
 
 impl Session {
     /// For clients that know tasks: a wait of minutes holds no request open.
-    fn read_as_task(&self, arguments: JsonObject) -> Result<CreateTaskResult, Failure> {
+    fn read_as_task(&self, arguments: JsonObject, call: Call) -> Result<CallToolResponse, ErrorData> {
         // Who may not read gets no handle to keep.
-        let sight = self.provost.policy.read(&self.principal)?;
-        let room = self.provost.tasks.room(&self.principal, sight, read::patience(&arguments))?;
+        let sight = match self.provost.policy.read(&self.principal) {
+            Ok(sight) => sight,
+            Err(denied) => return Ok(call.answer(Err(denied.into())).into()),
+        };
+        let room = match self.provost.tasks.room(&self.principal, sight, read::patience(&arguments)) {
+            Ok(room) => room,
+            Err(busy) => return Ok(call.answer(Err(busy)).into()),
+        };
         let (provost, principal) = (self.provost.clone(), self.principal.clone());
-        Ok(room.start(move |context| {
+        let task = room.start(move |context| {
             Box::pin(async move {
                 let progress = Progress::of_task(context.clone());
-                let reading = read::call(&provost, &principal, arguments, Some(progress));
-                tasks::until_cancelled(&context, reading).await.map(answer::to_result)
+                let notes = call.notes().clone();
+                let reading = read::call(&provost, &principal, arguments, Some(progress), &notes);
+                // A call that is cancelled leaves its receipt by being dropped.
+                tasks::until_cancelled(&context, reading).await.map(|answer| call.answer(answer))
             })
-        }))
+        });
+        Ok(CallToolResponse::Task(task))
+    }
+
+    /// What is about to be served, on record from here on.
+    fn begin(
+        &self,
+        tool: Option<&'static str>,
+        args: Option<&JsonObject>,
+        context: &RequestContext<RoleServer>,
+    ) -> Call {
+        self.visit.call(&self.provost.policy.rules, tool, args, context)
     }
 }
 
@@ -146,36 +194,44 @@ impl ServerHandler for Session {
 
     async fn call_tool(
         &self,
-        call: CallToolRequestParams,
+        asked: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let arguments = call.arguments.unwrap_or_default();
-        let answer = match call.name.as_ref() {
+        let arguments = asked.arguments.unwrap_or_default();
+        let Some(tool) = schema::name(&asked.name) else {
+            let call = self.begin(None, None, &context);
+            return Err(call.refuse(&answer::no_such_tool(&asked.name, &schema::tools())));
+        };
+        // What a command is given may hold anything: its own receipt takes what may be kept.
+        let args = (tool != "exec").then_some(&arguments);
+        let mut call = self.begin(Some(tool), args, &context);
+        let notes = call.notes().clone();
+        let (provost, principal) = (&self.provost, &self.principal);
+        let answer = match tool {
             "read" if knows_tasks(&context) && read::waits(&arguments) => {
-                match self.read_as_task(arguments) {
-                    Ok(task) => return Ok(CallToolResponse::Task(task)),
-                    Err(failure) => Err(failure),
-                }
+                return self.read_as_task(arguments, call);
             }
             "read" => tokio::select! {
-                answer = read::call(&self.provost, &self.principal, arguments, Progress::of(&context)) => answer,
+                answer = read::call(provost, principal, arguments, Progress::of(&context), &notes) => answer,
                 // What was to be read goes on without anybody who listens.
                 () = context.ct.cancelled() => Err(answer::no_longer_wanted()),
             },
-            "find" => find::call(&self.provost, &self.principal, arguments),
-            "exec" => exec::call(&self.provost, &self.principal, arguments, &self.owed, &context).await,
-            "status" => status::call(&self.provost, &self.principal, &arguments),
-            other => return Err(answer::no_such_tool(other, &schema::tools())),
+            "find" => find::call(provost, principal, arguments, &notes),
+            "exec" => exec::call(provost, principal, arguments, &self.owed, &context, &mut call).await,
+            "audit" => audit::call(provost, principal, arguments, &notes, &context.ct).await,
+            _ => status::call(provost, principal, &arguments),
         };
-        Ok(answer::to_result(answer).into())
+        Ok(call.answer(answer).into())
     }
 
     async fn get_task(
         &self,
         asked: GetTaskParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
-        self.provost.tasks.get(&self.provost.policy, &self.principal, &asked.task_id)
+        // What is withheld is on record, as it would be had it been asked for anew.
+        let call = || self.begin(Some("read"), None, &context);
+        self.provost.tasks.get(&self.provost.policy, &self.principal, &asked.task_id, call)
     }
 
     async fn update_task(
@@ -197,9 +253,13 @@ impl ServerHandler for Session {
     async fn complete(
         &self,
         asked: CompleteRequestParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        complete::complete(&self.provost, &self.principal, &asked).await
+        let args =
+            JsonObject::from_iter([(asked.argument.name.clone(), asked.argument.value.clone().into())]);
+        let rules = &self.provost.policy.rules;
+        let call = self.visit.glance(rules, "complete", &args, &context);
+        complete::complete(&self.provost, &self.principal, &asked, call).await
     }
 
     async fn list_prompts(
@@ -231,8 +291,10 @@ impl ServerHandler for Session {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<rmcp::model::ReadResourceResponse, ErrorData> {
+        let args = JsonObject::from_iter([("uri".to_owned(), request.uri.clone().into())]);
+        let call = self.visit.glance(&self.provost.policy.rules, "resource", &args, &context);
         tokio::select! {
-            contents = resources::read(&self.provost, &self.principal, &request.uri) => {
+            contents = resources::read(&self.provost, &self.principal, &request.uri, call) => {
                 contents.map(|contents| ReadResourceResult::new(vec![contents]).into())
             }
             () = context.ct.cancelled() => Err(ErrorData::internal_error("cancelled", None)),

@@ -9,7 +9,7 @@ use rmcp::schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use super::answer::Failure;
-use super::{exec, find, read, status};
+use super::{audit, exec, find, read, status};
 
 /// Under it, by the names of the tools, are the schemas of their answers.
 pub const PREFIX: &str = "provost://schema/";
@@ -21,6 +21,14 @@ struct Entry {
 
 static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
     vec![
+        Entry {
+            tool: tool::<audit::AuditArguments>(
+                "audit",
+                "The receipts of what was read, run and refused here, the newest first; verify checks them all.",
+                ToolAnnotations::new().read_only(true).open_world(false),
+            ),
+            answer: answer::<audit::AuditAnswer>(),
+        },
         Entry {
             tool: tool::<exec::ExecArguments>(
                 "exec",
@@ -58,6 +66,11 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         },
     ]
 });
+
+/// The tool's name as the list has it.
+pub fn name(asked: &str) -> Option<&'static str> {
+    ["audit", "exec", "find", "read", "status"].into_iter().find(|name| *name == asked)
+}
 
 pub fn tools() -> Vec<Tool> {
     ENTRIES.iter().map(|entry| entry.tool.clone()).collect()
@@ -278,7 +291,7 @@ mod tests {
     fn status_is_as_its_schema_says() {
         let text = "[exec]\nhost=true\n[[role]]\nname='a'\nmembers=['user:a']";
         let rules = Rules::fixed(crate::config::parse(std::path::Path::new("x"), text).unwrap());
-        let provost = super::super::Provost::new(rules).unwrap();
+        let provost = super::super::Provost::for_tests(rules);
         for name in ["a", "b"] {
             let principal = Principal::for_tests(1, name, &[(1, "a")]);
             let Ok(answer) = status::call(&provost, &principal, &JsonObject::new()) else {

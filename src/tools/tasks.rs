@@ -15,6 +15,7 @@ use rmcp::model::{
 use rmcp::task_manager::{TaskContext, TaskExit, TaskFuture, TaskManager, TaskOptions};
 
 use super::answer::Failure;
+use super::record::Call;
 use crate::policy::{Denied, Policy, Principal, Sight};
 use store::{End, Handle, KEPT, MOST_RUNNING, Store};
 
@@ -53,15 +54,26 @@ impl Tasks {
 
     /// How a task stands. Who is in no role any more hears nothing of it, and who is in another, or in one that has
     /// changed, not what came of it.
-    pub fn get(&self, policy: &Policy, principal: &Principal, id: &str) -> Result<GetTaskResult, ErrorData> {
-        let now = policy.read(principal).map_err(|denied| refused(&denied))?;
+    pub fn get(
+        &self,
+        policy: &Policy,
+        principal: &Principal,
+        id: &str,
+        call: impl FnOnce() -> Call,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let now = match policy.read(principal) {
+            Ok(now) => now,
+            Err(denied) => return Err(call().refuse(&denied.into())),
+        };
         let (manager, same) = self.of(principal, id, |handle| handle.sight.is_as(&now))?;
         let mut task = manager.get_task(id)?;
         if !same {
             task.task.status_message = None;
             if matches!(task.payload, TaskPayload::Completed { .. } | TaskPayload::Failed { .. }) {
-                task =
-                    DetailedTask::new(task.task, TaskPayload::Completed { result: withheld(now.changed()) });
+                task = DetailedTask::new(
+                    task.task,
+                    TaskPayload::Completed { result: withheld(call(), now.changed()) },
+                );
             }
         }
         Ok(GetTaskResult::new(task))
@@ -136,13 +148,8 @@ fn size(result: &Result<CallToolResult, TaskExit>) -> usize {
     result.as_ref().ok().and_then(|result| serde_json::to_string(result).ok()).map_or(0, |text| text.len())
 }
 
-fn refused(denied: &Denied) -> ErrorData {
-    let detail = serde_json::json!({ "kind": denied.kind(), "next": denied.next() });
-    ErrorData::invalid_params(denied.to_string(), Some(detail))
-}
-
-fn withheld(denied: Denied) -> JsonObject {
-    match serde_json::to_value(super::answer::to_result(Err(denied.into()))) {
+fn withheld(call: Call, denied: Denied) -> JsonObject {
+    match serde_json::to_value(call.answer(Err(denied.into()))) {
         Ok(serde_json::Value::Object(result)) => result,
         _ => JsonObject::new(),
     }

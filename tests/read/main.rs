@@ -2,6 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/furnished.rs"]
+mod furnished;
 
 mod bad_input;
 mod every_get;

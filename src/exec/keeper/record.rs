@@ -107,20 +107,15 @@ fn hash_of_argv(argv: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::wire::{Mode, Script, VERSION};
+    use crate::exec::wire::Script;
 
     fn request() -> Request {
         Request {
-            version: VERSION,
-            guest: 101,
-            mode: Mode::Inspect,
-            argv: vec!["df".into(), "-h".into()],
             env: vec![("TOKEN".into(), "hidden".into())],
             cwd: "/var\nfake".into(),
             user: Some("www\tdata".into()),
-            timeout_ms: 1000,
-            asked_by: "user:alice".into(),
             script: Some(Script::of("echo hidden too")),
+            ..Request::for_tests()
         }
     }
 

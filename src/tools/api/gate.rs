@@ -26,20 +26,19 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Permitted {
     checked: Checked,
     call: Call,
-    /// Of a list that PVE gives in parts: the first row, and how many.
-    part: Option<(usize, usize)>,
+    /// Of a list that PVE gives in parts: `start` and `limit`.
+    part: Vec<(&'static str, usize)>,
 }
 
 impl Permitted {
-    pub fn part(self, part: Option<(usize, usize)>) -> Self {
+    pub fn part(self, part: Vec<(&'static str, usize)>) -> Self {
         Self { part, ..self }
     }
 
     fn read(&self) -> Result<Read, Failure> {
         let mut read = Read::try_from(&self.checked);
-        if let Some((start, limit)) = self.part {
-            read =
-                read.and_then(|read| read.with("start", start.to_string())?.with("limit", limit.to_string()));
+        for (name, number) in &self.part {
+            read = read.and_then(|read| read.with(name, number.to_string()));
         }
         read.map_err(|error| {
             Failure::new("arguments", error.to_string(), "correct the argument and call again")
@@ -50,13 +49,16 @@ impl Permitted {
 impl Reader {
     /// Whether the role has this call at all, whatever its parameters.
     pub fn may(&self, template: &str, path: &str) -> Result<(), Failure> {
-        Ok(self.sight.verdict(&Call::new(Method::Get, template, path, []))?)
+        let call = Call::new(Method::Get, template, path, []);
+        self.notes.target(&call.template, call.guest());
+        Ok(self.sight.verdict(&call)?)
     }
 
     pub fn permit(&self, checked: &Checked) -> Result<Permitted, Failure> {
         let call = Call::from(checked);
+        self.notes.target(&call.template, call.guest());
         self.sight.may(&call)?;
-        Ok(Permitted { checked: checked.clone(), call, part: None })
+        Ok(Permitted { checked: checked.clone(), call, part: Vec::new() })
     }
 
     /// The same for a path that this program knows.
@@ -71,13 +73,21 @@ impl Reader {
 
     /// What PVE gives, as far as the role may see it.
     pub async fn get(&self, permitted: &Permitted) -> Result<Answer, Failure> {
-        let answer = self.client.get(&permitted.read()?).await;
+        let answer = self.ask(&permitted.read()?).await;
         let sight = self.unchanged()?;
         let answer = answer.map_err(|error| self.refusal(error))?;
         match sight.row(&permitted.call.template)? {
             Some(row) => judged(&sight, row, answer, &permitted.call.template),
             None => Ok(answer),
         }
+    }
+
+    async fn ask(&self, read: &Read) -> Result<Answer, PveError> {
+        let answer = self.client().get(read).await;
+        if let Some(status) = answer.as_ref().map_or_else(PveError::status, |_| Some(200)) {
+            self.notes.status(status);
+        }
+        answer
     }
 
     /// Follows a task to its end. The role is judged again at each line and each second: who may no longer read of the
@@ -89,7 +99,7 @@ impl Reader {
                 on_line(Line { text: sight.cut(line.text), ..line });
             }
         };
-        let following = task::follow(&self.client, upid, heard);
+        let following = task::follow(self.client(), upid, heard);
         tokio::pin!(following);
         let mut ticks = tokio::time::interval(LOOK);
         let ended = loop {
@@ -105,7 +115,7 @@ impl Reader {
     /// How a task stands now.
     pub async fn task(&self, upid: &Upid) -> Result<State, Failure> {
         self.may_follow(upid)?;
-        let state = self.client.get(&task::status(upid)).await.and_then(|answer| State::of(&answer));
+        let state = self.ask(&task::status(upid)).await.and_then(|answer| State::of(&answer));
         let sight = self.now_for(upid)?;
         Ok(match state.map_err(|error| self.refusal(error))? {
             State::Running => State::Running,

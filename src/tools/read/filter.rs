@@ -70,6 +70,10 @@ pub struct FilterError(String);
 impl Filter {
     pub fn parse(given: &Where) -> Result<Self, FilterError> {
         let texts = match given {
+            Where::Text(text) if text.trim_start().starts_with('{') => {
+                let fields = serde_json::from_str(text).map_err(|_| FilterError(brief(text)))?;
+                return Self::parse(&Where::Fields(fields));
+            }
             Where::Text(text) => std::slice::from_ref(text),
             Where::Texts(texts) => texts,
             Where::Fields(fields) => {

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use super::columns::{self, Lean};
 use super::filter::Filter;
 use super::fit::{self, Cut};
-use super::rows::{self, By, Rows};
+use super::names;
+use super::rows::{By, Rows};
 use crate::secret;
 use crate::text::clean_json;
 use crate::tools::answer::Failure;
@@ -51,8 +52,8 @@ pub struct Page {
 pub enum PageError {
     #[error("PVE's answer is no JSON after all: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("no row has a field \"{field}\"; there are: {there}")]
-    NoSuchField { field: String, there: String },
+    #[error("nothing here has a field \"{field}\"{nearest}; there are: {there}")]
+    NoSuchField { field: String, nearest: String, there: String },
 }
 
 impl From<PageError> for Failure {
@@ -93,11 +94,8 @@ fn list(all: &Rows, view: &View, template: &str, declared: &[&str]) -> Result<Pa
     let lean = columns::lean(template);
     let by = order(view, lean, declared);
     let (total, first) = all.select(&view.filter, &by, view.offset.saturating_add(view.limit))?;
-    if total == 0 || !view.fields.is_empty() {
-        let named =
-            view.filter.fields().chain(view.fields.iter().map(String::as_str)).filter(|name| *name != "*");
-        check(named, all.list(), declared)?;
-    }
+    let known = [declared, lean.map_or(&[][..], |lean| lean.columns)].concat();
+    names::check(view, all.list(), &known)?;
     let shown = shown(view, lean);
     let mut page = Page::empty(total);
     let (mut rows, mut more, mut used) = (Vec::new(), BTreeSet::new(), 2);
@@ -139,11 +137,7 @@ fn one(data: &RawValue, view: &View, template: &str, declared: &[&str]) -> Resul
         && !view.fields.is_empty()
         && !view.fields.iter().any(|name| name == "*")
     {
-        // What is declared and not there is not set: PVE leaves it out.
-        let known = |name: &String| object.contains_key(name) || declared.contains(&name.as_str());
-        if let Some(field) = view.fields.iter().find(|name| !known(name)) {
-            return Err(no_such_field(field, object.keys().map(String::as_str)));
-        }
+        names::check_object(view, object, declared)?;
         object.retain(|name, _| view.fields.contains(name));
     }
     clean_json(&mut value);
@@ -191,37 +185,6 @@ fn shown<'a>(view: &'a View, lean: Option<&Lean>) -> Option<Vec<&'a str>> {
         Some(lean) if !lean.columns.is_empty() => Some(lean.columns.to_vec()),
         _ => None,
     }
-}
-
-/// A misspelt field would otherwise look like a list in which nothing passes.
-fn check<'a>(
-    named: impl Iterator<Item = &'a str>,
-    rows: &[&str],
-    declared: &[&str],
-) -> Result<(), PageError> {
-    for name in named.filter(|name| !declared.contains(name)) {
-        let has = |row: &&str| {
-            let mut found = [None];
-            rows::pick(row, &[name], &mut found).is_ok() && found[0].is_some()
-        };
-        if rows.is_empty() || rows.iter().any(has) {
-            continue;
-        }
-        let mut there: BTreeSet<String> = declared.iter().map(|name| (*name).to_owned()).collect();
-        for row in rows.iter().take(100) {
-            if let Ok(object) = serde_json::from_str::<Map<String, Value>>(row) {
-                there.extend(object.into_iter().map(|(name, _)| name));
-            }
-        }
-        return Err(no_such_field(name, there.iter().map(String::as_str)));
-    }
-    Ok(())
-}
-
-fn no_such_field<'a>(field: &str, there: impl Iterator<Item = &'a str>) -> PageError {
-    let there: Vec<&str> = there.take(MOST_FIELDS).collect();
-    let clean = |text: &str| crate::text::clean(text.as_bytes());
-    PageError::NoSuchField { field: clean(field), there: clean(&there.join(", ")) }
 }
 
 #[cfg(test)]

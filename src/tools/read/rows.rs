@@ -22,18 +22,14 @@ pub struct By {
 }
 
 impl By {
-    /// `name`, `-mem`, `mem desc`.
+    /// `name`, `-mem`, `mem desc`, `mem:desc`.
     pub fn parse(text: &str) -> Self {
         let text = text.trim();
-        let (field, descending) = match text.strip_prefix('-') {
-            Some(field) => (field, true),
-            None => {
-                let mut words = text.split_whitespace();
-                let field = words.next().unwrap_or_default();
-                (field, words.next().is_some_and(|word| word.to_lowercase().starts_with("desc")))
-            }
-        };
-        Self { field: field.trim_start_matches('+').to_owned(), descending }
+        let (text, minus) = text.strip_prefix('-').map_or((text, false), |text| (text, true));
+        let mut words = text.split([' ', ':']).filter(|word| !word.is_empty());
+        let field = words.next().unwrap_or_default().trim_start_matches('+').to_owned();
+        let desc = words.next().is_some_and(|word| word.to_lowercase().starts_with("desc"));
+        Self { field, descending: minus || desc }
     }
 }
 
