@@ -104,6 +104,13 @@ impl Tasks {
     }
 }
 
+impl Tasks {
+    /// Ends what is under way: the daemon stops.
+    pub fn end(&self) {
+        lock(&self.0).end();
+    }
+}
+
 impl Room {
     /// Starts `work` as a task.
     pub fn start(self, work: impl FnOnce(TaskContext) -> TaskFuture) -> CreateTaskResult {

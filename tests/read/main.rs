@@ -5,6 +5,7 @@ mod common;
 #[path = "../common/furnished.rs"]
 mod furnished;
 
+mod apidoc;
 mod bad_input;
 mod every_get;
 mod faults;
@@ -12,6 +13,8 @@ mod resources;
 mod revoked;
 mod rows;
 mod scope;
+mod scope_whole;
 mod site;
 mod tasks;
+mod tools;
 mod verdict;

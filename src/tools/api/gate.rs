@@ -125,6 +125,7 @@ impl Reader {
 
     /// Whether the role, as it is now, may read of a task.
     pub fn may_follow(&self, upid: &Upid) -> Result<(), Failure> {
+        self.notes.target("/nodes/{node}/tasks/{upid}/status", upid.id.parse().ok());
         self.now_for(upid).map(drop)
     }
 

@@ -15,6 +15,7 @@ mod page;
 mod rows;
 pub mod scope;
 mod target;
+mod veil;
 mod wait;
 
 use std::sync::Arc;
@@ -69,6 +70,9 @@ pub struct ReadAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
+
+/// Characters of a diff of what is not yet applied.
+const MOST_CHANGES: usize = 16_000;
 
 fn is_zero(count: &usize) -> bool {
     *count == 0
@@ -156,7 +160,7 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
         more_fields,
         cut,
         withheld,
-        changes: changes.map(|text| crate::text::clean(text.as_bytes())),
+        changes: changes.map(|text| crate::secret::told(&text, MOST_CHANGES)),
     })
 }
 

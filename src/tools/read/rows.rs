@@ -11,8 +11,9 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::filter::{Filter, meaning, number};
+use super::filter::{Filter, number};
 use super::flat;
+use super::veil::Veil;
 
 /// A field to sort by.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,21 +57,30 @@ impl<'a> Rows<'a> {
         &self.list
     }
 
-    /// The first `most` rows that pass, in order, and how many pass.
+    /// Of rows that are JSON each.
+    pub fn of_texts(rows: &'a [String]) -> Self {
+        Self { list: rows.iter().map(String::as_str).collect(), flat: false }
+    }
+
+    /// The first `most` rows that pass, in order, and how many pass. What is secret in a list of the path template
+    /// `template` decides nothing.
     pub fn select(
         &self,
+        template: &str,
         filter: &Filter,
         by: &[By],
         most: usize,
     ) -> serde_json::Result<(usize, Vec<&'a str>)> {
         let fields = filter.fields().chain(by.iter().map(|by| by.field.as_str()));
         let fields = Fields::new(fields.collect(), self.flat);
+        let veil = Veil::over(template, &fields.names);
         let filtered = filter.fields().count();
         // Of each row that passes its keys, one row's after the other's.
         let (mut passing, mut keys) = (Vec::new(), Vec::new());
         let mut found = vec![None; fields.names.len()];
         for row in &self.list {
             let mut field = fields.of(row, &mut found)?;
+            let mut field = |at| veil.see(at, row, field(at)?);
             if filter.passes((0..filtered).map(&mut field)) {
                 passing.push(*row);
                 keys.extend((filtered..filtered + by.len()).map(|at| Key::of(field(at))));
@@ -151,9 +161,8 @@ enum Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    fn of(field: Option<&'a str>) -> Self {
-        let Some(field) = field else { return Self::Absent };
-        let text = meaning(field);
+    fn of(field: Option<Cow<'a, str>>) -> Self {
+        let Some(text) = field else { return Self::Absent };
         match number(&text) {
             Some(number) => Self::Number(number),
             None if text.is_empty() => Self::Absent,
@@ -224,7 +233,7 @@ impl<'a> Visitor<'a> for Pick<'_, '_, 'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::filter::Where;
+    use super::super::filter::{Where, meaning};
     use super::*;
 
     const LIST: &str = r#"[{"vmid":9,"name":"b","mem":"10"},{"name":"A","vmid":"10"},{"vmid":8,"name":"c","mem":9},
@@ -234,7 +243,7 @@ mod tests {
         let list: &RawValue = serde_json::from_str(LIST).unwrap();
         let filter = Filter::parse(&Where::Text(filter.into())).unwrap();
         let by: Vec<By> = by.iter().map(|text| By::parse(text)).collect();
-        let (total, rows) = Rows::of_list(list).unwrap().select(&filter, &by, 9).unwrap();
+        let (total, rows) = Rows::of_list(list).unwrap().select("/x", &filter, &by, 9).unwrap();
         assert_eq!(rows.len(), total);
         let mut found = [None];
         rows.iter()
@@ -267,7 +276,7 @@ mod tests {
         let list: &RawValue = serde_json::from_str(r#"["b","a","c"]"#).unwrap();
         let filter = Filter::parse(&Where::Text("value != b".into())).unwrap();
         let rows = Rows::of_list(list).unwrap();
-        let (_, rows) = rows.select(&filter, &[By::parse("-value")], 9).unwrap();
+        let (_, rows) = rows.select("/x", &filter, &[By::parse("-value")], 9).unwrap();
         assert_eq!(rows, ["\"c\"", "\"a\""]);
     }
 
@@ -293,9 +302,9 @@ mod tests {
                 for most in [0, 1, 20, 1000] {
                     let filter = Filter::parse(&Where::Text(filter.into())).unwrap();
                     let by: Vec<By> = by.iter().map(|text| By::parse(text)).collect();
-                    let fast = fast.select(&filter, &by, most).unwrap();
-                    assert_eq!(fast, parsed.select(&filter, &by, most).unwrap());
-                    let whole = parsed.select(&filter, &by, usize::MAX).unwrap().1;
+                    let fast = fast.select("/x", &filter, &by, most).unwrap();
+                    assert_eq!(fast, parsed.select("/x", &filter, &by, most).unwrap());
+                    let whole = parsed.select("/x", &filter, &by, usize::MAX).unwrap().1;
                     assert_eq!(fast.1, whole[..most.min(whole.len())]);
                 }
             }

@@ -104,8 +104,7 @@ impl Heard {
     fn take(&mut self, line: Line, progress: Option<&mut Progress>) {
         self.lines = line.number;
         self.percent = line.percent.or(self.percent);
-        let text = crate::secret::cut(&line.text).map_or(line.text, |(text, _)| text);
-        let text: String = text.chars().take(LINE).collect();
+        let text = crate::text::shortened(&line.text, LINE);
         if let Some(progress) = progress {
             progress.tell(line.percent.map(f64::from), text.clone());
         }

@@ -120,6 +120,11 @@ impl Store {
         }
     }
 
+    /// Ends and forgets everything.
+    pub fn end(&mut self) {
+        self.handles.drain().for_each(|(_, handle)| handle.manager.shutdown());
+    }
+
     fn of(&self, owner: u32) -> impl Iterator<Item = &Handle> {
         self.handles.values().filter(move |handle| handle.owner == owner)
     }
