@@ -53,7 +53,7 @@ pub async fn named(reader: &Reader, given: &str) -> Result<Guest, Failure> {
         return locate(reader, vmid).await;
     }
     let mut found: Vec<Guest> = all(reader).await?.into_iter().filter(|guest| guest.name == given).collect();
-    let shown = crate::text::clean(given.as_bytes()).chars().take(64).collect::<String>();
+    let shown = crate::text::brief(given, 64);
     match found.len() {
         1 => Ok(found.remove(0)),
         0 => Err(Failure::new(

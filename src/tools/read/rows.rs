@@ -58,8 +58,8 @@ impl<'a> Rows<'a> {
     }
 
     /// Of rows that are JSON each.
-    pub fn of_texts(rows: &'a [String]) -> Self {
-        Self { list: rows.iter().map(String::as_str).collect(), flat: false }
+    pub fn of_texts(rows: &'a [Cow<str>]) -> Self {
+        Self { list: rows.iter().map(Cow::as_ref).collect(), flat: false }
     }
 
     /// The first `most` rows that pass, in order, and how many pass. What is secret in a list of the path template

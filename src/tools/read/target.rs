@@ -10,7 +10,6 @@ use super::normalise::{Asked, normalise};
 use super::page::View;
 use crate::catalog::{Checked, Endpoint, Method, PathError, Schema};
 use crate::pve::loose;
-use crate::text::clean;
 use crate::tools::answer::Failure;
 use crate::tools::api::{Permitted, Reader};
 use crate::tools::guests;
@@ -229,9 +228,5 @@ pub fn changes(method: Method, path: &str) -> Failure {
 }
 
 fn shown(text: &str) -> String {
-    let mut shown: String = clean(text.as_bytes()).replace('\n', " ").chars().take(SHOWN).collect();
-    if text.chars().count() > SHOWN {
-        shown.push('…');
-    }
-    shown
+    crate::text::brief(text, SHOWN)
 }

@@ -200,10 +200,10 @@ fn list() -> impl Strategy<Value = Value> {
         lines.extend(key);
         lines.push("the end".into());
         lines.extend(text.lines().map(str::to_owned));
-        let lines = lines.into_iter().skip(skip).enumerate();
+        let lines = lines.into_iter().skip(skip);
         match rows {
-            true => lines.map(|(n, t)| json!({ "n": n, "t": t })).collect(),
-            false => lines.map(|(_, t)| Value::from(t)).collect(),
+            true => lines.enumerate().map(|(n, t)| json!({ "n": n, "t": t })).collect(),
+            false => lines.map(Value::from).collect(),
         }
     });
     prop_oneof![
