@@ -105,7 +105,8 @@ fn outcome(
     }
     match task {
         Ok(listed) => {
-            let (guest, findings) = Guest::parse(listed.kind, &listed.node, listed.vmid, bytes, &file);
+            let (mut guest, findings) = Guest::parse(listed.kind, &listed.node, listed.vmid, bytes, &file);
+            guest.digest = guest.digest.filter(|_| source.is_verbatim());
             Outcome::Guest(listed, Box::new(guest), findings)
         }
         Err(file) => match parse(&file, bytes) {

@@ -75,6 +75,11 @@ pub trait Source: Send + Sync {
     /// What there is now. `last` is what was given before, of which what did not move may be taken again.
     fn survey(&self, last: Option<&Survey>) -> Survey;
 
+    /// Whether what is read is the file itself, and PVE's digest that of its bytes.
+    fn is_verbatim(&self) -> bool {
+        true
+    }
+
     /// Puts the file's bytes into `into`, which is empty.
     ///
     /// # Errors

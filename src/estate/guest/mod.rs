@@ -97,8 +97,8 @@ pub struct Guest {
     pub pending: bool,
     /// Whether a first user's password is set.
     pub has_password: bool,
-    /// SHA-1 of the file, as PVE's `digest` parameter takes it.
-    pub digest: [u8; 20],
+    /// SHA-1 of the file, as PVE's `digest` parameter takes it; nothing where it was not the file that was read.
+    pub digest: Option<[u8; 20]>,
 }
 
 impl Guest {
@@ -146,7 +146,7 @@ impl Guest {
             state_storage: word("vmstatestorage"),
             pending: config.pending().is_some_and(|pending| !pending.entries.is_empty()),
             has_password: config.sections.iter().any(|section| section.get("cipassword").is_some()),
-            digest: digest(bytes),
+            digest: Some(digest(bytes)),
         };
         (guest, findings.finish())
     }
@@ -155,7 +155,7 @@ impl Guest {
     #[must_use]
     pub fn unseen(kind: Kind, node: &SmolStr, vmid: u32) -> Self {
         let (guest, _) = Self::parse(kind, node, vmid, &[], "");
-        Self { seen: false, digest: [0; 20], ..guest }
+        Self { seen: false, digest: None, ..guest }
     }
 
     /// `vm:105`, as HA names it.
