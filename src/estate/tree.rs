@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use nix::sys::statfs::{FUSE_SUPER_MAGIC, statfs};
 use smol_str::SmolStr;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -69,6 +70,12 @@ impl Tree {
         }
     }
 
+    /// pmxcfs's root tells when anything below it was last written; any other folder tells only of itself.
+    fn root_stamp(&self) -> Option<Stamp> {
+        let kind = statfs(&self.root).ok()?.filesystem_type();
+        self.stamp("").filter(|stamp| kind == FUSE_SUPER_MAGIC && *stamp != Stamp::Unknown)
+    }
+
     /// The guests of `.vmlist`; nothing if that does not say.
     fn counted(&self, versions: &Versions, survey: &mut Survey) -> Option<Vec<Listed>> {
         let bytes = self.bytes(".vmlist").ok()?;
@@ -108,10 +115,7 @@ impl Tree {
 
     /// The firewalls that nobody counts. They are looked at again only if something was written.
     fn firewalls(&self, last: Option<&Survey>, survey: &mut Survey) {
-        let untouched = last.filter(|last| {
-            last.root_stamp.is_some_and(|stamp| stamp != Stamp::Unknown)
-                && last.root_stamp == survey.root_stamp
-        });
+        let untouched = last.filter(|last| survey.root_stamp.is_some() && last.root_stamp == survey.root_stamp);
         let mut take = |file: String| {
             let known = untouched.and_then(|last| last.files.get(file.as_str())).copied();
             if let Some(stamp) = known.filter(|stamp| *stamp != Stamp::Unknown).or_else(|| self.stamp(&file))
@@ -137,7 +141,7 @@ impl Tree {
 impl Source for Tree {
     fn survey(&self, last: Option<&Survey>) -> Survey {
         // Before all else: what is written from here on gives another stamp.
-        let mut survey = Survey { root_stamp: self.stamp(""), ..Survey::default() };
+        let mut survey = Survey { root_stamp: self.root_stamp(), ..Survey::default() };
         let versions = self.bytes(".version").ok().and_then(|bytes| Versions::parse(&bytes).ok());
         match self.list("nodes", |kind| kind.is_dir()) {
             // pmxcfs is not mounted, or it is no such tree: not an estate without guests.
