@@ -115,7 +115,8 @@ impl Tree {
 
     /// The firewalls that nobody counts. They are looked at again only if something was written.
     fn firewalls(&self, last: Option<&Survey>, survey: &mut Survey) {
-        let untouched = last.filter(|last| survey.root_stamp.is_some() && last.root_stamp == survey.root_stamp);
+        let untouched =
+            last.filter(|last| survey.root_stamp.is_some() && last.root_stamp == survey.root_stamp);
         let mut take = |file: String| {
             let known = untouched.and_then(|last| last.files.get(file.as_str())).copied();
             if let Some(stamp) = known.filter(|stamp| *stamp != Stamp::Unknown).or_else(|| self.stamp(&file))

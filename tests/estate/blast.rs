@@ -198,7 +198,7 @@ fn backup_jobs_take_whom_they_say() {
 fn what_could_not_be_seen_stands_beside_the_answer() {
     let tree = Files::new(&[
         ("nodes/pve1/qemu-server/100.conf", VM),
-        ("nodes/pve1/qemu-server/101.conf", "scsi0: ??\n"),
+        ("nodes/pve1/qemu-server/101.conf", "scsi0: what/ever\n"),
         ("vzdump.cron", "0 1 * * 6 root vzdump 100 --storage bk\n"),
     ]);
     let index = tree.read();

@@ -74,7 +74,7 @@ proptest! {
             let (guest, _) = Guest::parse(kind, &"pve1".into(), 100, text.as_bytes(), "x");
             for disk in &guest.disks {
                 if let Backing::Volume(volume) = &disk.backing {
-                    prop_assert_eq!(Volume::parse(&volume.to_string()).as_ref(), Some(volume));
+                    prop_assert_eq!(Volume::parse(&volume.to_string()), Some(volume.clone()));
                 }
             }
         }

@@ -160,10 +160,14 @@ pub fn disks(kind: Kind, vmid: u32, section: &Section<'_>, findings: &mut Findin
             }
         }
     }
-    if let Some(disk) = first_to_boot(kind, section, &found).and_then(|index| found.get_mut(index)) {
-        disk.role = Role::Boot;
-    }
     found
+}
+
+/// Names the disk that it boots from, and what is to come in its place.
+pub fn mark_boot(kind: Kind, current: &Section<'_>, disks: &mut [Disk]) {
+    let Some(slot) = first_to_boot(kind, current, disks) else { return };
+    let there = disks.iter_mut().filter(|disk| disk.slot == slot && disk.role == Role::Data);
+    there.for_each(|disk| disk.role = Role::Boot);
 }
 
 fn plain(slot: Slot, role: Role, backing: Backing) -> Disk {
@@ -180,8 +184,11 @@ fn plain(slot: Slot, role: Role, backing: Backing) -> Disk {
 }
 
 fn numbered<'a>(slot: Slot, role: Role, ids: impl Iterator<Item = &'a str>) -> Vec<Option<Disk>> {
-    let one = |(number, id)| Some(plain(Slot { number, ..slot }, role, Backing::Volume(Volume::parse(id)?)));
-    (0u16..).zip(ids).map(one).collect()
+    let one = |(number, id)| {
+        let number = u16::try_from(number).unwrap_or(u16::MAX);
+        Some(plain(Slot { number, ..slot }, role, Backing::Volume(Volume::parse(id)?)))
+    };
+    ids.enumerate().map(one).collect()
 }
 
 fn disk(kind: Kind, vmid: u32, slot: Slot, value: &str) -> Option<Disk> {
@@ -233,28 +240,24 @@ fn disk(kind: Kind, vmid: u32, slot: Slot, value: &str) -> Option<Disk> {
 }
 
 /// Of a VM the first disk of its boot order; of an older one what `bootdisk` names, or else the first that it has.
-fn first_to_boot(kind: Kind, section: &Section<'_>, disks: &[Disk]) -> Option<usize> {
+fn first_to_boot(kind: Kind, section: &Section<'_>, disks: &[Disk]) -> Option<Slot> {
     if kind == Kind::Lxc {
         return None;
     }
-    let candidate = |disk: &Disk| disk.slot.is_drive() && disk.role == Role::Data;
-    let place = |key: &str| {
+    let candidate = |disk: &&Disk| disk.slot.is_drive() && disk.role == Role::Data && !disk.pending;
+    let known = |key: &str| {
         let slot = Slot::parse(key)?;
-        disks.iter().position(|disk| disk.slot == slot && candidate(disk))
+        disks.iter().filter(candidate).any(|disk| disk.slot == slot).then_some(slot)
     };
     let boot = section.get("boot").unwrap_or_default();
     if let Some(order) = property::get(boot, "order") {
-        return property::list(order).find_map(place);
+        return property::list(order).find_map(known);
     }
     if let Some(key) = section.get("bootdisk") {
-        return place(key);
+        return known(key);
     }
-    let legacy = property::get(boot, "legacy")
-        .or_else(|| property::parts(boot).find(|(name, _)| name.is_none()).map(|(_, v)| v));
-    if !legacy.unwrap_or("cdn").contains('c') {
-        return None;
-    }
-    let mut order: Vec<usize> = (0..disks.len()).filter(|index| candidate(&disks[*index])).collect();
-    order.sort_by_key(|index| disks[*index].slot);
-    order.first().copied()
+    let unnamed = || property::parts(boot).find(|(name, _)| name.is_none()).map(|(_, value)| value);
+    let order = property::get(boot, "legacy").or_else(unnamed).unwrap_or("cdn");
+    let first = disks.iter().filter(candidate).map(|disk| disk.slot).min();
+    first.filter(|_| order.contains('c'))
 }

@@ -123,6 +123,7 @@ impl Guest {
                 Head::Special(_) | Head::Current | Head::Snapshot(_) | Head::Unknown(_) => {}
             }
         }
+        disk::mark_boot(kind, now, &mut disks);
         let snapshots = snapshot::snapshots(kind, vmid, &config, &disks, &mut findings);
         let word = |key: &str| now.get(key).map(SmolStr::from);
         let flag = |key: &str| now.get(key).is_some_and(property::is_yes);

@@ -29,14 +29,16 @@ const PARTS: &[Part] = &[Part::Firewall];
 impl Index {
     /// Whose firewall takes in a security group's rules. Groups are the cluster's.
     pub fn users_of_group(&self, name: &str) -> Seen<Vec<FirewallUse>> {
-        let found = self.firewall_uses(|_, rule| rule.group().is_some_and(|group| group == name));
+        let name = name.to_lowercase();
+        let found = self.firewall_uses(|_, rule| rule.group().is_some_and(|group| *group == name));
         self.seen(found, PARTS)
     }
 
     /// Where an alias that `owner` defines is used.
     pub fn users_of_alias(&self, owner: &Scope, name: &str) -> Seen<Vec<FirewallUse>> {
+        let name = name.to_lowercase();
         let is_it = |scope: &Scope, firewall: &Firewall, named: &Named| match named {
-            Named::Alias { place, name: used } if used == name => {
+            Named::Alias { place, name: used } if *used == name => {
                 self.means(owner, scope, *place, firewall.aliases.iter().any(|alias| alias.name == name))
             }
             _ => false,
@@ -46,8 +48,9 @@ impl Index {
 
     /// Where an address set that `owner` defines is used.
     pub fn users_of_set(&self, owner: &Scope, name: &str) -> Seen<Vec<FirewallUse>> {
+        let name = name.to_lowercase();
         let is_it = |scope: &Scope, firewall: &Firewall, named: &Named| match named {
-            Named::Set { place, name: used } if used == name => {
+            Named::Set { place, name: used } if *used == name => {
                 self.means(owner, scope, *place, firewall.sets.iter().any(|set| set.name == name))
             }
             _ => false,
