@@ -30,7 +30,7 @@ fn vmid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
 pub async fn all(reader: &Reader) -> Result<Vec<Guest>, Failure> {
     let read = Path::parse("/cluster/resources").map(Read::new).and_then(|read| read.with("type", "vm"));
     let read = read.map_err(|error| Failure::new("internal", error.to_string(), "report this"))?;
-    let answer = reader.client.get(&read).await?;
+    let answer = reader.get(&read).await?;
     let rows: Vec<&RawValue> = answer.data()?;
     // A row that is no guest's is left out.
     let guests = rows.into_iter().filter_map(|row| serde_json::from_str::<Guest>(row.get()).ok());
@@ -54,7 +54,7 @@ pub async fn named(reader: &Reader, given: &str) -> Result<Guest, Failure> {
         return locate(reader, vmid).await;
     }
     let mut found: Vec<Guest> = all(reader).await?.into_iter().filter(|guest| guest.name == given).collect();
-    let shown = crate::text::clean(given.as_bytes()).chars().take(64).collect::<String>();
+    let shown = crate::text::brief(given, 64);
     match found.len() {
         1 => Ok(found.remove(0)),
         0 => Err(Failure::new(

@@ -31,6 +31,9 @@ impl Clean {
     }
 
     fn bounded(text: &str, most: usize) -> Self {
+        if is_plain(text) {
+            return Self(text.to_owned());
+        }
         // A secret that the cut would break in two is looked for first.
         let clean = secret::cut(text).map_or_else(|| text.to_owned(), |(clean, _)| clean);
         if clean.len() <= most {
@@ -39,6 +42,18 @@ impl Clean {
         let (kept, hash) = (beginning(&clean, most), sha256_hex(text.as_bytes()));
         Self(format!("{kept}… [{} bytes, sha256 {hash}]", text.len()))
     }
+}
+
+/// A single short word of the kind that names, paths and flags are, in which no secret is known by its look: nothing that
+/// sets one thing to another, and no long run of letters and digits. Most texts are such, and cost no search.
+fn is_plain(text: &str) -> bool {
+    const LONGEST: usize = 128;
+    const LONGEST_RUN: usize = 15;
+    let run = |part: &[u8]| part.len() <= LONGEST_RUN && part.iter().all(u8::is_ascii_alphanumeric);
+    text.len() <= LONGEST
+        && text.as_bytes().split(|byte| b"/._{}-".contains(byte)).all(run)
+        // A UUID may be a token, and a row of dashes begin a key.
+        && text.bytes().filter(|byte| *byte == b'-').count() < 4
 }
 
 impl From<&str> for Clean {
@@ -72,7 +87,8 @@ impl Json {
     }
 }
 
-/// A command: in full, or as a hash where the configuration says `argv = "hash"`.
+/// A command: in full but for the secrets that are known for such, which is best effort, or as a hash where the
+/// configuration says `argv = "hash"`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub enum Argv {
@@ -80,7 +96,8 @@ pub enum Argv {
     Hash {
         /// How many arguments.
         count: usize,
-        /// Of the arguments, each ended by a NUL, as /proc/PID/cmdline has them.
+        /// Of the arguments as they were, each ended by a NUL, as /proc/PID/cmdline has them: `printf '%s\0' df -h |
+        /// sha256sum`. `provost-execd` writes the same into the journal.
         sha256: String,
     },
 }
@@ -93,27 +110,8 @@ impl Argv {
                 argv.iter().flat_map(|argument| [argument.as_ref().as_bytes(), b"\0"].concat()).collect();
             return Argv::Hash { count: argv.len(), sha256: sha256_hex(&bytes) };
         }
-        let mut names_next = false;
-        let clean = argv.iter().map(|argument| {
-            let argument = argument.as_ref();
-            let withheld = std::mem::replace(&mut names_next, is_secret_option(argument));
-            match argument.split_once('=') {
-                _ if withheld => Clean(secret::WITHHELD.into()),
-                Some((name, value)) if is_secret_option(name) && !value.is_empty() => {
-                    Clean(format!("{}={}", Clean::of(name).0, secret::WITHHELD))
-                }
-                _ => Clean::bounded(argument, MOST_ARGV),
-            }
-        });
-        Argv::Full(clean.collect())
+        // By what the arguments are to each other, then each by what it looks like.
+        let clean = secret::withhold_argv(argv);
+        Argv::Full(clean.iter().map(|argument| Clean::bounded(argument, MOST_ARGV)).collect())
     }
-}
-
-/// `--password`, or the `PGPASSWORD` of `PGPASSWORD=…`.
-fn is_secret_option(argument: &str) -> bool {
-    let name = argument.trim_start_matches('-');
-    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    let option =
-        argument.starts_with("--") || name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    !name.is_empty() && plain && option && secret::is_secret("", name)
 }

@@ -10,7 +10,7 @@ use crate::config::{self, Config};
 use crate::policy::Rules;
 
 fn provost(text: &str) -> Arc<Provost> {
-    Arc::new(Provost::new(Rules::fixed(config::parse(std::path::Path::new("x"), text).unwrap())).unwrap())
+    Arc::new(Provost::for_tests(Rules::fixed(config::parse(std::path::Path::new("x"), text).unwrap())))
 }
 
 /// A client on a session of its own.
@@ -153,7 +153,7 @@ async fn an_open_session_follows_the_configuration() {
     let Some((dir, _execd, may)) = silent_execd("") else { return };
     let file = dir.path().join("provost.toml");
     std::fs::write(&file, &may).unwrap();
-    let mut client = Client::of(Arc::new(Provost::new(Rules::of(file.clone()).unwrap()).unwrap()));
+    let mut client = Client::of(Arc::new(Provost::for_tests(Rules::of(file.clone()).unwrap())));
     client.begin().await;
     let status = client.status().await;
     assert_eq!((&status["role"], &status["configuration"]), (&json!("me"), &json!({ "in_force": true })));
@@ -194,7 +194,7 @@ async fn a_role_that_is_taken_away_stops_calls_that_wait() {
     let Some((dir, _execd, may)) = silent_execd("max_parallel = 1") else { return };
     let file = dir.path().join("provost.toml");
     std::fs::write(&file, &may).unwrap();
-    let mut client = Client::of(Arc::new(Provost::new(Rules::of(file.clone()).unwrap()).unwrap()));
+    let mut client = Client::of(Arc::new(Provost::for_tests(Rules::of(file.clone()).unwrap())));
     client.begin().await;
     client.exec(1, "").await;
     client.exec(2, "").await;
@@ -205,4 +205,15 @@ async fn a_role_that_is_taken_away_stops_calls_that_wait() {
     let answer = client.hear().await;
     assert_eq!(answer["id"], 2, "{answer}");
     assert_eq!(answer["result"]["structuredContent"]["error"]["kind"], "lane_not_allowed", "{answer}");
+}
+
+#[test]
+fn the_log_does_not_repeat_the_message_with_which_no_session_began() {
+    let message = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+        "name": "exec", "arguments": { "guest": 101, "argv": ["a"], "env": { "A": "hunter2" } }
+    } });
+    let error =
+        ServerInitializeError::ExpectedInitializeRequest(Some(serde_json::from_value(message).unwrap()));
+    assert!(error.to_string().contains("hunter2"), "the library quotes it");
+    assert!(!super::why(&error).contains("hunter2"));
 }

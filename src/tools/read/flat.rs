@@ -77,10 +77,14 @@ impl Name {
     }
 
     fn find(&self, row: &[u8]) -> Option<usize> {
-        let is_at = |at: &usize| row.get(*at..).is_some_and(|rest| rest.starts_with(self.finder.needle()));
+        // A quote within another field's name has a backslash before it.
+        let begins = |at: usize| at > 0 && matches!(row[at - 1], b'{' | b',');
+        let is_at = |at: &usize| {
+            row.get(*at..).is_some_and(|rest| rest.starts_with(self.finder.needle())) && begins(*at)
+        };
         let from_end = row.len().checked_sub(self.from_end.get()).filter(is_at);
         let at = Some(self.from_start.get()).filter(is_at).or(from_end);
-        let at = at.or_else(|| self.finder.find(row))?;
+        let at = at.or_else(|| self.finder.find_iter(row).find(|at| begins(*at)))?;
         self.from_start.set(at);
         self.from_end.set(row.len() - at);
         Some(at)
@@ -161,6 +165,19 @@ mod tests {
             for (row, vmid) in rows.iter().zip(["1", "2"]) {
                 assert_eq!(Name::new("vmid").unwrap().of(row), Some(vmid), "{row}");
             }
+        }
+    }
+
+    #[test]
+    fn a_quote_in_a_field_s_name_begins_no_other() {
+        let name = Name::new("a").unwrap();
+        for (row, value) in [
+            (r#"{"b":1,"}\"a":2}"#, None),
+            (r#"{"b":1,"}\"a":2,"a":3}"#, Some("3")),
+            (r#"{"b,\"a":2,"a":3}"#, Some("3")),
+        ] {
+            assert!(parsed(row).is_object());
+            assert_eq!(name.of(row), value, "{row}");
         }
     }
 

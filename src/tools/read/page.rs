@@ -3,15 +3,16 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use super::columns::{self, Lean};
 use super::filter::Filter;
 use super::fit::{self, Cut};
-use super::rows::{self, By, Rows, Sees};
+use super::names;
+use super::rows::{By, Rows, Sees};
+use super::veil;
 use crate::secret;
-use crate::text::clean_json;
 use crate::tools::answer::Failure;
 
 /// Bytes of `data` in one answer, as JSON. Clients get it twice, as text and as structured content.
@@ -49,10 +50,12 @@ pub struct Page {
 
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
-    #[error("PVE's answer is no JSON after all: {0}")]
+    #[error("PVE's answer is not what it should be: {}", crate::pve::misfit(.0))]
     Json(#[from] serde_json::Error),
-    #[error("no row has a field \"{field}\"; there are: {there}")]
-    NoSuchField { field: String, there: String },
+    #[error("nothing here has a field \"{field}\"{nearest}; there are: {there}")]
+    NoSuchField { field: String, nearest: String, there: String },
+    #[error("{what}: \"{field}\" is secret here, and neither shown nor compared")]
+    Secret { what: &'static str, field: String },
 }
 
 impl From<PageError> for Failure {
@@ -61,6 +64,9 @@ impl From<PageError> for Failure {
             PageError::Json(_) => Self::new("pve_not_json", error.to_string(), "this is for the operator"),
             PageError::NoSuchField { .. } => {
                 Self::new("no_such_field", error.to_string(), "correct the field's name and call again")
+            }
+            PageError::Secret { .. } => {
+                Self::new("secret_field", error.to_string(), "leave it out and call again")
             }
         }
     }
@@ -89,8 +95,12 @@ pub fn page(
     declared: &[&str],
     sees: Option<Sees>,
 ) -> Result<Page, PageError> {
+    veil::refuse(view, template)?;
     match data {
-        Data::List(rows) => list(rows, view, template, declared, sees),
+        Data::List(rows) => match veil::of_log(rows.list(), template)? {
+            Some(texts) => list(&Rows::of_texts(&texts), view, template, declared, sees),
+            None => list(rows, view, template, declared, sees),
+        },
         Data::One(data) => one(data, view, template, declared),
     }
 }
@@ -103,18 +113,18 @@ fn list(
     sees: Option<Sees>,
 ) -> Result<Page, PageError> {
     let lean = columns::lean(template);
-    let by = order(view, lean, declared);
-    let (total, first) = all.select(&view.filter, &by, sees, view.offset.saturating_add(view.limit))?;
-    if total == 0 || !view.fields.is_empty() {
-        let named =
-            view.filter.fields().chain(view.fields.iter().map(String::as_str)).filter(|name| *name != "*");
-        check(named, all.list(), declared)?;
-    }
+    let by = order(view, lean, declared, template);
+    let (total, first) =
+        all.select(template, &view.filter, &by, sees, view.offset.saturating_add(view.limit))?;
+    let known = [declared, lean.map_or(&[][..], |lean| lean.columns)].concat();
+    names::check(view, all.list(), &known)?;
     let shown = shown(view, lean);
     let mut page = Page::empty(total);
     let (mut rows, mut more, mut used) = (Vec::new(), BTreeSet::new(), 2);
     for row in first.iter().skip(view.offset) {
         let mut value: Value = serde_json::from_str(row)?;
+        // All of it: what is not shown may say that what is shown is secret.
+        veil::hide(template, &mut value);
         if let (Value::Object(object), Some(shown)) = (&mut value, &shown) {
             object.retain(|name, _| {
                 let keep = shown.contains(&name.as_str());
@@ -124,9 +134,7 @@ fn list(
                 keep
             });
         }
-        // Cleaned first: what hides inside a name would hide the name.
-        clean_json(&mut value);
-        let withheld = secret::withhold(template, &mut value);
+        let withheld = veil::count(&value);
         let cut = fit::fit(&mut value, ROW, &format!("/{}", rows.len()));
         let size = fit::size(&value) + 1;
         if used + size > BUDGET && !rows.is_empty() {
@@ -139,7 +147,7 @@ fn list(
     }
     let end = view.offset + rows.len();
     page.next = (end < total && !rows.is_empty()).then_some(end);
-    page.more_fields = more.into_iter().map(|name| crate::text::clean(name.as_bytes())).collect();
+    page.more_fields = more.into_iter().collect();
     page.data = Value::Array(rows);
     Ok(page)
 }
@@ -147,19 +155,15 @@ fn list(
 fn one(data: &RawValue, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
     let mut value: Value = serde_json::from_str(data.get())?;
     let mut page = Page { total: None, ..Page::empty(0) };
+    veil::hide(template, &mut value);
     if let Value::Object(object) = &mut value
         && !view.fields.is_empty()
         && !view.fields.iter().any(|name| name == "*")
     {
-        // What is declared and not there is not set: PVE leaves it out.
-        let known = |name: &String| object.contains_key(name) || declared.contains(&name.as_str());
-        if let Some(field) = view.fields.iter().find(|name| !known(name)) {
-            return Err(no_such_field(field, object.keys().map(String::as_str)));
-        }
+        names::check_object(view, object, declared)?;
         object.retain(|name, _| view.fields.contains(name));
     }
-    clean_json(&mut value);
-    page.withheld = secret::withhold(template, &mut value);
+    page.withheld = veil::count(&value);
     page.cut = fit::fit(&mut value, BUDGET, "");
     page.data = value;
     Ok(page)
@@ -180,12 +184,13 @@ impl Page {
 
 /// PVE keeps its rows in hash tables and gives them in another order each time, so that pages of them would overlap:
 /// there is always an order.
-fn order(view: &View, lean: Option<&Lean>, declared: &[&str]) -> Vec<By> {
+fn order(view: &View, lean: Option<&Lean>, declared: &[&str], template: &str) -> Vec<By> {
     let mut by = view.by.clone();
     let key = lean
         .map(|lean| lean.key)
         .or_else(|| columns::KEYS.iter().copied().find(|key| declared.contains(key)));
     if let Some(key) = key.map(By::parse)
+        && !secret::is_secret(template, &key.field)
         && !by.iter().any(|by| by.field == key.field)
     {
         by.push(key);
@@ -203,37 +208,6 @@ fn shown<'a>(view: &'a View, lean: Option<&Lean>) -> Option<Vec<&'a str>> {
         Some(lean) if !lean.columns.is_empty() => Some(lean.columns.to_vec()),
         _ => None,
     }
-}
-
-/// A misspelt field would otherwise look like a list in which nothing passes.
-fn check<'a>(
-    named: impl Iterator<Item = &'a str>,
-    rows: &[&str],
-    declared: &[&str],
-) -> Result<(), PageError> {
-    for name in named.filter(|name| !declared.contains(name)) {
-        let has = |row: &&str| {
-            let mut found = [None];
-            rows::pick(row, &[name], &mut found).is_ok() && found[0].is_some()
-        };
-        if rows.is_empty() || rows.iter().any(has) {
-            continue;
-        }
-        let mut there: BTreeSet<String> = declared.iter().map(|name| (*name).to_owned()).collect();
-        for row in rows.iter().take(100) {
-            if let Ok(object) = serde_json::from_str::<Map<String, Value>>(row) {
-                there.extend(object.into_iter().map(|(name, _)| name));
-            }
-        }
-        return Err(no_such_field(name, there.iter().map(String::as_str)));
-    }
-    Ok(())
-}
-
-fn no_such_field<'a>(field: &str, there: impl Iterator<Item = &'a str>) -> PageError {
-    let there: Vec<&str> = there.take(MOST_FIELDS).collect();
-    let clean = |text: &str| crate::text::clean(text.as_bytes());
-    PageError::NoSuchField { field: clean(field), there: clean(&there.join(", ")) }
 }
 
 #[cfg(test)]
