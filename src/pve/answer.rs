@@ -1,7 +1,7 @@
 //! What PVE answered: its `data`, or its refusal as a type.
 //!
 //! The body is kept as the text that came and parsed once, by whoever knows what is in it, into types that may borrow
-//! from it: ten thousand guests are not copied to be counted.
+//! from it; or a sink took it while it came, and it is kept by nobody.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +15,7 @@ use super::connection::Raw;
 use super::error::PveError;
 use super::loose;
 use super::refusal::{Failure, Forbidden};
+use super::sink::{Held, Text};
 
 /// Characters of a message that are kept.
 const LONGEST_MESSAGE: usize = 4096;
@@ -23,6 +24,7 @@ const LONGEST_MESSAGE: usize = 4096;
 pub struct Answer {
     what: String,
     body: String,
+    _held: Held,
 }
 
 /// The object around every answer.
@@ -44,21 +46,17 @@ impl Answer {
     }
 
     pub fn envelope<'a, T: Deserialize<'a>>(&'a self) -> Result<Envelope<T>, PveError> {
-        serde_json::from_str(&self.body).map_err(|error| PveError::NotJson {
-            what: self.what.clone(),
-            status: 200,
-            why: shown(&error.to_string()),
-        })
+        serde_json::from_str(&self.body).map_err(|error| self.no_json(&error))
+    }
+
+    /// The error that it is no JSON, or none of the kind that was expected.
+    pub fn no_json(&self, error: &serde_json::Error) -> PveError {
+        PveError::NotJson { what: self.what.clone(), status: 200, why: shown(&error.to_string()) }
     }
 
     /// The text of `data` as it came, read through but not taken apart.
     pub fn raw(&self) -> Result<&str, PveError> {
         self.data::<&RawValue>().map(RawValue::get)
-    }
-
-    /// The whole body.
-    pub fn body(&self) -> &str {
-        &self.body
     }
 }
 
@@ -78,14 +76,24 @@ struct Refusal {
     errors: Option<BTreeMap<String, serde_json::Value>>,
 }
 
+/// That the answer is a 2xx in JSON, whose body the sink of the call has.
+pub struct Accepted<'call> {
+    call: &'call Call,
+    status: u16,
+}
+
 /// Sorts an answer by its status.
-pub(super) fn judge(call: &Call, raw: Raw) -> Result<Answer, PveError> {
+pub(super) fn judge(call: &Call, raw: Raw) -> Result<Accepted<'_>, PveError> {
     let what = call.name();
+    let accepted = Accepted { call, status: raw.status };
+    if raw.is_answer() {
+        return Ok(accepted);
+    }
     if (200..300).contains(&raw.status) {
-        return accepted(call, raw);
+        return Err(accepted.no_json(&begins(&raw.words)));
     }
     let refusal: Refusal = match raw.is_json {
-        true => serde_json::from_str(&raw.body).unwrap_or_default(),
+        true => serde_json::from_str(&raw.words).unwrap_or_default(),
         false => Refusal::default(),
     };
     let errors: BTreeMap<String, String> = refusal
@@ -117,29 +125,39 @@ pub(super) fn judge(call: &Call, raw: Raw) -> Result<Answer, PveError> {
     })
 }
 
-fn accepted(call: &Call, raw: Raw) -> Result<Answer, PveError> {
-    let answer = Answer { what: call.name(), body: raw.body };
-    let start = answer.body.trim_start();
-    let why = if !raw.is_json || !start.starts_with('{') {
-        Some(match start.is_empty() {
-            true => "it is empty".to_owned(),
-            false => format!("it begins with {:?}", shown(start).chars().take(60).collect::<String>()),
-        })
-    } else if call.method != Method::Get {
-        // Looked into now: later it would be a change that seems to have failed.
-        answer.envelope::<IgnoredAny>().err().map(|error| error.to_string())
-    } else {
-        None
-    };
-    match why {
-        None => Ok(answer),
-        Some(why) if call.method == Method::Get => {
-            Err(PveError::NotJson { what: answer.what, status: raw.status, why })
+impl Accepted<'_> {
+    /// The answer whose whole body is this text.
+    pub fn answer(self, text: Text) -> Result<Answer, PveError> {
+        let (body, held) = text.into_string();
+        let answer = Answer { what: self.call.name(), body, _held: held };
+        if !answer.body.trim_start().starts_with('{') {
+            return Err(self.no_json(&begins(&answer.body)));
         }
-        Some(why) => Err(PveError::unknown(
-            call,
-            format!("the answer has status {} and is no answer of PVE's: {why}", raw.status),
-        )),
+        if self.call.method != Method::Get {
+            // Looked into now: later it would be a change that seems to have failed.
+            answer.envelope::<IgnoredAny>().map_err(|error| self.no_json(&error.to_string()))?;
+        }
+        Ok(answer)
+    }
+
+    /// The error that what came is no answer of PVE's after all.
+    pub fn no_json(&self, why: &str) -> PveError {
+        let (call, status) = (self.call, self.status);
+        match call.method {
+            Method::Get => PveError::NotJson { what: call.name(), status, why: shown(why) },
+            _ => PveError::unknown(
+                call,
+                format!("the answer has status {status} and is no answer of PVE's: {}", shown(why)),
+            ),
+        }
+    }
+}
+
+fn begins(body: &str) -> String {
+    let start = body.trim_start();
+    match start.is_empty() {
+        true => "it is empty".to_owned(),
+        false => format!("it begins with {:?}", shown(start).chars().take(60).collect::<String>()),
     }
 }
 

@@ -17,6 +17,7 @@ use super::circuit::{Circuit, Open};
 use super::client::Limits;
 use super::connection::{Broken, Connection, Raw, Unconnected};
 use super::pool::Pool;
+use super::sink::Sink;
 use super::tls::PinFile;
 
 /// A call with less time than this left is not begun: it would only leave behind a change that nobody knows of.
@@ -91,13 +92,19 @@ impl Daemon {
     }
 
     /// Asks. What failed on a kept connection is asked again on a new one, as long as asking twice cannot do a thing twice.
-    pub async fn ask(&self, call: &Call, token: &HeaderValue, until: Instant) -> Result<Raw, Unanswered> {
+    pub async fn ask(
+        &self,
+        call: &Call,
+        token: &HeaderValue,
+        until: Instant,
+        sink: &mut dyn Sink,
+    ) -> Result<Raw, Unanswered> {
         self.circuit.check().map_err(Unanswered::Open)?;
         let _turn = self.turn(until).await?;
         // While it waited, others may have found out.
         let entry = self.circuit.enter().map_err(Unanswered::Open)?;
         let began = Instant::now();
-        let asked = self.exchange(call, token, until).await;
+        let asked = self.exchange(call, token, until, sink).await;
         match &asked {
             Ok(_) => entry.answered(),
             Err(unanswered) if self.is_failure(unanswered, began) => {
@@ -114,7 +121,13 @@ impl Daemon {
         asked
     }
 
-    async fn exchange(&self, call: &Call, token: &HeaderValue, until: Instant) -> Result<Raw, Unanswered> {
+    async fn exchange(
+        &self,
+        call: &Call,
+        token: &HeaderValue,
+        until: Instant,
+        sink: &mut dyn Sink,
+    ) -> Result<Raw, Unanswered> {
         let read = call.method == Method::Get;
         let mut kept = self.pool.take(!read);
         loop {
@@ -124,8 +137,7 @@ impl Daemon {
                 None => self.connect(until).await.map_err(Unanswered::Unconnected)?,
             };
             let began = Instant::now();
-            let most = self.limits.answer;
-            match connection.exchange(self.request(call, token), most, until).await {
+            match connection.exchange(self.request(call, token), sink, until).await {
                 Ok(raw) => {
                     self.pool.put(connection);
                     return Ok(raw);

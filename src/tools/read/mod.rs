@@ -5,9 +5,11 @@
 
 mod columns;
 mod cursor;
+mod cutter;
 mod filter;
 mod fit;
 mod flat;
+mod incoming;
 mod page;
 mod rows;
 mod target;
@@ -27,8 +29,9 @@ use crate::policy::Principal;
 use crate::pve::{Envelope, Upid};
 use cursor::Cursor;
 use filter::{Filter, Where};
-use page::{Data, Page, View};
-use rows::{By, Rows};
+use incoming::{Came, Incoming};
+use page::{Page, Plan, View};
+use rows::{By, Keep};
 use target::Target;
 
 const DEFAULT_LIMIT: usize = 100;
@@ -170,18 +173,22 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     // Where PVE itself gives a list in parts (logs), the parts are its own.
     let by_pve = target.page_by_pve(&view, from, reader.is_scoped());
     view.offset = if by_pve { 0 } else { from };
-    let answer = reader.client.get(&target.read()?).await?;
-    let (data, total, changes) = match Rows::of_body(answer.body()) {
-        Some(rows) => (Data::List(rows), None, None),
-        None => {
+    let sees = |fields: &[Option<&str>]| {
+        fields[0].is_none_or(|vmid| filter::meaning(vmid).parse().is_ok_and(|guest| reader.sees(guest)))
+    };
+    let keep = reader.is_scoped().then_some(Keep { fields: &["vmid"], keeps: &sees });
+    let (read, declared) = (target.read()?, target.declared());
+    let plan = Plan::new(&view, target.template(), &declared);
+    let mut incoming = Incoming::new(plan.wanted(keep), reader.client.room());
+    let accepted = reader.client.get_into(&read, &mut incoming).await?;
+    let (page, total, changes) = match incoming.finish(accepted)? {
+        Came::List(selected, beside) => (page::list(&selected, &plan)?, beside.total, beside.changes),
+        Came::One(answer) => {
             let Envelope { data, total, changes } = answer.envelope::<&RawValue>()?;
-            (Data::of(data)?, total, changes)
+            (page::one(data, &plan)?, total, changes)
         }
     };
-    let sees = |guest| reader.sees(guest);
-    let sees: Option<rows::Sees> = reader.is_scoped().then_some(&sees);
-    let Page { data, total: passing, next, more_fields, cut, withheld } =
-        page::page(&data, &view, target.template(), &target.declared(), sees)?;
+    let Page { data, total: passing, next, more_fields, cut, withheld } = page;
     let shown = data.as_array().map_or(0, Vec::len);
     let unseen = total.filter(|all| !by_pve && *all > target::SEEN as u64);
     let passing = passing.map(|rows| rows as u64);

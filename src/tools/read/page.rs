@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::columns::{self, Lean};
 use super::filter::Filter;
 use super::fit::{self, Cut};
-use super::rows::{self, By, Rows, Sees};
+use super::rows::{By, Keep, Selected, Wanted};
 use crate::secret;
 use crate::text::clean_json;
 use crate::tools::answer::Failure;
@@ -66,54 +66,55 @@ impl From<PageError> for Failure {
     }
 }
 
-/// What an endpoint gave.
-pub enum Data<'a> {
-    List(Rows<'a>),
-    One(&'a RawValue),
+/// What is to be shown of one endpoint's answer.
+pub struct Plan<'a> {
+    view: &'a View,
+    /// The endpoint's path template.
+    template: &'a str,
+    /// The fields that its schema names.
+    declared: &'a [&'a str],
+    lean: Option<&'static Lean>,
+    by: Vec<By>,
+    /// Fields that the caller names and the schema does not.
+    named: Vec<&'a str>,
 }
 
-impl<'a> Data<'a> {
-    pub fn of(data: &'a RawValue) -> Result<Self, PageError> {
-        match data.get().as_bytes().first() {
-            Some(b'[') => Ok(Self::List(Rows::of_list(data)?)),
-            _ => Ok(Self::One(data)),
+impl<'a> Plan<'a> {
+    pub fn new(view: &'a View, template: &'a str, declared: &'a [&'a str]) -> Self {
+        let lean = columns::lean(template);
+        let fields = view.fields.iter().map(String::as_str).filter(|name| *name != "*");
+        let mut named: Vec<&str> =
+            view.filter.fields().chain(fields).filter(|name| !declared.contains(name)).collect();
+        named.dedup();
+        Self { view, template, declared, lean, by: order(view, lean, declared), named }
+    }
+
+    /// What is wanted of a list; `keep` says which rows are there at all.
+    pub fn wanted(&self, keep: Option<Keep<'a>>) -> Wanted<'_> {
+        let most = self.view.offset.saturating_add(self.view.limit);
+        Wanted { filter: &self.view.filter, by: &self.by, keep, most, named: &self.named }
+    }
+}
+
+pub fn list(selected: &Selected, plan: &Plan) -> Result<Page, PageError> {
+    let Plan { view, template, lean, .. } = *plan;
+    let total = selected.total;
+    // A misspelt field would otherwise look like a list in which nothing passes.
+    if let Some(name) = selected.unseen.first()
+        && (total == 0 || !view.fields.is_empty())
+    {
+        let mut there: BTreeSet<String> = plan.declared.iter().map(|name| (*name).to_owned()).collect();
+        for row in &selected.first {
+            if let Ok(object) = serde_json::from_str::<Map<String, Value>>(row) {
+                there.extend(object.into_iter().map(|(name, _)| name));
+            }
         }
-    }
-}
-
-/// `data` is what the endpoint of the path template `template` gave; `declared` are the fields that its schema names.
-pub fn page(
-    data: &Data,
-    view: &View,
-    template: &str,
-    declared: &[&str],
-    sees: Option<Sees>,
-) -> Result<Page, PageError> {
-    match data {
-        Data::List(rows) => list(rows, view, template, declared, sees),
-        Data::One(data) => one(data, view, template, declared),
-    }
-}
-
-fn list(
-    all: &Rows,
-    view: &View,
-    template: &str,
-    declared: &[&str],
-    sees: Option<Sees>,
-) -> Result<Page, PageError> {
-    let lean = columns::lean(template);
-    let by = order(view, lean, declared);
-    let (total, first) = all.select(&view.filter, &by, sees, view.offset.saturating_add(view.limit))?;
-    if total == 0 || !view.fields.is_empty() {
-        let named =
-            view.filter.fields().chain(view.fields.iter().map(String::as_str)).filter(|name| *name != "*");
-        check(named, all.list(), declared)?;
+        return Err(no_such_field(name, there.iter().map(String::as_str)));
     }
     let shown = shown(view, lean);
     let mut page = Page::empty(total);
     let (mut rows, mut more, mut used) = (Vec::new(), BTreeSet::new(), 2);
-    for row in first.iter().skip(view.offset) {
+    for row in selected.rows.iter().skip(view.offset) {
         let mut value: Value = serde_json::from_str(row)?;
         if let (Value::Object(object), Some(shown)) = (&mut value, &shown) {
             object.retain(|name, _| {
@@ -144,7 +145,9 @@ fn list(
     Ok(page)
 }
 
-fn one(data: &RawValue, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
+/// Of what is no list.
+pub fn one(data: &RawValue, plan: &Plan) -> Result<Page, PageError> {
+    let Plan { view, template, declared, .. } = *plan;
     let mut value: Value = serde_json::from_str(data.get())?;
     let mut page = Page { total: None, ..Page::empty(0) };
     if let Value::Object(object) = &mut value
@@ -205,31 +208,6 @@ fn shown<'a>(view: &'a View, lean: Option<&Lean>) -> Option<Vec<&'a str>> {
     }
 }
 
-/// A misspelt field would otherwise look like a list in which nothing passes.
-fn check<'a>(
-    named: impl Iterator<Item = &'a str>,
-    rows: &[&str],
-    declared: &[&str],
-) -> Result<(), PageError> {
-    for name in named.filter(|name| !declared.contains(name)) {
-        let has = |row: &&str| {
-            let mut found = [None];
-            rows::pick(row, &[name], &mut found).is_ok() && found[0].is_some()
-        };
-        if rows.is_empty() || rows.iter().any(has) {
-            continue;
-        }
-        let mut there: BTreeSet<String> = declared.iter().map(|name| (*name).to_owned()).collect();
-        for row in rows.iter().take(100) {
-            if let Ok(object) = serde_json::from_str::<Map<String, Value>>(row) {
-                there.extend(object.into_iter().map(|(name, _)| name));
-            }
-        }
-        return Err(no_such_field(name, there.iter().map(String::as_str)));
-    }
-    Ok(())
-}
-
 fn no_such_field<'a>(field: &str, there: impl Iterator<Item = &'a str>) -> PageError {
     let there: Vec<&str> = there.take(MOST_FIELDS).collect();
     let clean = |text: &str| crate::text::clean(text.as_bytes());
@@ -241,13 +219,23 @@ mod tests {
     use serde_json::json;
 
     use super::super::filter::Where;
+    use super::super::rows::Selection;
     use super::*;
 
     const QEMU: &str = "/nodes/{node}/qemu";
 
     fn see(data: &Value, view: &View, template: &str) -> Page {
-        let raw = serde_json::value::to_raw_value(data).unwrap();
-        page(&Data::of(&raw).unwrap(), view, template, &["vmid", "name", "status", "lock"], None).unwrap()
+        page(data, view, template, &["vmid", "name", "status", "lock"]).unwrap()
+    }
+
+    fn page(data: &Value, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
+        let plan = Plan::new(view, template, declared);
+        let Value::Array(rows) = data else {
+            return one(&serde_json::value::to_raw_value(data).unwrap(), &plan);
+        };
+        let mut selection = Selection::new(plan.wanted(None));
+        rows.iter().for_each(|row| selection.row(&row.to_string(), false));
+        list(&selection.finish().unwrap(), &plan)
     }
 
     fn view(limit: usize) -> View {
@@ -283,14 +271,12 @@ mod tests {
 
     #[test]
     fn a_misspelt_field_is_no_empty_list() {
-        let raw = serde_json::value::to_raw_value(&json!([{ "vmid": 9, "netin": 1 }])).unwrap();
+        let data = json!([{ "vmid": 9, "netin": 1 }]);
         for view in [
             View { filter: filter("stauts = x"), ..view(9) },
             View { fields: vec!["vmidd".into()], ..view(9) },
         ] {
-            let error = page(&Data::of(&raw).unwrap(), &view, QEMU, &["vmid", "status"], None)
-                .unwrap_err()
-                .to_string();
+            let error = page(&data, &view, QEMU, &["vmid", "status"]).unwrap_err().to_string();
             assert!(error.contains("netin") && error.contains("status"), "{error}");
         }
         // Declared, and no row has it: nothing passes, and that is the answer.
