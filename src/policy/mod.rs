@@ -7,7 +7,6 @@
 mod principal;
 mod rate;
 mod rules;
-mod share;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,7 +16,7 @@ use std::time::Instant;
 pub use principal::{Principal, PrincipalError};
 use rate::Bucket;
 pub use rules::Rules;
-pub use share::{Share, Spent, Supply};
+pub use crate::share::{Share, Spent, Supply};
 
 use crate::config::{Config, Exec, ExecLane, GuestTerm, Member, Role};
 use crate::exec::wire::Mode;

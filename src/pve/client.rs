@@ -12,7 +12,7 @@ use super::answer::{self, Accepted, Answer};
 use super::call::{Call, Method, Read, Write};
 use super::circuit::Patience;
 use super::connection::{Broken, Raw, Unconnected};
-use super::daemon::{Daemon, Unanswered};
+use super::daemon::{Asker, Daemon, Unanswered};
 use super::error::PveError;
 use super::local::Local;
 use super::pool::Keep;
@@ -20,7 +20,7 @@ use super::sink::{Overfull, Room, Sink, Text};
 use super::tls::PinFile;
 use super::token::TokenFile;
 use crate::config;
-use crate::policy::Supply;
+use crate::share::Supply;
 
 /// What a handle can ask at all; the rest is refused before anything is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,9 +56,12 @@ pub struct Limits {
     /// The whole of a call, tries included, unless the call says otherwise.
     pub call: Duration,
     pub connect: Duration,
-    /// A wait without an answer from which on it counts as a failure of the daemon's.
+    /// A wait without an answer from which on a daemon is asked whether it is there at all: pveproxy, and pvedaemon, in
+    /// whose place pveproxy can be asked. As long again it has for the answer to that.
     pub hang: Duration,
-    /// Calls that one daemon is asked at once, and those that may wait for their turn.
+    pub hang_of_daemon: Duration,
+    /// Calls that one daemon is asked at once, of which one account has three quarters at most; and those that may wait for
+    /// their turn, of which it has half.
     pub parallel: usize,
     pub queue: usize,
     /// Bytes of one answer that are held at once: of a list that is taken row by row, those of the rows that are kept.
@@ -69,7 +72,7 @@ pub struct Limits {
     pub retries: u32,
     /// Before the first of these; it doubles, and varies by half.
     pub backoff: Duration,
-    /// How long a `pvedaemon` that nobody listens for is not asked.
+    /// How long a `pvedaemon` that nobody listens for, or that answers nobody, is not asked.
     pub away: Duration,
     pub keep: Keep,
     pub patience: Patience,
@@ -81,6 +84,7 @@ impl Default for Limits {
             call: Duration::from_secs(30),
             connect: Duration::from_secs(2),
             hang: Duration::from_secs(5),
+            hang_of_daemon: Duration::from_millis(1500),
             parallel: 16,
             queue: 4096,
             answer: 16 << 20,
@@ -148,9 +152,9 @@ impl Client {
     pub fn new(options: Options) -> Result<Self, AddressError> {
         let limits = options.limits;
         let pin = PinFile::new(options.certificate);
-        let proxy = Daemon::new("pveproxy", Address::url(&options.url)?, pin.clone(), limits);
+        let proxy = Daemon::new("pveproxy", Address::url(&options.url)?, pin.clone(), limits, limits.hang);
         let daemon = Address::daemon(&options.daemon)?
-            .map(|address| Daemon::new("pvedaemon", address, pin.clone(), limits));
+            .map(|address| Daemon::new("pvedaemon", address, pin.clone(), limits, limits.hang_of_daemon));
         let local = Local::new(options.node, options.etc_pve);
         let room = Room::new(Supply::halves(limits.answers), OWN, limits.answer);
         Ok(Self {
@@ -254,7 +258,7 @@ impl Client {
         if let Some(daemon) = direct
             && self.is_ours(call, token, until).await
         {
-            match daemon.ask(call, token, until, sink).await {
+            match daemon.ask(call, &self.asker(token), until, sink).await {
                 Err(Unanswered::Unconnected(why)) => {
                     tracing::debug!(
                         at = daemon.address.authority(),
@@ -263,10 +267,27 @@ impl Client {
                     );
                     daemon.is_away();
                 }
+                // Only a read is given up so.
+                Err(Unanswered::Wedged { after }) => {
+                    tracing::warn!(call = call.name(), ?after, "pvedaemon does not answer; by way of pveproxy");
+                    daemon.is_away();
+                }
                 asked => return asked.map_err(|unanswered| (daemon, unanswered)),
             }
         }
-        proxy.ask(call, token, until, sink).await.map_err(|unanswered| (proxy, unanswered))
+        proxy.ask(call, &self.asker(token), until, sink).await.map_err(|unanswered| (proxy, unanswered))
+    }
+
+    fn asker<'a>(&'a self, token: &'a hyper::header::HeaderValue) -> Asker<'a> {
+        Asker { token, room: &self.room }
+    }
+
+    /// The daemons that are not asked now: their names, for how long they have not answered, and when they are tried again.
+    pub fn aside(&self) -> Vec<(&'static str, Duration, Duration)> {
+        let Shared { proxy, daemon, .. } = &*self.shared;
+        let daemons = std::iter::once(proxy).chain(daemon);
+        let aside = daemons.filter_map(|daemon| daemon.aside().map(|open| (daemon.name, open.silent, open.next)));
+        aside.collect()
     }
 
     /// Whether this node itself answers the call: pvedaemon forwards nothing.
@@ -282,7 +303,7 @@ impl Client {
         let asked = daemon.as_ref().filter(|daemon| daemon.is_here()).unwrap_or(proxy);
         let ask = async |call: &Call| {
             let mut text = Text::new(&self.room);
-            let raw = asked.ask(call, token, until, &mut text).await?;
+            let raw = asked.ask(call, &self.asker(token), until, &mut text).await?;
             Ok(answer::judge(call, raw).and_then(|accepted| accepted.answer(text)))
         };
         local.name(ask).await

@@ -105,6 +105,10 @@ impl PveError {
                 return Self::Wedged { what, daemon: name, silent: open.silent, next: open.next };
             }
             Unanswered::Busy { waiting } => return Self::Busy { what, daemon: name, waiting },
+            Unanswered::Wedged { after } => {
+                let why = format!("nothing in {}, and no answer to GET /version either", seconds(after));
+                return Self::NoAnswer { what, daemon: name, why };
+            }
             Unanswered::NoTurn { after } => {
                 let why = format!("its turn did not come in {}", seconds(after));
                 return Self::NotSent { what, daemon: name, why };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::policy::{Share, Spent, Supply};
+use crate::share::{Share, Spent, Supply};
 
 /// Takes the body of a 2xx in JSON.
 pub trait Sink: Send {
@@ -53,6 +53,10 @@ impl Room {
 
     pub(super) fn of_account(&self, account: u32) -> Self {
         Self { account, ..self.clone() }
+    }
+
+    pub(super) fn account(&self) -> u32 {
+        self.account
     }
 
     /// Nothing yet.

@@ -5,7 +5,6 @@
 mod hint;
 mod output;
 mod run;
-mod turns;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +18,7 @@ use super::answer::{Answer, Failure, arguments, to_object};
 use super::{Owed, Provost};
 use crate::exec::wire::{self, PeakOf};
 use crate::policy::{Principal, Spent};
-pub use turns::{Limits, Turns};
+pub use crate::turns::{Limits, Turns};
 
 const DEFAULT_TIMEOUT_S: u32 = 60;
 

@@ -3,7 +3,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::policy::Supply;
+use crate::share::Supply;
 
 fn room(most: usize) -> Room {
     Room::new(Supply::new(1 << 20, 1 << 20), 1, most)
