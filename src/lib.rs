@@ -38,7 +38,7 @@ pub mod policy;
 pub mod pve;
 #[cfg(feature = "agent")]
 pub mod sandbox;
-#[cfg(feature = "ledger")]
+#[cfg(any(feature = "execd", feature = "ledger"))]
 pub mod secret;
 #[cfg(feature = "agent")]
 pub mod serve;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 #[cfg(feature = "sim")]
-use provost::cli::sim;
+use provost::cli::demo;
 use provost::cli::{Provost, Verb, audit, bridge, documents};
 
 fn main() -> ExitCode {
@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         Verb::Audit(verb) => audit::run(verb),
         Verb::Bridge { socket, config } => bridge::run(socket, config),
         #[cfg(feature = "sim")]
-        Verb::Sim(arguments) => sim::run(&arguments),
+        Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Completions { shell } => {
             documents::completions(shell, &mut std::io::stdout());
             ExitCode::SUCCESS

@@ -7,6 +7,9 @@ use std::time::Duration;
 use clap::Parser;
 use provost::cli::Daemon;
 use provost::config::{self, ConfigError};
+use provost::ledger::resolve::{of_command, resolve};
+use provost::ledger::watch::Watch;
+use provost::ledger::{Ledger, Options};
 use provost::policy::Rules;
 use provost::sandbox;
 use provost::serve;
@@ -58,8 +61,16 @@ async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
     if nix::unistd::Uid::effective().is_root() {
         tracing::warn!("runs as root; it should run as the account that [exec] user names");
     }
+    // After what is given up: a thread keeps what it was started with.
+    let ledger = Ledger::open(Options::of(&config.ledger))?;
+    match resolve(&ledger, async |intent| of_command(intent)).await {
+        Ok(0) => {}
+        Ok(closed) => tracing::warn!(closed, "commands were under way when the daemon ended"),
+        Err(error) => tracing::error!("{error}"),
+    }
+    let watch = Watch::start(&ledger);
     let stop = CancellationToken::new();
-    let provost = Arc::new(Provost::new(rules)?);
+    let provost = Arc::new(Provost::new(rules, ledger.clone())?);
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopper = stop.clone();
     tokio::spawn(async move {
@@ -76,7 +87,10 @@ async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
     tracing::info!(socket = %config.listen.unix.display(), roles = config.roles.len(), "serving");
     let _ = systemd::daemon::notify([("READY", "1")].iter());
     tokio::spawn(watchdog());
-    listening.serve(provost, stop, confined).await;
+    listening.serve(provost.clone(), stop, confined).await;
+    drop(watch);
+    provost.close().await;
+    ledger.close();
     Ok(())
 }
 

@@ -227,11 +227,9 @@ impl Reply {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request() -> Request {
-        Request {
+impl Request {
+    pub fn for_tests() -> Self {
+        Self {
             version: VERSION,
             guest: 101,
             mode: Mode::Inspect,
@@ -244,16 +242,21 @@ mod tests {
             script: Some(Script::of("df")),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn a_request_survives_the_wire() {
-        let bytes = request().encode().unwrap();
-        assert_eq!(Request::decode(&bytes), Ok(request()));
+        let bytes = Request::for_tests().encode().unwrap();
+        assert_eq!(Request::decode(&bytes), Ok(Request::for_tests()));
     }
 
     #[test]
     fn what_means_two_things_is_refused() {
-        let text = String::from_utf8(request().encode().unwrap()).unwrap();
+        let text = String::from_utf8(Request::for_tests().encode().unwrap()).unwrap();
         for (from, to) in [
             ("\"guest\":101", "\"guest\":101,\"guest\":102"),
             ("\"guest\":101", "\"guest\":101.5"),

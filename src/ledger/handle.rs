@@ -4,6 +4,7 @@
 //! which the caller needs the [`Recorded`] that came back, then [`Recorded::outcome`].
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::damage::Damage;
 use super::open::{self, Trouble};
 use super::place::Place;
-use super::receipt::body::{Body, Intent};
+use super::receipt::body::{Body, Intent, Outcome, Result as Became};
 use super::receipt::{Entry, Seq};
 use super::writer::{Job, Writer};
 use crate::config::ArgvRecord;
@@ -122,7 +123,14 @@ pub struct Status {
     pub mirror: String,
     /// Receipts that the journal did not take, since the start.
     pub unmirrored: u64,
+    /// What whoever has to leave a receipt is told meanwhile.
+    #[serde(skip)]
+    pub(super) refusing: Option<Unrecorded>,
 }
+
+/// That the log took receipts a moment ago. Whoever acts without an intent needs one.
+#[derive(Debug)]
+pub struct Ready(());
 
 /// The log. Clones reach the same writer.
 #[derive(Debug, Clone)]
@@ -131,6 +139,9 @@ pub struct Ledger {
     status: Arc<Mutex<Status>>,
     place: Place,
     argv: ArgvRecord,
+    /// Receipts that nobody waited for and the queue had no place for: the writer counts them with those that the disk
+    /// did not take.
+    lost: Arc<AtomicU64>,
     writer: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -151,8 +162,10 @@ impl Ledger {
         // What is found is known when this returns.
         let (opened, ready) = std::sync::mpsc::channel();
         let shared = status.clone();
+        let lost = Arc::new(AtomicU64::new(0));
+        let uncounted = lost.clone();
         let thread = std::thread::Builder::new().name("ledger".into()).spawn(move || {
-            let mut writer = Writer::new(options, lock, shared);
+            let mut writer = Writer::new(options, lock, shared, uncounted);
             writer.open();
             let _ = opened.send(());
             writer.run(queue);
@@ -165,7 +178,7 @@ impl Ledger {
             })
         })?;
         let _ = ready.recv();
-        Ok(Self { jobs, status, place, argv, writer: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Self { jobs, status, place, argv, lost, writer: Arc::new(Mutex::new(Some(thread))) })
     }
 
     pub fn place(&self) -> &Place {
@@ -186,9 +199,17 @@ impl Ledger {
         self.jobs.send(Job::append(entry, None)).await.map_err(|_| Unrecorded::Closed)
     }
 
-    /// As [`Ledger::append`], for callers that cannot wait: false where the queue is full.
-    pub fn try_append(&self, entry: Entry) -> bool {
-        self.jobs.try_send(Job::append(entry, None)).is_ok()
+    /// As [`Ledger::append`], for callers that must not wait, as a disk that hangs fills the queue: what finds no place is
+    /// counted, and said in a later receipt.
+    pub fn leave(&self, entry: Entry) {
+        if self.jobs.try_send(Job::append(entry, None)).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether receipts are taken now; why not, where they are not.
+    pub fn ready(&self) -> Result<Ready, Unrecorded> {
+        held(&self.status).refusing.clone().map_or(Ok(Ready(())), Err)
     }
 
     /// Leaves a receipt, and answers once it would survive a power cut.
@@ -211,6 +232,12 @@ impl Ledger {
         let kept = Entry { body: Body::Halt(super::receipt::body::Halt { halted: false }), ..entry.clone() };
         let seq = self.append_durable(entry).await?;
         Ok(Recorded { seq, head: kept, ledger: self.clone(), closed: false })
+    }
+
+    /// Leaves a receipt that is written before any other, now or when the disk takes some again. Whether it will be, if
+    /// the daemon lives so long.
+    fn owe(&self, entry: Entry) -> bool {
+        self.jobs.try_send(Job::Owe(Box::new(entry))).is_ok()
     }
 
     /// Signs a head of all that is here, now.
@@ -266,6 +293,12 @@ impl Recorded {
         self.seq
     }
 
+    /// The same, for an outcome that says that it was refused elsewhere.
+    pub fn refused(mut self) -> Self {
+        self.head.decision = Some(super::receipt::Decision::Refused);
+        self
+    }
+
     /// Records what became of it: an `Outcome`, `Exec` or `File`, whose `of` is set here.
     pub async fn outcome(
         mut self,
@@ -280,16 +313,33 @@ impl Recorded {
             _ => {}
         }
         let entry = Entry { body, why: why.or(self.head.why.take()), ..self.head.clone() };
-        let recorded = self.ledger.append_durable(entry).await;
-        self.closed = recorded.is_ok();
+        let recorded = self.ledger.append_durable(entry.clone()).await;
+        // What was done is said before anything else, once the disk takes receipts again.
+        self.closed = match &recorded {
+            Ok(_) => true,
+            Err(Unrecorded::Unavailable(_)) => self.ledger.owe(entry),
+            Err(_) => false,
+        };
         recorded
     }
 }
 
 impl Drop for Recorded {
     fn drop(&mut self) {
-        if !self.closed {
-            tracing::error!(provost_seq = self.seq, "what became of intent {} was not recorded", self.seq);
+        if self.closed {
+            return;
+        }
+        let why = "what was begun was given up, and nothing says what became of it";
+        let body = Outcome {
+            answer: None,
+            duration_us: 0,
+            of: self.seq,
+            result: Became::Unknown,
+            status: None,
+            upid: None,
+        };
+        if !self.ledger.owe(Entry { why: Some(why.into()), body: body.into(), ..self.head.clone() }) {
+            tracing::error!("what became of intent {} was not recorded", self.seq);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The hash of every line, made by as many threads as there are processors.
+//! The hash of every line, made by as many threads as there are processors, or by one.
 //!
 //! In: segments. Out: their leaves, in order, a segment at a time. What waits is bounded by the number of threads, so a
 //! log of any size takes the same memory.
@@ -32,12 +32,14 @@ const AHEAD: usize = 16;
 /// Calls `each` with the leaves of one segment after the other, until it breaks off.
 pub fn in_order(
     segments: &Segments,
+    alone: bool,
     mut each: impl FnMut(&Segment, Vec<Leaf>) -> Result<ControlFlow<()>, SegmentError>,
 ) -> Result<(), SegmentError> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let processors = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let (threads, ahead) = if alone { (1, 1) } else { (processors, AHEAD) };
     std::thread::scope(|scope| {
         let start = |worker| {
-            let (done, leaves) = sync_channel(AHEAD);
+            let (done, leaves) = sync_channel(ahead);
             scope.spawn(move || {
                 let mut mine = segments.all.iter().skip(worker).step_by(threads);
                 // Nobody listens any more once it broke off.

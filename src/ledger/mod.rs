@@ -11,6 +11,7 @@
 //! | `segments`, `disk`, `place`, `state`, `archive` | the files |
 //! | `open`, `damage` | opening: what is mended, and what is not |
 //! | `writer`, `handle`, `mirror` | the one thread that writes; how others reach it; the journal's copy |
+//! | [`resolve`], [`watch`] | what a start does about intents without an outcome; verification by the daemon itself |
 //! | [`verify`], `leaves`, [`crosscheck`], [`witness`], [`query`] | reading |
 
 #![cfg_attr(
@@ -36,12 +37,16 @@ mod open;
 mod place;
 pub mod query;
 pub mod receipt;
+#[cfg(feature = "agent")]
+pub mod resolve;
 mod segments;
 mod state;
 #[cfg(all(test, feature = "agent"))]
 mod tests;
 pub mod tree;
 pub mod verify;
+#[cfg(feature = "agent")]
+pub mod watch;
 pub mod witness;
 #[cfg(feature = "agent")]
 mod writer;
@@ -55,6 +60,6 @@ pub use receipt::{Decision, Entry, Kind, Receipt, Seq, Who};
 pub use segments::{SegmentError, Segments};
 
 #[cfg(feature = "agent")]
-pub use handle::{Ledger, Options, Recorded, Status, Unrecorded};
+pub use handle::{Ledger, Options, Ready, Recorded, Status, Unrecorded};
 #[cfg(feature = "agent")]
 pub use open::Trouble;

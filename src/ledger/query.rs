@@ -47,12 +47,25 @@ impl Filter {
 pub fn newest_first(
     place: &Place,
     filter: &Filter,
+    each: impl FnMut(Receipt) -> ControlFlow<()>,
+) -> Result<(), SegmentError> {
+    newest_first_while(place, filter, |_| true, each)
+}
+
+/// As [`newest_first`], for who cannot look for ever: `go_on` is asked now and then, with the number that it is at.
+pub fn newest_first_while(
+    place: &Place,
+    filter: &Filter,
+    mut go_on: impl FnMut(Seq) -> bool,
     mut each: impl FnMut(Receipt) -> ControlFlow<()>,
 ) -> Result<(), SegmentError> {
     /// A clock may be set back; receipts this much older end the search all the same.
     const SLACK: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
     let segments = Segments::open(place)?;
-    segments.walk_back(filter.before.unwrap_or(Seq::MAX), |_, line| {
+    segments.walk_back(filter.before.unwrap_or(Seq::MAX), |seq, line| {
+        if seq % 256 == 0 && !go_on(seq) {
+            return ControlFlow::Break(());
+        }
         let Ok(receipt) = Receipt::parse(line) else { return ControlFlow::Continue(()) };
         if filter.since.is_some_and(|since| receipt.time + SLACK < since) {
             return ControlFlow::Break(());

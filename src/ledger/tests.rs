@@ -108,7 +108,7 @@ fn a_journal_that_hangs_delays_no_receipt_and_what_it_did_not_take_is_counted() 
     // More than a socket's queue holds.
     for _ in 0..64 {
         for _ in 0..31 {
-            assert!(ledger.try_append(entry.clone()));
+            ledger.leave(entry.clone());
         }
         ledger.append_durable_blocking(entry.clone()).unwrap();
     }

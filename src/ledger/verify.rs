@@ -67,8 +67,35 @@ impl Verdict {
 
 /// Verifies everything. An error means that the files cannot be read, which says nothing about them.
 pub fn verify(place: &Place, against: &Against) -> Result<Verdict, DiskError> {
+    verify_with(place, against, Haste::All)
+}
+
+/// As [`verify`], by one thread, which calls `rest` with the bytes of each few lines: it may sleep there. None where it
+/// breaks off.
+pub fn verify_slowly(
+    place: &Place,
+    against: &Against,
+    mut rest: impl FnMut(u64) -> ControlFlow<()>,
+) -> Result<Option<Verdict>, DiskError> {
+    let mut broken = false;
+    let mut rest = |bytes| {
+        let flow = rest(bytes);
+        broken = flow.is_break();
+        flow
+    };
+    let verdict = verify_with(place, against, Haste::Little(&mut rest))?;
+    Ok((!broken).then_some(verdict))
+}
+
+/// How much of the machine a verification takes.
+enum Haste<'a> {
+    All,
+    Little(&'a mut dyn FnMut(u64) -> ControlFlow<()>),
+}
+
+fn verify_with(place: &Place, against: &Against, haste: Haste) -> Result<Verdict, DiskError> {
     let mut verdict = Verdict::default();
-    match check(place, against, &mut verdict) {
+    match check(place, against, haste, &mut verdict) {
         Err(Stop::Disk(error)) => return Err(error),
         Err(Stop::Damage(damage)) => verdict.damage.push(damage),
         Ok(()) => {}
@@ -119,7 +146,7 @@ struct Known {
     file: Option<PathBuf>,
 }
 
-fn check(place: &Place, against: &Against, verdict: &mut Verdict) -> Result<(), Stop> {
+fn check(place: &Place, against: &Against, mut haste: Haste, verdict: &mut Verdict) -> Result<(), Stop> {
     let key = key(place, against)?;
     verdict.origin = key.origin().to_owned();
     // In the order in which the daemon does not write them: what is read first never claims more than what is read later.
@@ -140,13 +167,19 @@ fn check(place: &Place, against: &Against, verdict: &mut Verdict) -> Result<(), 
     complete(place, &segments, stored.size(), &known, verdict)?;
     let mut pass = Pass::new(&stored, &segments, known, stopped, verdict)?;
     pass.heads_up_to(segments.first());
-    leaves::in_order(&segments, |segment, leaves| {
+    let alone = matches!(haste, Haste::Little(_));
+    leaves::in_order(&segments, alone, |segment, leaves| {
+        let mut bytes = 0;
         for leaf in leaves {
+            bytes += u64::from(leaf.length);
             if pass.line(segment, &leaf)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(match &mut haste {
+            Haste::All => ControlFlow::Continue(()),
+            Haste::Little(rest) => rest(bytes),
+        })
     })?;
     pass.end();
     Ok(())

@@ -3,6 +3,7 @@
 //! In: entries, from a bounded queue. Out: their numbers, once one sync has made all that waited durable. A disk that
 //! takes nothing is tried again, with each call that needs it and each second; until then every call is told why.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,12 @@ pub type Ack = oneshot::Sender<Result<Seq, Unrecorded>>;
 
 #[derive(Debug)]
 pub enum Job {
-    Append { entry: Box<Entry>, ack: Option<Ack> },
+    Append {
+        entry: Box<Entry>,
+        ack: Option<Ack>,
+    },
+    /// Before any other, whenever that is.
+    Owe(Box<Entry>),
     Checkpoint(oneshot::Sender<Result<(), Unrecorded>>),
     Damaged(Damage),
     Stop,
@@ -71,10 +77,17 @@ pub struct Writer {
     /// Receipts of reads that were lost, since one said so; and since the start.
     unrecorded: u64,
     unrecorded_ever: u64,
+    /// Those that found no place in the queue.
+    uncounted: Arc<AtomicU64>,
 }
 
 impl Writer {
-    pub fn new(options: Options, lock: Option<Lock>, status: Arc<Mutex<Status>>) -> Self {
+    pub fn new(
+        options: Options,
+        lock: Option<Lock>,
+        status: Arc<Mutex<Status>>,
+        uncounted: Arc<AtomicU64>,
+    ) -> Self {
         let mut id = [0; 8];
         let _ = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut id);
         Self {
@@ -91,6 +104,7 @@ impl Writer {
             owed: Vec::new(),
             unrecorded: 0,
             unrecorded_ever: 0,
+            uncounted,
             options,
         }
     }
@@ -225,6 +239,7 @@ impl Writer {
     }
 
     fn take(&mut self, jobs: &mut Vec<Job>) {
+        self.lose(self.uncounted.swap(0, Ordering::Relaxed));
         let waited_for = jobs.iter().any(|job| matches!(job, Job::Append { ack: Some(_), .. }));
         if waited_for {
             if let Stand::Refusing(Unrecorded::Unavailable(_)) = &self.stand {
@@ -237,6 +252,10 @@ impl Writer {
         for job in jobs.drain(..) {
             match job {
                 Job::Append { entry, ack } => self.add(&entry, ack, &mut buffer),
+                Job::Owe(entry) => {
+                    self.write(&mut buffer);
+                    self.owe(*entry);
+                }
                 Job::Checkpoint(ack) => heads.push(ack),
                 Job::Damaged(damage) => {
                     self.write(&mut buffer);
@@ -343,6 +362,18 @@ impl Writer {
         }
     }
 
+    /// Writes it with what else is owed, or keeps it for when that is possible.
+    fn owe(&mut self, entry: Entry) {
+        /// A log that takes nothing takes no intents: what is owed is bounded by what was begun before.
+        const MOST: usize = 4096;
+        if self.owed.len() < MOST {
+            self.owed.push(entry);
+            self.pay();
+        } else {
+            tracing::error!("too much is owed to the ledger; an outcome was not recorded");
+        }
+    }
+
     fn lose(&mut self, entries: u64) {
         self.unrecorded += entries;
         self.unrecorded_ever += entries;
@@ -413,6 +444,10 @@ impl Writer {
             }
         };
         status.why = why;
+        status.refusing = match (&self.stand, &self.trouble) {
+            (Stand::Refusing(why), _) => Some(why.clone()),
+            (Stand::Ready(_), trouble) => trouble.clone().map(Unrecorded::Unavailable),
+        };
         status.unrecorded = self.unrecorded_ever;
         status.mirror = self.mirror.state();
         status.unmirrored = self.mirror.dropped();

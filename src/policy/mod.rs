@@ -18,7 +18,7 @@ use rate::Bucket;
 pub use rules::Rules;
 pub use crate::share::{Share, Spent, Supply};
 
-use crate::config::{Config, Exec, ExecLane, GuestTerm, Member, Role};
+use crate::config::{Config, Exec, ExecLane, GuestTerm, Member, Profile, Role};
 use crate::exec::wire::Mode;
 
 /// What decides: the rules in force, and what is left of the rates.
@@ -70,6 +70,11 @@ impl Sight {
     /// Whether the role names its guests.
     pub fn is_scoped(&self) -> bool {
         self.role.guests.is_some()
+    }
+
+    /// Whether it may see what others did, wherever that was.
+    pub fn sees_everybody(&self) -> bool {
+        self.role.profile == Profile::Full
     }
 
     pub fn includes(&self, guest: u32) -> bool {

@@ -69,6 +69,15 @@ impl Principal {
         self.uid
     }
 
+    /// The account's name, where the node knows one.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
     /// `name` is the account's name or its number.
     pub fn is_user(&self, name: &str) -> bool {
         self.user.as_deref() == Some(name) || name.parse() == Ok(self.uid)

@@ -16,9 +16,10 @@ use super::error::PveError;
 use super::loose;
 use super::refusal::{Failure, Forbidden};
 use super::sink::{Held, Text};
+use crate::secret;
 
 /// Characters of a message that are kept.
-const LONGEST_MESSAGE: usize = 4096;
+const LONGEST_MESSAGE: usize = 2_000;
 
 /// A 2xx.
 pub struct Answer {
@@ -51,7 +52,7 @@ impl Answer {
 
     /// The error that it is no JSON, or none of the kind that was expected.
     pub fn no_json(&self, error: &serde_json::Error) -> PveError {
-        PveError::NotJson { what: self.what.clone(), status: 200, why: shown(&error.to_string()) }
+        PveError::NotJson { what: self.what.clone(), status: 200, why: misfit(error) }
     }
 
     /// The text of `data` as it came, read through but not taken apart.
@@ -90,17 +91,20 @@ pub(super) fn judge(call: &Call, raw: Raw) -> Result<Accepted<'_>, PveError> {
         return Ok(accepted);
     }
     if (200..300).contains(&raw.status) {
-        return Err(accepted.no_json(&begins(&raw.words)));
+        return Err(accepted.no_json(&kind(&raw.words, raw.is_json, raw.words.len())));
     }
     let refusal: Refusal = match raw.is_json {
         true => serde_json::from_str(&raw.words).unwrap_or_default(),
         false => Refusal::default(),
     };
+    // PVE may quote what it refuses.
+    let secrets = call.secrets();
+    let of_call = |text: String| secret::without_values(&text, &secrets);
     let errors: BTreeMap<String, String> = refusal
         .errors
         .unwrap_or_default()
         .iter()
-        .map(|(name, why)| (shown(name), shown(&plain(why))))
+        .map(|(name, why)| (shown(name), of_call(secret::told_of(name, &plain(why), LONGEST_MESSAGE))))
         .collect();
     // The body has all of it, the status line the first line.
     let said = refusal.message.as_ref().map(|message| shown(&plain(message))).filter(|said| !said.is_empty());
@@ -108,6 +112,7 @@ pub(super) fn judge(call: &Call, raw: Raw) -> Result<Accepted<'_>, PveError> {
         false => shown(&raw.reason),
         true => "PVE gave no reason".to_owned(),
     });
+    let message = of_call(message);
     let status = raw.status;
     Err(match status {
         401 => PveError::Unauthorized { message },
@@ -131,11 +136,12 @@ impl Accepted<'_> {
         let (body, held) = text.into_string();
         let answer = Answer { what: self.call.name(), body, _held: held };
         if !answer.body.trim_start().starts_with('{') {
-            return Err(self.no_json(&begins(&answer.body)));
+            return Err(self.no_json(&kind(&answer.body, true, answer.body.len())));
         }
         if self.call.method != Method::Get {
             // Looked into now: later it would be a change that seems to have failed.
-            answer.envelope::<IgnoredAny>().map_err(|error| self.no_json(&error.to_string()))?;
+            serde_json::from_str::<Envelope<IgnoredAny>>(&answer.body)
+                .map_err(|error| self.no_json(&misfit(&error)))?;
         }
         Ok(answer)
     }
@@ -144,20 +150,12 @@ impl Accepted<'_> {
     pub fn no_json(&self, why: &str) -> PveError {
         let (call, status) = (self.call, self.status);
         match call.method {
-            Method::Get => PveError::NotJson { what: call.name(), status, why: shown(why) },
+            Method::Get => PveError::NotJson { what: call.name(), status, why: why.to_owned() },
             _ => PveError::unknown(
                 call,
-                format!("the answer has status {status} and is no answer of PVE's: {}", shown(why)),
+                format!("the answer has status {status} and is no answer of PVE's: {why}"),
             ),
         }
-    }
-}
-
-fn begins(body: &str) -> String {
-    let start = body.trim_start();
-    match start.is_empty() {
-        true => "it is empty".to_owned(),
-        false => format!("it begins with {:?}", shown(start).chars().take(60).collect::<String>()),
     }
 }
 
@@ -165,12 +163,31 @@ fn plain(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// What stands where PVE's object should be. None of the body: nobody knows what it is, so nobody knows what in it is
+/// secret.
+fn kind(body: &str, said_json: bool, length: usize) -> String {
+    let start = body.trim_start().as_bytes();
+    let what = match (start.first(), said_json) {
+        (None, _) => return "it is empty".to_owned(),
+        (Some(b'<'), _) => "a page in HTML or XML",
+        (_, true) => "JSON, and no object",
+        (_, false) => "of another content type",
+    };
+    format!("it is {what}, {length} bytes")
+}
+
+/// Where JSON is not what it should be. The parser's own words quote what stands there.
+pub fn misfit(error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    let what = match error.classify() {
+        Category::Eof => "it ends too early",
+        Category::Data => "a value is of another kind than it should be",
+        Category::Syntax | Category::Io => "it is no JSON",
+    };
+    format!("{what}, at line {} column {}", error.line(), error.column())
+}
+
 /// PVE's words, as they may be shown.
 pub(super) fn shown(text: &str) -> String {
-    let cleaned = crate::text::clean(text.as_bytes());
-    let trimmed = cleaned.trim();
-    match trimmed.char_indices().nth(LONGEST_MESSAGE) {
-        Some((end, _)) => format!("{}…", &trimmed[..end]),
-        None => trimmed.to_owned(),
-    }
+    secret::told(text, LONGEST_MESSAGE)
 }

@@ -269,7 +269,11 @@ impl Client {
                 }
                 // Only a read is given up so.
                 Err(Unanswered::Wedged { after }) => {
-                    tracing::warn!(call = call.name(), ?after, "pvedaemon does not answer; by way of pveproxy");
+                    tracing::warn!(
+                        call = call.name(),
+                        ?after,
+                        "pvedaemon does not answer; by way of pveproxy"
+                    );
                     daemon.is_away();
                 }
                 asked => return asked.map_err(|unanswered| (daemon, unanswered)),
@@ -286,7 +290,8 @@ impl Client {
     pub fn aside(&self) -> Vec<(&'static str, Duration, Duration)> {
         let Shared { proxy, daemon, .. } = &*self.shared;
         let daemons = std::iter::once(proxy).chain(daemon);
-        let aside = daemons.filter_map(|daemon| daemon.aside().map(|open| (daemon.name, open.silent, open.next)));
+        let aside =
+            daemons.filter_map(|daemon| daemon.aside().map(|open| (daemon.name, open.silent, open.next)));
         aside.collect()
     }
 

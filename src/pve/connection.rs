@@ -22,7 +22,7 @@ use super::wire::{Stream, Wire};
 const MOST_HEADER: usize = 64 << 10;
 
 /// Bytes of a refusal's body, or of a page in place of an answer, that are read.
-const MOST_WORDS: usize = 64 << 10;
+const MOST_WORDS: usize = 256 << 10;
 
 /// An answer before anybody looked into it.
 pub struct Raw {

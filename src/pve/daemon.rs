@@ -1,7 +1,7 @@
 //! One of the two daemons: a turn, a connection, one request, one answer. Whether to ask again is not decided here.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 

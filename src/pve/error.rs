@@ -79,6 +79,22 @@ pub enum PveError {
 }
 
 impl PveError {
+    /// The HTTP status of PVE's answer, where there was one.
+    pub fn status(&self) -> Option<u16> {
+        Some(match self {
+            Self::Unauthorized { .. } => 401,
+            Self::Forbidden { .. } => 403,
+            Self::BadParameters { .. } => 400,
+            Self::NotFound { .. } => 404,
+            Self::NotImplemented { .. } => 501,
+            Self::Failed { .. } => 500,
+            Self::NotJson { status, .. } | Self::Proxy { status, .. } | Self::Unexpected { status, .. } => {
+                *status
+            }
+            _ => return None,
+        })
+    }
+
     /// Whether it is unknown if a change was made.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::MayHaveHappened { .. })

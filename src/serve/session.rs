@@ -11,6 +11,7 @@ use tracing::Instrument;
 use super::room::Room;
 use super::transport::Transport;
 use crate::policy::Principal;
+use crate::tools::record::Visit;
 use crate::tools::{Provost, Session};
 
 /// How long a connection may be open before its session begins.
@@ -46,11 +47,19 @@ async fn converse(
     };
     tracing::info!("connected");
     let (voice, owed) = (transport.voice(), transport.owed());
-    let session = Session::new(provost, principal, owed);
+    let session = Session::new(provost.clone(), principal, owed);
+    let visit = session.visit();
     // A box of its own for what the beginning takes, many kilobytes: a session does not hold it to its end.
     let beginning = Box::pin(session.serve_with_ct(transport, stop));
     match tokio::time::timeout(TO_BEGIN, beginning).await {
         Ok(Ok(running)) => {
+            let rules = &provost.policy.rules;
+            // Who comes without a handshake says who they are in their first call, and no sooner.
+            if let Some(client) = running.peer().peer_info() {
+                visit.opened(rules, Some(&client.client_info), Some(&client.protocol_version));
+            }
+            // The last to hold it records the end.
+            drop(visit);
             // However it ends, it ends with its connection.
             drop(voice);
             let _ = running.waiting().await;
@@ -62,14 +71,28 @@ async fn converse(
             let text = format!(
                 "no session has begun in {TO_BEGIN:?}; the connection ends here. Send initialize first"
             );
+            visit.turned_away(&provost.policy.rules, &text);
             let _ = voice.last_word(text).await;
         }
     }
 }
 
+/// Records that there was no room for a client, and for how many others before.
+pub fn turn_away(stream: &UnixStream, provost: &Provost, others: u64, why: &str) {
+    if let Ok(principal) = Principal::of_peer(stream) {
+        tracing::warn!(%principal, why, "turned a connection away");
+        let said = match others {
+            0 => why.to_owned(),
+            others => {
+                format!("{why} (and {others} connections more were turned away since the last receipt)")
+            }
+        };
+        Visit::new(&provost.desk, principal).turned_away(&provost.policy.rules, &said);
+    }
+}
+
 /// Tells a client that there is no room for it, in the form that MCP clients can show.
-pub fn turn_away(stream: &UnixStream, uid: u32, why: &str) {
-    tracing::warn!(uid, why, "turned a connection away");
+pub fn refuse(stream: &UnixStream, why: &str) {
     let error = serde_json::json!({ "code": -32000, "message": why });
     let message = format!("{}\n", serde_json::json!({ "jsonrpc": "2.0", "id": null, "error": error }));
     // A fresh socket's buffer takes a line; a client that does not read it has closed already.

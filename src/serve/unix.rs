@@ -5,6 +5,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,7 @@ impl Listening {
     /// Serves until `stop`, then gives the sessions a moment to end.
     pub async fn serve(self, provost: Arc<Provost>, stop: CancellationToken, _confined: Confined) {
         let mut sessions = tokio::task::JoinSet::new();
+        let mut crowd = Crowd::default();
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -78,14 +80,44 @@ impl Listening {
                         drop(place);
                     });
                 }
-                Err(why) => session::turn_away(&stream, uid, &why),
+                Err(why) => {
+                    session::refuse(&stream, &why);
+                    if let Some(others) = crowd.one_more() {
+                        session::turn_away(&stream, &provost, others, &why);
+                    }
+                }
             }
         }
         let ended = async { while sessions.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(std::time::Duration::from_secs(5), ended).await;
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
         if let Some(path) = &self.path {
             let _ = std::fs::remove_file(path);
         }
+    }
+}
+
+/// Connections that were turned away. Who comes again and again does not fill the disk with it: one receipt a second says
+/// how many there were.
+#[derive(Default)]
+struct Crowd {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+impl Crowd {
+    /// How many came since the last receipt, where it is time for one.
+    fn one_more(&mut self) -> Option<u64> {
+        if self.told.is_some_and(|told| told.elapsed() < Duration::from_secs(1)) {
+            self.untold += 1;
+            return None;
+        }
+        self.told = Some(Instant::now());
+        Some(std::mem::take(&mut self.untold))
     }
 }
 

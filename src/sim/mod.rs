@@ -33,7 +33,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::catalog::{Catalog, Release};
+use crate::catalog::{Catalog, Method, Release};
 use estate::Estate;
 use etc_pve::EtcPve;
 use fault::{Faults, Trap};
@@ -52,15 +52,18 @@ pub struct Options {
     pub listen: SocketAddr,
     /// pvedaemon's.
     pub daemon: SocketAddr,
+    /// What its API is: a node of another release has another.
+    pub catalog: Catalog,
     /// How many times faster than a real node workers are; `None`: they have ended before they are answered.
     pub speed: Option<f64>,
 }
 
 impl Options {
-    /// Free ports on loopback, and no waiting.
+    /// Free ports on loopback, PVE 9.2 and no waiting.
     pub fn new(dir: impl Into<PathBuf>, estate: Estate) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { dir: dir.into(), estate, listen: any, daemon: any, speed: None }
+        let catalog = Catalog::embedded(Release::V9_2);
+        Self { dir: dir.into(), estate, listen: any, daemon: any, catalog, speed: None }
     }
 }
 
@@ -172,7 +175,10 @@ struct State {
 
 impl Shared {
     fn new(options: Options) -> io::Result<Self> {
-        let Options { dir, mut estate, speed, .. } = options;
+        let Options { dir, mut estate, catalog, speed, .. } = options;
+        if catalog.template(Method::Get, "/cluster/ha/rules").is_none() {
+            estate.access_mut().earlier = estate::access::roles::OF_8;
+        }
         let etc_pve = EtcPve::new(dir.join("etc-pve"), &estate)?;
         let certificate = dir.join("pve-ssl.pem");
         let node = estate.local().name.clone();
@@ -180,7 +186,6 @@ impl Shared {
         if let Some(local) = estate.node_mut(&node) {
             local.fingerprint = fingerprint;
         }
-        let catalog = Catalog::embedded(Release::V9_2);
         let routes = Routes::new(&catalog, api::rows());
         let shared = Self {
             state: Mutex::new(State { estate, etc_pve }),

@@ -4,25 +4,30 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use rmcp::schemars::{self, JsonSchema};
+use serde::Serialize;
+
 use super::Provost;
 use super::answer::Failure;
+use super::record::Notes;
 use crate::catalog::find::{Finder, Finders, NoGet};
-use crate::catalog::{Cache, Catalog, Release, Source};
+use crate::catalog::{Cache, Catalog, Foreseen, Loaded, Origin, Release, Source, SourceError};
 use crate::config::Config;
 use crate::policy::{Principal, Sight};
-use crate::pve::{self, Client, Methods, PveError};
+use crate::pve::{self, Accepted, Client, Methods, PveError, Read, Room, Sink};
 
 /// What `read` and its like are handed.
 pub struct Reader {
-    pub client: Client,
+    client: Client,
+    notes: Arc<Notes>,
     pub catalog: Arc<Catalog>,
     finders: Arc<Finders>,
     sight: Sight,
 }
 
 impl Provost {
-    /// The API for a principal that a role names.
-    pub fn reader(&self, principal: &Principal) -> Result<Reader, Failure> {
+    /// The API for a principal that a role names. What is read by it goes into `notes`, and so onto the call's receipt.
+    pub fn reader(&self, principal: &Principal, notes: &Arc<Notes>) -> Result<Reader, Failure> {
         let sight = self.policy.read(principal)?;
         let client = match sight.token() {
             Some(token) => self.client.for_token(token),
@@ -30,6 +35,7 @@ impl Provost {
         };
         Ok(Reader {
             client: client.limited_to(Methods::Reads).for_account(principal.uid()),
+            notes: notes.clone(),
             catalog: self.catalog.now(),
             finders: self.finders.clone(),
             sight,
@@ -38,6 +44,43 @@ impl Provost {
 }
 
 impl Reader {
+    /// The API itself, on record as asked from here on.
+    pub fn client(&self) -> &Client {
+        self.notes.reached();
+        &self.client
+    }
+
+    pub async fn get(&self, read: &Read) -> Result<pve::Answer, PveError> {
+        let answer = self.client().get(read).await;
+        if let Some(status) = answer.as_ref().map_or_else(PveError::status, |_| Some(200)) {
+            self.notes.status(status);
+        }
+        answer
+    }
+
+    /// The same, with the body given to `sink` as it comes.
+    pub async fn get_into<'read>(
+        &self,
+        read: &'read Read,
+        sink: &mut dyn Sink,
+    ) -> Result<Accepted<'read>, PveError> {
+        let answer = self.client().get_into(read, sink).await;
+        if let Some(status) = answer.as_ref().map_or_else(PveError::status, |_| Some(200)) {
+            self.notes.status(status);
+        }
+        answer
+    }
+
+    /// The memory for what is held of answers.
+    pub fn room(&self) -> &Room {
+        self.client.room()
+    }
+
+    /// What the call's receipt will say.
+    pub fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
     /// Whether there are guests that the role does not include.
     pub fn is_scoped(&self) -> bool {
         self.sight.is_scoped()
@@ -49,7 +92,9 @@ impl Reader {
 
     /// Refuses a guest that the role does not include. What is no guest's id is PVE's to refuse.
     pub fn may_see(&self, guest: Option<u32>) -> Result<(), Failure> {
-        guest.map_or(Ok(()), |guest| self.sight.guest(guest)).map_err(Into::into)
+        let Some(guest) = guest else { return Ok(()) };
+        self.notes.guest(guest);
+        Ok(self.sight.guest(guest)?)
     }
 }
 
@@ -101,15 +146,61 @@ impl Catalogue {
     }
 
     pub fn now(&self) -> Arc<Catalog> {
+        self.loaded().catalog
+    }
+
+    fn loaded(&self) -> Loaded {
         let open = || Source::open(&self.apidoc, Some(Cache::new(&self.kept)), Release::LATEST);
-        self.source.get_or_init(open).current().catalog
+        self.source.get_or_init(open).current()
+    }
+
+    /// What keeps the catalogue from being what this node's own file says. It is read for that only where nothing less
+    /// tells.
+    pub fn problem(&self) -> Option<Problem> {
+        if self.source.get().is_none() {
+            match Source::foresee(&self.apidoc, &Cache::new(&self.kept)) {
+                Foreseen::Good => return None,
+                Foreseen::Bad(error) => return Some(Problem::new(&error, Origin::Embedded(Release::LATEST))),
+                Foreseen::Unread => {}
+            }
+        }
+        let loaded = self.loaded();
+        loaded.problem.map(|error| Problem::new(&error, loaded.origin))
+    }
+}
+
+/// Why the catalogue is not what this node's own file says, and what serves in its place.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Problem {
+    /// "PVE 9.2, built in", or "as this node's file said last".
+    pub serves: String,
+    /// The file, and what is wrong with it.
+    pub error: String,
+    pub next: &'static str,
+}
+
+impl Problem {
+    fn new(error: &SourceError, origin: Origin) -> Self {
+        let serves = match origin {
+            Origin::Embedded(release) => format!("{release}, built in"),
+            Origin::Node | Origin::Cache => "as this node's file said last".to_owned(),
+        };
+        Self { serves, error: error.to_string(), next: error.next() }
+    }
+
+    /// For who reads.
+    pub fn note(&self) -> String {
+        format!(
+            "The API's description is not this node's own ({}): {}; {}",
+            self.serves, self.error, self.next
+        )
     }
 }
 
 impl From<PveError> for Failure {
     fn from(error: PveError) -> Self {
         let (kind, next) = kind(&error);
-        let failure = Self::new(kind, error.to_string(), next);
+        let failure = Self { status: error.status(), ..Self::new(kind, error.to_string(), next) };
         match error {
             PveError::BadParameters { errors, .. } => failure.with("errors", serde_json::json!(errors)),
             _ => failure,

@@ -1,18 +1,26 @@
 //! `audit`: the receipts, queried and verified.
 //!
-//! It reads files and may read all of them, so it is called where blocking is allowed.
+//! It reads files, and may read all of them: on a thread of its own, few at once, and not for ever.
 
 use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rmcp::model::JsonObject;
 use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Failure, arguments};
-use crate::ledger::query::{Filter, newest_first, time};
-use crate::ledger::verify::{Against, verify};
-use crate::ledger::{Ledger, Receipt, witness};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::Provost;
+use super::answer::{Answer, Failure, arguments, no_longer_wanted, to_object};
+use super::record::Notes;
+use crate::ledger::query::{Filter, newest_first_while, time};
+use crate::ledger::verify::{Against, verify_slowly};
+use crate::ledger::{Ledger, Receipt, Seq, witness};
+use crate::policy::{Principal, Sight};
 use crate::text::clean_json;
 
 /// Bytes of the receipts in one answer, and of the body of one.
@@ -29,15 +37,16 @@ pub struct AuditArguments {
     guest: Option<u32>,
     /// user:NAME, vsock:CID
     principal: Option<String>,
-    /// intent, outcome, exec, file, plan, approval, refusal, read, ...
+    /// exec, refusal, read, intent, outcome, session, ...
     kind: Option<String>,
     /// allowed, refused, held
     decision: Option<String>,
-    /// today, 2h, or RFC 3339
+    /// today, 2h, RFC 3339
     since: Option<String>,
-    /// Default 20
     limit: Option<usize>,
-    /// Check every receipt against the tree and its signed heads
+    /// A receipt's number
+    before: Option<Seq>,
+    /// Check the whole log
     #[serde(default)]
     verify: bool,
 }
@@ -46,8 +55,11 @@ pub struct AuditArguments {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AuditAnswer {
     receipts: Vec<Value>,
-    /// Whether there are older ones that fit: ask with a later `since`, a narrower filter or a larger `limit`.
+    /// Whether there may be older ones that fit: ask with the last number as `before`.
     more: bool,
+    /// Where the search stopped because it took too long: ask with it as `before` to go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searched_to: Option<Seq>,
     head: Head,
     /// Only when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,13 +91,124 @@ struct Verified {
     damage: Vec<String>,
 }
 
-pub fn call(ledger: &Ledger, given: JsonObject) -> Answer {
+/// Searches at once, of all sessions; and how long one looks.
+const SEARCHES: usize = 2;
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What keeps audits from taking the node: they read files, of which there may be gigabytes.
+pub struct Auditor {
+    searches: Arc<Semaphore>,
+    /// When the next verification may begin; none while one is under way.
+    next: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Default for Auditor {
+    fn default() -> Self {
+        Self {
+            searches: Arc::new(Semaphore::new(SEARCHES)),
+            next: Arc::new(Mutex::new(Some(Instant::now()))),
+        }
+    }
+}
+
+/// Which receipts a principal may see: its own, the daemon's, those about guests that its role includes; all with profile
+/// `full`.
+struct Sees {
+    uid: u32,
+    sight: Sight,
+}
+
+impl Sees {
+    fn includes(&self, receipt: &Receipt) -> bool {
+        let own = receipt.principal.as_ref().is_none_or(|who| who.uid == Some(self.uid));
+        own || self.sight.sees_everybody() || receipt.guest.is_some_and(|guest| self.sight.includes(guest))
+    }
+}
+
+pub async fn call(
+    provost: &Provost,
+    principal: &Principal,
+    given: JsonObject,
+    notes: &Arc<Notes>,
+    given_up: &CancellationToken,
+) -> Answer {
+    let sees = Sees { uid: principal.uid(), sight: provost.policy.read(principal)? };
     let given: AuditArguments = arguments(given)?;
-    let verified = given.verify.then(|| verified(ledger)).transpose()?;
+    if let Some(guest) = given.guest {
+        notes.guest(guest);
+    }
+    let turn = given.verify.then(|| Verification::begin(&provost.auditor.next)).transpose()?;
+    let searching = provost.auditor.searches.clone().acquire_owned();
+    let place = tokio::select! {
+        place = searching => place,
+        () = given_up.cancelled() => return Err(no_longer_wanted()),
+    };
+    let (ledger, stop) = (provost.desk.ledger.clone(), given_up.clone());
+    let work = tokio::task::spawn_blocking(move || {
+        let _held = (place, turn);
+        answer(&ledger, given, |receipt| sees.includes(receipt), &stop)
+    });
+    // What was begun ends by itself soon after nobody wants it: it looks at the same token.
+    let answer = work.await.map_err(|error| Failure::new("internal", error.to_string(), "report this"))??;
+    notes.rows(answer.receipts.len());
+    to_object(answer)
+}
+
+/// A verification under way. It reads all there is, so one runs at a time, and they may take a fifth of a processor.
+struct Verification {
+    began: Instant,
+    next: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Verification {
+    fn begin(next: &Arc<Mutex<Option<Instant>>>) -> Result<Self, Failure> {
+        let mut at = next.lock().unwrap_or_else(PoisonError::into_inner);
+        let busy = |text: String, then| Err(Failure::new("busy", text, then));
+        match *at {
+            None => {
+                return busy(
+                    "the log is being verified for somebody else".into(),
+                    "call again when that has ended",
+                );
+            }
+            Some(at) if at > Instant::now() => {
+                let wait = (at - Instant::now()).as_secs() + 1;
+                let text = format!("the log was verified a moment ago; the next time is free in {wait} s");
+                return busy(text, "call again then; on the node, provost audit verify waits for nobody");
+            }
+            Some(_) => *at = None,
+        }
+        Ok(Self { began: Instant::now(), next: next.clone() })
+    }
+}
+
+impl Drop for Verification {
+    fn drop(&mut self) {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = Some(Instant::now() + 4 * self.began.elapsed());
+    }
+}
+
+fn answer(
+    ledger: &Ledger,
+    given: AuditArguments,
+    sees: impl Fn(&Receipt) -> bool,
+    stop: &CancellationToken,
+) -> Result<AuditAnswer, Failure> {
+    let verified = given.verify.then(|| verified(ledger, stop)).transpose()?;
     let limit = given.limit.unwrap_or(LIMIT);
     let filter = filter(given)?;
-    let (mut receipts, mut size, mut more) = (Vec::new(), 0, false);
-    let read = newest_first(ledger.place(), &filter, |receipt| {
+    let (mut receipts, mut size, mut more, mut searched_to) = (Vec::new(), 0, false, None);
+    let until = Instant::now() + PATIENCE;
+    let go_on = |seq| {
+        let enough = Instant::now() > until || stop.is_cancelled();
+        searched_to = enough.then_some(seq);
+        !enough
+    };
+    let read = newest_first_while(ledger.place(), &filter, go_on, |receipt| {
+        if !sees(&receipt) {
+            return ControlFlow::Continue(());
+        }
         let shown = shown(receipt);
         size += shown.to_string().len();
         more = receipts.len() == limit || size > BUDGET;
@@ -100,10 +223,7 @@ pub fn call(ledger: &Ledger, given: JsonObject) -> Answer {
     })?;
     let status = ledger.status();
     let head = Head { origin: status.origin, size: status.size, signed: status.signed, state: status.state };
-    match serde_json::to_value(AuditAnswer { receipts, more, head, verified }) {
-        Ok(Value::Object(object)) => Ok(object),
-        _ => Err(Failure::new("internal", "the answer cannot be written as JSON", "report this")),
-    }
+    Ok(AuditAnswer { receipts, more: more || searched_to.is_some(), searched_to, head, verified })
 }
 
 fn filter(given: AuditArguments) -> Result<Filter, Failure> {
@@ -114,6 +234,7 @@ fn filter(given: AuditArguments) -> Result<Filter, Failure> {
         kind: given.kind.map(|kind| kind.parse()).transpose().map_err(wrong)?,
         decision: given.decision.map(|decision| decision.parse()).transpose().map_err(wrong)?,
         since: given.since.map(|since| time(&since)).transpose().map_err(wrong)?,
+        before: given.before,
         ..Filter::default()
     })
 }
@@ -135,11 +256,13 @@ fn shown(receipt: Receipt) -> Value {
     shown
 }
 
-fn verified(ledger: &Ledger) -> Result<Verified, Failure> {
+fn verified(ledger: &Ledger, stop: &CancellationToken) -> Result<Verified, Failure> {
     let against = Against { witnesses: witness::dirs(), ..Against::default() };
-    let verdict = verify(ledger.place(), &against).map_err(|error| {
+    let go_on = |_| if stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let verdict = verify_slowly(ledger.place(), &against, go_on).map_err(|error| {
         Failure::new("ledger_unreadable", error.to_string(), "call again, or see journalctl -t provost")
     })?;
+    let verdict = verdict.ok_or_else(no_longer_wanted)?;
     let verified = Verified {
         holds: verdict.holds(),
         receipts: verdict.size - verdict.first,
@@ -171,10 +294,40 @@ mod tests {
 
     fn asked(ledger: &Ledger, arguments: Value) -> Value {
         let Value::Object(arguments) = arguments else { panic!("an object") };
-        match call(ledger, arguments) {
-            Ok(answer) => Value::Object(answer),
+        let stop = CancellationToken::new();
+        match super::arguments(arguments).and_then(|given| answer(ledger, given, |_| true, &stop)) {
+            Ok(answer) => json!(answer),
             Err(failure) => json!({ "error": failure }),
         }
+    }
+
+    #[test]
+    fn a_role_sees_its_own_the_daemons_and_what_is_about_its_guests_and_full_sees_all() {
+        let seen = |keys: &str, receipt: Option<(u32, Option<u32>)>| {
+            let text = format!("[[role]]\nname='a'\nmembers=['user:alice']\n{keys}");
+            let rules = crate::config::parse(std::path::Path::new("x"), &text).unwrap();
+            let policy = crate::policy::Policy::new(crate::policy::Rules::fixed(rules));
+            let alice = Principal::for_tests(1000, "alice", &[]);
+            let sees = Sees { uid: 1000, sight: policy.read(&alice).unwrap() };
+            let mut line = json!({
+                "body": {}, "kind": "read", "mono_us": 1, "seq": 1, "start": "x", "time": "2026-01-31T10:00:00Z", "v": 1,
+            });
+            if let Some((uid, guest)) = receipt {
+                line["principal"] = json!({ "uid": uid });
+                line["guest"] = json!(guest);
+            }
+            sees.includes(&serde_json::from_value(line).unwrap())
+        };
+        let (mine, others) = (Some((1000, Some(300))), Some((1001, Some(300))));
+        for profile in ["observe", "operate", "provision"] {
+            let keys = format!("profile='{profile}'\nguests=['100-199']");
+            assert!(seen(&keys, mine) && seen(&keys, None), "{profile}");
+            assert!(seen(&keys, Some((1001, Some(150)))) && !seen(&keys, others), "{profile}");
+            assert!(!seen(&keys, Some((1001, None))) && !seen("", Some((1001, None))), "{profile}");
+        }
+        assert!(
+            seen("profile='full'\nguests=['100-199']", others) && seen("profile='full'", Some((1001, None)))
+        );
     }
 
     fn refusal(guest: u32, user: &str, why: &str) -> Entry {

@@ -8,6 +8,7 @@ use super::Provost;
 use super::answer::Failure;
 use super::api::Reader;
 use super::guests;
+use super::record::Call;
 use crate::policy::Principal;
 use crate::pve::{Path, Read};
 use crate::text::clean;
@@ -19,17 +20,22 @@ pub async fn complete(
     provost: &Provost,
     principal: &Principal,
     asked: &CompleteRequestParams,
+    call: Call,
 ) -> Result<CompleteResult, ErrorData> {
     let typed: String = asked.argument.value.chars().take(LONGEST).collect::<String>().to_lowercase();
     let values = match Blank::of(&asked.argument.name) {
         Some(Blank::Kind) => Ok(vec!["container".to_owned(), "vm".to_owned()]),
         // Whoever may not read gets no completions, and hears why when they read.
-        Some(blank) => match provost.reader(principal) {
+        Some(blank) => match provost.reader(principal, call.notes()) {
             Ok(reader) => blank.values(&reader).await,
-            Err(_) => Ok(Vec::new()),
+            Err(denied) => Err(denied),
         },
         None => Ok(Vec::new()),
     };
+    if let Ok(values) = &values {
+        call.notes().rows(values.len());
+    }
+    let values = call.passed(|values| values.iter().map(String::len).sum(), values);
     let values = values.unwrap_or_else(|failure| {
         tracing::debug!(kind = failure.kind, "{}", failure.message);
         Vec::new()
@@ -80,7 +86,7 @@ struct Row {
 async fn column(reader: &Reader, path: &str, of: fn(Row) -> Option<String>) -> Result<Vec<String>, Failure> {
     let path =
         Path::parse(path).map_err(|error| Failure::new("internal", error.to_string(), "report this"))?;
-    let rows: Vec<Row> = reader.client.get(&Read::new(path)).await?.data()?;
+    let rows: Vec<Row> = reader.get(&Read::new(path)).await?.data()?;
     let mut values: Vec<String> =
         rows.into_iter().filter_map(of).map(|value| clean(value.as_bytes())).collect();
     values.sort();

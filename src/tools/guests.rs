@@ -30,7 +30,7 @@ fn vmid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
 pub async fn all(reader: &Reader) -> Result<Vec<Guest>, Failure> {
     let read = Path::parse("/cluster/resources").map(Read::new).and_then(|read| read.with("type", "vm"));
     let read = read.map_err(|error| Failure::new("internal", error.to_string(), "report this"))?;
-    let answer = reader.client.get(&read).await?;
+    let answer = reader.get(&read).await?;
     let rows: Vec<&RawValue> = answer.data()?;
     // A row that is no guest's is left out.
     let guests = rows.into_iter().filter_map(|row| serde_json::from_str::<Guest>(row.get()).ok());

@@ -11,35 +11,42 @@ mod complete;
 mod exec;
 mod find;
 mod guests;
+mod limit;
 mod owed;
 mod progress;
 mod prompts;
 mod read;
+pub mod record;
 mod resources;
 mod schema;
 mod status;
 mod tasks;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use answer::Failure;
+use answer::Answer;
 use progress::Progress;
+use record::{Call, Desk, Visit};
 use rmcp::task_manager::TaskManager;
 
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult,
-    CreateTaskResult, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult,
-    Implementation, JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResult,
-    ServerCapabilities, ServerConfig, Tool, UpdateTaskParams,
+    GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation, JsonObject,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResult, ServerCapabilities, ServerConfig,
+    Tool, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, RoleServer};
 
 pub use owed::Owed;
 
 use crate::catalog::find::Finders;
+use crate::ledger::Ledger;
+#[cfg(test)]
+use crate::ledger::Options;
 use crate::policy::{Policy, Principal, Rules, Supply};
 use crate::pve::{AddressError, Client};
 
@@ -52,19 +59,26 @@ pub struct Provost {
     catalog: api::Catalogue,
     finders: Arc<Finders>,
     tasks: tasks::Tasks,
+    /// Where every call leaves its receipt.
+    pub desk: Arc<Desk>,
+    auditor: audit::Auditor,
     /// Commands that may run now.
     turns: Arc<exec::Turns>,
     /// Kilobytes of arguments and input that the calls under way may hold.
     pub(crate) input: Arc<Supply>,
+    #[cfg(test)]
+    _dir: Option<tempfile::TempDir>,
 }
 
 const MOST_INPUT_KB: usize = 64 << 10;
 
 impl Provost {
     /// What `[pve]` says counts from here on to the end: another address or file takes a restart.
-    pub fn new(rules: Rules) -> Result<Self, AddressError> {
+    pub fn new(rules: Rules, ledger: Ledger) -> Result<Self, AddressError> {
         let pve = &rules.now().pve;
         Ok(Self {
+            desk: Desk::new(ledger),
+            auditor: audit::Auditor::default(),
             client: Client::new(pve.into())?,
             catalog: api::Catalogue::of(&rules.now()),
             finders: Arc::default(),
@@ -72,7 +86,25 @@ impl Provost {
             tasks: tasks::Tasks::default(),
             turns: Arc::default(),
             input: Supply::halves(MOST_INPUT_KB),
+            #[cfg(test)]
+            _dir: None,
         })
+    }
+
+    /// Ends what is under way, and waits until all of it has left its receipts. Sessions have ended before.
+    pub async fn close(&self) {
+        /// Enough for a disk that is slow; one that hangs is not waited for.
+        const PATIENCE: Duration = Duration::from_secs(5);
+        self.tasks.end();
+        self.desk.settle(PATIENCE).await;
+    }
+
+    /// With a log that goes with the test.
+    #[cfg(test)]
+    pub fn for_tests(rules: Rules) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(Options::new(dir.path())).unwrap();
+        Self { _dir: Some(dir), ..Self::new(rules, ledger).unwrap() }
     }
 }
 
@@ -81,11 +113,33 @@ pub struct Session {
     provost: Arc<Provost>,
     principal: Principal,
     owed: Owed,
+    visit: Arc<Visit>,
+    /// What was said last of a catalogue that is not the node's own.
+    said: Mutex<Option<api::Problem>>,
 }
 
 impl Session {
     pub fn new(provost: Arc<Provost>, principal: Principal, owed: Owed) -> Self {
-        Self { provost, principal, owed }
+        let visit = Visit::new(&provost.desk, principal.clone());
+        Self { provost, principal, owed, visit, said: Mutex::default() }
+    }
+
+    /// What records the session itself.
+    pub fn visit(&self) -> Arc<Visit> {
+        self.visit.clone()
+    }
+
+    /// Says with the first answer that stands on it, and again when it changes, that the catalogue is not the node's own.
+    fn noting_the_catalogue(&self, answer: Answer) -> Answer {
+        let mut answer = answer?;
+        let problem = self.provost.catalog.problem();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(problem) = problem.as_ref().filter(|problem| said.as_ref() != Some(problem)) {
+            let before = answer.get("note").and_then(|note| note.as_str()).map(|note| format!("{note}. "));
+            answer.insert("note".into(), (before.unwrap_or_default() + &problem.note()).into());
+        }
+        *said = problem;
+        Ok(answer)
     }
 }
 
@@ -95,17 +149,36 @@ impl Session {
     }
 
     /// For clients that know tasks: a wait of minutes holds no request open.
-    fn read_as_task(&self, arguments: JsonObject) -> Result<CreateTaskResult, Failure> {
+    fn read_as_task(&self, arguments: JsonObject, call: Call) -> Result<CallToolResponse, ErrorData> {
         // Who may not read gets no handle to keep.
-        self.provost.reader(&self.principal)?;
+        if let Err(denied) = self.provost.reader(&self.principal, call.notes()) {
+            return Ok(call.answer(Err(denied)).into());
+        }
+        let manager = self.tasks();
+        if let Err(busy) = tasks::room(&manager) {
+            return Ok(call.answer(Err(busy)).into());
+        }
         let (provost, principal) = (self.provost.clone(), self.principal.clone());
-        tasks::start(&self.tasks(), move |context| {
+        let task = tasks::start(&manager, move |context| {
             Box::pin(async move {
                 let progress = Progress::of_task(context.clone());
-                let reading = read::call(&provost, &principal, arguments, Some(progress));
-                tasks::until_cancelled(&context, reading).await.map(answer::to_result)
+                let notes = call.notes().clone();
+                let reading = read::call(&provost, &principal, arguments, Some(progress), &notes);
+                // A call that is cancelled leaves its receipt by being dropped.
+                tasks::until_cancelled(&context, reading).await.map(|answer| call.answer(answer))
             })
-        })
+        });
+        Ok(CallToolResponse::Task(task))
+    }
+
+    /// What is about to be served, on record from here on.
+    fn begin(
+        &self,
+        tool: Option<&'static str>,
+        args: Option<&JsonObject>,
+        context: &RequestContext<RoleServer>,
+    ) -> Call {
+        self.visit.call(&self.provost.policy.rules, tool, args, context)
     }
 }
 
@@ -150,28 +223,38 @@ impl ServerHandler for Session {
 
     async fn call_tool(
         &self,
-        call: CallToolRequestParams,
+        asked: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let arguments = call.arguments.unwrap_or_default();
-        let answer = match call.name.as_ref() {
+        let arguments = asked.arguments.unwrap_or_default();
+        let Some(tool) = schema::name(&asked.name) else {
+            let call = self.begin(None, None, &context);
+            return Err(call.refuse(&answer::no_such_tool(&asked.name, &schema::tools())));
+        };
+        // What a command is given may hold anything: its own receipt takes what may be kept.
+        let args = (tool != "exec").then_some(&arguments);
+        let mut call = self.begin(Some(tool), args, &context);
+        let notes = call.notes().clone();
+        let (provost, principal) = (&self.provost, &self.principal);
+        let answer = match tool {
             "read" if knows_tasks(&context) && read::waits(&arguments) => {
-                match self.read_as_task(arguments) {
-                    Ok(task) => return Ok(CallToolResponse::Task(task)),
-                    Err(failure) => Err(failure),
-                }
+                return self.read_as_task(arguments, call);
             }
             "read" => tokio::select! {
-                answer = read::call(&self.provost, &self.principal, arguments, Progress::of(&context)) => answer,
+                answer = read::call(provost, principal, arguments, Progress::of(&context), &notes) => answer,
                 // What was to be read goes on without anybody who listens.
                 () = context.ct.cancelled() => Err(answer::no_longer_wanted()),
             },
-            "find" => find::call(&self.provost, &self.principal, arguments),
-            "exec" => exec::call(&self.provost, &self.principal, arguments, &self.owed, &context).await,
-            "status" => status::call(&self.provost, &self.principal, &arguments),
-            other => return Err(answer::no_such_tool(other, &schema::tools())),
+            "find" => find::call(provost, principal, arguments, &notes),
+            "exec" => exec::call(provost, principal, arguments, &self.owed, &context, &mut call).await,
+            "audit" => audit::call(provost, principal, arguments, &notes, &context.ct).await,
+            _ => status::call(provost, principal, &arguments),
         };
-        Ok(answer::to_result(answer).into())
+        let answer = match tool {
+            "find" | "read" => self.noting_the_catalogue(answer),
+            _ => answer,
+        };
+        Ok(call.answer(answer).into())
     }
 
     async fn get_task(
@@ -201,9 +284,13 @@ impl ServerHandler for Session {
     async fn complete(
         &self,
         asked: CompleteRequestParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        complete::complete(&self.provost, &self.principal, &asked).await
+        let args =
+            JsonObject::from_iter([(asked.argument.name.clone(), asked.argument.value.clone().into())]);
+        let rules = &self.provost.policy.rules;
+        let call = self.visit.glance(rules, "complete", &args, &context);
+        complete::complete(&self.provost, &self.principal, &asked, call).await
     }
 
     async fn list_prompts(
@@ -235,8 +322,10 @@ impl ServerHandler for Session {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<rmcp::model::ReadResourceResponse, ErrorData> {
+        let args = JsonObject::from_iter([("uri".to_owned(), request.uri.clone().into())]);
+        let call = self.visit.glance(&self.provost.policy.rules, "resource", &args, &context);
         tokio::select! {
-            contents = resources::read(&self.provost, &self.principal, &request.uri) => {
+            contents = resources::read(&self.provost, &self.principal, &request.uri, call) => {
                 contents.map(|contents| ReadResourceResult::new(vec![contents]).into())
             }
             () = context.ct.cancelled() => Err(ErrorData::internal_error("cancelled", None)),

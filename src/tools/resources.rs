@@ -2,6 +2,8 @@
 //!
 //! A resource is what [`read`](super::read) gives for a path, under a name that a person can pick from a list.
 
+use std::sync::Arc;
+
 use rmcp::ErrorData;
 use rmcp::model::{Resource, ResourceContents, ResourceTemplate};
 use serde_json::{Map, Value, json};
@@ -10,6 +12,7 @@ use super::Provost;
 use super::answer::Failure;
 use super::api::Reader;
 use super::read::{self, ReadAnswer};
+use super::record::{Call, Notes};
 use super::{guests, schema};
 use crate::policy::Principal;
 use crate::pve::Upid;
@@ -95,24 +98,23 @@ pub async fn read(
     provost: &Provost,
     principal: &Principal,
     uri: &str,
+    call: Call,
 ) -> Result<ResourceContents, ErrorData> {
     if uri.starts_with(schema::PREFIX) {
+        // What everybody may read, and nothing of the node's.
+        let _ = call.passed(|()| 0, Ok(()));
         return schema::read(uri);
     }
     let Some(asked) = Asked::of(uri) else {
         let shown: String = crate::text::clean(uri.as_bytes()).chars().take(120).collect();
         let message =
             format!("there is no resource {shown}; resources/list and resources/templates/list name all");
+        let ErrorData { message, .. } = call.refuse(&Failure::new("no_such_resource", message, ""));
         return Err(ErrorData::resource_not_found(message, None));
     };
-    let value = match asked.read(provost, principal).await {
-        Ok(value) => value,
-        Err(failure) => {
-            let detail = json!({ "kind": failure.kind, "next": failure.next });
-            return Err(ErrorData::invalid_params(failure.message, Some(detail)));
-        }
-    };
-    Ok(ResourceContents::text(value.to_string(), uri).with_mime_type("application/json"))
+    let value = asked.read(provost, principal, call.notes()).await.map(|value| value.to_string());
+    let text = call.passed(String::len, value).map_err(|failure| ErrorData::from(&failure))?;
+    Ok(ResourceContents::text(text, uri).with_mime_type("application/json"))
 }
 
 enum Asked {
@@ -137,8 +139,13 @@ impl Asked {
         guest().or_else(node).or_else(task)
     }
 
-    async fn read(self, provost: &Provost, principal: &Principal) -> Result<Value, Failure> {
-        let reader = provost.reader(principal)?;
+    async fn read(
+        self,
+        provost: &Provost,
+        principal: &Principal,
+        notes: &Arc<Notes>,
+    ) -> Result<Value, Failure> {
+        let reader = provost.reader(principal, notes)?;
         match self {
             Self::List(list) => {
                 let args = list.kind.iter().map(|kind| ("type".to_owned(), json!(kind))).collect();

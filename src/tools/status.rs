@@ -10,8 +10,10 @@ use serde_json::{Map, Value};
 
 use super::Provost;
 use super::answer::{Answer, arguments, to_object};
+use super::api::Problem;
 use crate::config::{Exec, NotYet, Role};
 use crate::exec::client;
+use crate::ledger::{Ledger, Status};
 use crate::policy::{Principal, Rules, lane_name, role, scope};
 use crate::sandbox;
 
@@ -34,13 +36,15 @@ pub struct StatusAnswer {
     sandbox: sandbox::Report,
     /// Daemons of PVE's that do not answer and are left alone for now.
     pve_aside: Option<Vec<Aside>>,
-    /// Head of the receipts; null while none are kept.
-    ledger: Option<String>,
+    ledger: Option<LedgerStatus>,
     /// What waits for approval.
     pending: Vec<String>,
     /// Whether the operator has stopped all changes.
     halted: bool,
     configuration: Option<Configuration>,
+    /// What is wrong with this node's description of its API; absent where it is as it should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catalog: Option<Problem>,
     /// What the configuration asks for and this version does not act on.
     not_yet: Option<Vec<NotYetStatus>>,
     version: &'static str,
@@ -62,6 +66,30 @@ impl From<(&'static str, Duration, Duration)> for Aside {
     fn from((daemon, silent, next): (&'static str, Duration, Duration)) -> Self {
         Self { daemon, silent_s: silent.as_secs(), next_s: next.as_secs() }
     }
+}
+
+/// The receipts.
+#[derive(Debug, Serialize, JsonSchema)]
+struct LedgerStatus {
+    /// "ready"; "damaged" or "unavailable": then nothing can be run or changed.
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    /// What to do about that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'static str>,
+    /// Receipts on the disk.
+    size: u64,
+    /// How many of them the signed head covers, and its age in seconds.
+    signed: u64,
+    head_age_s: Option<u64>,
+    /// Changes that were begun, and of which nobody knows what became.
+    open_intents: usize,
+    /// "journald", or why receipts are not copied there.
+    mirror: String,
+    /// Receipts that could not be kept, and that the journal did not take, since the start.
+    unrecorded: u64,
+    unmirrored: u64,
 }
 
 /// Commands in containers.
@@ -128,16 +156,27 @@ pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>
         exec: exec(&config.exec, role),
         sandbox: sandbox::report(),
         pve_aside: role.map(|_| provost.client.aside().into_iter().map(Aside::from).collect()),
-        ledger: None,
+        ledger: role.map(|_| ledger(&provost.desk.ledger)),
         pending: Vec::new(),
         halted: false,
         configuration: role.map(|_| configuration(rules)),
+        catalog: role.and_then(|_| provost.catalog.problem()),
         not_yet: role.map(|_| config.not_yet().into_iter().map(not_yet).collect()),
         version: env!("CARGO_PKG_VERSION"),
         next: role
             .is_none()
             .then_some("you are in no role: the operator can name you in a [[role]] of provost.toml"),
     })
+}
+
+fn ledger(ledger: &Ledger) -> LedgerStatus {
+    let next = ledger.ready().err().map(|unrecorded| unrecorded.next());
+    let Status { state, why, size, signed, open_intents, unrecorded, mirror, unmirrored, .. } =
+        ledger.status();
+    let written = std::fs::metadata(ledger.place().checkpoint()).and_then(|head| head.modified());
+    let head_age_s = written.ok().and_then(|written| written.elapsed().ok()).map(|age| age.as_secs());
+    let open_intents = open_intents.len();
+    LedgerStatus { state, why, next, size, signed, head_age_s, open_intents, mirror, unrecorded, unmirrored }
 }
 
 fn configuration(rules: &Rules) -> Configuration {

@@ -29,18 +29,28 @@ impl Tasks {
     }
 }
 
-/// Starts `work` as a task.
-pub fn start(
-    manager: &TaskManager,
-    work: impl FnOnce(TaskContext) -> TaskFuture,
-) -> Result<CreateTaskResult, Failure> {
+impl Tasks {
+    /// Ends what is under way: the daemon stops.
+    pub fn end(&self) {
+        let managers = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        managers.into_values().for_each(|manager| manager.shutdown());
+    }
+}
+
+/// Whether one more may be under way.
+pub fn room(manager: &TaskManager) -> Result<(), Failure> {
     if manager.running_task_count() >= MOST {
         let message = format!("{MOST} tasks of yours are under way");
         return Err(Failure::new("busy", message, "wait for some to end, or cancel some"));
     }
+    Ok(())
+}
+
+/// Starts `work` as a task.
+pub fn start(manager: &TaskManager, work: impl FnOnce(TaskContext) -> TaskFuture) -> CreateTaskResult {
     let options = TaskOptions::new().with_ttl_ms(LIFE_MS).with_poll_interval_ms(POLL_MS);
     let task: Task = manager.spawn(options, work);
-    Ok(CreateTaskResult::new(task))
+    CreateTaskResult::new(task)
 }
 
 /// `work` until it is done or its task is cancelled.

@@ -54,7 +54,7 @@ impl Node {
         fs::create_dir(&run).expect("run");
         chown(&run, Some(AGENT), None).expect("chown");
         let config = format!(
-            "[listen]\nunix = \"{run}/mcp.sock\"\n\
+            "[listen]\nunix = \"{run}/mcp.sock\"\n[ledger]\ndir = \"{run}/ledger\"\n\
              [exec]\nenabled = true\nsocket = \"{run}/exec.sock\"\nlxcpath = \"{lxcpath}\"\nuser = \"{AGENT}\"\n\
              containers = [\"1-999999\"]\n\
              [[role]]\nname = \"all\"\nmembers = [\"user:root\"]\nprofile = \"full\"\n",

@@ -38,7 +38,7 @@ impl Node {
         fs::create_dir(&run).expect("run");
         chown(&run, Some(AGENT), None).expect("chown");
         let config = format!(
-            "[listen]\nunix = \"{run}/mcp.sock\"\nunix_mode = \"0666\"\n\
+            "[listen]\nunix = \"{run}/mcp.sock\"\nunix_mode = \"0666\"\n[ledger]\ndir = \"{run}/ledger\"\n\
              [exec]\nenabled = true\nsocket = \"{run}/exec.sock\"\nlxcpath = \"{lxcpath}\"\nuser = \"{AGENT}\"\n{exec}\n{roles}\n",
             run = run.display(),
             lxcpath = lxcpath.display(),
@@ -64,6 +64,19 @@ impl Node {
         self.dir.path().join("run/mcp.sock")
     }
 
+    pub fn ledger(&self) -> PathBuf {
+        self.dir.path().join("run/ledger")
+    }
+
+    /// Another `provostd` in place of one that ended; it serves when this returns.
+    pub fn restart_provostd(&mut self) {
+        let _ = fs::remove_file(self.socket());
+        self.provostd = start_provostd(self.dir.path());
+        let socket = self.socket();
+        eventually("provostd listens", || socket.exists());
+        let _ = self.client();
+    }
+
     pub fn exec_socket(&self) -> PathBuf {
         self.dir.path().join("run/exec.sock")
     }
@@ -77,6 +90,32 @@ impl Node {
     pub fn restart_execd(&mut self, layout: &str) {
         let _ = fs::remove_file(self.exec_socket());
         self.execd = start_execd(layout, self.dir.path());
+        self.execd_listens();
+    }
+
+    /// Ends `provost-execd`, and takes its socket away.
+    pub fn end_execd(&mut self) {
+        let _ = (self.execd.kill(), self.execd.wait());
+        let _ = fs::remove_file(self.exec_socket());
+    }
+
+    /// Ends `provost-execd` and starts what a command in the lab says in its place, with this node's configuration.
+    pub fn execd_instead(&mut self, command: &[&str], env: &[(&str, &str)]) {
+        self.end_execd();
+        self.execd = Command::new(lab())
+            .args(["run", "--cgroup", "v2", "--"])
+            .args(command)
+            .arg("--config")
+            .arg(self.config())
+            .envs(env.iter().copied())
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("start provost-execd");
+        self.execd_listens();
+    }
+
+    fn execd_listens(&self) {
         let socket = self.exec_socket();
         eventually("provost-execd listens", || socket.exists());
     }

@@ -44,20 +44,9 @@ fn a_killed_provost_execd_is_said_at_once_and_its_commands_are_swept() {
 #[test]
 fn a_privileged_container_is_not_entered_with_less_than_it_has() {
     let mut node = Node::start();
-    let _ = (node.execd.kill(), node.execd.wait());
-    std::fs::remove_file(node.exec_socket()).expect("remove");
     let few =
         "-all,+sys_admin,+sys_chroot,+sys_ptrace,+sys_resource,+kill,+dac_override,+audit_control,+chown";
-    node.execd = Command::new(crate::common::lab())
-        .args(["run", "--cgroup", "v2", "--", "setpriv", "--bounding-set", few])
-        .args([env!("CARGO_BIN_EXE_provost-execd"), "--config"])
-        .arg(node.config())
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("start provost-execd");
-    let socket = node.exec_socket();
-    eventually("provost-execd listens", || socket.exists());
+    node.execd_instead(&["setpriv", "--bounding-set", few, env!("CARGO_BIN_EXE_provost-execd")], &[]);
     let mut client = node.client();
     let call = json!({ "guest": 106, "argv": ["/bin/true"], "mode": "change" });
     assert_eq!(client.refused(call)["kind"], "capabilities");

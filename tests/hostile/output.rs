@@ -12,6 +12,11 @@ use crate::memory::{peak, peak_from_now};
 /// How much larger `provostd` may have become, whatever a command writes.
 const SOME_MEMORY: u64 = 24 << 20;
 
+fn grew_little(node: &Node, before: u64) {
+    let more = peak(node.provostd.id()) - before;
+    assert!(more < SOME_MEMORY, "{more} more bytes");
+}
+
 #[test]
 fn output_without_end_costs_no_memory() {
     let (node, guest) = (Node::start(), Guest::idle());
@@ -24,11 +29,7 @@ fn output_without_end_costs_no_memory() {
     let written = ["stdout_bytes", "stderr_bytes"].map(|stream| answer[stream].as_u64().unwrap());
     assert!(written.iter().all(|bytes| *bytes > 16 << 20), "{written:?}");
     assert!(answer.to_string().len() < 100_000);
-    assert!(
-        peak(node.provostd.id()) - before < SOME_MEMORY,
-        "{} more bytes",
-        peak(node.provostd.id()) - before
-    );
+    grew_little(&node, before);
     ground.is_as_before(&node, &guest);
 }
 
@@ -44,11 +45,7 @@ fn a_line_of_a_hundred_megabytes_is_cut_and_counted() {
     assert!(shown.len() <= 65 * 1024 && shown.starts_with("xxx") && shown.ends_with("xxx"));
     let counted = format!("[{} bytes cut here]", answer["stdout_cut"]);
     assert!(shown.contains(&counted), "{counted}");
-    assert!(
-        peak(node.provostd.id()) - before < SOME_MEMORY,
-        "{} more bytes",
-        peak(node.provostd.id()) - before
-    );
+    grew_little(&node, before);
     ground.is_as_before(&node, &guest);
 }
 

@@ -2,12 +2,11 @@
 //! interpreter, to hold the node's file and write to it (CVE-2019-5736).
 
 use std::fs;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::common::{Node, eventually, lab};
+use crate::common::{Node, eventually};
 use crate::guest::{Guest, Recipe};
 
 /// Comments to TOML, so that the program finds a configuration of its own kind and stays.
@@ -53,18 +52,7 @@ fn overwritten_in(recipe: Recipe) {
     fs::copy(env!("CARGO_BIN_EXE_provost-execd"), &program).expect("copy");
     let original = fs::read(&program).expect("read");
     let start = |node: &mut Node| {
-        let _ = (node.execd.kill(), node.execd.wait());
-        let _ = fs::remove_file(node.exec_socket());
-        node.execd = Command::new(lab())
-            .args(["run", "--"])
-            .arg(&program)
-            .arg("--config")
-            .arg(node.config())
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("start provost-execd");
-        eventually("provost-execd listens", || node.exec_socket().exists());
+        node.execd_instead(&[program.to_str().expect("a plain path")], &[]);
     };
     start(&mut node);
     let mut client = node.client();

@@ -32,8 +32,7 @@ fn another_account_is_not_served() {
 #[test]
 fn provostd_asks_nobody_who_is_not_root() {
     let mut node = Node::start();
-    let _ = (node.execd.kill(), node.execd.wait());
-    std::fs::remove_file(node.exec_socket()).expect("remove");
+    node.end_execd();
     let mut client = node.client();
     let call =
         serde_json::json!({ "guest": 101, "argv": ["/bin/true"], "stdin": "a secret", "mode": "change" });

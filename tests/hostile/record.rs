@@ -1,11 +1,10 @@
 //! The record of a command: there is one before the command is, or there is no command.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::common::{Node, eventually, lab};
+use crate::common::Node;
 use crate::guest::Guest;
 
 #[test]
@@ -35,18 +34,7 @@ fn a_command_is_on_record_with_all_but_its_secrets() {
 fn what_the_journal_does_not_take_is_not_run() {
     assert!(!Path::new("/run/systemd/journal/socket").exists(), "this machine has a journal: try another");
     let (mut node, guest) = (Node::start(), Guest::idle());
-    let _ = (node.execd.kill(), node.execd.wait());
-    std::fs::remove_file(node.exec_socket()).expect("remove");
-    node.execd = Command::new(lab())
-        .args(["run", "--cgroup", "v2", "--", env!("CARGO_BIN_EXE_provost-execd"), "--config"])
-        .arg(node.config())
-        .env("JOURNAL_STREAM", "8:1")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("start provost-execd");
-    let socket = node.exec_socket();
-    eventually("provost-execd listens", || socket.exists());
+    node.execd_instead(&[env!("CARGO_BIN_EXE_provost-execd")], &[("JOURNAL_STREAM", "8:1")]);
     for mode in ["inspect", "change"] {
         let call = json!({ "guest": guest.id, "argv": ["/bin/touch", "/ran"], "mode": mode });
         let error = node.client().refused(call);

@@ -122,3 +122,56 @@ fn pve_s_refusals_come_with_the_next_step() {
         assert!(!error["next"].as_str().unwrap().is_empty(), "{asked}: {error}");
     }
 }
+
+#[test]
+fn without_a_quorum_reads_go_on_and_say_so() {
+    let site = Site::with(provost::sim::estate::demo(30, &[]), &crate::site::everybody(""));
+    let mut client = site.client();
+    let quorate = |client: &mut crate::common::Client| {
+        let status = read(client, json!({ "path": "/cluster/status", "where": "type = cluster" }));
+        status["data"][0]["quorate"].clone()
+    };
+    assert_eq!(quorate(&mut client), 1);
+    site.sim.fault(Fault::NoQuorum);
+    assert_eq!(quorate(&mut client), 0);
+    assert_eq!(read(&mut client, path("/nodes/pve1/qemu/102/config"))["data"]["cores"], 2);
+    let refused = site.try_post("/nodes/pve1/qemu/102/status/stop", &[]).unwrap_err();
+    assert!(refused.contains("no quorum"), "{refused}");
+    site.sim.heal();
+    assert_eq!(quorate(&mut client), 1);
+}
+
+#[test]
+fn a_task_that_fails_half_way_is_told_with_its_log_and_its_error() {
+    const SAID: &str = "job failed with err -5 - Input/output error";
+    for site in [Site::start(), Site::paced()] {
+        let mut client = site.client();
+        site.sim.fault_at(Fault::TaskFails(SAID.into()), ":vzdump:", Some(1));
+        let upid = site.post("/nodes/pve1/vzdump", &[("vmid", "104"), ("storage", "backup")]);
+        let told = read(&mut client, json!({ "path": upid, "wait": 30 }));
+        let data = &told["data"];
+        assert_eq!((&data["status"], &data["exitstatus"]), (&json!("stopped"), &json!(SAID)), "{told}");
+        let log: Vec<&str> =
+            data["log"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+        assert!(log.len() > 1, "what it had done is told: {told}");
+        assert_eq!(*log.last().unwrap(), format!("TASK ERROR: {SAID}"));
+        let failed = json!({ "path": "/nodes/pve1/tasks", "where": "status != OK and type = vzdump" });
+        assert_eq!(read(&mut client, failed)["data"][0]["status"], SAID);
+        let done = read(&mut client, json!({ "path": "/nodes/pve1/storage/backup/content" }));
+        assert_eq!(done["total"], 0, "{done}");
+    }
+}
+
+#[test]
+fn a_lock_that_is_held_is_seen_and_so_is_what_it_stopped() {
+    let site = Site::start();
+    let mut client = site.client();
+    site.sim.fault(Fault::Locked(104, "backup".into()));
+    let config = read(&mut client, path("/nodes/pve1/qemu/104/config"));
+    assert_eq!(config["data"]["lock"], "backup", "{config}");
+    let locked = read(&mut client, json!({ "path": "/nodes/pve1/qemu", "where": "lock = backup" }));
+    assert_eq!(locked["data"][0]["vmid"], 104, "{locked}");
+    let upid = site.post("/nodes/pve1/qemu/104/status/start", &[]);
+    let told = read(&mut client, json!({ "path": upid, "wait": 5 }));
+    assert_eq!(told["data"]["exitstatus"], "VM is locked (backup)", "{told}");
+}

@@ -2,7 +2,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/furnished.rs"]
+mod furnished;
 
+mod apidoc;
 mod bad_input;
 mod every_get;
 mod faults;
@@ -11,3 +14,4 @@ mod rows;
 mod scope;
 mod site;
 mod tasks;
+mod tools;

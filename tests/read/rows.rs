@@ -116,3 +116,91 @@ fn secrets_are_withheld_and_nothing_of_the_token_is_logged() {
     let (_, secret) = token.trim().split_once('=').unwrap();
     assert!(secret.len() > 8 && !site.log().contains(secret));
 }
+
+/// A log of a task in the estate, of so many lines, and the last of them.
+fn long_log(site: &Site, lines: usize) -> String {
+    let upid = site.post("/nodes/pve1/vzdump", &[("vmid", "104"), ("storage", "backup")]);
+    let upid = upid.as_str().unwrap().to_owned();
+    site.sim.with_estate(|estate| {
+        let task = estate.tasks.get_mut(&upid).expect("the task");
+        task.lines = (1..=lines).map(|number| format!("line {number}")).collect();
+    });
+    format!("/nodes/pve1/tasks/{upid}/log")
+}
+
+#[test]
+fn a_caller_s_own_start_and_limit_keep_the_total_and_lead_on() {
+    let site = Site::start();
+    let mut client = site.client();
+    let log = long_log(&site, 120);
+    let part = |client: &mut crate::common::Client, arguments: serde_json::Value| {
+        let mut asked = json!({ "path": log });
+        asked.as_object_mut().unwrap().extend(arguments.as_object().unwrap().clone());
+        let page = read(client, asked);
+        let lines: Vec<u64> =
+            page["data"].as_array().unwrap().iter().map(|line| line["n"].as_u64().unwrap()).collect();
+        (lines, page)
+    };
+    let args = json!({ "start": 100, "limit": "15" });
+    let (lines, first) = part(&mut client, json!({ "args": args }));
+    assert_eq!((lines, &first["total"]), ((101..=115).collect(), &json!(120)), "{first}");
+    let (lines, last) = part(&mut client, json!({ "args": args, "cursor": first["next_cursor"] }));
+    assert_eq!((lines, &last["total"]), ((116..=120).collect(), &json!(120)), "{last}");
+    assert!(last.get("next_cursor").is_none(), "{last}");
+    let (lines, small) = part(&mut client, json!({ "args": { "start": 10, "limit": 50 }, "limit": 5 }));
+    assert_eq!((lines, small["next_cursor"].is_string()), ((11..=15).collect(), true), "{small}");
+    let (lines, by_number) = part(&mut client, json!({ "cursor": 118 }));
+    assert_eq!((lines, &by_number["total"]), (vec![119, 120], &json!(120)), "{by_number}");
+    // Searched: the part is what is searched, and that is said.
+    let (lines, found) = part(&mut client, json!({ "args": { "limit": 20 }, "where": "t ~ 9" }));
+    assert_eq!((lines, &found["total"]), (vec![9, 19], &json!(2)), "{found}");
+    assert!(found["note"].as_str().unwrap().contains("0 to 20 of 120"), "{found}");
+    for (arguments, kind) in [
+        (json!({ "path": log, "args": { "start": u64::MAX } }), "parameters"),
+        (json!({ "path": log, "cursor": u64::MAX }), "cursor"),
+        (json!({ "path": log, "cursor": "18446744073709551615-0000000000000000" }), "cursor"),
+    ] {
+        assert_eq!(refused(&mut client, arguments.clone())["kind"], kind, "{arguments}");
+    }
+    read(&mut client, json!({ "path": log, "cursor": 1_000_000_000 }));
+}
+
+#[test]
+fn a_list_is_asked_for_in_every_way_that_models_write() {
+    let site = Site::start();
+    let mut client = site.client();
+    let plain = read(&mut client, path("/nodes/pve1/qemu"));
+    for asked in [
+        json!({ "path": "nodes/pve1/qemu/" }),
+        json!({ "path": "GET /nodes/pve1/qemu" }),
+        json!({ "path": "https://pve1.example.org:8006/api2/json/nodes/pve1/qemu" }),
+        json!({ "path": "/api2/extjs/nodes/pve1/qemu", "args": "{}", "limit": "100", "wait": "0" }),
+        json!({ "path": "/nodes/{node}/qemu", "args": "{\"node\": \"pve1\"}", "limit": 100.0 }),
+    ] {
+        let answer = read(&mut client, asked.clone());
+        assert_eq!((&answer["data"], &answer["path"]), (&plain["data"], &plain["path"]), "{asked}");
+    }
+    let ids = |answer: serde_json::Value| -> Vec<u64> {
+        answer["data"].as_array().unwrap().iter().map(|row| row["vmid"].as_u64().unwrap()).collect()
+    };
+    for sort in ["-vmid", "vmid:desc", "vmid desc"] {
+        let answer =
+            read(&mut client, json!({ "path": "/nodes/pve1/qemu", "sort": sort, "fields": "vmid name" }));
+        assert_eq!(ids(answer)[..2], [9000, 111], "{sort}");
+    }
+    let volume = "/nodes/pve1/storage/fast/content/fast:110/vm-110-disk-0.raw";
+    assert_eq!(read(&mut client, path(volume))["data"]["format"], "raw");
+    let clamped = read(&mut client, json!({ "path": "/nodes", "limit": 100_000 }));
+    assert!(clamped["note"].as_str().unwrap().contains("1 to 1000"), "{clamped}");
+    for arguments in [
+        json!({ "path": "/nodes/pve1/qemu", "sort": "-memm" }),
+        json!({ "path": "/nodes/pve1/qemu", "where": "memm > 1" }),
+        json!({ "path": "/nodes/pve1/qemu", "fields": ["memm"] }),
+    ] {
+        let error = refused(&mut client, arguments.clone());
+        assert_eq!(error["kind"], "no_such_field", "{arguments}: {error}");
+        assert!(error["message"].as_str().unwrap().contains("nearest is \"mem\""), "{error}");
+    }
+    let config = json!({ "path": "/nodes/pve1/qemu/104/config", "where": "cores = 2", "sort": "name" });
+    assert!(read(&mut client, config)["note"].as_str().unwrap().contains("for lists"));
+}

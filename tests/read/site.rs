@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
+use provost::catalog::Catalog;
 use provost::sim::estate::{Estate, recorded};
 use provost::sim::{Options, Sim};
 use serde_json::{Value, json};
@@ -27,6 +28,13 @@ impl Site {
         Self::made(estate, roles, |_| {}, true)
     }
 
+    /// A node of the release whose API this is, with that API's description where a node has it.
+    pub fn of_release(estate: Estate, roles: &str, apidoc: &[u8], catalog: Catalog) -> Self {
+        let dir = tempfile::Builder::new().prefix("provost-read-").tempdir().expect("a directory");
+        fs::write(dir.path().join("apidoc.js"), apidoc).expect("apidoc.js");
+        Self::made_in(dir, estate, roles, |options| options.catalog = catalog, true)
+    }
+
     /// Whose tasks take their time.
     pub fn paced() -> Self {
         Self::made(recorded(), &everybody(""), |options| options.speed = Some(1.0), true)
@@ -39,6 +47,17 @@ impl Site {
 
     fn made(estate: Estate, roles: &str, set: impl FnOnce(&mut Options), daemon: bool) -> Self {
         let dir = tempfile::Builder::new().prefix("provost-read-").tempdir().expect("a directory");
+        Self::made_in(dir, estate, roles, set, daemon)
+    }
+
+    /// `apidoc.js` in the directory is the node's own, if it is there.
+    fn made_in(
+        dir: tempfile::TempDir,
+        estate: Estate,
+        roles: &str,
+        set: impl FnOnce(&mut Options),
+        daemon: bool,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -49,7 +68,7 @@ impl Site {
         let sim = runtime.block_on(Sim::start(options)).expect("a simulated cluster");
         let config = format!(
             "[listen]\nunix = \"{dir}/mcp.sock\"\n[pve]\nurl = \"{url}\"\ndaemon = \"{daemon}\"\ntoken = \"{token}\"\n\
-             certificate = \"{certificate}\"\napidoc = \"{dir}/none\"\netc_pve = \"{etc_pve}\"\n[ledger]\ndir = \"{dir}/ledger\"\n{roles}\n",
+             certificate = \"{certificate}\"\napidoc = \"{dir}/apidoc.js\"\netc_pve = \"{etc_pve}\"\n[ledger]\ndir = \"{dir}/ledger\"\n{roles}\n",
             dir = dir.path().display(),
             url = sim.url,
             daemon = if daemon { sim.daemon_url.as_str() } else { "" },
@@ -76,6 +95,13 @@ impl Site {
         site
     }
 
+    /// Another `apidoc.js`, as dpkg puts one in the place of what was there.
+    pub fn put_apidoc(&self, text: &[u8]) {
+        let new = self.dir.path().join("apidoc.js.dpkg-new");
+        fs::write(&new, text).expect("write");
+        fs::rename(&new, self.dir.path().join("apidoc.js")).expect("rename");
+    }
+
     pub fn socket(&self) -> std::path::PathBuf {
         self.dir.path().join("mcp.sock")
     }
@@ -90,6 +116,11 @@ impl Site {
 
     /// A change, as root makes it; its `data`.
     pub fn post(&self, path: &str, pairs: &[(&str, &str)]) -> Value {
+        self.try_post(path, pairs).unwrap_or_else(|refused| panic!("{path}: {refused}"))
+    }
+
+    /// The same, or what PVE said to it.
+    pub fn try_post(&self, path: &str, pairs: &[(&str, &str)]) -> Result<Value, String> {
         let options = provost::pve::Options {
             url: self.sim.url.clone(),
             daemon: self.sim.daemon_url.clone(),
@@ -106,7 +137,8 @@ impl Site {
             for (name, value) in pairs {
                 write = write.with(name, value).expect("parameter");
             }
-            client.send(write).await.expect("an answer").data().expect("JSON")
+            let answer = client.send(write).await.map_err(|error| error.to_string())?;
+            Ok(answer.data().expect("JSON"))
         })
     }
 

@@ -1,5 +1,8 @@
 //! The simulated cluster against what the real one was seen to do.
 
+#[path = "../common/furnished.rs"]
+mod furnished;
+
 mod access;
 mod client;
 mod cluster;

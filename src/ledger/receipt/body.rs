@@ -83,7 +83,7 @@ pub struct Session {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum SessionEvent {
     Opened,
     Closed,
@@ -206,6 +206,9 @@ pub struct Exec {
     pub env: Vec<Clean>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
+    /// Its caller gave it up, or the way to it broke: it and all that it started were killed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub killed: bool,
     /// "inspect", "change".
     pub mode: &'static str,
     /// Its intent's receipt, in the change lane.
@@ -292,7 +295,7 @@ impl Repair {
 pub enum RepairOf {
     /// The last line was not whole, and was cut off: the daemon was killed as it wrote it. Nobody was told of it.
     TornLine,
-    /// Reads left no receipt while the disk took none.
+    /// Reads, refusals and sessions left no receipt while the disk took none.
     Unrecorded,
     /// The journal took no copy of receipts; the log has them.
     Unmirrored,

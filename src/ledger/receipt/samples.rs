@@ -80,6 +80,7 @@ pub fn all() -> Vec<Entry> {
             duration_us: 7,
             env: vec!["LANG".into()],
             exit_code: Some(-1),
+            killed: true,
             mode: "change",
             of: Some(5),
             signal: Some(9),

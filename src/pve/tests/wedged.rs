@@ -100,7 +100,8 @@ async fn one_account_s_storm_leaves_turns_and_places_to_the_others() {
             open.store(true, Ordering::SeqCst);
         });
     }
-    eventually("the storm has its turns", || server.log.lines().len() == 3 && open.load(Ordering::SeqCst)).await;
+    eventually("the storm has its turns", || server.log.lines().len() == 3 && open.load(Ordering::SeqCst))
+        .await;
     for _ in 0..20 {
         let quick = client.for_account(2).get(&read("/quick")).await;
         quick.expect("a turn that the storm does not have");

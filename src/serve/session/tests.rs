@@ -10,7 +10,7 @@ use crate::config::{self, Config};
 use crate::policy::Rules;
 
 fn provost(text: &str) -> Arc<Provost> {
-    Arc::new(Provost::new(Rules::fixed(config::parse(std::path::Path::new("x"), text).unwrap())).unwrap())
+    Arc::new(Provost::for_tests(Rules::fixed(config::parse(std::path::Path::new("x"), text).unwrap())))
 }
 
 /// A client on a session of its own.
@@ -153,7 +153,7 @@ async fn an_open_session_follows_the_configuration() {
     let Some((dir, _execd, may)) = silent_execd("") else { return };
     let file = dir.path().join("provost.toml");
     std::fs::write(&file, &may).unwrap();
-    let mut client = Client::of(Arc::new(Provost::new(Rules::of(file.clone()).unwrap()).unwrap()));
+    let mut client = Client::of(Arc::new(Provost::for_tests(Rules::of(file.clone()).unwrap())));
     client.begin().await;
     let status = client.status().await;
     assert_eq!((&status["role"], &status["configuration"]), (&json!("me"), &json!({ "in_force": true })));
@@ -194,7 +194,7 @@ async fn a_role_that_is_taken_away_stops_calls_that_wait() {
     let Some((dir, _execd, may)) = silent_execd("max_parallel = 1") else { return };
     let file = dir.path().join("provost.toml");
     std::fs::write(&file, &may).unwrap();
-    let mut client = Client::of(Arc::new(Provost::new(Rules::of(file.clone()).unwrap()).unwrap()));
+    let mut client = Client::of(Arc::new(Provost::for_tests(Rules::of(file.clone()).unwrap())));
     client.begin().await;
     client.exec(1, "").await;
     client.exec(2, "").await;

@@ -20,11 +20,6 @@ pub const TABLE: &[Row] = &[
     (Get, "/access/domains/{realm}", realm),
     (Put, "/access/domains/{realm}", change_realm),
     (Delete, "/access/domains/{realm}", remove_realm),
-    (Get, "/access/tfa", |_| Ok(json!([]).into())),
-    (Get, "/access/tfa/{userid}", |_| Ok(json!([]).into())),
-    (Get, "/access/tfa/{userid}/{id}", |call| {
-        Err(Refusal::status(404, format!("No such tfa entry '{}'", call.need("id"))))
-    }),
 ];
 
 /// The realms that need no entry in `domains.cfg`.

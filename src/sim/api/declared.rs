@@ -15,7 +15,7 @@ const PLAIN: &[&str] = &["/access/openid/auth-url", "/cluster/sdn/lock", "/nodes
 
 pub fn answer(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let endpoint = call.endpoint;
-    ceph::configured(endpoint)?;
+    ceph::configured(call.estate, endpoint)?;
     if endpoint.path.contains("{vmid}") {
         call.guest()?;
     }

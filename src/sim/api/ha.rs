@@ -13,15 +13,11 @@ use super::{lifecycle, sections};
 use crate::catalog::Method::{Delete, Get, Post, Put};
 
 pub const TABLE: &[Row] = &[
-    (Get, "/cluster/ha/groups", |_| {
-        Err(Refusal::die("cannot index groups: ha groups have been migrated to rules"))
-    }),
-    (Get, "/cluster/ha/groups/{group}", |_| {
-        Err(Refusal::die("cannot read group: ha groups have been migrated to rules"))
-    }),
-    (Post, "/cluster/ha/groups", |_| {
-        Err(Refusal::die("cannot create group: ha groups have been migrated to rules"))
-    }),
+    (Get, "/cluster/ha/groups", |call| groups(call, "index groups", sections::list)),
+    (Post, "/cluster/ha/groups", |call| groups(call, "create group", sections::create)),
+    (Get, "/cluster/ha/groups/{group}", |call| groups(call, "read group", sections::read)),
+    (Put, "/cluster/ha/groups/{group}", |call| groups(call, "update group", sections::change)),
+    (Delete, "/cluster/ha/groups/{group}", |call| groups(call, "delete group", sections::remove)),
     (Post, "/cluster/ha/resources", create),
     (Put, "/cluster/ha/resources/{sid}", change),
     (Delete, "/cluster/ha/resources/{sid}", remove),
@@ -44,6 +40,18 @@ fn name_of(guest: &Guest) -> String {
 pub fn resource_of<'a>(estate: &'a Estate, guest: &Guest) -> Option<&'a Section> {
     let resources = estate.sections("ha/resources.cfg");
     if resources.list.is_empty() { None } else { resources.find(&name_of(guest)) }
+}
+
+/// They are of releases from before the rules.
+fn groups(
+    call: &mut Call<'_>,
+    what: &str,
+    answer: fn(&mut Call<'_>) -> Result<Reply, Refusal>,
+) -> Result<Reply, Refusal> {
+    if call.shared.endpoint(Get, "/cluster/ha/rules").is_some() {
+        return Err(Refusal::die(format!("cannot {what}: ha groups have been migrated to rules")));
+    }
+    answer(call)
 }
 
 /// Resources name a guest by its number alone, too.

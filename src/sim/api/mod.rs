@@ -13,6 +13,7 @@ mod create;
 pub mod declared;
 mod destroy;
 mod disk;
+mod factors;
 mod firewall;
 mod groups;
 mod ha;
@@ -46,6 +47,7 @@ pub const TABLES: &[&[Row]] = &[
     create::TABLE,
     destroy::TABLE,
     disk::TABLE,
+    factors::TABLE,
     firewall::TABLE,
     groups::TABLE,
     ha::TABLE,

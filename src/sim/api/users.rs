@@ -15,7 +15,6 @@ pub const TABLE: &[Row] = &[
     (Get, "/access/users/{userid}", read),
     (Put, "/access/users/{userid}", change),
     (Delete, "/access/users/{userid}", remove),
-    (Get, "/access/users/{userid}/tfa", |_| Ok(json!({}).into())),
     (Get, "/access/users/{userid}/token", tokens),
     (Get, "/access/users/{userid}/token/{tokenid}", token),
     (Post, "/access/users/{userid}/token/{tokenid}", create_token),

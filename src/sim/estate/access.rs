@@ -17,6 +17,17 @@ pub struct User {
     pub comment: Option<String>,
     pub keys: Option<String>,
     pub tokens: BTreeMap<String, Token>,
+    /// By their ids.
+    pub factors: BTreeMap<String, Factor>,
+}
+
+/// What a login asks for beside the password.
+#[derive(Debug, Clone)]
+pub struct Factor {
+    /// `totp`, `webauthn`, `recovery`.
+    pub kind: &'static str,
+    pub description: String,
+    pub created: u64,
 }
 
 #[derive(Clone, Default)]
@@ -70,6 +81,8 @@ impl Holder {
 pub struct Access {
     pub users: BTreeMap<String, User>,
     pub groups: BTreeMap<String, Group>,
+    /// Of an administrator, beside those of PVE 9.2.
+    pub earlier: &'static [&'static str],
     /// Without those that PVE brings.
     pub roles: BTreeMap<String, BTreeSet<String>>,
     pub pools: BTreeMap<String, Pool>,
@@ -80,10 +93,9 @@ pub struct Access {
 impl Access {
     pub fn role(&self, name: &str) -> Option<BTreeSet<String>> {
         let brought = || {
-            roles::BROUGHT
-                .iter()
-                .find(|(role, _)| *role == name)
-                .map(|(_, privileges)| privileges.iter().map(|privilege| (*privilege).to_owned()).collect())
+            let (_, privileges) = roles::BROUGHT.iter().find(|(role, _)| *role == name)?;
+            let earlier = if name == "Administrator" { self.earlier } else { &[] };
+            Some(privileges.iter().chain(earlier).map(|privilege| (*privilege).to_owned()).collect())
         };
         self.roles.get(name).cloned().or_else(brought)
     }

@@ -45,6 +45,8 @@ pub struct Estate {
     pub nodes: Vec<Node>,
     /// Whether pvestatd runs. Without it `/cluster/resources` knows neither status nor use.
     pub statistics: bool,
+    /// Whether Ceph is installed.
+    pub ceph: bool,
     /// Paths that this version's daemons do not know, though its documentation does.
     pub missing: &'static [&'static str],
     guests: BTreeMap<u32, Guest>,

@@ -21,6 +21,7 @@ pub const FILES: &[(&str, bool)] = &[
     ("notifications.cfg", true),
     ("status.cfg", true),
     ("priv/acme/plugins.cfg", true),
+    ("ha/groups.cfg", true),
     ("ha/resources.cfg", true),
     ("ha/rules.cfg", true),
     ("sdn/zones.cfg", true),

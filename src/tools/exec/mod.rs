@@ -1,9 +1,10 @@
 //! `exec`: a command in a container.
 //!
-//! The call's whole way is [`call`]: arguments, permit, a turn, the command, its output, the answer.
+//! The call's whole way is [`call`]: arguments, permit, a turn, the intent, the command, its output, its receipt, the answer.
 
 mod hint;
 mod output;
+mod receipt;
 mod run;
 
 use std::collections::BTreeMap;
@@ -14,13 +15,18 @@ use rmcp::schemars::{self, JsonSchema};
 use rmcp::service::{RequestContext, RoleServer};
 use serde::{Deserialize, Serialize};
 
-use super::answer::{Answer, Failure, arguments, to_object};
+use super::answer::{Answer, CANCELLED, Failure, arguments, to_object};
+use super::record::Call;
 use super::{Owed, Provost};
 use crate::exec::wire::{self, PeakOf};
+use crate::ledger::receipt::Argv;
 use crate::policy::{Principal, Spent};
 pub use crate::turns::{Limits, Turns};
+use receipt::Running;
 
 const DEFAULT_TIMEOUT_S: u32 = 60;
+/// What a script is fed to.
+const SHELL: &str = "/bin/sh";
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -105,8 +111,11 @@ pub struct ExecAnswer {
     /// Where the command says that the inspect lane made it fail: what was refused, and where it would go through.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<hint::Refused>,
-    /// Number of the receipt.
+    /// Number of the receipt, which is on the disk.
     receipt: Option<u64>,
+    /// Why how it ended is not on record yet: `receipt` is then that of the intent, in the change lane.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unrecorded: Option<String>,
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -123,12 +132,17 @@ pub async fn call(
     given: JsonObject,
     owed: &Owed,
     context: &RequestContext<RoleServer>,
+    record: &mut Call,
 ) -> Answer {
     let given: ExecArguments = arguments(given)?;
     let mode = match given.mode {
         None | Some(Mode::Inspect) => wire::Mode::Inspect,
         Some(Mode::Change) => wire::Mode::Change,
     };
+    record.notes().guest(given.guest);
+    if let Some(argv) = given.command() {
+        record.notes().command(Argv::of(&argv, record.ledger().argv()));
+    }
     let permit = provost.policy.exec(principal, given.guest, mode)?;
     if !permit.exec().enabled {
         let next = "the operator can set enabled = true under [exec] in provost.toml";
@@ -160,14 +174,19 @@ pub async fn call(
     // What was allowed when it began to wait may not be any more.
     let permit = provost.policy.renew(permit, principal)?;
     let progress = run::Progress::of(context);
-    let finished = tokio::select! {
-        finished = run::run(&permit, command, stdin, progress) => finished?,
-        // Dropping the call hangs up on provost-execd, which kills the command and all that it started.
-        () = context.ct.cancelled() => return Err(cancelled()),
+    let running = Running::begin(record, &permit, &command, stdin.as_deref()).await?;
+    let Some(leave) = running.leave() else { return Err(cancelled()) };
+    let finished = run::run(&permit, leave, command, stdin, progress, &context.ct).await;
+    let (receipt, unrecorded) = running.ended(&finished).await;
+    let outcome = match finished.end {
+        Ok(outcome) => outcome,
+        Err(stop) => {
+            let failure = stop.failure();
+            return Err(receipt.into_iter().fold(failure, |failure, seq| failure.with("receipt", seq)));
+        }
     };
     // Until the client has read the answer: what waits to be read takes memory as what runs does.
     owed.keep(&context.id, turn);
-    let outcome = finished.outcome;
     let refused = match permit.mode() {
         wire::Mode::Inspect if as_root => {
             hint::refused(&outcome, &finished.stderr.text, &finished.stdout.text)
@@ -201,7 +220,8 @@ pub async fn call(
         left_running: outcome.left_running,
         container_stopped: outcome.container_stopped,
         refused,
-        receipt: None,
+        receipt,
+        unrecorded: unrecorded.map(|why| why.to_string()),
     })
 }
 
@@ -210,10 +230,19 @@ fn busy(message: String) -> Failure {
 }
 
 fn cancelled() -> Failure {
-    Failure::new("cancelled", "the call was cancelled; the command and all that it started were killed", "")
+    Failure::new(CANCELLED, "the call was cancelled; the command and all that it started were killed", "")
 }
 
 impl ExecArguments {
+    /// What is to run, as far as it is clear; for the record.
+    fn command(&self) -> Option<std::borrow::Cow<'_, [String]>> {
+        match (&self.argv, &self.script) {
+            (Some(argv), _) => Some(argv.into()),
+            (None, Some(_)) => Some(vec![SHELL.to_owned()].into()),
+            (None, None) => None,
+        }
+    }
+
     /// What to run and what goes to its stdin, once the arguments fit together.
     fn into_command(self, ceiling: u32) -> Result<(run::Wanted, Option<String>), Failure> {
         let wrong =
@@ -221,7 +250,7 @@ impl ExecArguments {
         let is_script = self.script.is_some();
         let (argv, stdin) = match (self.argv, self.script, self.stdin) {
             (Some(argv), None, stdin) if !argv.is_empty() => (argv, stdin),
-            (None, Some(script), None) => (vec!["/bin/sh".into()], Some(script)),
+            (None, Some(script), None) => (vec![SHELL.into()], Some(script)),
             (None, Some(_), Some(_)) => {
                 return Err(wrong("a script is the shell's stdin, so it can have no stdin of its own; use argv [\"/bin/sh\", \"-c\", SCRIPT]".into()));
             }

@@ -2,6 +2,9 @@
 
 use std::collections::VecDeque;
 
+use ring::digest::{Context, SHA256};
+
+use crate::ledger::tree::hex;
 use crate::text::clean;
 
 /// A stream while it is read. Takes any amount and holds at most the budget.
@@ -10,6 +13,8 @@ pub struct Kept {
     head: Vec<u8>,
     tail: VecDeque<u8>,
     total: u64,
+    hash: Context,
+    ended: bool,
 }
 
 /// A stream as the answer shows it.
@@ -18,15 +23,25 @@ pub struct Shown {
     pub total: u64,
     /// Bytes left out between head and tail.
     pub cut: u64,
+    /// Of all that was read, in hexadecimal; none where it was not read to its end.
+    pub sha256: Option<String>,
 }
 
 impl Kept {
     pub fn new(budget: usize) -> Self {
-        Self { budget, head: Vec::new(), tail: VecDeque::new(), total: 0 }
+        Self {
+            budget,
+            head: Vec::new(),
+            tail: VecDeque::new(),
+            total: 0,
+            hash: Context::new(&SHA256),
+            ended: false,
+        }
     }
 
     pub fn take(&mut self, mut bytes: &[u8]) {
         self.total += bytes.len() as u64;
+        self.hash.update(bytes);
         let room = (self.budget / 2).saturating_sub(self.head.len());
         if room > 0 {
             let (first, rest) = bytes.split_at(room.min(bytes.len()));
@@ -40,19 +55,30 @@ impl Kept {
         self.tail.extend(bytes);
     }
 
+    /// Nothing more comes.
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
     fn held(&self) -> usize {
         self.head.len() + self.tail.len()
     }
 
     /// The stream as text of at most `budget` bytes, cut between lines where there are any.
     fn show(mut self, budget: usize) -> Shown {
+        let hash = std::mem::replace(&mut self.hash, Context::new(&SHA256));
+        let sha256 = self.ended.then(|| hex(hash.finish().as_ref()));
+        Shown { sha256, ..self.cut_to(budget) }
+    }
+
+    fn cut_to(mut self, budget: usize) -> Shown {
         let tail = self.tail.make_contiguous();
         let uncut = self.total == (self.head.len() + tail.len()) as u64;
         if uncut {
             self.head.extend_from_slice(tail);
             let text = clean(&self.head);
             if text.len() <= budget {
-                return Shown { text, total: self.total, cut: 0 };
+                return Shown { text, total: self.total, cut: 0, sha256: None };
             }
             tail_of(&mut self.head, budget, self.total)
         } else {
@@ -76,7 +102,7 @@ fn join(head: &[u8], tail: &[u8], budget: usize, total: u64) -> Shown {
     let cut = total - (head.len() + tail.len()) as u64;
     text.push_str(&format!("\n[{cut} bytes cut here]\n"));
     text.push_str(&end);
-    Shown { text, total, cut }
+    Shown { text, total, cut, sha256: None }
 }
 
 /// As much of one side as `most` bytes of text can show, and that text. Some bytes take more room as text than they

@@ -10,10 +10,12 @@ use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::service::{Peer, RequestContext, RoleServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio_util::sync::CancellationToken;
 
 use super::output::{Kept, Shown, share};
+use super::receipt::Leave;
 use crate::exec::client;
-use crate::exec::wire::{Outcome, Reply, Request, Script, VERSION};
+use crate::exec::wire::{Mode, Outcome, Reply, Request, Script, VERSION};
 use crate::policy::Permit;
 use crate::text::clean;
 use crate::tools::answer::Failure;
@@ -37,10 +39,30 @@ impl Wanted {
     }
 }
 
-pub struct Finished {
-    pub outcome: Outcome,
+/// What it wrote until it ended or was given up, and how that was.
+pub struct Ran {
+    pub end: Result<Outcome, Stop>,
     pub stdout: Shown,
     pub stderr: Shown,
+}
+
+/// Why a command did not come to its end.
+pub enum Stop {
+    /// Nothing of it ran.
+    Refused(Failure),
+    /// The way to it broke. It is killed with its connection.
+    Lost(Failure),
+    /// Its caller gave it up. It is killed.
+    Cancelled,
+}
+
+impl Stop {
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Refused(failure) | Self::Lost(failure) => failure.clone(),
+            Self::Cancelled => super::cancelled(),
+        }
+    }
 }
 
 /// Bytes read in one go.
@@ -51,15 +73,21 @@ const LAST: usize = 1 << 20;
 
 pub async fn run(
     permit: &Permit,
+    leave: &Leave,
     wanted: Wanted,
     stdin: Option<String>,
     mut progress: Option<Progress>,
-) -> Result<Finished, Failure> {
+    given_up: &CancellationToken,
+) -> Ran {
     let exec = permit.exec();
     let request = Request {
         version: VERSION,
         guest: permit.guest(),
-        mode: permit.mode(),
+        // Never wider than what is on record.
+        mode: match leave {
+            Leave::Inspect(_) => Mode::Inspect,
+            Leave::Change(_) => permit.mode(),
+        },
         argv: wanted.argv,
         env: wanted.env,
         cwd: wanted.cwd,
@@ -68,14 +96,23 @@ pub async fn run(
         asked_by: permit.asked_by().to_owned(),
         script: stdin.as_deref().filter(|_| wanted.is_script).map(Script::of),
     };
-    let pipes = Pipes::new().map_err(no_pipes)?;
-    let call = client::ask(&exec.socket, &request, [&pipes.stdin_end, &pipes.stdout_end, &pipes.stderr_end])?;
-    let Pipes { stdin: input, mut stdout, mut stderr, .. } = pipes.keep_ours().map_err(no_pipes)?;
+    let (mut out, mut err) = (Kept::new(exec.max_output), Kept::new(exec.max_output));
+    let asked = Pipes::new().map_err(no_pipes).and_then(|pipes| {
+        let ends = [&pipes.stdin_end, &pipes.stdout_end, &pipes.stderr_end];
+        let call = client::ask(&exec.socket, &request, ends)?;
+        Ok((call, pipes.keep_ours().map_err(no_pipes)?))
+    });
+    let (call, Pipes { stdin: input, mut stdout, mut stderr, .. }) = match asked {
+        Ok(asked) => asked,
+        Err(failure) => {
+            let (stdout, stderr) = share(out, err, exec.max_output);
+            return Ran { end: Err(Stop::Refused(failure)), stdout, stderr };
+        }
+    };
     // With nothing to say, the command sees the end of its input at once.
     let feed = stdin.filter(|text| !text.is_empty()).map(|text| tokio::spawn(feed(input, text)));
     let _feed = feed.map(AbortOnDrop);
 
-    let (mut out, mut err) = (Kept::new(exec.max_output), Kept::new(exec.max_output));
     let (mut out_open, mut err_open) = (true, true);
     let (mut out_chunk, mut err_chunk) = (Vec::with_capacity(CHUNK), Vec::with_capacity(CHUNK));
     let reply = call.reply();
@@ -88,7 +125,9 @@ pub async fn run(
             // The end before output: a process that the command left behind may write for ever. What the command itself
             // wrote by then is in the pipes, and read from there below.
             biased;
-            reply = &mut reply => break reply,
+            // The connection closes as this returns: provost-execd kills the command and all that it started.
+            () = given_up.cancelled() => break None,
+            reply = &mut reply => break Some(reply),
             read = stdout.read_buf(&mut out_chunk), if out_open => out_open = took(read, &mut out, &out_chunk),
             read = stderr.read_buf(&mut err_chunk), if err_open => err_open = took(read, &mut err, &err_chunk),
             () = until(due), if due.is_some() => {}
@@ -97,27 +136,35 @@ pub async fn run(
             progress.saw(&out_chunk, &err_chunk);
         }
     };
-    last(&stdout, &mut out, &mut out_chunk);
-    last(&stderr, &mut err, &mut err_chunk);
-    if let Some(progress) = progress {
+    if out_open {
+        last(&stdout, &mut out, &mut out_chunk);
+    }
+    if err_open {
+        last(&stderr, &mut err, &mut err_chunk);
+    }
+    if let Some(progress) = progress.filter(|_| reply.is_some()) {
         // A client that does not read is not waited for.
         let _ = tokio::time::timeout(Duration::from_secs(1), progress.settle()).await;
     }
     let (stdout, stderr) = share(out, err, exec.max_output);
-    let outcome = match reply {
-        Ok(Reply::Ended(outcome)) => outcome,
-        Ok(Reply::Refused(refusal)) => return Err(with_output(refusal.into(), stdout, stderr)),
-        Err(error) => return Err(with_output(error.into(), stdout, stderr)),
+    let end = match reply {
+        None => Err(Stop::Cancelled),
+        Some(Ok(Reply::Ended(outcome))) => Ok(outcome),
+        Some(Ok(Reply::Refused(refusal))) if stdout.total + stderr.total == 0 => {
+            Err(Stop::Refused(refusal.into()))
+        }
+        Some(Ok(Reply::Refused(refusal))) => Err(Stop::Lost(with_output(refusal.into(), &stdout, &stderr))),
+        Some(Err(error)) => Err(Stop::Lost(with_output(error.into(), &stdout, &stderr))),
     };
-    Ok(Finished { outcome, stdout, stderr })
+    Ran { end, stdout, stderr }
 }
 
 /// What a command had written when it was given up is what its caller has to go by.
-fn with_output(failure: Failure, stdout: Shown, stderr: Shown) -> Failure {
+fn with_output(failure: Failure, stdout: &Shown, stderr: &Shown) -> Failure {
     if stdout.total + stderr.total == 0 {
         return failure;
     }
-    failure.with("stdout", stdout.text).with("stderr", stderr.text)
+    failure.with("stdout", stdout.text.as_str()).with("stderr", stderr.text.as_str())
 }
 
 async fn until(due: Option<Instant>) {
@@ -129,6 +176,9 @@ async fn until(due: Option<Instant>) {
 
 fn took(read: io::Result<usize>, kept: &mut Kept, chunk: &[u8]) -> bool {
     kept.take(chunk);
+    if matches!(read, Ok(0)) {
+        kept.end();
+    }
     // An error on our own end of a pipe ends the stream as its close would.
     read.is_ok_and(|length| length > 0)
 }
@@ -139,8 +189,10 @@ fn last(stream: &Receiver, kept: &mut Kept, chunk: &mut Vec<u8>) {
     chunk.clear();
     while left > 0
         && let Ok(length) = stream.try_read_buf(chunk)
-        && length > 0
     {
+        if length == 0 {
+            return kept.end();
+        }
         kept.take(chunk);
         chunk.clear();
         left = left.saturating_sub(length);

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,11 +14,14 @@ use serde_json::{Map, Value};
 use super::Provost;
 use super::answer::{Answer, Failure, arguments};
 use super::api::Reader;
+use super::limit::clamped;
+use super::record::Notes;
 use crate::catalog::find::{Found, MAX_QUERY};
 use crate::catalog::recipe::Recipe;
 use crate::catalog::tier::{self, Tier};
 use crate::catalog::{Endpoint, Method};
 use crate::policy::Principal;
+use crate::pve::loose;
 use crate::text::clean;
 
 const DEFAULT_LIMIT: usize = 8;
@@ -33,7 +38,9 @@ pub struct FindArguments {
     /// "grow disk of vm 100", or a path
     query: String,
     /// Default 8
-    limit: Option<usize>,
+    #[serde(default, deserialize_with = "loose::optional::u64")]
+    #[schemars(with = "Option<usize>")]
+    limit: Option<u64>,
 }
 
 /// What may be meant, the likeliest first.
@@ -46,6 +53,8 @@ pub struct FindAnswer {
     total: usize,
     #[serde(skip_serializing_if = "str::is_empty")]
     next: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 /// One endpoint.
@@ -100,14 +109,21 @@ fn is_true(value: &bool) -> bool {
     *value
 }
 
-pub fn call(provost: &Provost, principal: &Principal, given: Map<String, Value>) -> Answer {
-    let reader = provost.reader(principal)?;
+pub fn call(
+    provost: &Provost,
+    principal: &Principal,
+    given: Map<String, Value>,
+    notes: &Arc<Notes>,
+) -> Answer {
+    let reader = provost.reader(principal, notes)?;
     let FindArguments { query, limit } = arguments(given)?;
     if query.len() > MAX_QUERY {
         let message = format!("query has {} bytes; at most {MAX_QUERY} are read", query.len());
         return Err(Failure::new("arguments", message, "say it in fewer words"));
     }
-    let answer = find(&reader, &query, limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MOST_LIMIT));
+    let (limit, note) = clamped(limit, DEFAULT_LIMIT, MOST_LIMIT);
+    let answer = FindAnswer { note, ..find(&reader, &query, limit) };
+    notes.rows(answer.matches.len());
     match serde_json::to_value(answer) {
         Ok(Value::Object(object)) => Ok(object),
         _ => Err(Failure::new("internal", "the answer could not be written", "")),
@@ -129,7 +145,7 @@ fn find(reader: &Reader, query: &str, limit: usize) -> FindAnswer {
         true => "say what is to be done and to what: \"list containers\", \"resize disk of vm 100\"",
         false => "",
     };
-    FindAnswer { matches, recipes, total: found.len(), next }
+    FindAnswer { matches, recipes, total: found.len(), next, note: None }
 }
 
 /// Whether a row still fits; if so, its bytes are taken.

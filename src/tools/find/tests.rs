@@ -8,9 +8,9 @@ fn find(arguments: Value) -> Answer {
     let text = "[pve]\napidoc = \"/nonexistent/apidoc.js\"\n[[role]]\nname = \"reader\"\nmembers = [\"user:alice\"]\n\
                 profile = \"observe\"";
     let rules = Rules::fixed(config::parse(std::path::Path::new("x"), text).unwrap());
-    let provost = Provost::new(rules).unwrap();
+    let provost = Provost::for_tests(rules);
     let Value::Object(given) = arguments else { panic!("an object") };
-    call(&provost, &Principal::for_tests(1000, "alice", &[]), given)
+    call(&provost, &Principal::for_tests(1000, "alice", &[]), given, &Arc::default())
 }
 
 #[test]
@@ -72,10 +72,25 @@ fn an_answer_is_bounded_and_never_holds_what_was_typed() {
 }
 
 #[test]
+fn a_limit_may_be_a_text_and_is_cut_to_what_comes_at_once() {
+    let rows = |limit: Value| {
+        let answer = Value::Object(find(json!({ "query": "vm", "limit": limit })).ok().unwrap());
+        (answer["matches"].as_array().unwrap().len(), answer["note"].as_str().map(str::to_owned))
+    };
+    assert_eq!(rows(json!("3")), (3, None));
+    assert_eq!(rows(json!(3.0)), (3, None));
+    let (one, note) = rows(json!(0));
+    assert!(one == 1 && note.unwrap().contains("1 to 50"));
+    assert!(rows(json!(100_000)).1.unwrap().contains("100000"));
+    assert_eq!(find(json!({ "query": "vm", "limit": "many" })).err().unwrap().kind, "arguments");
+}
+
+#[test]
 fn who_is_in_no_role_finds_nothing() {
     let rules = Rules::fixed(config::parse(std::path::Path::new("x"), "").unwrap());
-    let provost = Provost::new(rules).unwrap();
+    let provost = Provost::for_tests(rules);
     let given = Map::from_iter([("query".to_owned(), json!("list nodes"))]);
-    let refused = call(&provost, &Principal::for_tests(1000, "mallory", &[]), given).err().unwrap();
+    let refused =
+        call(&provost, &Principal::for_tests(1000, "mallory", &[]), given, &Arc::default()).err().unwrap();
     assert_eq!(refused.kind, "no_role");
 }

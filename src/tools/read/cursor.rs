@@ -6,7 +6,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::page::View;
 use crate::tools::answer::Failure;
 
-/// `120-9f3c…`: the row, and what was asked. It holds nothing secret and grants nothing.
+/// The farthest row that one may point to: no list of PVE's is as long, and what is added to it stays a number.
+pub const FARTHEST: usize = 1_000_000_000;
+
+/// `120-9f3c…`: the row, and what was asked. It holds nothing secret and grants nothing. A number alone is a row of
+/// whatever is asked now.
 pub struct Cursor {
     pub identity: u64,
     pub offset: usize,
@@ -26,14 +30,20 @@ impl fmt::Display for Cursor {
 }
 
 impl Cursor {
-    /// The row that `given` points to, or the first.
-    pub fn offset(given: Option<&str>, identity: u64) -> Result<usize, Failure> {
-        let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(0) };
-        let parsed = given.split_once('-').and_then(|(offset, of)| {
-            Some(Self { offset: offset.parse().ok()?, identity: u64::from_str_radix(of, 16).ok()? })
-        });
+    /// The row that `given` points to, if it is one.
+    pub fn offset(given: Option<&str>, identity: u64) -> Result<Option<usize>, Failure> {
+        let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(None) };
+        let parsed = match given.split_once('-') {
+            Some((offset, of)) => offset.parse().ok().zip(u64::from_str_radix(of, 16).ok()),
+            None => given.parse().ok().map(|offset| (offset, identity)),
+        };
         match parsed {
-            Some(cursor) if cursor.identity == identity => Ok(cursor.offset),
+            Some((offset, _)) if offset > FARTHEST => Err(Failure::new(
+                "cursor",
+                format!("this cursor points beyond row {FARTHEST}, and no list is as long"),
+                "take `next_cursor` of the page before as it is, or leave it out for the first page",
+            )),
+            Some((offset, of)) if of == identity => Ok(Some(offset)),
             Some(_) => Err(Failure::new(
                 "cursor",
                 "this cursor belongs to another question",
@@ -57,12 +67,27 @@ mod tests {
         let view = View::default();
         let identity = identity("GET /nodes", &view);
         let text = Cursor { identity, offset: 120 }.to_string();
-        assert_eq!(Cursor::offset(Some(&text), identity).ok(), Some(120));
-        assert_eq!(Cursor::offset(None, identity).ok(), Some(0));
-        for wrong in ["120", "x-1", "-1-00", &format!("120-{:016x}", identity ^ 1)] {
+        assert_eq!(Cursor::offset(Some(&text), identity).ok(), Some(Some(120)));
+        assert_eq!(Cursor::offset(Some("120"), identity).ok(), Some(Some(120)));
+        assert_eq!(Cursor::offset(None, identity).ok(), Some(None));
+        assert_eq!(Cursor::offset(Some(""), identity).ok(), Some(None));
+        let beyond = Cursor { identity, offset: FARTHEST + 1 }.to_string();
+        let farthest = Cursor { identity, offset: usize::MAX }.to_string();
+        for wrong in [
+            "x-1",
+            "-1-00",
+            "-1",
+            "1.5",
+            "18446744073709551615",
+            "18446744073709551616",
+            &format!("120-{:016x}", identity ^ 1),
+            &beyond,
+            &farthest,
+        ] {
             assert_eq!(
                 Cursor::offset(Some(wrong), identity).err().map(|failure| failure.kind),
-                Some("cursor".into())
+                Some("cursor".into()),
+                "{wrong}"
             );
         }
     }

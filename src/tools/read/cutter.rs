@@ -6,9 +6,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use memchr::memmem::Finder;
 use serde::de::{Error as _, IgnoredAny};
 
 use super::flat;
+use super::veil;
 use crate::pve::{Held, Overfull, Room};
 
 pub struct Cutter {
@@ -19,6 +21,7 @@ pub struct Cutter {
     /// with each piece.
     again: usize,
     memory: Held,
+    key: Finder<'static>,
 }
 
 enum At {
@@ -40,8 +43,17 @@ pub enum Rest {
     Whole(Vec<u8>, Held),
 }
 
-/// Takes a row, and whether it is flat: [`flat::Name`] finds its fields then.
-pub type Take<'a> = dyn FnMut(&str, bool) + 'a;
+/// What is known of a row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// [`flat::Name`] finds its fields.
+    pub flat: bool,
+    /// A key may begin in it ([`veil::KEY`]): looked for in many rows at once.
+    pub key: bool,
+}
+
+/// Takes a row.
+pub type Take<'a> = dyn FnMut(&str, Marks) + 'a;
 
 const START: &[u8] = b"{\"data\":[";
 /// Bytes by which a row is completed at least.
@@ -49,7 +61,7 @@ const BIT: usize = 2048;
 
 impl Cutter {
     pub fn new(room: &Room) -> Self {
-        Self { at: At::Start, held: Vec::new(), again: 0, memory: room.held() }
+        Self { at: At::Start, held: Vec::new(), again: 0, memory: room.held(), key: Finder::new(veil::KEY) }
     }
 
     /// As new.
@@ -88,15 +100,16 @@ impl Cutter {
     pub fn finish(mut self, row: &mut Take) -> Result<Rest, serde_json::Error> {
         let held = std::mem::take(&mut self.held);
         let mut used = if self.cuts() { self.cut(&held, row) } else { 0 };
+        let key = self.key.find(&held).is_some();
         // The last row has no next one by which its end is known.
         while let At::Row = self.at {
             match one(&held[used..]) {
                 One::Row(text, length) => {
-                    row(&text, false);
+                    row(&text, Marks { flat: false, key });
                     used += length;
                 }
                 One::Last(text, length) => {
-                    row(&text, false);
+                    row(&text, Marks { flat: false, key });
                     (self.at, used) = (At::Tail, used + length);
                 }
                 One::Incomplete => self.at = At::Broken(serde_json::Error::custom("the list has no end")),
@@ -140,12 +153,13 @@ impl Cutter {
             }
         }
         let whole = whole(bytes);
+        let key = self.key.find(bytes).is_some();
         while let At::Row = self.at {
             let mut flat = |range: Range<usize>| {
                 let range = at + range.start..at + range.end;
                 match whole.get(range.clone()) {
-                    Some(text) => row(text, true),
-                    None => row(&String::from_utf8_lossy(&bytes[range]), true),
+                    Some(text) => row(text, Marks { flat: true, key }),
+                    None => row(&String::from_utf8_lossy(&bytes[range]), Marks { flat: true, key }),
                 }
             };
             at += match flat::cut(&bytes[at..], &mut flat) {
@@ -154,11 +168,11 @@ impl Cutter {
             };
             match one(&bytes[at..]) {
                 One::Row(text, length) => {
-                    row(&text, false);
+                    row(&text, Marks { flat: false, key });
                     at += length;
                 }
                 One::Last(text, length) => {
-                    row(&text, false);
+                    row(&text, Marks { flat: false, key });
                     at += length;
                     self.at = At::Tail;
                 }

@@ -72,6 +72,10 @@ pub struct FilterError(String);
 impl Filter {
     pub fn parse(given: &Where) -> Result<Self, FilterError> {
         let texts = match given {
+            Where::Text(text) if text.trim_start().starts_with('{') => {
+                let fields = serde_json::from_str(text).map_err(|_| FilterError(brief(text)))?;
+                return Self::parse(&Where::Fields(fields));
+            }
             Where::Text(text) => std::slice::from_ref(text),
             Where::Texts(texts) => texts,
             Where::Fields(fields) => {
@@ -97,10 +101,10 @@ impl Filter {
         self.0.iter().map(|comparison| comparison.field.as_str())
     }
 
-    /// Whether a row passes whose fields, in the order of [`Self::fields`], are these. Those behind the first that decides
+    /// Whether a row passes whose fields, in the order of [`Self::fields`], mean this. Those behind the first that decides
     /// are not asked for.
-    pub fn passes<'a>(&self, fields: impl IntoIterator<Item = Option<&'a str>>) -> bool {
-        self.0.iter().zip(fields).all(|(comparison, field)| comparison.holds(field.map(meaning)))
+    pub fn passes<'a>(&self, fields: impl IntoIterator<Item = Option<Cow<'a, str>>>) -> bool {
+        self.0.iter().zip(fields).all(|(comparison, field)| comparison.holds(field))
     }
 }
 
@@ -245,7 +249,7 @@ mod tests {
         let filter = Filter::parse(&Where::Text(given.into())).unwrap();
         let row: std::collections::BTreeMap<&str, &serde_json::value::RawValue> =
             serde_json::from_str(row).unwrap();
-        filter.passes(filter.fields().map(|field| row.get(field).map(|value| value.get())))
+        filter.passes(filter.fields().map(|field| row.get(field).map(|value| meaning(value.get()))))
     }
 
     #[test]

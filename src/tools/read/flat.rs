@@ -10,8 +10,8 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use memchr::memmem::Finder;
 use memchr::memchr2_iter;
+use memchr::memmem::Finder;
 
 /// Why [`cut`] ended, behind so many bytes that it has cut.
 pub enum Cut {
@@ -95,17 +95,19 @@ impl Name {
 
     fn find(&self, row: &[u8]) -> Option<usize> {
         let needle = self.finder.needle();
+        // A quote within another field's name has a backslash before it.
+        let begins = |at: usize| at > 0 && matches!(row[at - 1], b'{' | b',');
         let is_at = |at: &usize| match row.get(*at..) {
             Some(rest) => match rest.first_chunk() {
                 Some(start) if u64::from_le_bytes(*start) & self.mask != self.start => false,
-                Some(_) if needle.len() <= 8 => true,
-                _ => rest.starts_with(needle),
+                Some(_) if needle.len() <= 8 => begins(*at),
+                _ => rest.starts_with(needle) && begins(*at),
             },
             None => false,
         };
         let from_end = row.len().checked_sub(self.from_end.get()).filter(is_at);
         let at = Some(self.from_start.get()).filter(is_at).or(from_end);
-        let at = at.or_else(|| self.finder.find(row))?;
+        let at = at.or_else(|| self.finder.find_iter(row).find(|at| begins(*at)))?;
         self.from_start.set(at);
         self.from_end.set(row.len() - at);
         Some(at)
@@ -170,6 +172,19 @@ mod tests {
             for (row, vmid) in rows.iter().zip(["1", "2"]) {
                 assert_eq!(Name::new("vmid").unwrap().of(row), Some(vmid), "{row}");
             }
+        }
+    }
+
+    #[test]
+    fn a_quote_in_a_field_s_name_begins_no_other() {
+        let name = Name::new("a").unwrap();
+        for (row, value) in [
+            (r#"{"b":1,"}\"a":2}"#, None),
+            (r#"{"b":1,"}\"a":2,"a":3}"#, Some("3")),
+            (r#"{"b,\"a":2,"a":3}"#, Some("3")),
+        ] {
+            assert!(parsed(row).is_object());
+            assert_eq!(name.of(row), value, "{row}");
         }
     }
 

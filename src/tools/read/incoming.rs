@@ -3,9 +3,9 @@
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::cutter::{Cutter, Rest};
+use super::cutter::{Cutter, Marks, Rest};
 use super::rows::{Selected, Selection, Wanted};
-use crate::pve::{Accepted, Answer, Envelope, Held, Overfull, PveError, Room, Sink, Text};
+use crate::pve::{Accepted, Answer, Envelope, Held, Overfull, PveError, Room, Sink, Text, misfit};
 
 pub struct Incoming<'a> {
     cutter: Cutter,
@@ -35,8 +35,8 @@ impl<'a> Incoming<'a> {
     /// `accepted` is what the call said to which this was the sink.
     pub fn finish(self, accepted: Accepted) -> Result<Came, PveError> {
         let Self { cutter, mut selection, .. } = self;
-        let no_json = |error: serde_json::Error| accepted.no_json(&error.to_string());
-        let rest = cutter.finish(&mut |row, flat| selection.row(row, flat)).map_err(no_json)?;
+        let no_json = |error: serde_json::Error| accepted.no_json(&misfit(&error));
+        let rest = cutter.finish(&mut |row, marks| selection.row(row, marks)).map_err(no_json)?;
         match rest {
             Rest::List(behind) => {
                 let beside = match behind.trim_ascii() {
@@ -59,7 +59,7 @@ impl<'a> Incoming<'a> {
                 }
                 selection.begin();
                 for row in answer.data::<Vec<&RawValue>>()? {
-                    selection.row(row.get(), false);
+                    selection.row(row.get(), Marks { flat: false, key: true });
                 }
                 let selected = selection.finish().map_err(|error| answer.no_json(&error));
                 Ok(Came::List(selected?, Beside { total, changes }))
@@ -77,7 +77,7 @@ impl Sink for Incoming<'_> {
 
     fn take(&mut self, piece: &[u8]) -> Result<(), Overfull> {
         let Self { cutter, selection, memory, .. } = self;
-        cutter.take(piece, &mut |row, flat| selection.row(row, flat))?;
+        cutter.take(piece, &mut |row, marks| selection.row(row, marks))?;
         memory.grow_to(selection.holds())
     }
 }

@@ -3,6 +3,7 @@
 //! The call's whole way is [`call`]: permit, endpoint, checked arguments, the GET, the rows and fields that were asked for.
 //! It must never send anything but a GET: the client that it is handed has no other method.
 
+mod arguments;
 mod columns;
 mod cursor;
 mod cutter;
@@ -10,14 +11,20 @@ mod filter;
 mod fit;
 mod flat;
 mod incoming;
+mod names;
+mod normalise;
 mod page;
 mod rows;
 mod target;
+mod veil;
 mod wait;
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use rmcp::model::JsonObject;
 use rmcp::schemars::{self, JsonSchema};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -25,71 +32,17 @@ use super::Provost;
 use super::answer::{Answer, Failure, arguments};
 use super::api::Reader;
 use super::progress::Progress;
+use super::record::Notes;
 use crate::policy::Principal;
 use crate::pve::{Envelope, Upid};
+use arguments::Asked;
 use cursor::Cursor;
-use filter::{Filter, Where};
 use incoming::{Came, Incoming};
 use page::{Page, Plan, View};
-use rows::{By, Keep};
-use target::Target;
+use rows::Shows;
+use target::{SEEN, Target};
 
-const DEFAULT_LIMIT: usize = 100;
-const MOST_ROWS: usize = 1_000;
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReadArguments {
-    /// /cluster/resources, a UPID, or words: "config of vm 104"
-    path: String,
-    /// The endpoint's own parameters
-    args: Option<Map<String, Value>>,
-    /// Fields to show; ["*"] for all
-    #[schemars(with = "Option<Vec<String>>")]
-    fields: Option<Names>,
-    /// status = running and mem > 4G
-    #[serde(rename = "where")]
-    #[schemars(with = "Option<String>")]
-    filter: Option<Where>,
-    /// Field; -field for descending
-    #[schemars(with = "Option<String>")]
-    sort: Option<Names>,
-    /// Rows; default 100
-    limit: Option<usize>,
-    /// next_cursor of the page before
-    cursor: Option<String>,
-    /// A task: seconds to follow it
-    #[schemars(with = "Option<u32>")]
-    wait: Option<Patience>,
-}
-
-/// A list, or the same as one text with commas.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Names {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl Names {
-    fn into_vec(self) -> Vec<String> {
-        let trimmed = |text: &str| text.trim().to_owned();
-        match self {
-            Self::One(text) => text.split(',').map(trimmed).filter(|text| !text.is_empty()).collect(),
-            Self::Many(texts) => {
-                texts.iter().map(|text| trimmed(text)).filter(|text| !text.is_empty()).collect()
-            }
-        }
-    }
-}
-
-/// Seconds, or simply yes.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(untagged)]
-enum Patience {
-    Seconds(u32),
-    Said(bool),
-}
+pub use arguments::{ReadArguments, waits};
 
 /// What the node said.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -121,6 +74,9 @@ pub struct ReadAnswer {
     note: Option<String>,
 }
 
+/// Characters of a diff of what is not yet applied.
+const MOST_CHANGES: usize = 16_000;
+
 fn is_zero(count: &usize) -> bool {
     *count == 0
 }
@@ -130,22 +86,22 @@ pub async fn call(
     principal: &Principal,
     given: JsonObject,
     progress: Option<Progress>,
+    notes: &Arc<Notes>,
 ) -> Answer {
     let given: ReadArguments = arguments(given)?;
-    let reader = provost.reader(principal)?;
+    let reader = provost.reader(principal, notes)?;
     let target = target::find(&reader, &given.path, given.args.clone().unwrap_or_default()).await?;
-    if let Some(wait) = given.wait.map(seconds).filter(|wait| *wait > 0) {
-        return wait::follow(&reader, target.upid().ok_or_else(no_task)?, wait, progress).await;
+    if given.wait() > 0 {
+        return wait::follow(&reader, target.upid().ok_or_else(no_task)?, given.wait(), progress).await;
     }
-    let answer = see(&reader, target, given.view()?).await?;
+    let answer = see(&reader, target, given.asked()?).await?;
     to_map(answer)
 }
 
 /// Reads a path that this program knows, for whoever shows it in another way.
 pub async fn see_path(reader: &Reader, path: &str, args: Map<String, Value>) -> Result<ReadAnswer, Failure> {
     let target = target::of_path(reader, path, args).await?;
-    let view = View { limit: MOST_ROWS, ..View::default() };
-    see(reader, target, Asked { view, cursor: None }).await
+    see(reader, target, Asked::all()).await
 }
 
 /// How a task stands, and the end of its log.
@@ -153,34 +109,29 @@ pub async fn see_task(reader: &Reader, upid: Upid) -> Answer {
     wait::follow(reader, upid, 0, None).await
 }
 
-/// Whether the call waits for something.
-pub fn waits(given: &JsonObject) -> bool {
-    given
-        .get("wait")
-        .is_some_and(|wait| !matches!(wait, Value::Null | Value::Bool(false)) && wait.as_u64() != Some(0))
-}
-
-/// What the caller wants to see, and from where on.
-struct Asked {
-    view: View,
-    cursor: Option<String>,
-}
-
 async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAnswer, Failure> {
-    let Asked { mut view, cursor } = asked;
+    let Asked { mut view, limited, cursor, mut notes } = asked;
     let identity = cursor::identity(&target.name(), &view);
-    let from = Cursor::offset(cursor.as_deref(), identity)?;
-    // Where PVE itself gives a list in parts (logs), the parts are its own.
-    let by_pve = target.page_by_pve(&view, from, reader.is_scoped());
-    view.offset = if by_pve { 0 } else { from };
-    let sees = |fields: &[Option<&str>]| {
-        fields[0].is_none_or(|vmid| filter::meaning(vmid).parse().is_ok_and(|guest| reader.sees(guest)))
+    let cursor = Cursor::offset(cursor.as_deref(), identity)?;
+    // Where PVE itself gives a list in parts (logs), the parts are its own; by itself it would give fifty rows.
+    let by_pve = target.is_paged_by_pve(&view, reader.is_scoped());
+    let (from, window) = if by_pve {
+        if let Some(rows) = target.own.rows {
+            view.limit = if limited { rows.min(view.limit) } else { rows.min(arguments::MOST_ROWS) };
+        }
+        let from = cursor.or(target.own.start).unwrap_or(0);
+        (from, (from, view.limit))
+    } else {
+        view.offset = cursor.unwrap_or(0);
+        (view.offset, (target.own.start.unwrap_or(0), target.own.rows.unwrap_or(SEEN).min(SEEN)))
     };
-    let keep = reader.is_scoped().then_some(Keep { fields: &["vmid"], keeps: &sees });
+    target.ask_for(window.0, window.1);
+    let shows = OfGuests(reader);
+    let shows = reader.is_scoped().then_some(&shows as &dyn Shows);
     let (read, declared) = (target.read()?, target.declared());
-    let plan = Plan::new(&view, target.template(), &declared);
-    let mut incoming = Incoming::new(plan.wanted(keep), reader.client.room());
-    let accepted = reader.client.get_into(&read, &mut incoming).await?;
+    let plan = Plan::new(&view, target.template(), &declared)?;
+    let mut incoming = Incoming::new(plan.wanted(shows), reader.room());
+    let accepted = reader.get_into(&read, &mut incoming).await?;
     let (page, total, changes) = match incoming.finish(accepted)? {
         Came::List(selected, beside) => (page::list(&selected, &plan)?, beside.total, beside.changes),
         Came::One(answer) => {
@@ -189,8 +140,12 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
         }
     };
     let Page { data, total: passing, next, more_fields, cut, withheld } = page;
+    if let Some(rows) = data.as_array() {
+        reader.notes().rows(rows.len());
+    }
     let shown = data.as_array().map_or(0, Vec::len);
-    let unseen = total.filter(|all| !by_pve && *all > target::SEEN as u64);
+    notes.extend(total.filter(|_| !by_pve).and_then(|all| partly(window, all)));
+    notes.extend(note(&data, &view, reader.is_scoped()));
     let passing = passing.map(|rows| rows as u64);
     let total = match (by_pve, total) {
         (true, Some(all)) => Some(all),
@@ -205,27 +160,49 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     };
     Ok(ReadAnswer {
         path: target.path().to_owned(),
-        note: unseen.map(few).or_else(|| note(&data, &view, reader.is_scoped())),
+        note: (!notes.is_empty()).then(|| notes.join(". ")),
         data,
         total,
         next_cursor: next.map(|offset| Cursor { identity, offset }.to_string()),
         more_fields,
         cut,
         withheld,
-        changes: changes.map(|text| crate::text::clean(text.as_bytes())),
+        changes: changes.map(|text| crate::secret::told(&text, MOST_CHANGES)),
     })
 }
 
-fn few(all: u64) -> String {
-    let seen = target::SEEN;
-    format!("Only the first {seen} of {all} rows were looked at: narrow it by the endpoint's own parameters")
+/// For a role with guests of its own.
+struct OfGuests<'a>(&'a Reader);
+
+impl Shows for OfGuests<'_> {
+    fn show<'row>(&self, row: &'row str) -> Option<Cow<'row, str>> {
+        let mut vmid = [None];
+        rows::pick(row, &["vmid"], &mut vmid).ok()?;
+        let seen = |vmid| filter::meaning(vmid).parse().is_ok_and(|guest| self.0.sees(guest));
+        vmid[0].is_none_or(seen).then_some(Cow::Borrowed(row))
+    }
+}
+
+/// Where not all rows of a list were there to be chosen among.
+fn partly((start, rows): (usize, usize), all: u64) -> Option<String> {
+    let end = (start + rows) as u64;
+    (start > 0 || end < all).then(|| {
+        let end = end.min(all);
+        format!(
+            "Only rows {start} to {end} of {all} were looked at: narrow it by the endpoint's own parameters, or take \
+             another `start`"
+        )
+    })
 }
 
 /// What an empty list does not say of itself. PVE leaves out what a token may not see, without a word.
 fn note(data: &Value, view: &View, is_scoped: bool) -> Option<String> {
-    let empty = data.as_array().is_some_and(Vec::is_empty);
-    let unfiltered = view.filter.fields().next().is_none() && view.offset == 0;
-    if !empty {
+    let chosen = view.filter.fields().next().is_some();
+    let Some(rows) = data.as_array() else {
+        let unused = chosen || !view.by.is_empty();
+        return unused.then(|| "`where` and `sort` are for lists, and this is none".into());
+    };
+    if !rows.is_empty() {
         return None;
     }
     if is_scoped {
@@ -233,47 +210,9 @@ fn note(data: &Value, view: &View, is_scoped: bool) -> Option<String> {
             "Guests outside of what your role may touch are left out: `status` says which it may".into(),
         );
     }
-    unfiltered.then(|| {
+    (!chosen && view.offset == 0).then(|| {
         "An empty list may also mean that the API token may not see what is there: /access/permissions tells".into()
     })
-}
-
-impl ReadArguments {
-    fn view(self) -> Result<Asked, Failure> {
-        let wrong =
-            |message: String| Failure::new("arguments", message, "correct the argument and call again");
-        let filter = match &self.filter {
-            Some(filter) => Filter::parse(filter).map_err(|error| wrong(error.to_string()))?,
-            None => Filter::default(),
-        };
-        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
-        if limit == 0 || limit > MOST_ROWS {
-            return Err(wrong(format!(
-                "limit is {limit}, and must be 1 to {MOST_ROWS}; `cursor` reaches the rest"
-            )));
-        }
-        let by = self.sort.map(Names::into_vec).unwrap_or_default();
-        let fields = self.fields.map(Names::into_vec).unwrap_or_default();
-        // Each is looked for in each row, and meanwhile nobody else is served.
-        for (what, count, most) in
-            [("where", filter.fields().count(), 16), ("sort", by.len(), 8), ("fields", fields.len(), 64)]
-        {
-            if count > most {
-                return Err(wrong(format!("{what} names {count} fields, and may name {most}")));
-            }
-        }
-        let view =
-            View { filter, by: by.iter().map(|text| By::parse(text)).collect(), fields, offset: 0, limit };
-        Ok(Asked { view, cursor: self.cursor })
-    }
-}
-
-fn seconds(wait: Patience) -> u32 {
-    match wait {
-        Patience::Seconds(seconds) => seconds,
-        Patience::Said(true) => wait::DEFAULT_S,
-        Patience::Said(false) => 0,
-    }
 }
 
 fn no_task() -> Failure {

@@ -3,15 +3,16 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use super::columns::{self, Lean};
 use super::filter::Filter;
 use super::fit::{self, Cut};
-use super::rows::{By, Keep, Selected, Wanted};
+use super::names;
+use super::rows::{By, Selected, Shows, Wanted};
+use super::veil;
 use crate::secret;
-use crate::text::clean_json;
 use crate::tools::answer::Failure;
 
 /// Bytes of `data` in one answer, as JSON. Clients get it twice, as text and as structured content.
@@ -49,10 +50,12 @@ pub struct Page {
 
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
-    #[error("PVE's answer is no JSON after all: {0}")]
+    #[error("PVE's answer is not what it should be: {}", crate::pve::misfit(.0))]
     Json(#[from] serde_json::Error),
-    #[error("no row has a field \"{field}\"; there are: {there}")]
-    NoSuchField { field: String, there: String },
+    #[error("nothing here has a field \"{field}\"{nearest}; there are: {there}")]
+    NoSuchField { field: String, nearest: String, there: String },
+    #[error("{what}: \"{field}\" is secret here, and neither shown nor compared")]
+    Secret { what: &'static str, field: String },
 }
 
 impl From<PageError> for Failure {
@@ -61,6 +64,9 @@ impl From<PageError> for Failure {
             PageError::Json(_) => Self::new("pve_not_json", error.to_string(), "this is for the operator"),
             PageError::NoSuchField { .. } => {
                 Self::new("no_such_field", error.to_string(), "correct the field's name and call again")
+            }
+            PageError::Secret { .. } => {
+                Self::new("secret_field", error.to_string(), "leave it out and call again")
             }
         }
     }
@@ -71,8 +77,8 @@ pub struct Plan<'a> {
     view: &'a View,
     /// The endpoint's path template.
     template: &'a str,
-    /// The fields that its schema names.
-    declared: &'a [&'a str],
+    /// The fields that its schema names, and those that its rows have anyway.
+    declared: Vec<&'a str>,
     lean: Option<&'static Lean>,
     by: Vec<By>,
     /// Fields that the caller names and the schema does not.
@@ -80,42 +86,35 @@ pub struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    pub fn new(view: &'a View, template: &'a str, declared: &'a [&'a str]) -> Self {
+    /// Refuses a view that names what is secret.
+    pub fn new(view: &'a View, template: &'a str, declared: &[&'a str]) -> Result<Self, PageError> {
+        veil::refuse(view, template)?;
         let lean = columns::lean(template);
-        let fields = view.fields.iter().map(String::as_str).filter(|name| *name != "*");
-        let mut named: Vec<&str> =
-            view.filter.fields().chain(fields).filter(|name| !declared.contains(name)).collect();
-        named.dedup();
-        Self { view, template, declared, lean, by: order(view, lean, declared), named }
+        let by = order(view, lean, declared, template);
+        let known = [declared, lean.map_or(&[][..], |lean| lean.columns)].concat();
+        let named = names::undeclared(view, &known);
+        Ok(Self { view, template, declared: known, lean, by, named })
     }
 
-    /// What is wanted of a list; `keep` says which rows are there at all.
-    pub fn wanted(&self, keep: Option<Keep<'a>>) -> Wanted<'_> {
+    /// What is wanted of a list; `shows` says which rows are there at all.
+    pub fn wanted<'b>(&'b self, shows: Option<&'b dyn Shows>) -> Wanted<'b> {
         let most = self.view.offset.saturating_add(self.view.limit);
-        Wanted { filter: &self.view.filter, by: &self.by, keep, most, named: &self.named }
+        let (template, filter) = (self.template, &self.view.filter);
+        Wanted { template, filter, by: &self.by, shows, most, named: &self.named }
     }
 }
 
 pub fn list(selected: &Selected, plan: &Plan) -> Result<Page, PageError> {
     let Plan { view, template, lean, .. } = *plan;
     let total = selected.total;
-    // A misspelt field would otherwise look like a list in which nothing passes.
-    if let Some(name) = selected.unseen.first()
-        && (total == 0 || !view.fields.is_empty())
-    {
-        let mut there: BTreeSet<String> = plan.declared.iter().map(|name| (*name).to_owned()).collect();
-        for row in &selected.first {
-            if let Ok(object) = serde_json::from_str::<Map<String, Value>>(row) {
-                there.extend(object.into_iter().map(|(name, _)| name));
-            }
-        }
-        return Err(no_such_field(name, there.iter().map(String::as_str)));
-    }
+    names::check(selected, &plan.declared)?;
     let shown = shown(view, lean);
     let mut page = Page::empty(total);
     let (mut rows, mut more, mut used) = (Vec::new(), BTreeSet::new(), 2);
     for row in selected.rows.iter().skip(view.offset) {
         let mut value: Value = serde_json::from_str(row)?;
+        // All of it: what is not shown may say that what is shown is secret.
+        veil::hide(template, &mut value);
         if let (Value::Object(object), Some(shown)) = (&mut value, &shown) {
             object.retain(|name, _| {
                 let keep = shown.contains(&name.as_str());
@@ -125,9 +124,7 @@ pub fn list(selected: &Selected, plan: &Plan) -> Result<Page, PageError> {
                 keep
             });
         }
-        // Cleaned first: what hides inside a name would hide the name.
-        clean_json(&mut value);
-        let withheld = secret::withhold(template, &mut value);
+        let withheld = veil::count(&value);
         let cut = fit::fit(&mut value, ROW, &format!("/{}", rows.len()));
         let size = fit::size(&value) + 1;
         if used + size > BUDGET && !rows.is_empty() {
@@ -140,29 +137,25 @@ pub fn list(selected: &Selected, plan: &Plan) -> Result<Page, PageError> {
     }
     let end = view.offset + rows.len();
     page.next = (end < total && !rows.is_empty()).then_some(end);
-    page.more_fields = more.into_iter().map(|name| crate::text::clean(name.as_bytes())).collect();
+    page.more_fields = more.into_iter().collect();
     page.data = Value::Array(rows);
     Ok(page)
 }
 
 /// Of what is no list.
 pub fn one(data: &RawValue, plan: &Plan) -> Result<Page, PageError> {
-    let Plan { view, template, declared, .. } = *plan;
+    let Plan { view, template, .. } = *plan;
     let mut value: Value = serde_json::from_str(data.get())?;
     let mut page = Page { total: None, ..Page::empty(0) };
+    veil::hide(template, &mut value);
     if let Value::Object(object) = &mut value
         && !view.fields.is_empty()
         && !view.fields.iter().any(|name| name == "*")
     {
-        // What is declared and not there is not set: PVE leaves it out.
-        let known = |name: &String| object.contains_key(name) || declared.contains(&name.as_str());
-        if let Some(field) = view.fields.iter().find(|name| !known(name)) {
-            return Err(no_such_field(field, object.keys().map(String::as_str)));
-        }
+        names::check_object(view, object, &plan.declared)?;
         object.retain(|name, _| view.fields.contains(name));
     }
-    clean_json(&mut value);
-    page.withheld = secret::withhold(template, &mut value);
+    page.withheld = veil::count(&value);
     page.cut = fit::fit(&mut value, BUDGET, "");
     page.data = value;
     Ok(page)
@@ -183,12 +176,13 @@ impl Page {
 
 /// PVE keeps its rows in hash tables and gives them in another order each time, so that pages of them would overlap:
 /// there is always an order.
-fn order(view: &View, lean: Option<&Lean>, declared: &[&str]) -> Vec<By> {
+fn order(view: &View, lean: Option<&Lean>, declared: &[&str], template: &str) -> Vec<By> {
     let mut by = view.by.clone();
     let key = lean
         .map(|lean| lean.key)
         .or_else(|| columns::KEYS.iter().copied().find(|key| declared.contains(key)));
     if let Some(key) = key.map(By::parse)
+        && !secret::is_secret(template, &key.field)
         && !by.iter().any(|by| by.field == key.field)
     {
         by.push(key);
@@ -208,10 +202,27 @@ fn shown<'a>(view: &'a View, lean: Option<&Lean>) -> Option<Vec<&'a str>> {
     }
 }
 
-fn no_such_field<'a>(field: &str, there: impl Iterator<Item = &'a str>) -> PageError {
-    let there: Vec<&str> = there.take(MOST_FIELDS).collect();
-    let clean = |text: &str| crate::text::clean(text.as_bytes());
-    PageError::NoSuchField { field: clean(field), there: clean(&there.join(", ")) }
+/// All of it, of an answer's `data`: once as it comes from a parser, and once as it comes in pieces.
+#[cfg(test)]
+pub fn page(data: &Value, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
+    use super::cutter::{Cutter, Marks};
+    use super::rows::Selection;
+    let plan = Plan::new(view, template, declared)?;
+    let Value::Array(rows) = data else {
+        return one(&serde_json::value::to_raw_value(data).unwrap(), &plan);
+    };
+    let mut selection = Selection::new(plan.wanted(None));
+    rows.iter().for_each(|row| selection.row(&row.to_string(), Marks { flat: false, key: true }));
+    let parsed = list(&selection.finish().unwrap(), &plan);
+    let room = crate::pve::Room::new(crate::share::Supply::halves(1 << 30), 1, 1 << 28);
+    let (mut selection, mut cutter) = (Selection::new(plan.wanted(None)), Cutter::new(&room));
+    for piece in serde_json::json!({ "data": data }).to_string().as_bytes().chunks(1000) {
+        cutter.take(piece, &mut |row, marks| selection.row(row, marks)).unwrap();
+    }
+    assert!(cutter.finish(&mut |row, marks| selection.row(row, marks)).is_ok());
+    let pieces = list(&selection.finish().unwrap(), &plan);
+    assert_eq!(format!("{pieces:?}"), format!("{parsed:?}"));
+    parsed
 }
 
 #[cfg(test)]
@@ -219,23 +230,12 @@ mod tests {
     use serde_json::json;
 
     use super::super::filter::Where;
-    use super::super::rows::Selection;
     use super::*;
 
     const QEMU: &str = "/nodes/{node}/qemu";
 
     fn see(data: &Value, view: &View, template: &str) -> Page {
         page(data, view, template, &["vmid", "name", "status", "lock"]).unwrap()
-    }
-
-    fn page(data: &Value, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
-        let plan = Plan::new(view, template, declared);
-        let Value::Array(rows) = data else {
-            return one(&serde_json::value::to_raw_value(data).unwrap(), &plan);
-        };
-        let mut selection = Selection::new(plan.wanted(None));
-        rows.iter().for_each(|row| selection.row(&row.to_string(), false));
-        list(&selection.finish().unwrap(), &plan)
     }
 
     fn view(limit: usize) -> View {

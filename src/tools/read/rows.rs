@@ -11,8 +11,10 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::filter::{Filter, meaning, number};
+use super::cutter::Marks;
+use super::filter::{Filter, number};
 use super::flat;
+use super::veil::{self, Veil};
 
 /// A field to sort by.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,36 +24,32 @@ pub struct By {
 }
 
 impl By {
-    /// `name`, `-mem`, `mem desc`.
+    /// `name`, `-mem`, `mem desc`, `mem:desc`.
     pub fn parse(text: &str) -> Self {
         let text = text.trim();
-        let (field, descending) = match text.strip_prefix('-') {
-            Some(field) => (field, true),
-            None => {
-                let mut words = text.split_whitespace();
-                let field = words.next().unwrap_or_default();
-                (field, words.next().is_some_and(|word| word.to_lowercase().starts_with("desc")))
-            }
-        };
-        Self { field: field.trim_start_matches('+').to_owned(), descending }
+        let (text, minus) = text.strip_prefix('-').map_or((text, false), |text| (text, true));
+        let mut words = text.split([' ', ':']).filter(|word| !word.is_empty());
+        let field = words.next().unwrap_or_default().trim_start_matches('+').to_owned();
+        let desc = words.next().is_some_and(|word| word.to_lowercase().starts_with("desc"));
+        Self { field, descending: minus || desc }
     }
 }
 
-/// What a row must pass beside the filter: a role's guests, and the like.
-#[derive(Clone, Copy)]
-pub struct Keep<'a> {
-    /// What is looked at, of each row.
-    pub fields: &'a [&'a str],
-    /// Whether a row with these fields, each as it is written, is there at all.
-    pub keeps: &'a (dyn Fn(&[Option<&str>]) -> bool + Sync),
+/// Which rows there are for the caller, before anything else is decided by them.
+pub trait Shows: Sync {
+    /// A row as the caller may see it; nothing: it is not there.
+    fn show<'row>(&self, row: &'row str) -> Option<Cow<'row, str>>;
 }
 
 /// What is wanted of a list.
 #[derive(Clone, Copy)]
 pub struct Wanted<'a> {
+    /// The endpoint's path template: what is secret there decides nothing.
+    pub template: &'a str,
     pub filter: &'a Filter,
     pub by: &'a [By],
-    pub keep: Option<Keep<'a>>,
+    /// `None`: all rows are there, as they are.
+    pub shows: Option<&'a dyn Shows>,
     /// Rows, from the first in order.
     pub most: usize,
     /// Fields that some row should have.
@@ -62,6 +60,9 @@ pub struct Wanted<'a> {
 pub struct Selection<'a> {
     wanted: Wanted<'a>,
     fields: Fields<'a>,
+    veil: Veil<'a>,
+    /// The rows from one on behind which a secret may spread over several, kept until all are there.
+    log: Option<Vec<String>>,
     rows: usize,
     passing: usize,
     /// At most twice as many as are wanted; once they were as many, the last wanted one is at its place.
@@ -100,12 +101,14 @@ const FIRST: usize = 100;
 
 impl<'a> Selection<'a> {
     pub fn new(wanted: Wanted<'a>) -> Self {
-        let Wanted { filter, by, keep, named, .. } = wanted;
-        let kept_by = keep.iter().flat_map(|keep| keep.fields.iter().copied());
-        let fields = filter.fields().chain(kept_by).chain(by.iter().map(|by| by.field.as_str()));
+        let Wanted { filter, by, named, template, .. } = wanted;
+        let fields = filter.fields().chain(by.iter().map(|by| by.field.as_str()));
+        let fields = Fields::new(fields.collect());
         Self {
             wanted,
-            fields: Fields::new(fields.collect()),
+            veil: Veil::over(template, &fields.names),
+            fields,
+            log: None,
             rows: 0,
             passing: 0,
             kept: Vec::new(),
@@ -127,8 +130,25 @@ impl<'a> Selection<'a> {
         self.bytes
     }
 
-    /// The next row; `flat` if it comes from [`flat::cut`].
-    pub fn row(&mut self, row: &str, flat: bool) {
+    /// The next row.
+    pub fn row(&mut self, row: &str, marks: Marks) {
+        let seen = match self.wanted.shows {
+            Some(shows) => shows.show(row),
+            None => Some(Cow::Borrowed(row)),
+        };
+        let Some(seen) = seen else { return };
+        let flat = marks.flat && matches!(seen, Cow::Borrowed(_));
+        self.rows += 1;
+        let spreads = || (self.rows == 1 && veil::is_log(&seen)) || (marks.key && veil::holds_key(&seen));
+        if self.log.is_some() || spreads() {
+            self.bytes += seen.len() + size_of::<String>();
+            self.log.get_or_insert_default().push(seen.into_owned());
+        } else {
+            self.take(&seen, flat);
+        }
+    }
+
+    fn take(&mut self, row: &str, flat: bool) {
         if self.broken.is_none()
             && let Err(error) = self.choose(row, flat)
         {
@@ -137,25 +157,18 @@ impl<'a> Selection<'a> {
     }
 
     fn choose(&mut self, row: &str, flat: bool) -> serde_json::Result<()> {
-        self.rows += 1;
         if !self.unseen.names.is_empty() {
             self.look_for_named(row, flat)?;
         }
-        let Wanted { filter, by, keep, most, .. } = self.wanted;
+        let Wanted { filter, by, most, .. } = self.wanted;
         let found = self.fields.of(row, flat)?;
-        let filtered = self.fields.names.len() - by.len() - keep.map_or(0, |keep| keep.fields.len());
-        let sorted = self.fields.names.len() - by.len();
-        if let Some(keep) = keep {
-            let fields: Vec<Option<&str>> = (filtered..sorted).map(|at| found.field(at)).collect();
-            if !(keep.keeps)(&fields) {
-                return Ok(());
-            }
-        }
-        if !filter.passes((0..filtered).map(|at| found.field(at))) {
+        let filtered = self.fields.names.len() - by.len();
+        let field = |at| self.veil.see(at, row, found.field(at)?);
+        if !filter.passes((0..filtered).map(field)) {
             return Ok(());
         }
         self.passing += 1;
-        let key = |at: usize| Key::of(found.field(sorted + at));
+        let key = |at: usize| Key::of(field(filtered + at));
         let is_wanted = match self.last {
             // What comes later stands behind its equals.
             Some(last) => compare(by, key, |at| &self.kept[last].keys[at]).is_lt(),
@@ -165,8 +178,9 @@ impl<'a> Selection<'a> {
             return Ok(());
         }
         let keys = (0..by.len()).map(|at| key(at).into_owned()).collect();
-        self.bytes += row.len() + size_of::<Kept>() + by.len() * size_of::<Key>();
-        self.kept.push(Kept { keys, at: self.rows, text: row.to_owned() });
+        let kept = Kept { keys, at: self.passing, text: row.to_owned() };
+        self.bytes += kept.size();
+        self.kept.push(kept);
         if self.kept.len() >= most.saturating_mul(2).max(64) {
             self.cut();
         }
@@ -205,6 +219,11 @@ impl<'a> Selection<'a> {
     }
 
     pub fn finish(mut self) -> serde_json::Result<Selected> {
+        if let Some(log) = self.log.take() {
+            for row in veil::of_log(&log, self.wanted.template)? {
+                self.take(&row, false);
+            }
+        }
         if let Some(error) = self.broken {
             return Err(error);
         }
@@ -222,6 +241,10 @@ impl<'a> Selection<'a> {
 }
 
 impl Kept {
+    fn size(&self) -> usize {
+        self.text.len() + size_of::<Self>() + self.keys.len() * size_of::<Key>()
+    }
+
     fn compare(&self, other: &Self, by: &[By]) -> Ordering {
         compare(by, |at| self.keys[at].borrowed(), |at| &other.keys[at]).then_with(|| self.at.cmp(&other.at))
     }
@@ -301,9 +324,8 @@ enum Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    fn of(field: Option<&'a str>) -> Self {
-        let Some(field) = field else { return Self::Absent };
-        let text = meaning(field);
+    fn of(field: Option<Cow<'a, str>>) -> Self {
+        let Some(text) = field else { return Self::Absent };
         match number(&text) {
             Some(number) => Self::Number(number),
             None if text.is_empty() => Self::Absent,
@@ -342,7 +364,7 @@ impl<'a> Key<'a> {
 
 /// The fields `names` of a row, each at the place of its name in `found`. A row that is no object has the one field
 /// `value`.
-fn pick<'a>(row: &'a str, names: &[&str], found: &mut [Option<&'a str>]) -> serde_json::Result<()> {
+pub fn pick<'a>(row: &'a str, names: &[&str], found: &mut [Option<&'a str>]) -> serde_json::Result<()> {
     found.fill(None);
     if !row.starts_with('{') {
         for (name, place) in names.iter().zip(found) {
@@ -390,18 +412,19 @@ impl<'a> Visitor<'a> for Pick<'_, '_, 'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::filter::Where;
+    use super::super::filter::{Where, meaning};
     use super::*;
 
     const LIST: &str = r#"[{"vmid":9,"name":"b","mem":"10"},{"name":"A","vmid":"10"},{"vmid":8,"name":"c","mem":9},
                            {"vmid":11,"name":"a","nested":{"vmid":1}}]"#;
 
-    fn select(list: &str, filter: &str, by: &[&str], keep: Option<Keep>, most: usize) -> Selected {
+    fn select(list: &str, filter: &str, by: &[&str], shows: Option<&dyn Shows>, most: usize) -> Selected {
         let filter = Filter::parse(&Where::Text(filter.into())).unwrap();
         let by: Vec<By> = by.iter().map(|text| By::parse(text)).collect();
-        let mut selection = Selection::new(Wanted { filter: &filter, by: &by, keep, most, named: &[] });
+        let mut selection =
+            Selection::new(Wanted { template: "/x", filter: &filter, by: &by, shows, most, named: &[] });
         for row in serde_json::from_str::<Vec<&RawValue>>(list).unwrap() {
-            selection.row(row.get(), false);
+            selection.row(row.get(), Marks::default());
         }
         selection.finish().unwrap()
     }
@@ -439,6 +462,15 @@ mod tests {
         assert_eq!(select(r#"["b","a","c"]"#, "value != b", &["-value"], None, 9).rows, ["\"c\"", "\"a\""]);
     }
 
+    struct Odd;
+
+    impl Shows for Odd {
+        fn show<'row>(&self, row: &'row str) -> Option<Cow<'row, str>> {
+            let vmid = serde_json::from_str::<serde_json::Value>(row).ok()?["vmid"].as_u64()?;
+            (vmid % 2 == 1).then(|| Cow::Owned(row.to_owned()))
+        }
+    }
+
     /// However few are kept on the way, they are the first of all in order, and nothing more is held.
     #[test]
     fn a_part_of_a_list_is_the_beginning_of_the_whole() {
@@ -452,16 +484,12 @@ mod tests {
             row
         };
         let list = serde_json::Value::from_iter((0..500).map(row)).to_string();
-        let is_odd = |fields: &[Option<&str>]| {
-            fields[0].is_some_and(|vmid| vmid.parse().is_ok_and(|id: u32| id % 2 == 1))
-        };
-        let odd = Keep { fields: &["vmid"], keeps: &is_odd };
         for filter in ["", "name = web", "mem > 3 and lock = ''", "name ~ b", "vmid < 500 and name != web"] {
             for by in [vec![], vec!["vmid"], vec!["-name", "mem"], vec!["lock"], vec!["a b"]] {
-                for keep in [None, Some(odd)] {
-                    let whole = select(&list, filter, &by, keep, usize::MAX);
+                for shows in [None, Some(&Odd as &dyn Shows)] {
+                    let whole = select(&list, filter, &by, shows, usize::MAX);
                     for most in [0, 1, 20, 100, 1000] {
-                        let part = select(&list, filter, &by, keep, most);
+                        let part = select(&list, filter, &by, shows, most);
                         assert_eq!(part.total, whole.total);
                         assert_eq!(
                             part.rows,
@@ -477,10 +505,13 @@ mod tests {
     #[test]
     fn a_field_that_no_row_has_is_told_with_what_there_is() {
         let rows = |named: &[&str]| {
-            let wanted = Wanted { filter: &Filter::default(), by: &[], keep: None, most: 0, named };
+            let wanted =
+                Wanted { template: "/x", filter: &Filter::default(), by: &[], shows: None, most: 0, named };
             let mut selection = Selection::new(wanted);
-            (0..300).for_each(|at| selection.row(&format!("{{\"a\":{at}}}"), at % 2 == 0));
-            selection.row(r#"{"b":{"c":1}}"#, false);
+            (0..300).for_each(|at| {
+                selection.row(&format!("{{\"a\":{at}}}"), Marks { flat: at % 2 == 0, key: false })
+            });
+            selection.row(r#"{"b":{"c":1}}"#, Marks::default());
             selection.finish().unwrap()
         };
         assert!(rows(&["a", "b"]).unseen.is_empty() && rows(&["a", "b"]).first.is_empty());

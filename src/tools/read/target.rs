@@ -5,10 +5,12 @@ use std::sync::Arc;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value};
 
+use super::cursor::FARTHEST;
+use super::normalise::{Asked, normalise};
 use super::page::View;
 use crate::catalog::tier::{self, Tier};
 use crate::catalog::{Checked, Endpoint, Method, PathError, Schema};
-use crate::pve::{Read, Upid};
+use crate::pve::{Read, Upid, loose};
 use crate::text::clean;
 use crate::tools::answer::Failure;
 use crate::tools::api::Reader;
@@ -19,7 +21,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// Characters of a path or of words that a message shows.
 const SHOWN: usize = 120;
 
-/// Rows that are looked at, of a list that PVE gives in parts.
+/// Rows that are looked at, of a list that PVE gives in parts, where they have to be seen.
 pub const SEEN: usize = 5_000;
 
 /// A GET whose parameters are right.
@@ -28,8 +30,35 @@ pub struct Target {
     returns: Arc<Schema>,
     /// Whether PVE gives this list in parts, by `start` and `limit`.
     in_parts: bool,
-    /// The part to ask for: the first row, and how many.
-    part: Option<(usize, usize)>,
+    /// The part that the caller's arguments name, if they name one.
+    pub own: Part,
+    /// The part to ask for.
+    part: Option<Part>,
+}
+
+/// A part of a list that PVE gives in parts.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Part {
+    /// The first row.
+    pub start: Option<usize>,
+    pub rows: Option<usize>,
+}
+
+impl Part {
+    const NAMES: [&str; 2] = ["start", "limit"];
+
+    /// Takes it out of arguments that were checked.
+    fn take(args: &mut Map<String, Value>) -> Result<Self, Failure> {
+        let [start, rows] = Self::NAMES.map(|name| args.remove(name));
+        let number = |value: Option<Value>| value.and_then(|value| loose::u64(value).ok());
+        let (start, rows) = (number(start), number(rows).filter(|rows| *rows > 0));
+        if start.is_some_and(|start| start > FARTHEST as u64) {
+            let message = format!("start: no list is longer than {FARTHEST} rows");
+            return Err(Failure::new("parameters", message, "correct it and call again"));
+        }
+        let bounded = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).min(FARTHEST);
+        Ok(Self { start: start.map(bounded), rows: rows.map(bounded) })
+    }
 }
 
 impl Target {
@@ -43,7 +72,7 @@ impl Target {
 
     /// The question as a text: its path and its arguments.
     pub fn name(&self) -> String {
-        format!("{}?{}", self.checked.path(), self.checked.form())
+        format!("{}?{} {:?}", self.checked.path(), self.checked.form(), self.own)
     }
 
     /// The fields that the rows, or the object, are declared to have.
@@ -60,23 +89,24 @@ impl Target {
         percent_decode_str(value).decode_utf8().ok().map(Into::into)
     }
 
-    /// Takes a page from PVE itself, where it can give one and no row has to be seen to choose among them. Where rows have
-    /// to be seen, asks for the first [`SEEN`] of them: by itself PVE would give fifty.
-    pub fn page_by_pve(&mut self, view: &View, from: usize, is_scoped: bool) -> bool {
-        let given = |name: &str| self.checked.pairs().iter().any(|(pair, _)| pair == name);
-        if !self.in_parts || given("start") || given("limit") {
-            return false;
-        }
-        let whole = view.filter.fields().next().is_none() && view.by.is_empty() && !is_scoped;
-        self.part = Some(if whole { (from, view.limit) } else { (0, SEEN) });
-        whole
+    /// Whether PVE itself gives pages of what `view` asks for: it can, and no row has to be seen to choose among them.
+    pub fn is_paged_by_pve(&self, view: &View, is_scoped: bool) -> bool {
+        self.in_parts && view.filter.fields().next().is_none() && view.by.is_empty() && !is_scoped
+    }
+
+    /// Asks PVE for these rows of a list that it gives in parts.
+    pub fn ask_for(&mut self, start: usize, rows: usize) {
+        self.part = self.in_parts.then_some(Part { start: Some(start), rows: Some(rows) });
     }
 
     pub fn read(&self) -> Result<Read, Failure> {
         let mut read = Read::try_from(&self.checked);
-        if let Some((start, limit)) = self.part {
-            read =
-                read.and_then(|read| read.with("start", start.to_string())?.with("limit", limit.to_string()));
+        for (name, number) in
+            Part::NAMES.iter().zip(self.part.iter().flat_map(|part| [part.start, part.rows]))
+        {
+            if let Some(number) = number {
+                read = read.and_then(|read| read.with(name, number.to_string()));
+            }
         }
         read.map_err(|error| {
             Failure::new("arguments", error.to_string(), "correct the argument and call again")
@@ -86,28 +116,18 @@ impl Target {
 
 /// What a client means by `asked`.
 pub async fn find(reader: &Reader, asked: &str, args: Map<String, Value>) -> Result<Target, Failure> {
-    let asked = asked.trim();
-    if let Ok(upid) = asked.parse::<Upid>() {
-        let upid = utf8_percent_encode(upid.as_ref(), ENCODED).to_string();
-        let node = asked.split(':').nth(1).unwrap_or_default();
-        return of_path(reader, &format!("/nodes/{node}/tasks/{upid}/status"), args).await;
+    match normalise(asked) {
+        Asked::Task(upid) => {
+            let name = utf8_percent_encode(upid.as_ref(), ENCODED).to_string();
+            of_path(reader, &format!("/nodes/{}/tasks/{name}/status", upid.node), args).await
+        }
+        Asked::Path(path) => of_path(reader, &path, args).await,
+        Asked::Change(method, path) => Err(changes(method, &shown(&path))),
+        Asked::Words(words) => {
+            let path = reader.in_words(&words)?;
+            of_path(reader, &path, args).await
+        }
     }
-    // As PVE's own documentation writes its URLs.
-    let asked = asked.strip_prefix("/api2/json").filter(|rest| rest.starts_with('/')).unwrap_or(asked);
-    if asked.starts_with('/') {
-        return of_path(reader, asked, args).await;
-    }
-    if let Some((method, path)) = asked.split_once(' ')
-        && path.trim_start().starts_with('/')
-        && let Some(method) = Method::from_name(method)
-    {
-        return match method {
-            Method::Get => of_path(reader, path.trim(), args).await,
-            method => Err(changes(method, &shown(path))),
-        };
-    }
-    let path = reader.in_words(asked)?;
-    of_path(reader, &path, args).await
 }
 
 /// A path of the API, its blanks (`{node}`) filled in from the arguments, or by what there is.
@@ -128,18 +148,30 @@ pub async fn of_path(reader: &Reader, path: &str, mut args: Map<String, Value>) 
     if let Some((_, guest)) = found.captured.iter().find(|(name, _)| name == "vmid") {
         reader.may_see(guest.parse().ok())?;
     }
-    let checked = found.check(&args).map_err(|problems| {
-        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        let next =
-            format!("correct them and call again; `find` tells what GET {} takes", found.endpoint.path);
-        Failure::new("parameters", texts.join("; "), next)
-    })?;
-    Ok(Target {
-        checked,
-        returns: found.endpoint.returns.clone(),
-        in_parts: is_in_parts(found.endpoint),
-        part: None,
-    })
+    let check = |args: &Map<String, Value>| {
+        found.check(args).map_err(|problems| {
+            let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            let next =
+                format!("correct them and call again; `find` tells what GET {} takes", found.endpoint.path);
+            Failure::new("parameters", texts.join("; "), next)
+        })
+    };
+    let in_parts = is_in_parts(found.endpoint);
+    let mut checked = check(&args)?;
+    let mut own = Part::default();
+    if in_parts && Part::NAMES.iter().any(|name| args.contains_key(*name)) {
+        own = Part::take(&mut args)?;
+        checked = check(&args)?;
+    }
+    let id = |wanted: &str| {
+        let value = found.captured.iter().find_map(|(name, value)| (name == wanted).then_some(value))?;
+        match wanted {
+            "upid" => value.parse::<Upid>().ok()?.id.parse().ok(),
+            _ => value.parse().ok(),
+        }
+    };
+    reader.notes().target(&found.endpoint.path, id("vmid").or_else(|| id("upid")));
+    Ok(Target { checked, returns: found.endpoint.returns.clone(), in_parts, own, part: None })
 }
 
 fn is_in_parts(endpoint: &Endpoint) -> bool {
@@ -162,7 +194,7 @@ async fn fill(reader: &Reader, path: &str, args: &mut Map<String, Value>) -> Res
             Some(Value::Number(number)) => number.to_string(),
             _ if name == "node" => match guest_in(&segments, args) {
                 Some(guest) => guests::locate(reader, guest).await?.node,
-                None => reader.client.node().await?,
+                None => reader.client().node().await?,
             },
             _ => {
                 let message = format!("{} has a blank: {{{}}}", shown(path), shown(name));

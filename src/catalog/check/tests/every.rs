@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::samples::{bad, good, is_properties, properties, word};
 use crate::catalog::{
-    Endpoint, Fault, Format, Method, Parameter, Problem, PropertyKey, Release, Schema,
+    Catalog, Endpoint, Fault, Format, Method, Parameter, Problem, PropertyKey, Release, Schema,
     check::{family::highest, format},
     testing,
 };
@@ -27,9 +27,26 @@ fn of_9_2() {
     every(Release::V9_2, 330);
 }
 
+#[test]
+fn of_real_nodes() {
+    for (release, catalog) in testing::real_catalogs() {
+        every_of(
+            &catalog,
+            match release {
+                Release::V8_4 => 300,
+                Release::V9_1 => 320,
+                Release::V9_2 => 330,
+            },
+        );
+    }
+}
+
 fn every(release: Release, at_least: usize) {
+    every_of(testing::catalog(release), at_least);
+}
+
+fn every_of(catalog: &Catalog, at_least: usize) {
     let mut seen = HashSet::new();
-    let catalog = testing::catalog(release);
     let mutating: Vec<_> =
         catalog.endpoints().iter().filter(|endpoint| endpoint.method != Method::Get).collect();
     assert!(mutating.len() >= at_least, "{}", mutating.len());

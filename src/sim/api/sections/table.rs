@@ -73,6 +73,17 @@ pub const COLLECTIONS: &[Collection] = &[
         )
     },
     Collection {
+        exists: "ha group ID '{id}' already defined",
+        missing: Missing::Die("no such ha group '{id}'"),
+        ..collection(
+            "/cluster/ha/groups",
+            "/cluster/ha/groups/{group}",
+            "ha/groups.cfg",
+            "group",
+            Kinds::Fixed("group"),
+        )
+    },
+    Collection {
         first: &["nodes", "resources"],
         exists: "HA rule '{id}' already defined",
         missing: Missing::Die("no such ha rule '{id}'"),

@@ -5,6 +5,7 @@ use nix::sys::socket::*;
 
 use super::*;
 use crate::exec::wire::{LaneReport, Mode, Outcome, PeakOf};
+use crate::ledger::{Ledger, Options};
 use crate::policy::{Policy, Principal, Rules};
 
 /// The end of a command that went well.
@@ -83,8 +84,11 @@ async fn the_end_is_heard_through_output_without_end() {
         timeout_ms: 60_000,
         is_script: false,
     };
-    let finished = run(&permit, wanted, None, None).await.map_err(|failure| failure.message).unwrap();
-    assert_eq!(finished.outcome, ended());
+    let ledger = Ledger::open(Options::new(dir.path().join("ledger"))).unwrap();
+    let leave = Leave::Inspect(ledger.ready().unwrap());
+    let finished = run(&permit, &leave, wanted, None, None, &CancellationToken::new()).await;
+    assert_eq!(finished.end.map_err(|stop| stop.failure().message).unwrap(), ended());
+    assert!(finished.stdout.sha256.is_none(), "it was not read to its end");
     let written = execd.join().unwrap();
     assert!(finished.stdout.text.starts_with("xxx"), "what was there by then is shown");
     assert!(written < 64 << 20, "{} MiB went by after the end", written >> 20);

@@ -1,0 +1,95 @@
+//! What looks like a secret wherever it stands, by its form.
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex, RegexSet};
+
+use super::WITHHELD;
+
+/// `(what, pattern)`. Groups `keep` and `then` stay, so that a reader sees what was there. ASCII classes: those of Unicode
+/// are many times as large.
+const LOOKS: &[(&str, &str)] = &[
+    (
+        "a private key",
+        r"-{4,5} ?BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)? ?-{4,5}[\s\S]*?(-{4,5} ?END [A-Z0-9 ]*PRIVATE KEY( BLOCK)? ?-{4,5}|\z)",
+    ),
+    (
+        "the end of a private key",
+        r"(?m)(^[ \t>|+]*[A-Za-z0-9+/=]+[ \t\r]*\n)*[A-Za-z0-9+/=]*-{4,5} ?END [A-Z0-9 ]*PRIVATE KEY( BLOCK)? ?-{4,5}",
+    ),
+    (
+        "a token of PVE, PBS or PMG",
+        r"(?i)(?P<keep>\bP[VBM][EGS]APIToken[=: \t]+[^\s=:!]+![^\s=:]+)[=:][^\s,;'\x22]+",
+    ),
+    (
+        "a token in the form of its file",
+        r"(?P<keep>[A-Za-z0-9_.+-]+@[A-Za-z0-9_.-]+![A-Za-z0-9_.-]+[=: ]+)[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+    ),
+    ("a ticket", r"(?P<keep>\b(PVE|PBS|PMG)(VNC|AUTH|TFA)?:)[^\s:]*(:[^\s:]*)*::[A-Za-z0-9+/=]{40,}"),
+    ("a ticket's cookie", r"(?P<keep>\b(__Host-)?(PVE|PBS|PMG)AuthCookie=)[^\s;,'\x22]+"),
+    ("a password's hash", r"\$(1|2[abxy]|5|6|7|y|gy|argon2id?)\$[./A-Za-z0-9$=,+-]{8,}"),
+    (
+        "credentials in an address",
+        r"(?P<keep>\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@'\x22]*:)[^\s/'\x22]+(?P<then>@)",
+    ),
+    (
+        "an authorization header",
+        r"(?i)(?P<keep>\bauthorization[\\'\x22]*[ \t]*[:=][ \t]*[\\'\x22]*(bearer|basic|digest|token|apikey|api-key|key|negotiate|ntlm|aws4-hmac-sha256)[ \t]+)[^\s'\x22][^\r\n'\x22\\]*",
+    ),
+    (
+        "an authorization header without a scheme",
+        r"(?i)(?P<keep>\bauthorization[\\'\x22]*[ \t]*[:=][ \t]*[\\'\x22]*)[A-Za-z0-9._~+/-]{8,}=*(?P<then>[\s,;'\x22\\]|\z)",
+    ),
+    ("a bearer", r"(?i)(?P<keep>\bbearer[ \t]+)[A-Za-z0-9._~+/-]{16,}=*"),
+    ("a JSON web token", r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+    ("a key of Ceph's", r"\bAQ[A-Za-z0-9+/]{36}=="),
+    (
+        "a token that says whose it is",
+        r"\b(gh[pousr]_|github_pat_|glpat-|xox[abposr]-|sk-(ant-|proj-)?|AKIA|hvs\.|dop_v1_|npm_|pypi-)[A-Za-z0-9_-]{16,}",
+    ),
+    (
+        "a webhook's address",
+        r"(?P<keep>\bhttps://(hooks\.slack\.com/services|discord(app)?\.com/api/webhooks|[a-z0-9-]+\.webhook\.office\.com)/)[^\s'\x22]+",
+    ),
+    ("an object of QEMU's", r"(?P<keep>\bsecret,([^\s]*,)?data=)[^\s,]+"),
+    (
+        "a password that is piped",
+        r"(?P<keep>\b(echo|printf)[ \t]+)[^|\n]+(?P<then>\|[ \t]*(sudo[ \t]+)?(chpasswd|passwd|smbpasswd|cryptsetup|kinit|su|sudo)\b)",
+    ),
+];
+
+/// The text without what looks like a secret in it, and how many there were.
+pub fn cut(text: &str) -> Option<(String, usize)> {
+    let hits = PATTERNS.set.matches(text);
+    if !hits.matched_any() {
+        return None;
+    }
+    let (mut clean, mut found) = (text.to_owned(), 0);
+    for index in hits.iter() {
+        let replaced = PATTERNS.each[index].replace_all(&clean, |captures: &Captures| {
+            let group = |name: &str| captures.name(name).map_or("", |group| group.as_str());
+            found += 1;
+            format!("{}{WITHHELD}{}", group("keep"), group("then"))
+        });
+        clean = replaced.into_owned();
+    }
+    Some((clean, found))
+}
+
+struct Patterns {
+    set: RegexSet,
+    each: Vec<Regex>,
+}
+
+static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
+    // Unicode's word boundary and white space mean nothing more here, and cost a table each.
+    let sources: Vec<String> = LOOKS.iter().map(|(_, source)| source.replace(r"\b", r"(?-u:\b)")).collect();
+    // They are constants, and a test compiles them.
+    Patterns {
+        set: RegexSet::new(&sources).unwrap_or_else(|error| panic!("{error}")),
+        each: sources
+            .iter()
+            .map(|source| Regex::new(source).unwrap_or_else(|error| panic!("{error}")))
+            .collect(),
+    }
+});

@@ -1,0 +1,184 @@
+//! The receipt of each call: opened before it is looked at, left whatever becomes of it.
+//!
+//! In: who calls what, and what the tool finds out on its way ([`Notes`]). Out: one receipt, and with it the only answer
+//! that a client gets: [`Call::answer`] alone makes a tool's result (clippy.toml forbids it elsewhere), and without a
+//! [`Notes`], which only a [`Call`] has, there is no handle for the API. A call that is given up, or panics, leaves its
+//! receipt by being dropped. A read never waits for the disk, and must never be refused for it.
+
+mod notes;
+mod visit;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rmcp::ErrorData;
+use rmcp::model::{CallToolResult, ContentBlock};
+use serde_json::{Value, json};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+pub use notes::Notes;
+pub use visit::Visit;
+
+use super::answer::{Answer, CANCELLED, Failure};
+use crate::ledger::receipt::body::{Body, Read, Refusal};
+use crate::ledger::receipt::{Clean, Json};
+use crate::ledger::{Decision, Entry, Ledger, Unrecorded, Who};
+
+/// Where receipts are made: the log, and what is still to be recorded.
+pub struct Desk {
+    pub ledger: Ledger,
+    open: TaskTracker,
+    sessions: std::sync::atomic::AtomicU64,
+}
+
+impl Desk {
+    pub fn new(ledger: Ledger) -> Arc<Self> {
+        Arc::new(Self { ledger, open: TaskTracker::new(), sessions: Default::default() })
+    }
+
+    /// Waits until every call and session that is open has left its receipt, or for `patience`. For the end.
+    pub async fn settle(&self, patience: Duration) {
+        self.open.close();
+        if tokio::time::timeout(patience, self.open.wait()).await.is_err() {
+            tracing::warn!(open = self.open.len(), "some calls had not ended when the ledger was closed");
+        }
+    }
+}
+
+/// A call that is being served.
+pub struct Call {
+    desk: Arc<Desk>,
+    who: Who,
+    tool: Option<&'static str>,
+    notes: Arc<Notes>,
+    began: Instant,
+    /// Whether one is left that reached nothing and was refused nothing.
+    always: bool,
+    left: bool,
+    _open: TaskTrackerToken,
+}
+
+impl Call {
+    pub fn notes(&self) -> &Arc<Notes> {
+        &self.notes
+    }
+
+    pub fn ledger(&self) -> &Ledger {
+        &self.desk.ledger
+    }
+
+    pub fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// What every receipt of this call says, around `body`.
+    pub fn entry(&self, decision: Decision, why: Option<&str>, body: impl Into<Body>) -> Entry {
+        let noted = self.notes.now();
+        Entry {
+            principal: Some(self.who.clone()),
+            tool: self.tool,
+            guest: noted.guest,
+            endpoint: noted.endpoint.map(|template| Clean::of(&format!("GET {template}"))),
+            decision: Some(decision),
+            why: why.map(Clean::of),
+            ..Entry::of(body)
+        }
+    }
+
+    /// Whoever records what was done by a receipt of its own kind says so: this one leaves none then.
+    pub fn recorded_elsewhere(&mut self) {
+        self.left = true;
+    }
+
+    /// A tool's answer, as the client gets it: structured content, and the same as JSON text. Clients from before structured
+    /// content get the whole answer, and a JSON string is a fence that no guest's output can end.
+    #[expect(clippy::disallowed_methods, reason = "the one place")]
+    pub fn answer(mut self, answer: Answer) -> CallToolResult {
+        let (failure, object) = match answer {
+            Ok(object) => (None, object),
+            Err(failure) => {
+                let mut object = failure.beside.clone();
+                object.insert("error".into(), json!(failure));
+                (Some(failure), object)
+            }
+        };
+        let value = Value::Object(object);
+        let text = value.to_string();
+        self.close(text.len(), failure.as_ref());
+        let content = vec![ContentBlock::text(text)];
+        let mut result = match failure {
+            Some(_) => CallToolResult::error(content),
+            None => CallToolResult::success(content),
+        };
+        result.structured_content = Some(value);
+        result
+    }
+
+    /// What goes to the client in another form than a tool's.
+    pub fn passed<T>(
+        mut self,
+        bytes: impl FnOnce(&T) -> usize,
+        said: Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        match &said {
+            Ok(value) => self.close(bytes(value), None),
+            Err(failure) => self.close(0, Some(failure)),
+        }
+        said
+    }
+
+    /// What gets no answer but an error of the protocol's.
+    pub fn refuse(mut self, failure: &Failure) -> ErrorData {
+        self.close(0, Some(failure));
+        failure.into()
+    }
+
+    fn close(&mut self, bytes: usize, failure: Option<&Failure>) {
+        if std::mem::replace(&mut self.left, true) {
+            return;
+        }
+        let noted = self.notes.now();
+        let args = noted
+            .args
+            .as_ref()
+            .map(|args| Json::of(noted.endpoint.as_deref().unwrap_or_default(), args.clone()));
+        let not_done = failure.filter(|failure| failure.denied || !noted.reached);
+        let why = failure.map(|failure| failure.message.as_str());
+        let entry = match not_done {
+            Some(failure) => {
+                let next = (!failure.next.is_empty()).then(|| Clean::of(&failure.next));
+                let body = Refusal { args, argv: noted.argv, code: Clean::of(&failure.kind), next };
+                let mut entry = self.entry(Decision::Refused, why, body);
+                if failure.kind == CANCELLED {
+                    // Nobody said no.
+                    entry.decision = None;
+                }
+                entry
+            }
+            None if failure.is_none() && !self.always && !noted.reached => return,
+            None => {
+                let duration_us = self.began.elapsed().as_micros() as u64;
+                let status = failure.map_or(noted.status, |failure| failure.status);
+                let body = Read { args, bytes: bytes as u64, duration_us, rows: noted.rows, status };
+                self.entry(Decision::Allowed, why, body)
+            }
+        };
+        self.desk.ledger.leave(entry);
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if !self.left {
+            let failure = Failure::new(CANCELLED, "the call was given up before it was answered", "");
+            self.close(0, Some(&failure));
+        }
+    }
+}
+
+impl From<Unrecorded> for Failure {
+    fn from(unrecorded: Unrecorded) -> Self {
+        Self::new(unrecorded.kind(), unrecorded.to_string(), unrecorded.next())
+    }
+}

@@ -1,0 +1,86 @@
+//! What is found out about a call while it is served, for its receipt.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Map, Value};
+
+use crate::ledger::receipt::Argv;
+
+/// Bytes of arguments that a receipt looks at. Longer ones can only be meant to burden it.
+const MOST_ARGS: usize = 64 << 10;
+
+/// Shared between a call and what reads for it.
+#[derive(Debug, Default)]
+pub struct Notes(Mutex<Noted>);
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Noted {
+    /// Whether the node's API was asked, or may have been.
+    pub reached: bool,
+    pub guest: Option<u32>,
+    /// The template of the path.
+    pub endpoint: Option<String>,
+    pub args: Option<Value>,
+    pub argv: Option<Argv>,
+    pub rows: Option<u64>,
+    pub status: Option<u16>,
+}
+
+impl Notes {
+    pub(super) fn of(args: Option<&Map<String, Value>>) -> Self {
+        let args = args.filter(|args| !args.is_empty()).map(|args| match weight(args.values()) {
+            bytes if bytes > MOST_ARGS => serde_json::json!({ "bytes": bytes }),
+            _ => Value::Object(args.clone()),
+        });
+        Self(Mutex::new(Noted { args, ..Noted::default() }))
+    }
+
+    /// From here on it may have reached the node's API.
+    pub fn reached(&self) {
+        self.held().reached = true;
+    }
+
+    pub fn status(&self, status: u16) {
+        self.held().status = Some(status);
+    }
+
+    /// What is read: the template of its path, and the guest that it is about.
+    pub fn target(&self, template: &str, guest: Option<u32>) {
+        let mut noted = self.held();
+        noted.endpoint = Some(template.to_owned());
+        noted.guest = guest.or(noted.guest);
+    }
+
+    pub fn guest(&self, guest: u32) {
+        self.held().guest = Some(guest);
+    }
+
+    pub fn rows(&self, rows: usize) {
+        self.held().rows = Some(rows as u64);
+    }
+
+    pub fn command(&self, argv: Argv) {
+        self.held().argv = Some(argv);
+    }
+
+    pub(super) fn now(&self) -> Noted {
+        self.held().clone()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes of the texts in it, more or less.
+fn weight<'a>(values: impl Iterator<Item = &'a Value>) -> usize {
+    let of = |value: &'a Value| match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => 8 + weight(items.iter()),
+        Value::Object(object) => {
+            object.keys().map(|name| name.len() + 8).sum::<usize>() + weight(object.values())
+        }
+        _ => 8,
+    };
+    values.map(of).sum()
+}
