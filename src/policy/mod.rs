@@ -9,19 +9,18 @@ pub mod membership;
 mod principal;
 mod rate;
 mod rules;
-mod share;
 mod sight;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+pub use crate::share::{Share, Spent, Supply};
 pub use call::{Call, verdict};
 pub use membership::Membership;
 pub use principal::{Principal, PrincipalError};
 use rate::Bucket;
 pub use rules::Rules;
-pub use share::{Share, Spent, Supply};
 pub use sight::Sight;
 
 use crate::config::{Config, Exec, ExecLane, GuestTerm, Member, Role};
