@@ -11,13 +11,14 @@
 //! | [`plan`] | what a change would do: effects, who is hit, risk, the way back |
 //! | [`policy`] | principals, roles, guest scopes, rate |
 //! | [`ledger`] | the receipts: an append-only Merkle log, signed heads, the journal's mirror, verification |
+//! | [`estate`] | what exists and what depends on what, from /etc/pve or the API |
 //! | [`catalog`] | the API as data: endpoints, parameters, privileges, tiers |
 //! | [`pve`] | the client of PVE's REST API: pinned TLS on loopback, token, kept connections, its errors as types |
 //! | [`exec`] | the wire between `provostd` and `provost-execd`, and both of its ends |
 //! | [`enter`] | namespace entry, used by `provost-execd` alone; the only room with `unsafe` |
 //! | [`sandbox`] | what `provostd` gives up before it serves |
 //! | [`sim`] | a simulated cluster, for tests and for trying Provost without Proxmox; in no released program |
-//! | [`config`], [`journal`], [`process`], [`secret`], [`stale`], [`text`] | what every room may use |
+//! | [`config`], [`journal`], [`process`], [`secret`], [`share`], [`stale`], [`text`], [`turns`] | what every room may use |
 
 pub mod config;
 pub mod journal;
@@ -32,6 +33,8 @@ pub mod catalog;
 pub mod cli;
 #[cfg(feature = "execd")]
 pub mod enter;
+#[cfg(feature = "agent")]
+pub mod estate;
 #[cfg(any(feature = "agent", feature = "execd"))]
 pub mod exec;
 #[cfg(feature = "ledger")]
@@ -48,9 +51,13 @@ pub mod sandbox;
 pub mod secret;
 #[cfg(feature = "agent")]
 pub mod serve;
+#[cfg(feature = "agent")]
+pub mod share;
 #[cfg(feature = "sim")]
 pub mod sim;
 #[cfg(any(feature = "agent", feature = "execd"))]
 pub mod stale;
 #[cfg(feature = "agent")]
 pub mod tools;
+#[cfg(feature = "agent")]
+pub mod turns;

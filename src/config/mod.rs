@@ -4,6 +4,7 @@
 //! checked, or a [`ConfigError`] that names the file, the line, the key and what would be right. A key that nobody
 //! knows is an error: a misspelt `guests` must not mean "all guests".
 
+mod call;
 mod file;
 mod guests;
 mod not_yet;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use call::CallPattern;
 pub use file::{Identity, identity, load_trusted};
 pub use guests::{GuestSet, GuestTerm};
 pub use not_yet::NotYet;

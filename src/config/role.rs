@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::GuestTerm;
+use super::{CallPattern, GuestTerm};
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Role {
     pub name: String,
@@ -17,9 +17,9 @@ pub struct Role {
     pub guests: Option<Vec<GuestTerm>>,
     /// The widest exec lane; absent: [`Role::lane`] says.
     pub exec: Option<ExecLane>,
-    /// API endpoints refused whatever the profile says, as `METHOD /path`.
+    /// Calls of the API that are refused whatever the profile says.
     #[serde(default)]
-    pub deny: Vec<String>,
+    pub deny: Vec<CallPattern>,
     #[serde(default)]
     pub approval: Vec<Tier>,
     pub rate: Option<Rate>,
@@ -82,6 +82,17 @@ impl Profile {
             Self::Full => "full",
         }
     }
+
+    /// Whether the profile has calls of this tier; some of them may still wait for approval.
+    pub fn holds(self, tier: Tier) -> bool {
+        match tier {
+            Tier::Read => true,
+            Tier::Reversible | Tier::Disruptive => self != Self::Observe,
+            Tier::Additive | Tier::Change => matches!(self, Self::Provision | Self::Full),
+            Tier::Lockout | Tier::Destructive | Tier::Host => self == Self::Full,
+            Tier::Held => false,
+        }
+    }
 }
 
 /// How far into a guest a role reaches, narrowest first.
@@ -108,6 +119,22 @@ pub enum Tier {
     Destructive,
     Host,
     Held,
+}
+
+impl Tier {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Reversible => "reversible",
+            Self::Additive => "additive",
+            Self::Change => "change",
+            Self::Disruptive => "disruptive",
+            Self::Lockout => "lockout",
+            Self::Destructive => "destructive",
+            Self::Host => "host",
+            Self::Held => "held",
+        }
+    }
 }
 
 /// Calls in a span of time: `"30/min"`.

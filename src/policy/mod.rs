@@ -4,22 +4,26 @@
 //! need, or a [`Denied`] that says which door was closed and who can open it. It must never decide by anything that
 //! the asker says of itself.
 
+mod call;
+pub mod membership;
 mod principal;
 mod rate;
 mod rules;
-mod share;
+mod sight;
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+pub use crate::share::{Share, Spent, Supply};
+pub use call::{Call, verdict};
+pub use membership::Membership;
 pub use principal::{Principal, PrincipalError};
 use rate::Bucket;
 pub use rules::Rules;
-pub use share::{Share, Spent, Supply};
+pub use sight::Sight;
 
-use crate::config::{Config, Exec, ExecLane, GuestTerm, Member, Profile, Role};
+use crate::config::{Config, Exec, ExecLane, GuestTerm, Member, Role};
 use crate::exec::wire::Mode;
 
 /// What decides: the rules in force, and what is left of the rates.
@@ -27,6 +31,8 @@ pub struct Policy {
     pub rules: Rules,
     /// Tokens left, a principal in a role each.
     buckets: Mutex<HashMap<(String, u32), Bucket>>,
+    /// What pools and tags stand for.
+    members: Arc<dyn Membership>,
 }
 
 /// That `principal` may run a command in `guest`, in `mode`. Only [`Policy::exec`] makes one.
@@ -57,46 +63,26 @@ impl Permit {
     }
 }
 
-/// What of the API a principal may read. Only [`Policy::read`] makes one.
-pub struct Sight {
-    role: Role,
-}
-
-impl Sight {
-    /// The role's own token for the API.
-    pub fn token(&self) -> Option<&Path> {
-        self.role.token.as_deref()
-    }
-
-    /// Whether the role names its guests.
-    pub fn is_scoped(&self) -> bool {
-        self.role.guests.is_some()
-    }
-
-    /// Whether it may see what others did, wherever that was.
-    pub fn sees_everybody(&self) -> bool {
-        self.role.profile == Profile::Full
-    }
-
-    pub fn includes(&self, guest: u32) -> bool {
-        touches(&self.role, guest)
-    }
-
-    /// Whether what is about this guest may be read.
-    pub fn guest(&self, guest: u32) -> Result<(), Denied> {
-        if self.includes(guest) {
-            return Ok(());
-        }
-        Err(Denied::Guest { guest, role: self.role.name.clone(), scope: scope(&self.role) })
-    }
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum Denied {
     #[error("{who} is in no role of the configuration, so it may ask for status and nothing else")]
     NoRole { who: String },
     #[error("guest {guest} is outside what role \"{role}\" may touch ({scope})")]
     Guest { guest: u32, role: String, scope: String },
+    #[error("{call} is closed to role \"{role}\", which may read of some guests only ({scope}): {why}")]
+    Closed { call: String, why: &'static str, role: String, scope: String },
+    #[error("what {call} gives there is about guests outside what role \"{role}\" may touch ({scope})")]
+    Outside { call: String, role: String, scope: String },
+    #[error("role \"{role}\" is denied {call} by \"{pattern}\"")]
+    Call { call: String, role: String, pattern: String },
+    #[error("{call} is of tier {tier}, which profile {profile} of role \"{role}\" does not have: {why}")]
+    Tier { call: String, role: String, profile: &'static str, tier: &'static str, why: &'static str },
+    #[error("{call} is of tier {tier}, for which role \"{role}\" needs approval: {why}")]
+    Approval { call: String, role: String, tier: &'static str, why: &'static str },
+    #[error("{call} takes \"{parameter}\" in its URL, and a secret never goes into one")]
+    Secret { call: String, parameter: String },
+    #[error("role \"{role}\" was changed while this was read")]
+    Changed { role: String },
     #[error("role \"{role}\" allows exec \"{allowed}\", and this asks for \"{asked}\"")]
     Lane { role: String, allowed: &'static str, asked: &'static str },
     #[error(
@@ -109,7 +95,12 @@ impl Denied {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::NoRole { .. } => "no_role",
-            Self::Guest { .. } => "guest_out_of_scope",
+            Self::Guest { .. } | Self::Outside { .. } => "guest_out_of_scope",
+            Self::Closed { .. } => "closed_to_role",
+            Self::Call { .. } => "denied_to_role",
+            Self::Tier { .. } | Self::Approval { .. } => "not_a_read",
+            Self::Secret { .. } => "secret_in_url",
+            Self::Changed { .. } => "role_changed",
             Self::Lane { .. } => "lane_not_allowed",
             Self::Rate { .. } => "rate",
         }
@@ -118,9 +109,22 @@ impl Denied {
     pub fn next(&self) -> String {
         match self {
             Self::NoRole { .. } => "the operator can name you in a [[role]] of provost.toml".into(),
-            Self::Guest { role, .. } => {
+            Self::Guest { role, .. } | Self::Outside { role, .. } => {
                 format!("the operator can widen guests of role \"{role}\" in provost.toml")
             }
+            Self::Closed { role, .. } => format!(
+                "what has one of the role's guests in its path is open, and lists are cut to them; the operator can \
+                 leave out guests of role \"{role}\" in provost.toml"
+            ),
+            Self::Call { role, pattern, .. } => {
+                format!("the operator can take \"{pattern}\" out of deny of role \"{role}\" in provost.toml")
+            }
+            Self::Tier { tier: "held", .. } => "nobody is given this through Provost".into(),
+            Self::Tier { .. } | Self::Approval { .. } => {
+                "`plan` is the way to what is more than a read; `find` tells what only reads".into()
+            }
+            Self::Secret { parameter, .. } => format!("call it without \"{parameter}\""),
+            Self::Changed { .. } => "call again, by what the role is now".into(),
             Self::Lane { role, asked, .. } if *asked == "change" => format!(
                 "run it with mode \"inspect\" if it only reads; the operator can set exec = \"change\" for role \"{role}\""
             ),
@@ -134,13 +138,13 @@ impl Denied {
 
 impl Policy {
     pub fn new(rules: Rules) -> Self {
-        Self { rules, buckets: Mutex::default() }
+        Self { rules, buckets: Mutex::default(), members: Arc::new(membership::Unread) }
     }
 
     /// Whether the principal may run a command, by the rules of this moment.
     pub fn exec(&self, principal: &Principal, guest: u32, mode: Mode) -> Result<Permit, Denied> {
         let config = self.rules.now();
-        let role = judge(&config, principal, guest, mode)?;
+        let role = self.judge(&config, principal, guest, mode)?;
         self.take_token(role, principal)?;
         Ok(Permit { guest, mode, asked_by: principal.to_string(), config })
     }
@@ -150,7 +154,7 @@ impl Policy {
     pub fn renew(&self, permit: Permit, principal: &Principal) -> Result<Permit, Denied> {
         let config = self.rules.now();
         if !Arc::ptr_eq(&config, &permit.config) {
-            judge(&config, principal, permit.guest, permit.mode)?;
+            self.judge(&config, principal, permit.guest, permit.mode)?;
         }
         Ok(Permit { config, ..permit })
     }
@@ -160,7 +164,30 @@ impl Policy {
     pub fn read(&self, principal: &Principal) -> Result<Sight, Denied> {
         let config = self.rules.now();
         let role = role(&config, principal).ok_or_else(|| Denied::NoRole { who: principal.to_string() })?;
-        Ok(Sight { role: role.clone() })
+        Ok(Sight { role: role.clone(), members: self.members.clone() })
+    }
+
+    /// The role by which the principal may run a command there.
+    fn judge<'a>(
+        &self,
+        config: &'a Config,
+        principal: &Principal,
+        guest: u32,
+        mode: Mode,
+    ) -> Result<&'a Role, Denied> {
+        let role = role(config, principal).ok_or_else(|| Denied::NoRole { who: principal.to_string() })?;
+        let asked = match mode {
+            Mode::Inspect => ExecLane::Inspect,
+            Mode::Change => ExecLane::Change,
+        };
+        if asked > role.lane() {
+            let allowed = lane_name(role.lane());
+            return Err(Denied::Lane { role: role.name.clone(), allowed, asked: lane_name(asked) });
+        }
+        if !membership::includes(role, self.members.as_ref(), guest) {
+            return Err(Denied::Guest { guest, role: role.name.clone(), scope: scope(role) });
+        }
+        Ok(role)
     }
 
     fn take_token(&self, role: &Role, principal: &Principal) -> Result<(), Denied> {
@@ -185,40 +212,12 @@ pub fn role<'a>(config: &'a Config, principal: &Principal) -> Option<&'a Role> {
     config.roles.iter().find(|role| role.members.iter().any(|member| principal.is(member)))
 }
 
-/// The role by which the principal may run a command there.
-fn judge<'a>(config: &'a Config, principal: &Principal, guest: u32, mode: Mode) -> Result<&'a Role, Denied> {
-    let role = role(config, principal).ok_or_else(|| Denied::NoRole { who: principal.to_string() })?;
-    let asked = match mode {
-        Mode::Inspect => ExecLane::Inspect,
-        Mode::Change => ExecLane::Change,
-    };
-    if asked > role.lane() {
-        let allowed = lane_name(role.lane());
-        return Err(Denied::Lane { role: role.name.clone(), allowed, asked: lane_name(asked) });
-    }
-    if !touches(role, guest) {
-        return Err(Denied::Guest { guest, role: role.name.clone(), scope: scope(role) });
-    }
-    Ok(role)
-}
-
 pub fn lane_name(lane: ExecLane) -> &'static str {
     match lane {
         ExecLane::None => "none",
         ExecLane::Inspect => "inspect",
         ExecLane::Change => "change",
     }
-}
-
-/// Whether the role's guests include this one. Pools and tags are the estate's to know; while no estate is read, a
-/// term that names one includes nothing.
-fn touches(role: &Role, guest: u32) -> bool {
-    role.guests.as_ref().is_none_or(|terms| {
-        terms.iter().any(|term| match term {
-            GuestTerm::Ids(ids) => ids.contains(&guest),
-            GuestTerm::Pool(_) | GuestTerm::Tag(_) => false,
-        })
-    })
 }
 
 /// The role's guests as the operator wrote them.

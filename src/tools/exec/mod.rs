@@ -6,7 +6,6 @@ mod hint;
 mod output;
 mod receipt;
 mod run;
-mod turns;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,8 +21,8 @@ use super::{Owed, Provost};
 use crate::exec::wire::{self, PeakOf};
 use crate::ledger::receipt::Argv;
 use crate::policy::{Principal, Spent};
+pub use crate::turns::{Limits, Turns};
 use receipt::Running;
-pub use turns::{Limits, Turns};
 
 const DEFAULT_TIMEOUT_S: u32 = 60;
 /// What a script is fed to.
@@ -112,7 +111,8 @@ pub struct ExecAnswer {
     /// Where the command says that the inspect lane made it fail: what was refused, and where it would go through.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<hint::Refused>,
-    /// Number of the receipt, which is on the disk.
+    /// Number of the receipt. It is written, and on the disk within a tenth of a second; the intent of a change was before the
+    /// command was sent.
     receipt: Option<u64>,
     /// Why how it ended is not on record yet: `receipt` is then that of the intent, in the change lane.
     #[serde(skip_serializing_if = "Option::is_none")]

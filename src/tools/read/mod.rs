@@ -6,13 +6,16 @@
 mod arguments;
 mod columns;
 mod cursor;
+mod cutter;
 mod filter;
 mod fit;
 mod flat;
+pub mod incoming;
 mod names;
 mod normalise;
-mod page;
-mod rows;
+pub mod page;
+pub mod rows;
+pub mod scope;
 mod target;
 mod veil;
 mod wait;
@@ -34,11 +37,11 @@ use crate::policy::Principal;
 use crate::pve::{Envelope, Upid};
 use arguments::Asked;
 use cursor::Cursor;
-use page::{Data, Page, View};
-use rows::Rows;
+use incoming::Came;
+use page::{Page, Plan, View};
 use target::{SEEN, Target};
 
-pub use arguments::{ReadArguments, waits};
+pub use arguments::{ReadArguments, patience, waits};
 
 /// What the node said.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -122,23 +125,21 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
         (view.offset, (target.own.start.unwrap_or(0), target.own.rows.unwrap_or(SEEN).min(SEEN)))
     };
     target.ask_for(window.0, window.1);
-    let answer = reader.get(&target.read()?).await?;
-    let (data, total, changes) = match Rows::of_body(answer.body()) {
-        Some(rows) => (Data::List(rows), None, None),
-        None => {
+    let declared = target.declared();
+    let plan = Plan::new(&view, target.template(), &declared)?;
+    let (page, total, changes) = match reader.choose(&target.permitted(), &plan).await? {
+        Came::List(selected, beside) => (page::list(&selected, &plan)?, beside.total, beside.changes),
+        Came::One(answer) => {
             let Envelope { data, total, changes } = answer.envelope::<&RawValue>()?;
-            (Data::of(data)?, total, changes)
+            (page::one(data, &plan)?, total, changes)
         }
     };
-    let sees = |guest| reader.sees(guest);
-    let sees: Option<rows::Sees> = reader.is_scoped().then_some(&sees);
-    let Page { data, total: passing, next, more_fields, cut, withheld } =
-        page::page(&data, &view, target.template(), &target.declared(), sees)?;
+    let Page { data, total: passing, next, more_fields, cut, withheld } = page;
     if let Some(rows) = data.as_array() {
         reader.notes().rows(rows.len());
     }
     let shown = data.as_array().map_or(0, Vec::len);
-    notes.extend(total.filter(|_| !by_pve).and_then(|all| partly(window, all)));
+    notes.extend(total.filter(|_| !by_pve).and_then(|all| partly(window, all, reader.is_scoped())));
     notes.extend(note(&data, &view, reader.is_scoped()));
     let passing = passing.map(|rows| rows as u64);
     let total = match (by_pve, total) {
@@ -166,12 +167,14 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
 }
 
 /// Where not all rows of a list were there to be chosen among.
-fn partly((start, rows): (usize, usize), all: u64) -> Option<String> {
+fn partly((start, rows): (usize, usize), all: u64, is_scoped: bool) -> Option<String> {
     let end = (start + rows) as u64;
     (start > 0 || end < all).then(|| {
         let end = end.min(all);
+        // How many there are of others' is theirs.
+        let of = if is_scoped { String::new() } else { format!(" of {all}") };
         format!(
-            "Only rows {start} to {end} of {all} were looked at: narrow it by the endpoint's own parameters, or take \
+            "Only rows {start} to {end}{of} were looked at: narrow it by the endpoint's own parameters, or take \
              another `start`"
         )
     })
