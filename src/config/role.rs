@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::GuestTerm;
+use super::{CallPattern, GuestTerm};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,11 +17,17 @@ pub struct Role {
     pub guests: Option<Vec<GuestTerm>>,
     /// The widest exec lane; absent: [`Role::lane`] says.
     pub exec: Option<ExecLane>,
-    /// API endpoints refused whatever the profile says, as `METHOD /path`.
+    /// Calls of the API that are refused whatever the profile says.
     #[serde(default)]
-    pub deny: Vec<String>,
+    pub deny: Vec<CallPattern>,
+    /// Tiers of which a change waits for a person; absent: [`Role::approval`] says.
+    pub approval: Option<Vec<Tier>>,
+    /// Tiers of which it waits as well, once the session has read what a guest wrote.
     #[serde(default)]
-    pub approval: Vec<Tier>,
+    pub tainted_approval: Vec<Tier>,
+    /// Whether an approver may decide about what it asked for itself.
+    #[serde(default)]
+    pub self_approval: bool,
     pub rate: Option<Rate>,
     pub token: Option<PathBuf>,
 }
@@ -33,6 +39,12 @@ impl Role {
             Profile::Full => ExecLane::Change,
             _ => ExecLane::Inspect,
         })
+    }
+
+    /// Tiers of which a change waits for a person: as written, else all that only `full` has. An empty list that is
+    /// written means that nothing waits.
+    pub fn approval(&self) -> &[Tier] {
+        self.approval.as_deref().unwrap_or(&[Tier::Destructive, Tier::Lockout, Tier::Host])
     }
 }
 
@@ -82,6 +94,17 @@ impl Profile {
             Self::Full => "full",
         }
     }
+
+    /// Whether the profile has calls of this tier; some of them may still wait for approval.
+    pub fn holds(self, tier: Tier) -> bool {
+        match tier {
+            Tier::Read => true,
+            Tier::Reversible | Tier::Disruptive => self != Self::Observe,
+            Tier::Additive | Tier::Change => matches!(self, Self::Provision | Self::Full),
+            Tier::Lockout | Tier::Destructive | Tier::Host => self == Self::Full,
+            Tier::Held => false,
+        }
+    }
 }
 
 /// How far into a guest a role reaches, narrowest first.
@@ -108,6 +131,22 @@ pub enum Tier {
     Destructive,
     Host,
     Held,
+}
+
+impl Tier {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Reversible => "reversible",
+            Self::Additive => "additive",
+            Self::Change => "change",
+            Self::Disruptive => "disruptive",
+            Self::Lockout => "lockout",
+            Self::Destructive => "destructive",
+            Self::Host => "host",
+            Self::Held => "held",
+        }
+    }
 }
 
 /// Calls in a span of time: `"30/min"`.
