@@ -7,7 +7,7 @@
 //! | [`cli`] | the operator's verbs |
 //! | [`serve`] | transports: who connects, as whom, and one bounded MCP session each |
 //! | [`tools`] | the MCP face: one file a tool |
-//! | [`policy`] | principals, roles, guest scopes, rate |
+//! | [`policy`] | principals, roles, guest scopes, changes, approvals, rate, halt |
 //! | [`ledger`] | the receipts: an append-only Merkle log, signed heads, the journal's mirror, verification |
 //! | [`catalog`] | the API as data: endpoints, parameters, privileges, tiers |
 //! | [`pve`] | the client of PVE's REST API: pinned TLS on loopback, token, kept connections, its errors as types |
@@ -15,6 +15,7 @@
 //! | [`enter`] | namespace entry, used by `provost-execd` alone; the only room with `unsafe` |
 //! | [`sandbox`] | what `provostd` gives up before it serves |
 //! | [`sim`] | a simulated cluster, for tests and for trying Provost without Proxmox; in no released program |
+//! | [`control`] | the wire between `provost` and `provostd`: what operators ask |
 //! | [`config`], [`journal`], [`process`], [`secret`], [`stale`], [`text`] | what every room may use |
 
 pub mod config;
@@ -26,6 +27,8 @@ pub mod text;
 pub mod catalog;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(any(feature = "agent", feature = "cli"))]
+pub mod control;
 #[cfg(feature = "execd")]
 pub mod enter;
 #[cfg(any(feature = "agent", feature = "execd"))]

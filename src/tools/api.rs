@@ -8,7 +8,7 @@ use super::Provost;
 use super::answer::Failure;
 use super::record::Notes;
 use crate::catalog::find::{Finder, Finders, NoGet};
-use crate::catalog::{Cache, Catalog, Release, Source};
+use crate::catalog::{Cache, Catalog, Loaded, Release, Source};
 use crate::config::Config;
 use crate::policy::{Principal, Sight};
 use crate::pve::{self, Client, Methods, PveError, Read};
@@ -125,8 +125,13 @@ impl Catalogue {
     }
 
     pub fn now(&self) -> Arc<Catalog> {
+        self.loaded().catalog
+    }
+
+    /// The same, with where it is from.
+    pub fn loaded(&self) -> Loaded {
         let open = || Source::open(&self.apidoc, Some(Cache::new(&self.kept)), Release::LATEST);
-        self.source.get_or_init(open).current().catalog
+        self.source.get_or_init(open).current()
     }
 }
 

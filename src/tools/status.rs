@@ -11,6 +11,7 @@ use super::answer::{Answer, arguments, to_object};
 use crate::config::{Exec, NotYet, Role};
 use crate::exec::client;
 use crate::ledger::{Ledger, Status};
+use crate::policy::approval::Standing;
 use crate::policy::{Principal, Rules, lane_name, role, scope};
 use crate::sandbox;
 
@@ -32,16 +33,39 @@ pub struct StatusAnswer {
     exec: ExecStatus,
     sandbox: sandbox::Report,
     ledger: Option<LedgerStatus>,
-    /// What waits for approval.
-    pending: Vec<String>,
-    /// Whether the operator has stopped all changes.
+    /// Plans that wait for somebody's yes: yours; all, for who decides about them.
+    pending: Vec<Pending>,
+    /// Whether the operator has stopped all changes and commands.
     halted: bool,
+    /// By whom, since when, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    halt: Option<HaltStatus>,
     configuration: Option<Configuration>,
     /// What the configuration asks for and this version does not act on.
     not_yet: Option<Vec<NotYetStatus>>,
     version: &'static str,
     /// What to do about what is missing.
     next: Option<&'static str>,
+}
+
+/// A plan that waits for somebody's yes.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Pending {
+    plan_id: String,
+    /// What it does.
+    summary: String,
+    /// "waiting"; or "approved": it can be applied.
+    state: &'static str,
+    /// RFC 3339.
+    expires: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct HaltStatus {
+    by: String,
+    /// RFC 3339.
+    since: String,
+    why: String,
 }
 
 /// The receipts.
@@ -123,6 +147,7 @@ pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>
     let rules = &provost.policy.rules;
     let config = rules.now();
     let role = role(&config, principal);
+    let halted = provost.policy.halt.now();
     let not_yet = |NotYet { key, meaning }| NotYetStatus { key, meaning };
     to_object(StatusAnswer {
         principal: principal.to_json(),
@@ -132,8 +157,13 @@ pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>
         exec: exec(&config.exec, role),
         sandbox: sandbox::report(),
         ledger: role.map(|_| ledger(&provost.desk.ledger)),
-        pending: Vec::new(),
-        halted: false,
+        pending: pending(provost, principal),
+        halted: halted.is_some(),
+        halt: halted.filter(|_| role.is_some()).map(|halted| HaltStatus {
+            by: halted.by,
+            since: halted.since.to_string(),
+            why: halted.why,
+        }),
         configuration: role.map(|_| configuration(rules)),
         not_yet: role.map(|_| config.not_yet().into_iter().map(not_yet).collect()),
         version: env!("CARGO_PKG_VERSION"),
@@ -151,6 +181,21 @@ fn ledger(ledger: &Ledger) -> LedgerStatus {
     let head_age_s = written.ok().and_then(|written| written.elapsed().ok()).map(|age| age.as_secs());
     let open_intents = open_intents.len();
     LedgerStatus { state, why, next, size, signed, head_age_s, open_intents, mirror, unrecorded, unmirrored }
+}
+
+fn pending(provost: &Provost, principal: &Principal) -> Vec<Pending> {
+    let plans = provost.policy.plans(principal).into_iter();
+    let pending = plans.filter_map(|held| {
+        let state = match &held.standing {
+            Standing::Waiting | Standing::Deciding => "waiting",
+            Standing::Decided(decision) if decision.yes => "approved",
+            _ => return None,
+        };
+        let summary = crate::text::clean(held.request.summary.join("; ").as_bytes());
+        let expires = held.request.expires_at.to_string();
+        Some(Pending { plan_id: held.request.plan.clone(), summary, state, expires })
+    });
+    pending.collect()
 }
 
 fn configuration(rules: &Rules) -> Configuration {
