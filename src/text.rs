@@ -5,7 +5,7 @@
 //! instructions to models). Line breaks and tabs stay.
 
 #[cfg(feature = "ledger")]
-pub use clean::{clean, clean_json};
+pub use clean::{brief, clean, clean_json};
 
 /// The beginning of `text`, of at most so many bytes, and no character cut in two.
 pub fn beginning(text: &str, most: usize) -> &str {
@@ -16,8 +16,28 @@ pub fn beginning(text: &str, most: usize) -> &str {
     &text[..end]
 }
 
+/// `text` of so many characters at most, with a sign where it was longer.
+pub fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 #[cfg(feature = "ledger")]
 mod clean {
+    /// What somebody else wrote, as a message repeats it: cleaned, on one line, of so many characters at most.
+    pub fn brief(text: &str, most: usize) -> String {
+        // A character may take four bytes, and what is dropped takes some too.
+        let beginning = super::beginning(text, most.saturating_mul(16));
+        let cleaned = clean(beginning.as_bytes()).replace(['\n', '\t'], " ");
+        let mut brief = super::shortened(cleaned.trim(), most);
+        if beginning.len() < text.len() && !brief.ends_with('…') {
+            brief.push('…');
+        }
+        brief
+    }
+
     /// `bytes` as text that shows what it says: invalid UTF-8 becomes U+FFFD, control sequences and hidden characters
     /// are dropped.
     pub fn clean(bytes: &[u8]) -> String {
@@ -44,7 +64,8 @@ mod clean {
         use serde_json::Value;
         let is_plain = |text: &str| text.bytes().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~'));
         match value {
-            Value::String(text) if !is_plain(text) => *text = clean(text.as_bytes()),
+            // A NUL stands between the settings of a list (a container's `env`), and must not join them.
+            Value::String(text) if !is_plain(text) => *text = clean(text.replace('\0', "\n").as_bytes()),
             Value::Array(items) => items.iter_mut().for_each(clean_json),
             Value::Object(object) => {
                 if !object.keys().all(|name| is_plain(name)) {
@@ -70,7 +91,22 @@ mod clean {
 
     #[cfg(test)]
     mod tests {
-        use super::clean;
+        use super::{brief, clean, clean_json};
+
+        #[test]
+        fn what_a_message_repeats_is_short_and_on_one_line() {
+            assert_eq!(brief(" a\nb\x1b[31mc ", 9), "a bc");
+            assert_eq!(brief("größer", 3), "grö…");
+            assert_eq!(brief(&"\u{200b}".repeat(1 << 20), 9), "…");
+            assert!(brief(&"é".repeat(1 << 20), 100).chars().count() == 101);
+        }
+
+        #[test]
+        fn what_a_nul_separates_stays_separate() {
+            let mut value = serde_json::json!({ "env": "A=1\0B=2" });
+            clean_json(&mut value);
+            assert_eq!(value["env"], "A=1\nB=2");
+        }
 
         #[test]
         fn what_a_terminal_would_obey_is_gone() {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 #[cfg(feature = "sim")]
-use provost::cli::sim;
+use provost::cli::demo;
 use provost::cli::{Provost, Verb, audit, bridge, documents, operator};
 
 fn main() -> ExitCode {
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         Verb::Announce(verb) => operator::announce(&verb),
         Verb::Catalogue { verb } => operator::catalogue(&verb),
         #[cfg(feature = "sim")]
-        Verb::Sim(arguments) => sim::run(&arguments),
+        Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Completions { shell } => {
             documents::completions(shell, &mut std::io::stdout());
             ExitCode::SUCCESS

@@ -18,9 +18,6 @@ use provost::tools::Provost;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// What calls are given to end, once their sessions have.
-const TO_SETTLE: Duration = Duration::from_secs(5);
-
 fn main() -> ExitCode {
     let options = Daemon::parse();
     let path = config::path(options.config);
@@ -93,10 +90,9 @@ async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
     tracing::info!(socket = %config.listen.unix.display(), roles = config.roles.len(), "serving");
     let _ = systemd::daemon::notify([("READY", "1")].iter());
     tokio::spawn(watchdog());
-    let desk = provost.desk.clone();
-    listening.serve(provost, stop, confined).await;
+    listening.serve(provost.clone(), stop, confined).await;
     drop(watch);
-    desk.settle(TO_SETTLE).await;
+    provost.close().await;
     ledger.close();
     Ok(())
 }

@@ -90,6 +90,20 @@ impl Cache {
         postcard::from_bytes::<Stored<Parameter, Schema, StoredEndpoint>>(body).ok()?.into_catalog()
     }
 
+    /// Whether what is here was read from the file of this identity, by its label alone.
+    #[must_use]
+    pub fn is_of(&self, source: &Identity) -> bool {
+        const LABEL: u64 = 256;
+        let file =
+            OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(&self.file);
+        let mut bytes = Vec::new();
+        let read = file.and_then(|file| file.take(LABEL).read_to_end(&mut bytes));
+        let labelled = read.ok().and_then(|_| bytes.strip_prefix(MAGIC)?.split_first_chunk::<8>());
+        labelled
+            .and_then(|(_, rest)| postcard::take_from_bytes::<Label<'_>>(rest).ok())
+            .is_some_and(|(label, _)| label == Label::of(source))
+    }
+
     /// Puts a catalogue in the place of what was here, at once and whole.
     ///
     /// # Errors

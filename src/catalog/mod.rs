@@ -38,4 +38,4 @@ pub use model::{
 };
 pub use path::{Match, PathError};
 pub use segment::PathFault;
-pub use source::{Identity, Loaded, Origin, Source, SourceError};
+pub use source::{Foreseen, Identity, Loaded, Origin, Source, SourceError};

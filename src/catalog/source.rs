@@ -76,6 +76,33 @@ pub enum SourceError {
     Import { path: PathBuf, source: ImportError },
 }
 
+impl SourceError {
+    /// What the operator can do.
+    #[must_use]
+    pub fn next(&self) -> &'static str {
+        match self {
+            Self::Absent { .. } | Self::Gone { .. } => {
+                "the operator can install pve-docs, or name the file as [pve] apidoc"
+            }
+            Self::Untrusted { .. } => "the operator can give it back to root with mode 0644",
+            Self::NotAFile { .. } => "the operator can name the file as [pve] apidoc",
+            Self::Read { .. } => "the operator can let the agent's account read it",
+            Self::Changed { .. } => "it is read again when it is next asked for",
+            Self::Import { .. } => "the operator can mend it: apt install --reinstall pve-docs",
+        }
+    }
+}
+
+/// What can be said of a file without reading it.
+#[derive(Debug)]
+pub enum Foreseen {
+    /// It was read before, and is what it was.
+    Good,
+    Bad(SourceError),
+    /// It takes a reading to know.
+    Unread,
+}
+
 /// What tells one state of a file from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -111,15 +138,31 @@ impl Source {
         Self::watching(path, cache, fallback, INTERVAL)
     }
 
+    /// What [`Source::open`] of the same would find, as far as can be told without holding a catalogue.
+    #[must_use]
+    pub fn foresee(path: &Path, cache: &Cache) -> Foreseen {
+        match path.metadata() {
+            Err(error) => Foreseen::Bad(unreadable(path, error)),
+            Ok(file) => match vouch(path, &file) {
+                Err(error) => Foreseen::Bad(error),
+                Ok(()) if cache.is_of(&Identity::of(&file)) => Foreseen::Good,
+                Ok(()) => Foreseen::Unread,
+            },
+        }
+    }
+
     pub(super) fn watching(path: &Path, cache: Option<Cache>, fallback: Release, interval: Duration) -> Self {
         let (seen, read) = read(path, cache.as_ref());
         let loaded = match read {
             Ok((catalog, origin)) => Loaded { catalog: Arc::new(catalog), origin, problem: None },
-            Err(problem) => Loaded {
-                catalog: Arc::new(Catalog::embedded(fallback)),
-                origin: Origin::Embedded(fallback),
-                problem: Some(Arc::new(problem)),
-            },
+            Err(problem) => {
+                tracing::warn!("{problem}; the built-in catalogue of {fallback} serves; {}", problem.next());
+                Loaded {
+                    catalog: Arc::new(Catalog::embedded(fallback)),
+                    origin: Origin::Embedded(fallback),
+                    problem: Some(Arc::new(problem)),
+                }
+            }
         };
         let watch = Watch { looked: Instant::now(), seen, busy: false };
         let shared = Shared {
@@ -183,12 +226,19 @@ impl Shared {
             let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
             match read {
                 Ok((catalog, origin)) => {
+                    tracing::info!(path = %self.path.display(), "the catalogue is now as the node's file says");
                     *loaded = Loaded { catalog: Arc::new(catalog), origin, problem: None };
                 }
-                Err(SourceError::Absent { path }) if !matches!(loaded.origin, Origin::Embedded(_)) => {
-                    loaded.problem = Some(Arc::new(SourceError::Gone { path }));
+                Err(problem) => {
+                    let problem = match problem {
+                        SourceError::Absent { path } if !matches!(loaded.origin, Origin::Embedded(_)) => {
+                            SourceError::Gone { path }
+                        }
+                        problem => problem,
+                    };
+                    tracing::warn!("{problem}; the catalogue stays as it was; {}", problem.next());
+                    loaded.problem = Some(Arc::new(problem));
                 }
-                Err(problem) => loaded.problem = Some(Arc::new(problem)),
             }
             drop(loaded);
             self.watch().seen = seen;
@@ -206,10 +256,7 @@ impl Shared {
 
 /// The catalogue of a file, from the cache if it holds that very file; and which file that was.
 fn read(path: &Path, cache: Option<&Cache>) -> (Option<Identity>, Result<(Catalog, Origin), SourceError>) {
-    let unreadable = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => SourceError::Absent { path: path.to_owned() },
-        _ => SourceError::Read { path: path.to_owned(), source },
-    };
+    let unreadable = |source| unreadable(path, source);
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
     let mut file = match opened.and_then(|file| Ok((file.metadata()?, file))) {
         Ok((metadata, file)) => (Identity::of(&metadata), metadata, file),
@@ -235,6 +282,13 @@ fn read(path: &Path, cache: Option<&Cache>) -> (Option<Identity>, Result<(Catalo
     });
     let seen = if matches!(catalog, Err(SourceError::Changed { .. })) { None } else { Some(identity) };
     (seen, catalog)
+}
+
+fn unreadable(path: &Path, source: io::Error) -> SourceError {
+    match source.kind() {
+        io::ErrorKind::NotFound => SourceError::Absent { path: path.to_owned() },
+        _ => SourceError::Read { path: path.to_owned(), source },
+    }
 }
 
 /// Checks that it is a file that only root decides about, or who runs this.

@@ -223,3 +223,20 @@ fn what_is_no_file_holds_nobody_up() {
     nix::unistd::mkfifo(&place.file, nix::sys::stat::Mode::S_IRUSR).unwrap();
     assert!(matches!(place.source().current().problem.as_deref(), Some(SourceError::NotAFile { .. })));
 }
+
+#[test]
+fn what_a_reading_would_find_is_foreseen_without_one() {
+    let place = Place::new();
+    let foresee = || Source::foresee(&place.file, &place.cache);
+    assert!(matches!(foresee(), Foreseen::Unread));
+    assert!(place.source().current().problem.is_none());
+    assert!(matches!(foresee(), Foreseen::Good));
+    place.put(Release::V8_4);
+    assert!(matches!(foresee(), Foreseen::Unread), "another file");
+    fs::set_permissions(&place.file, Permissions::from_mode(0o666)).unwrap();
+    assert!(matches!(foresee(), Foreseen::Bad(SourceError::Untrusted { .. })));
+    fs::remove_file(&place.file).unwrap();
+    assert!(matches!(foresee(), Foreseen::Bad(SourceError::Absent { .. })));
+    fs::create_dir(&place.file).unwrap();
+    assert!(matches!(foresee(), Foreseen::Bad(SourceError::NotAFile { .. })));
+}

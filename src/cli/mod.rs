@@ -2,10 +2,10 @@
 
 pub mod audit;
 pub mod bridge;
+#[cfg(feature = "sim")]
+pub mod demo;
 pub mod documents;
 pub mod operator;
-#[cfg(feature = "sim")]
-pub mod sim;
 mod unanswered;
 
 use std::path::PathBuf;
@@ -57,8 +57,8 @@ pub enum Verb {
     },
     /// Run a simulated Proxmox VE cluster, to try Provost without one
     #[cfg(feature = "sim")]
-    #[command(hide = true)]
-    Sim(sim::Arguments),
+    #[command(alias = "sim", after_help = demo::HELP)]
+    Demo(demo::Arguments),
     /// Print a shell's completions:  provost completions bash > /etc/bash_completion.d/provost
     Completions { shell: clap_complete::Shell },
     /// Write the manual's pages into a directory

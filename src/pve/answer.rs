@@ -15,9 +15,10 @@ use super::connection::Raw;
 use super::error::PveError;
 use super::loose;
 use super::refusal::{Failure, Forbidden};
+use crate::secret;
 
 /// Characters of a message that are kept.
-const LONGEST_MESSAGE: usize = 4096;
+const LONGEST_MESSAGE: usize = 2_000;
 
 /// A 2xx.
 pub struct Answer {
@@ -47,7 +48,7 @@ impl Answer {
         serde_json::from_str(&self.body).map_err(|error| PveError::NotJson {
             what: self.what.clone(),
             status: 200,
-            why: shown(&error.to_string()),
+            why: misfit(&error),
         })
     }
 
@@ -88,11 +89,14 @@ pub(super) fn judge(call: &Call, raw: Raw) -> Result<Answer, PveError> {
         true => serde_json::from_str(&raw.body).unwrap_or_default(),
         false => Refusal::default(),
     };
+    // PVE may quote what it refuses.
+    let secrets = call.secrets();
+    let of_call = |text: String| secret::without_values(&text, &secrets);
     let errors: BTreeMap<String, String> = refusal
         .errors
         .unwrap_or_default()
         .iter()
-        .map(|(name, why)| (shown(name), shown(&plain(why))))
+        .map(|(name, why)| (shown(name), of_call(secret::told_of(name, &plain(why), LONGEST_MESSAGE))))
         .collect();
     // The body has all of it, the status line the first line.
     let said = refusal.message.as_ref().map(|message| shown(&plain(message))).filter(|said| !said.is_empty());
@@ -100,6 +104,7 @@ pub(super) fn judge(call: &Call, raw: Raw) -> Result<Answer, PveError> {
         false => shown(&raw.reason),
         true => "PVE gave no reason".to_owned(),
     });
+    let message = of_call(message);
     let status = raw.status;
     Err(match status {
         401 => PveError::Unauthorized { message },
@@ -120,14 +125,15 @@ pub(super) fn judge(call: &Call, raw: Raw) -> Result<Answer, PveError> {
 fn accepted(call: &Call, raw: Raw) -> Result<Answer, PveError> {
     let answer = Answer { what: call.name(), body: raw.body };
     let start = answer.body.trim_start();
+    // None of the body: nobody knows what it is, so nobody knows what in it is secret.
     let why = if !raw.is_json || !start.starts_with('{') {
         Some(match start.is_empty() {
             true => "it is empty".to_owned(),
-            false => format!("it begins with {:?}", shown(start).chars().take(60).collect::<String>()),
+            false => format!("it is {}, {} bytes", kind(&answer.body, raw.is_json), answer.body.len()),
         })
     } else if call.method != Method::Get {
         // Looked into now: later it would be a change that seems to have failed.
-        answer.envelope::<IgnoredAny>().err().map(|error| error.to_string())
+        serde_json::from_str::<Envelope<IgnoredAny>>(&answer.body).err().map(|error| misfit(&error))
     } else {
         None
     };
@@ -147,12 +153,29 @@ fn plain(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// What stands where PVE's object should be.
+fn kind(body: &str, said_json: bool) -> &'static str {
+    let start = body.trim_start().as_bytes();
+    let is_page = start.first() == Some(&b'<');
+    match said_json {
+        _ if is_page => "a page in HTML or XML",
+        true => "JSON, and no object",
+        false => "of another content type",
+    }
+}
+
+/// Where JSON is not what it should be. The parser's own words quote what stands there.
+pub fn misfit(error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    let what = match error.classify() {
+        Category::Eof => "it ends too early",
+        Category::Data => "a value is of another kind than it should be",
+        Category::Syntax | Category::Io => "it is no JSON",
+    };
+    format!("{what}, at line {} column {}", error.line(), error.column())
+}
+
 /// PVE's words, as they may be shown.
 pub(super) fn shown(text: &str) -> String {
-    let cleaned = crate::text::clean(text.as_bytes());
-    let trimmed = cleaned.trim();
-    match trimmed.char_indices().nth(LONGEST_MESSAGE) {
-        Some((end, _)) => format!("{}…", &trimmed[..end]),
-        None => trimmed.to_owned(),
-    }
+    secret::told(text, LONGEST_MESSAGE)
 }

@@ -23,6 +23,9 @@ const LONGEST_PATH: usize = 2048;
 const LONGEST_QUERY: usize = 32 << 10;
 const LONGEST_FORM: usize = 1 << 20;
 
+/// Characters of what a caller wrote that an error repeats.
+const SHOWN: usize = 80;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     Get,
@@ -75,7 +78,7 @@ impl Path {
         for segment in segments {
             let segment = segment.as_ref();
             check_segment(segment)
-                .map_err(|why| CallError::Segment { segment: crate::text::clean(segment.as_bytes()), why })?;
+                .map_err(|why| CallError::Segment { segment: crate::text::brief(segment, SHOWN), why })?;
             path.push('/');
             path.extend(utf8_percent_encode(segment, ENCODED));
         }
@@ -88,7 +91,7 @@ impl Path {
     /// Of one text that is encoded already. An encoded `/`, `?` or `#` is refused here: only [`Path::of`] knows which
     /// segment one may belong to.
     pub fn parse(text: &str) -> Result<Self, CallError> {
-        let refused = |why| CallError::Path { path: crate::text::clean(text.as_bytes()), why };
+        let refused = |why| CallError::Path { path: crate::text::brief(text, SHOWN), why };
         let Some(rest) = text.strip_prefix('/') else { return Err(refused("it does not begin with '/'")) };
         if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@%".contains(&byte)) {
             return Err(refused("a character in it would have to be percent-encoded"));
@@ -117,7 +120,7 @@ impl Path {
     fn within_length(path: String) -> Result<Self, CallError> {
         if path.len() > LONGEST_PATH {
             return Err(CallError::Path {
-                path: path.chars().take(80).collect(),
+                path: crate::text::brief(&path, SHOWN),
                 why: "it is longer than 2048 bytes",
             });
         }
@@ -188,7 +191,7 @@ impl Call {
         let named = !name.is_empty()
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
         if !named {
-            return Err(CallError::Name { name: crate::text::clean(name.as_bytes()) });
+            return Err(CallError::Name { name: crate::text::brief(name, SHOWN) });
         }
         if value.contains('\0') {
             return Err(CallError::Value { name: name.to_owned() });
@@ -231,6 +234,16 @@ impl Call {
         self.target().parse().expect("a checked path and encoded pairs of bounded length are a URI")
     }
 
+    /// The values that are secret by the names of their parameters.
+    pub fn secrets(&self) -> Vec<String> {
+        let pairs = self.pairs.split('&').zip(&self.names);
+        pairs
+            .filter(|(_, name)| crate::secret::is_secret(self.path.as_str(), name))
+            .filter_map(|(pair, _)| pair.split_once('='))
+            .map(|(_, value)| percent_decode_str(value).decode_utf8_lossy().into_owned())
+            .collect()
+    }
+
     /// The form, for the methods that carry one.
     pub fn body(&self) -> Option<&str> {
         matches!(self.method, Method::Post | Method::Put).then_some(&self.pairs)
@@ -260,7 +273,7 @@ macro_rules! builder {
             /// Names the node that answers, where the path does not (PVE's `proxyto` of another parameter).
             pub fn on_node(mut self, node: &str) -> Result<Self, CallError> {
                 if !is_node_name(node) {
-                    return Err(CallError::Node { given: crate::text::clean(node.as_bytes()) });
+                    return Err(CallError::Node { given: crate::text::brief(node, SHOWN) });
                 }
                 self.0.node = Some(node.to_owned());
                 Ok(self)

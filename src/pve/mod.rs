@@ -37,7 +37,7 @@ mod watched;
 mod wire;
 
 pub use address::AddressError;
-pub use answer::{Answer, Envelope};
+pub use answer::{Answer, Envelope, misfit};
 pub use call::{CallError, Method, Path, Read, Write};
 pub use client::{Client, Limits, Methods, Options};
 pub use error::PveError;

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::call::{CallError, Path, Read};
 use super::refusal::Failure;
 use super::{Answer, Client, PveError, Upid, answer, loose};
+use crate::secret;
 
 /// How a task ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +94,7 @@ impl Listed {
 pub struct Line {
     /// From 1.
     pub number: u64,
-    /// Cleaned; the task may quote what a guest wrote.
+    /// Cleaned, without secrets; the task may quote what a guest wrote.
     pub text: String,
     /// Of the work, 0 to 100, where the line says one.
     pub percent: Option<f32>,
@@ -109,6 +110,8 @@ struct LogRow {
 
 /// Lines that are asked for at once.
 const PAGE: u64 = 500;
+/// Characters of one line.
+const LONGEST_LINE: usize = 2_000;
 /// What PVE says in place of an empty log.
 const EMPTY: &str = "no content";
 const QUICK: Duration = Duration::from_millis(100);
@@ -122,7 +125,7 @@ pub async fn follow(
     upid: &Upid,
     mut on_line: impl FnMut(Line),
 ) -> Result<Outcome, PveError> {
-    let mut task = Followed { client, upid, seen: 0 };
+    let mut task = Followed { client, upid, seen: 0, above: secret::Lines::default() };
     let mut pause = QUICK;
     let mut heard = Instant::now();
     loop {
@@ -145,6 +148,7 @@ struct Followed<'a> {
     upid: &'a Upid,
     /// The number of the last line given out.
     seen: u64,
+    above: secret::Lines,
 }
 
 impl Followed<'_> {
@@ -161,7 +165,7 @@ impl Followed<'_> {
                 let is_stand_in = row.n == 1 && row.t == EMPTY && state == State::Running;
                 if row.n > self.seen && !is_stand_in {
                     self.seen = row.n;
-                    on_line(line(row));
+                    on_line(line(row, &mut self.above));
                 }
             }
             if !whole_page || self.seen == last {
@@ -171,10 +175,14 @@ impl Followed<'_> {
     }
 }
 
-fn line(row: LogRow) -> Line {
+fn line(row: LogRow, above: &mut secret::Lines) -> Line {
     let text = crate::text::clean(row.t.as_bytes());
-    let text = text.trim_end().to_owned();
-    Line { number: row.n, percent: percent(&text), text }
+    let text = above.next(&text).map_or(text, |(text, _)| text);
+    Line {
+        number: row.n,
+        percent: percent(&text),
+        text: crate::text::shortened(text.trim_end(), LONGEST_LINE),
+    }
 }
 
 /// The first number right before a `%`: `transferred 1.2 GiB of 32.0 GiB (3.75%)`.

@@ -36,10 +36,10 @@ impl FromStr for Upid {
     type Err = UpidError;
 
     fn from_str(text: &str) -> Result<Self, UpidError> {
-        let refused = |why| UpidError { given: super::answer::shown(text), why };
+        let refused = |why| UpidError { given: crate::text::brief(text, 80), why };
         if text.len() > 512 {
             return Err(UpidError {
-                given: text.chars().take(80).collect(),
+                given: crate::text::brief(text, 80),
                 why: "it is longer than 512 bytes",
             });
         }

@@ -98,12 +98,21 @@ fn in_script(script: &str) -> String {
     let places = settings::find("", script);
     let script = settings::without(script, &places);
     let (mut clean, mut state) = (String::with_capacity(script.len()), State::default());
-    let between = |letter: char| {
-        letter.is_whitespace() || matches!(letter, ';' | '|' | '&' | '(' | ')' | '`' | '"' | '\'')
-    };
     let mut rest = script.as_str();
     while !rest.is_empty() {
-        let word = &rest[..rest.find(between).unwrap_or(rest.len())];
+        // What is awaited may be quoted as a whole.
+        if let Some(quote) = rest.chars().next().filter(|letter| state.awaits.is_some() && is_quote(*letter))
+        {
+            let inner = rest[1..].split(quote).next().unwrap_or_default();
+            clean.push(quote);
+            clean.push_str(state.next(inner).as_deref().unwrap_or(inner));
+            rest = &rest[1 + inner.len()..];
+            let closes = rest.len().min(1);
+            clean.push_str(&rest[..closes]);
+            rest = &rest[closes..];
+            continue;
+        }
+        let word = &rest[..word(rest)];
         match (!word.is_empty()).then(|| state.next(word)).flatten() {
             Some(word) => clean.push_str(&word),
             None => clean.push_str(word),
@@ -114,6 +123,29 @@ fn in_script(script: &str) -> String {
         rest = &rest[sign..];
     }
     clean
+}
+
+fn is_quote(letter: char) -> bool {
+    matches!(letter, '"' | '\'')
+}
+
+/// The length of the word that begins here. What is quoted within it belongs to it: `-p'a b'`.
+fn word(text: &str) -> usize {
+    let is_between = |letter: char| {
+        letter.is_whitespace() || is_quote(letter) || matches!(letter, ';' | '|' | '&' | '(' | ')' | '`')
+    };
+    let mut end = 0;
+    loop {
+        end += text[end..].find(is_between).unwrap_or(text.len() - end);
+        let mut after = text[end..].chars();
+        match after.next().filter(|letter| end > 0 && is_quote(*letter)) {
+            // A quote that opens within a word; one that ends it has none of the word behind it.
+            Some(quote) if after.next().is_some_and(|letter| !is_between(letter)) => {
+                end += 1 + text[end + 1..].find(quote).map_or(text.len() - end - 1, |at| at + 1);
+            }
+            _ => return end,
+        }
+    }
 }
 
 /// What the arguments so far say of the next.

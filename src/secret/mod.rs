@@ -19,6 +19,10 @@ pub use json::{names_beside, withhold};
 #[cfg(feature = "ledger")]
 pub use lines::Lines;
 pub use names::is_secret;
+#[cfg(feature = "ledger")]
+pub use names::may_be_secret;
+#[cfg(test)]
+pub use names::names_of_secrets;
 
 /// What stands where a secret stood.
 pub const WITHHELD: &str = "[withheld]";
@@ -40,6 +44,36 @@ pub fn cut_at(path: &str, text: &str) -> Option<(String, usize)> {
         0 => looks,
         count => Some((settings::without(text, &places), found + count)),
     }
+}
+
+/// What somebody else said, as a message may repeat it: cleaned, without secrets, and of so many characters at most, with
+/// how many more there are.
+#[cfg(feature = "ledger")]
+pub fn told(text: &str, most: usize) -> String {
+    let cleaned = crate::text::clean(text.as_bytes());
+    let cleaned = cleaned.trim();
+    let text = cut(cleaned).map_or_else(|| cleaned.to_owned(), |(text, _)| text);
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}… [{} more characters]", &text[..end], text[end..].chars().count()),
+        None => text,
+    }
+}
+
+/// As [`told`], of what is said about a parameter: of a secret one, only what cannot quote its value.
+#[cfg(feature = "ledger")]
+pub fn told_of(parameter: &str, text: &str, most: usize) -> String {
+    match may_be_secret(parameter) && !settings::is_known(text.trim()) {
+        true => WITHHELD.into(),
+        false => told(text, most),
+    }
+}
+
+/// `text` without these values, where it quotes them. Values of a few letters stay: they are in every text.
+#[cfg(feature = "ledger")]
+pub fn without_values(text: &str, values: &[String]) -> String {
+    const SHORTEST: usize = 4;
+    let long = values.iter().filter(|value| value.len() >= SHORTEST);
+    long.fold(text.to_owned(), |text, value| text.replace(value.as_str(), WITHHELD))
 }
 
 #[cfg(all(test, feature = "agent"))]

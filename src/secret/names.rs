@@ -116,12 +116,31 @@ pub fn is_secret(path: &str, name: &str) -> bool {
     let path = path.rsplit_once(' ').map_or(path, |(_, path)| path);
     let lower = name.to_ascii_lowercase();
     let is_in = |table: &[(&str, &str)], name: &str| table.binary_search_by_key(&name, |(at, _)| at).is_ok();
-    if is_in(SECRET, &lower)
-        || SECRET_AT.iter().any(|(prefix, at, _)| *at == lower && path.starts_with(prefix))
-    {
+    // Of `users[0].password`, what it comes down to.
+    let last = lower.rsplit('.').next().unwrap_or_default();
+    if is_in(SECRET, last) || SECRET_AT.iter().any(|(prefix, at, _)| *at == lower && is_below(path, prefix)) {
         return true;
     }
     !is_in(HARMLESS, &lower) && says_so(name)
+}
+
+/// A path template and a name that is secret there, for each of the tables.
+#[cfg(test)]
+pub fn names_of_secrets() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let anywhere = SECRET.iter().map(|(name, _)| ("/", *name));
+    anywhere.chain(SECRET_AT.iter().map(|(path, name, _)| (*path, *name)))
+}
+
+/// Whether `path`, a template or a path that fills one in, begins as the template `prefix` does.
+fn is_below(path: &str, prefix: &str) -> bool {
+    let mut path = path.split('/');
+    prefix.split('/').all(|wanted| path.next().is_some_and(|part| part == wanted || wanted.starts_with('{')))
+}
+
+/// Whether a value of this name is secret anywhere: where it is not known which endpoint it belongs to.
+#[cfg(feature = "ledger")]
+pub fn may_be_secret(name: &str) -> bool {
+    is_secret("", name) || SECRET_AT.iter().any(|(_, at, _)| name.eq_ignore_ascii_case(at))
 }
 
 /// What a name of several words says with them, however it joins them: `admin_pass`, `apiKey`, `users[0].password`.

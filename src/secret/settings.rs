@@ -68,7 +68,7 @@ fn is_secret_in_text(path: &str, name: &str) -> bool {
 }
 
 /// What a message says of a parameter, and what was withheld before.
-fn is_known(value: &str) -> bool {
+pub(super) fn is_known(value: &str) -> bool {
     const SAID: &[&str] =
         &["property is ", "value must ", "value may ", "value does not match ", "value is too costly "];
     value.starts_with(WITHHELD) || SAID.iter().any(|said| value.starts_with(said))

@@ -388,5 +388,13 @@ mod commands {
             assert!(!withhold_argv(std::slice::from_ref(&quoted))[0].contains("hunter2"), "{quoted}");
         }
         assert_eq!(withhold_argv(&["--token", "a b"])[1], WITHHELD);
+        for (script, shown) in [
+            ("mysql -p'hun ter2' x", "mysql -p[withheld] x"),
+            ("sshpass -p 'hun ter2' ssh x", "sshpass -p '[withheld]' ssh x"),
+            ("curl -u \"ops:hun ter2\" x", "curl -u \"ops:[withheld]\" x"),
+            ("sshpass -p 'hun ter2", "sshpass -p '[withheld]"),
+        ] {
+            assert_eq!(withhold_argv(&[script]), [shown]);
+        }
     }
 }

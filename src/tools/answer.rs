@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::exec::client::ClientError;
 use crate::exec::wire::Refusal;
 use crate::policy::Denied;
+use crate::secret::may_be_secret;
 
 /// A tool's answer as its structured content.
 pub fn to_object(answer: impl Serialize) -> Answer {
@@ -94,7 +95,7 @@ pub fn no_longer_wanted() -> Failure {
 
 pub fn no_such_tool(name: &str, tools: &[Tool]) -> Failure {
     let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_ref()).collect();
-    let shown: String = name.chars().take(64).filter(|character| !character.is_control()).collect();
+    let shown = crate::text::brief(name, 64);
     Failure::new("no_such_tool", format!("no tool \"{shown}\"; there are: {}", names.join(", ")), "")
 }
 
@@ -108,8 +109,84 @@ impl From<&Failure> for ErrorData {
 
 /// A tool's arguments as its own type; what does not fit is named, with what would.
 pub fn arguments<T: serde::de::DeserializeOwned>(arguments: Map<String, Value>) -> Result<T, Failure> {
-    serde_json::from_value(Value::Object(arguments)).map_err(|error| {
-        let message = crate::config::with_nearest(&error.to_string());
-        Failure::new("arguments", message, "correct the argument and call again")
+    const MOST: usize = 300;
+    let given = Value::Object(arguments);
+    T::deserialize(&given).map_err(|error| {
+        let message = crate::config::with_nearest(&without_texts(&error.to_string()));
+        let message = crate::secret::without_values(&message, &secrets(&given));
+        Failure::new("arguments", crate::secret::told(&message, MOST), "correct the argument and call again")
     })
+}
+
+/// serde's message without the text that it found where something else should be: `invalid type: string "…", expected`.
+fn without_texts(message: &str) -> String {
+    match (message.find("string \""), message.rfind("\", expected")) {
+        (Some(from), Some(to)) if from < to => format!("{}a text{}", &message[..from], &message[to + 1..]),
+        _ => message.to_owned(),
+    }
+}
+
+/// What nobody but the caller should see: values by their names, a command's variables and what it reads.
+fn secrets(given: &Value) -> Vec<String> {
+    fn collect(value: &Value, secret: bool, found: &mut Vec<String>) {
+        match value {
+            Value::Object(object) => object.iter().for_each(|(name, value)| {
+                let secret = secret || matches!(name.as_str(), "env" | "stdin") || may_be_secret(name);
+                collect(value, secret, found);
+            }),
+            Value::Array(items) => items.iter().for_each(|item| collect(item, secret, found)),
+            Value::String(text) if secret => found.push(text.clone()),
+            Value::Number(number) if secret => found.push(number.to_string()),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    collect(given, false, &mut found);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code)]
+    struct Arguments {
+        guest: Option<u32>,
+        env: Option<std::collections::BTreeMap<String, String>>,
+        mode: Option<Mode>,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Mode {
+        Inspect,
+    }
+
+    fn refused(given: Value) -> String {
+        arguments::<Arguments>(given.as_object().unwrap().clone()).unwrap_err().message
+    }
+
+    #[test]
+    fn a_wrong_argument_is_named_and_its_value_is_not_repeated() {
+        for given in [
+            json!({ "guest": "hunter2" }),
+            json!({ "guest": "a\", expected hunter2\", expected" }),
+            json!({ "env": { "TOKEN": 72347234 } }),
+            json!({ "env": "hunter2" }),
+            json!({ "env": { "A": ["hunter2"] } }),
+            json!({ "env": ["hunter2"], "password": "x" }),
+            json!({ "password": "hunter2" }),
+        ] {
+            let message = refused(given.clone());
+            assert!(!message.contains("hunter2") && !message.contains("72347234"), "{given}: {message}");
+        }
+        assert!(refused(json!({ "gest": 1 })).contains("nearest valid name is \"guest\""));
+        assert!(refused(json!({ "mode": "inspct" })).contains("inspect"));
+        let long = refused(json!({ "\u{1b}[31m\u{202e}".repeat(5_000): 1 }));
+        assert!(long.chars().count() < 340 && !long.contains('\u{1b}'), "{long}");
+    }
 }

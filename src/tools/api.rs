@@ -4,11 +4,14 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use rmcp::schemars::{self, JsonSchema};
+use serde::Serialize;
+
 use super::Provost;
 use super::answer::Failure;
 use super::record::Notes;
 use crate::catalog::find::{Finder, Finders, NoGet};
-use crate::catalog::{Cache, Catalog, Loaded, Release, Source};
+use crate::catalog::{Cache, Catalog, Foreseen, Loaded, Origin, Release, Source, SourceError};
 use crate::config::Config;
 use crate::policy::{Principal, Sight};
 use crate::pve::{self, Client, Methods, PveError, Read};
@@ -132,6 +135,48 @@ impl Catalogue {
     pub fn loaded(&self) -> Loaded {
         let open = || Source::open(&self.apidoc, Some(Cache::new(&self.kept)), Release::LATEST);
         self.source.get_or_init(open).current()
+    }
+
+    /// What keeps the catalogue from being what this node's own file says. It is read for that only where nothing less
+    /// tells.
+    pub fn problem(&self) -> Option<Problem> {
+        if self.source.get().is_none() {
+            match Source::foresee(&self.apidoc, &Cache::new(&self.kept)) {
+                Foreseen::Good => return None,
+                Foreseen::Bad(error) => return Some(Problem::new(&error, Origin::Embedded(Release::LATEST))),
+                Foreseen::Unread => {}
+            }
+        }
+        let loaded = self.loaded();
+        loaded.problem.map(|error| Problem::new(&error, loaded.origin))
+    }
+}
+
+/// Why the catalogue is not what this node's own file says, and what serves in its place.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Problem {
+    /// "PVE 9.2, built in", or "as this node's file said last".
+    pub serves: String,
+    /// The file, and what is wrong with it.
+    pub error: String,
+    pub next: &'static str,
+}
+
+impl Problem {
+    fn new(error: &SourceError, origin: Origin) -> Self {
+        let serves = match origin {
+            Origin::Embedded(release) => format!("{release}, built in"),
+            Origin::Node | Origin::Cache => "as this node's file said last".to_owned(),
+        };
+        Self { serves, error: error.to_string(), next: error.next() }
+    }
+
+    /// For who reads.
+    pub fn note(&self) -> String {
+        format!(
+            "The API's description is not this node's own ({}): {}; {}",
+            self.serves, self.error, self.next
+        )
     }
 }
 

@@ -37,17 +37,16 @@ pub struct AuditArguments {
     guest: Option<u32>,
     /// user:NAME, vsock:CID
     principal: Option<String>,
-    /// intent, outcome, exec, file, plan, approval, refusal, read, ...
+    /// exec, refusal, read, intent, outcome, session, ...
     kind: Option<String>,
     /// allowed, refused, held
     decision: Option<String>,
-    /// today, 2h, or RFC 3339
+    /// today, 2h, RFC 3339
     since: Option<String>,
-    /// Default 20
     limit: Option<usize>,
-    /// Only older than this number
+    /// A receipt's number
     before: Option<Seq>,
-    /// Check every receipt against the tree and its signed heads
+    /// Check the whole log
     #[serde(default)]
     verify: bool,
 }
@@ -300,6 +299,35 @@ mod tests {
             Ok(answer) => json!(answer),
             Err(failure) => json!({ "error": failure }),
         }
+    }
+
+    #[test]
+    fn a_role_sees_its_own_the_daemons_and_what_is_about_its_guests_and_full_sees_all() {
+        let seen = |keys: &str, receipt: Option<(u32, Option<u32>)>| {
+            let text = format!("[[role]]\nname='a'\nmembers=['user:alice']\n{keys}");
+            let rules = crate::config::parse(std::path::Path::new("x"), &text).unwrap();
+            let policy = crate::policy::Policy::new(crate::policy::Rules::fixed(rules));
+            let alice = Principal::for_tests(1000, "alice", &[]);
+            let sees = Sees { uid: 1000, sight: policy.read(&alice).unwrap() };
+            let mut line = json!({
+                "body": {}, "kind": "read", "mono_us": 1, "seq": 1, "start": "x", "time": "2026-01-31T10:00:00Z", "v": 1,
+            });
+            if let Some((uid, guest)) = receipt {
+                line["principal"] = json!({ "uid": uid });
+                line["guest"] = json!(guest);
+            }
+            sees.includes(&serde_json::from_value(line).unwrap())
+        };
+        let (mine, others) = (Some((1000, Some(300))), Some((1001, Some(300))));
+        for profile in ["observe", "operate", "provision"] {
+            let keys = format!("profile='{profile}'\nguests=['100-199']");
+            assert!(seen(&keys, mine) && seen(&keys, None), "{profile}");
+            assert!(seen(&keys, Some((1001, Some(150)))) && !seen(&keys, others), "{profile}");
+            assert!(!seen(&keys, Some((1001, None))) && !seen("", Some((1001, None))), "{profile}");
+        }
+        assert!(
+            seen("profile='full'\nguests=['100-199']", others) && seen("profile='full'", Some((1001, None)))
+        );
     }
 
     fn refusal(guest: u32, user: &str, why: &str) -> Entry {

@@ -23,8 +23,10 @@ mod schema;
 mod status;
 mod tasks;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use answer::Answer;
 use progress::Progress;
 use record::{Call, Desk, Visit};
 use rmcp::task_manager::TaskManager;
@@ -90,6 +92,14 @@ impl Provost {
         })
     }
 
+    /// Ends what is under way, and waits until all of it has left its receipts. Sessions have ended before.
+    pub async fn close(&self) {
+        /// Enough for a disk that is slow; one that hangs is not waited for.
+        const PATIENCE: Duration = Duration::from_secs(5);
+        self.tasks.end();
+        self.desk.settle(PATIENCE).await;
+    }
+
     /// With a log that goes with the test.
     #[cfg(test)]
     pub fn for_tests(rules: Rules) -> Self {
@@ -105,17 +115,32 @@ pub struct Session {
     principal: Principal,
     owed: Owed,
     visit: Arc<Visit>,
+    /// What was said last of a catalogue that is not the node's own.
+    said: Mutex<Option<api::Problem>>,
 }
 
 impl Session {
     pub fn new(provost: Arc<Provost>, principal: Principal, owed: Owed) -> Self {
         let visit = Visit::new(&provost.desk, principal.clone());
-        Self { provost, principal, owed, visit }
+        Self { provost, principal, owed, visit, said: Mutex::default() }
     }
 
     /// What records the session itself.
     pub fn visit(&self) -> Arc<Visit> {
         self.visit.clone()
+    }
+
+    /// Says with the first answer that stands on it, and again when it changes, that the catalogue is not the node's own.
+    fn noting_the_catalogue(&self, answer: Answer) -> Answer {
+        let mut answer = answer?;
+        let problem = self.provost.catalog.problem();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(problem) = problem.as_ref().filter(|problem| said.as_ref() != Some(problem)) {
+            let before = answer.get("note").and_then(|note| note.as_str()).map(|note| format!("{note}. "));
+            answer.insert("note".into(), (before.unwrap_or_default() + &problem.note()).into());
+        }
+        *said = problem;
+        Ok(answer)
     }
 }
 
@@ -225,6 +250,10 @@ impl ServerHandler for Session {
             "exec" => exec::call(provost, principal, arguments, &self.owed, &context, &mut call).await,
             "audit" => audit::call(provost, principal, arguments, &notes, &context.ct).await,
             _ => status::call(provost, principal, &arguments),
+        };
+        let answer = match tool {
+            "find" | "read" => self.noting_the_catalogue(answer),
+            _ => answer,
         };
         Ok(call.answer(answer).into())
     }

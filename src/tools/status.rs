@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::Provost;
 use super::answer::{Answer, arguments, to_object};
+use super::api::Problem;
 use crate::config::{Exec, NotYet, Role};
 use crate::exec::client;
 use crate::ledger::{Ledger, Status};
@@ -41,6 +42,9 @@ pub struct StatusAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     halt: Option<HaltStatus>,
     configuration: Option<Configuration>,
+    /// What is wrong with this node's description of its API; absent where it is as it should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catalog: Option<Problem>,
     /// What the configuration asks for and this version does not act on.
     not_yet: Option<Vec<NotYetStatus>>,
     version: &'static str,
@@ -165,6 +169,7 @@ pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>
             why: halted.why,
         }),
         configuration: role.map(|_| configuration(rules)),
+        catalog: role.and_then(|_| provost.catalog.problem()),
         not_yet: role.map(|_| config.not_yet().into_iter().map(not_yet).collect()),
         version: env!("CARGO_PKG_VERSION"),
         next: role

@@ -29,6 +29,14 @@ impl Tasks {
     }
 }
 
+impl Tasks {
+    /// Ends what is under way: the daemon stops.
+    pub fn end(&self) {
+        let managers = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        managers.into_values().for_each(|manager| manager.shutdown());
+    }
+}
+
 /// Whether one more may be under way.
 pub fn room(manager: &TaskManager) -> Result<(), Failure> {
     if manager.running_task_count() >= MOST {

@@ -69,6 +69,22 @@ impl Client {
         }
     }
 
+    /// As [`Client::call`], of a daemon that may end meanwhile: then none.
+    pub fn try_call(&mut self, tool: &str, arguments: Value) -> Option<Value> {
+        self.last_id += 1;
+        let params = json!({ "name": tool, "arguments": arguments });
+        let call = json!({ "jsonrpc": "2.0", "id": self.last_id, "method": "tools/call", "params": params });
+        self.stream.write_all(format!("{call}\n").as_bytes()).ok()?;
+        loop {
+            let mut line = String::new();
+            self.reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
+            let message: Value = serde_json::from_str(&line).ok()?;
+            if message["id"] == self.last_id {
+                return Some(message);
+            }
+        }
+    }
+
     pub fn request(&mut self, method: &str, params: Value) -> Value {
         let id = self.send(method, params);
         self.answer(id)

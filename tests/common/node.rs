@@ -64,6 +64,19 @@ impl Node {
         self.dir.path().join("run/mcp.sock")
     }
 
+    pub fn ledger(&self) -> PathBuf {
+        self.dir.path().join("run/ledger")
+    }
+
+    /// Another `provostd` in place of one that ended; it serves when this returns.
+    pub fn restart_provostd(&mut self) {
+        let _ = fs::remove_file(self.socket());
+        self.provostd = start_provostd(self.dir.path());
+        let socket = self.socket();
+        eventually("provostd listens", || socket.exists());
+        let _ = self.client();
+    }
+
     pub fn exec_socket(&self) -> PathBuf {
         self.dir.path().join("run/exec.sock")
     }

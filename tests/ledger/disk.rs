@@ -105,6 +105,39 @@ fn a_full_disk_refuses_changes_by_name_and_recovers_by_itself() {
     assert!(verdict(&dir).holds(), "{:?}", verdict(&dir).damage);
 }
 
+/// A change that was made while the disk filled up: its outcome is told to be missing, and recorded once there is room.
+#[test]
+fn an_outcome_that_finds_no_room_is_recorded_before_anything_else_once_there_is() {
+    let Some(small) = Small::mount(512 << 10) else { return };
+    let dir = small.0.join("log");
+    let ledger = open(&dir);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    let (head, body) = intent(1);
+    let recorded = runtime.block_on(ledger.intent(head, body)).expect("room yet");
+    let (head, body) = intent(2);
+    let dropped = runtime.block_on(ledger.intent(head, body)).expect("room yet");
+    let of = [recorded.seq(), dropped.seq()];
+    let ballast = small.0.join("ballast");
+    fill(&ballast);
+    while ledger.append_durable_blocking(refusal(3)).is_ok() {}
+    let refused = runtime.block_on(recorded.outcome(None, outcome())).expect_err("no room");
+    assert_eq!(refused.kind(), "ledger_unavailable");
+    drop(dropped);
+    assert!(ledger.ready().is_err());
+    std::fs::remove_file(&ballast).expect("make room");
+    let end = Instant::now() + Duration::from_secs(10);
+    while !ledger.status().open_intents.is_empty() || ledger.ready().is_err() {
+        assert!(Instant::now() < end, "{:?}", ledger.status());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let closing: Vec<_> = receipts(&dir).into_iter().filter(|receipt| receipt.closes().is_some()).collect();
+    assert_eq!(closing.iter().filter_map(|receipt| receipt.closes()).collect::<Vec<_>>(), of);
+    assert_eq!(closing[0].body["result"], "done");
+    assert_eq!(closing[1].body["result"], "unknown");
+    ledger.close();
+    assert!(verdict(&dir).holds(), "{:?}", verdict(&dir).damage);
+}
+
 fn fill(path: &Path) {
     use std::io::Write;
     let mut file = std::fs::File::create(path).expect("create");

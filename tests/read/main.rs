@@ -5,6 +5,7 @@ mod common;
 #[path = "../common/furnished.rs"]
 mod furnished;
 
+mod apidoc;
 mod bad_input;
 mod every_get;
 mod faults;
@@ -13,3 +14,4 @@ mod rows;
 mod scope;
 mod site;
 mod tasks;
+mod tools;

@@ -95,6 +95,13 @@ impl Site {
         site
     }
 
+    /// Another `apidoc.js`, as dpkg puts one in the place of what was there.
+    pub fn put_apidoc(&self, text: &[u8]) {
+        let new = self.dir.path().join("apidoc.js.dpkg-new");
+        fs::write(&new, text).expect("write");
+        fs::rename(&new, self.dir.path().join("apidoc.js")).expect("rename");
+    }
+
     pub fn socket(&self) -> std::path::PathBuf {
         self.dir.path().join("mcp.sock")
     }

@@ -1,4 +1,4 @@
-//! `provost sim`, as an operator runs it.
+//! `provost demo`, as an operator runs it.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ fn the_verb_says_what_a_configuration_needs_and_ends_at_sigterm() {
     let dir = tempfile::tempdir().unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_provost"))
         .args([
-            "sim",
+            "demo",
             "--guests",
             "20",
             "--container",
@@ -49,6 +49,8 @@ fn the_verb_says_what_a_configuration_needs_and_ends_at_sigterm() {
     let etc_pve = std::path::Path::new(pve["etc_pve"].as_str().unwrap());
     assert!(etc_pve.join("nodes/pve1/lxc/101.conf").exists());
     assert!(std::path::Path::new(pve["certificate"].as_str().unwrap()).exists());
+    let apidoc = std::fs::read(pve["apidoc"].as_str().unwrap()).unwrap();
+    assert!(provost::catalog::import::script(&apidoc).is_ok());
 
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
     assert!(child.wait().unwrap().success());
@@ -59,7 +61,7 @@ fn a_port_that_is_taken_is_an_error_that_says_so() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let dir = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_provost"))
-        .args(["sim", "--guests", "1", "--daemon", "127.0.0.1:0", "--listen"])
+        .args(["demo", "--guests", "1", "--daemon", "127.0.0.1:0", "--listen"])
         .arg(taken.local_addr().unwrap().to_string())
         .arg("--dir")
         .arg(dir.path())
@@ -67,5 +69,34 @@ fn a_port_that_is_taken_is_an_error_that_says_so() {
         .unwrap();
     assert_eq!(output.status.code(), Some(69));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.starts_with("provost sim: cannot listen on 127.0.0.1:"), "{said}");
+    assert!(said.starts_with("provost demo: cannot listen on 127.0.0.1:"), "{said}");
+}
+
+#[test]
+fn ten_thousand_guests_need_no_word_more() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_provost"))
+        .args(["demo", "--guests", "10000"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let line = lines.into_iter().find(|line| line.starts_with("etc_pve")).expect("where the tree is");
+    let tree = std::path::PathBuf::from(line.split('"').nth(1).unwrap());
+    let list: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(tree.join(".vmlist")).unwrap()).unwrap();
+    assert!(list["ids"].as_object().unwrap().len() >= 10_000);
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(!tree.exists(), "what nobody named is not left behind");
+}
+
+#[test]
+fn the_verb_is_told_of() {
+    let help = Command::new(env!("CARGO_BIN_EXE_provost")).arg("--help").output().unwrap();
+    assert!(String::from_utf8(help.stdout).unwrap().contains("  demo "));
+    let dir = tempfile::tempdir().unwrap();
+    let man = Command::new(env!("CARGO_BIN_EXE_provost")).arg("man").arg(dir.path()).status().unwrap();
+    assert!(man.success() && dir.path().join("provost-demo.1").exists());
+    let script = Command::new(env!("CARGO_BIN_EXE_provost")).args(["completions", "bash"]).output().unwrap();
+    assert!(String::from_utf8(script.stdout).unwrap().contains("provost__subcmd__demo"));
 }

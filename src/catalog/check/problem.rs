@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use crate::catalog::PathFault;
+use crate::secret;
 
 /// One thing that is wrong with one parameter.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,22 +146,16 @@ impl Fault {
 /// A value as a message may show it.
 pub(super) fn shown(parameter: &str, key: Option<&str>, value: &str) -> String {
     // Which endpoint's it is, is not known here: a `key` is a secret at some.
-    let is_secret = |name: &str| crate::secret::is_secret("", name) || name == "key" || name == "value";
-    if is_secret(parameter) || key.is_some_and(is_secret) {
+    if secret::may_be_secret(parameter) || key.is_some_and(secret::may_be_secret) {
         return "(withheld)".into();
     }
-    cut(value)
+    secret::cut(value).map_or_else(|| cut(value), |(clean, _)| cut(&clean))
 }
 
 /// Short, and without control characters.
 pub(super) fn cut(value: &str) -> String {
     const LENGTH: usize = 64;
-    let mut shown: String =
-        value.chars().take(LENGTH).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if value.chars().nth(LENGTH).is_some() {
-        shown.push('…');
-    }
-    shown
+    crate::text::brief(value, LENGTH)
 }
 
 /// The names that are most like a wrong one, the likeliest first.

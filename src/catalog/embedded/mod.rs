@@ -57,6 +57,16 @@ pub enum Release {
     V9_2,
 }
 
+impl std::fmt::Display for Release {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.write_str(match self {
+            Self::V8_4 => "PVE 8.4",
+            Self::V9_1 => "PVE 9.1",
+            Self::V9_2 => "PVE 9.2",
+        })
+    }
+}
+
 impl Release {
     pub const ALL: [Self; 3] = [Self::V8_4, Self::V9_1, Self::V9_2];
     pub const LATEST: Self = Self::V9_2;

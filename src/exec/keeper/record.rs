@@ -10,6 +10,7 @@ use super::journal::{Entry, Journal, SOCKET};
 use crate::config::ArgvRecord;
 use crate::exec::wire::{Refusal, Request};
 use crate::journal::under_journald;
+use crate::secret::withhold_argv;
 
 /// Where commands are recorded.
 pub enum Recorder {
@@ -64,7 +65,8 @@ struct Fields {
 /// Text of the caller's is quoted, so that it stays on its line and in its field.
 fn fields(request: &Request, argv: ArgvRecord) -> Fields {
     let (name, command) = match argv {
-        ArgvRecord::Full => ("PROVOST_ARGV", format!("{:?}", request.argv)),
+        // The journal has readers that the caller has not.
+        ArgvRecord::Full => ("PROVOST_ARGV", format!("{:?}", withhold_argv(&request.argv))),
         ArgvRecord::Hash => ("PROVOST_ARGV_SHA256", hash_of_argv(&request.argv)),
     };
     let env: Vec<&str> = request.env.iter().map(|(name, _)| name.as_str()).collect();
@@ -132,6 +134,14 @@ mod tests {
         assert_eq!(field("PROVOST_SCRIPT_BYTES"), "15");
         assert_eq!(field("PROVOST_SCRIPT_SHA256").len(), 64);
         assert_eq!(field("PROVOST_TIMEOUT_MS"), "1000");
+    }
+
+    #[test]
+    fn a_record_names_no_secret_of_the_command_s() {
+        let argv = ["mysql", "-phunter2", "--password", "hunter2", "PGPASSWORD=hunter2"].map(str::to_owned);
+        let fields = fields(&Request { argv: argv.into(), ..request() }, ArgvRecord::Full);
+        let text = format!("{} {:?}", fields.message, fields.list);
+        assert!(text.contains("[withheld]") && !text.contains("hunter2"), "{text}");
     }
 
     #[test]

@@ -72,7 +72,8 @@ impl Json {
     }
 }
 
-/// A command: in full, or as a hash where the configuration says `argv = "hash"`.
+/// A command: in full but for the secrets that are known for such, which is best effort, or as a hash where the
+/// configuration says `argv = "hash"`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub enum Argv {
@@ -80,7 +81,8 @@ pub enum Argv {
     Hash {
         /// How many arguments.
         count: usize,
-        /// Of the arguments, each ended by a NUL, as /proc/PID/cmdline has them.
+        /// Of the arguments as they were, each ended by a NUL, as /proc/PID/cmdline has them: `printf '%s\0' df -h |
+        /// sha256sum`. `provost-execd` writes the same into the journal.
         sha256: String,
     },
 }
@@ -93,27 +95,8 @@ impl Argv {
                 argv.iter().flat_map(|argument| [argument.as_ref().as_bytes(), b"\0"].concat()).collect();
             return Argv::Hash { count: argv.len(), sha256: sha256_hex(&bytes) };
         }
-        let mut names_next = false;
-        let clean = argv.iter().map(|argument| {
-            let argument = argument.as_ref();
-            let withheld = std::mem::replace(&mut names_next, is_secret_option(argument));
-            match argument.split_once('=') {
-                _ if withheld => Clean(secret::WITHHELD.into()),
-                Some((name, value)) if is_secret_option(name) && !value.is_empty() => {
-                    Clean(format!("{}={}", Clean::of(name).0, secret::WITHHELD))
-                }
-                _ => Clean::bounded(argument, MOST_ARGV),
-            }
-        });
-        Argv::Full(clean.collect())
+        // By what the arguments are to each other, then each by what it looks like.
+        let clean = secret::withhold_argv(argv);
+        Argv::Full(clean.iter().map(|argument| Clean::bounded(argument, MOST_ARGV)).collect())
     }
-}
-
-/// `--password`, or the `PGPASSWORD` of `PGPASSWORD=…`.
-fn is_secret_option(argument: &str) -> bool {
-    let name = argument.trim_start_matches('-');
-    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    let option =
-        argument.starts_with("--") || name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    !name.is_empty() && plain && option && secret::is_secret("", name)
 }

@@ -11,6 +11,8 @@ mod clean;
 #[cfg(all(test, feature = "agent"))]
 pub(super) mod samples;
 #[cfg(all(test, feature = "agent"))]
+mod secrets_tests;
+#[cfg(all(test, feature = "agent"))]
 mod tests;
 
 use serde::{Deserialize, Serialize};

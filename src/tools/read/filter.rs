@@ -99,10 +99,10 @@ impl Filter {
         self.0.iter().map(|comparison| comparison.field.as_str())
     }
 
-    /// Whether a row passes whose fields, in the order of [`Self::fields`], are these. Those behind the first that decides
+    /// Whether a row passes whose fields, in the order of [`Self::fields`], mean this. Those behind the first that decides
     /// are not asked for.
-    pub fn passes<'a>(&self, fields: impl IntoIterator<Item = Option<&'a str>>) -> bool {
-        self.0.iter().zip(fields).all(|(comparison, field)| comparison.holds(field.map(meaning)))
+    pub fn passes<'a>(&self, fields: impl IntoIterator<Item = Option<Cow<'a, str>>>) -> bool {
+        self.0.iter().zip(fields).all(|(comparison, field)| comparison.holds(field))
     }
 }
 
@@ -242,7 +242,7 @@ mod tests {
         let filter = Filter::parse(&Where::Text(given.into())).unwrap();
         let row: std::collections::BTreeMap<&str, &serde_json::value::RawValue> =
             serde_json::from_str(row).unwrap();
-        filter.passes(filter.fields().map(|field| row.get(field).map(|value| value.get())))
+        filter.passes(filter.fields().map(|field| row.get(field).map(|value| meaning(value.get()))))
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod normalise;
 mod page;
 mod rows;
 mod target;
+mod veil;
 mod wait;
 
 use std::sync::Arc;
@@ -68,6 +69,9 @@ pub struct ReadAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
+
+/// Characters of a diff of what is not yet applied.
+const MOST_CHANGES: usize = 16_000;
 
 fn is_zero(count: &usize) -> bool {
     *count == 0
@@ -157,7 +161,7 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
         more_fields,
         cut,
         withheld,
-        changes: changes.map(|text| crate::text::clean(text.as_bytes())),
+        changes: changes.map(|text| crate::secret::told(&text, MOST_CHANGES)),
     })
 }
 

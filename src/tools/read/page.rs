@@ -11,8 +11,8 @@ use super::filter::Filter;
 use super::fit::{self, Cut};
 use super::names;
 use super::rows::{By, Rows, Sees};
+use super::veil;
 use crate::secret;
-use crate::text::clean_json;
 use crate::tools::answer::Failure;
 
 /// Bytes of `data` in one answer, as JSON. Clients get it twice, as text and as structured content.
@@ -50,10 +50,12 @@ pub struct Page {
 
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
-    #[error("PVE's answer is no JSON after all: {0}")]
+    #[error("PVE's answer is not what it should be: {}", crate::pve::misfit(.0))]
     Json(#[from] serde_json::Error),
     #[error("nothing here has a field \"{field}\"{nearest}; there are: {there}")]
     NoSuchField { field: String, nearest: String, there: String },
+    #[error("{what}: \"{field}\" is secret here, and neither shown nor compared")]
+    Secret { what: &'static str, field: String },
 }
 
 impl From<PageError> for Failure {
@@ -62,6 +64,9 @@ impl From<PageError> for Failure {
             PageError::Json(_) => Self::new("pve_not_json", error.to_string(), "this is for the operator"),
             PageError::NoSuchField { .. } => {
                 Self::new("no_such_field", error.to_string(), "correct the field's name and call again")
+            }
+            PageError::Secret { .. } => {
+                Self::new("secret_field", error.to_string(), "leave it out and call again")
             }
         }
     }
@@ -90,8 +95,12 @@ pub fn page(
     declared: &[&str],
     sees: Option<Sees>,
 ) -> Result<Page, PageError> {
+    veil::refuse(view, template)?;
     match data {
-        Data::List(rows) => list(rows, view, template, declared, sees),
+        Data::List(rows) => match veil::of_log(rows.list(), template)? {
+            Some(texts) => list(&Rows::of_texts(&texts), view, template, declared, sees),
+            None => list(rows, view, template, declared, sees),
+        },
         Data::One(data) => one(data, view, template, declared),
     }
 }
@@ -104,8 +113,9 @@ fn list(
     sees: Option<Sees>,
 ) -> Result<Page, PageError> {
     let lean = columns::lean(template);
-    let by = order(view, lean, declared);
-    let (total, first) = all.select(&view.filter, &by, sees, view.offset.saturating_add(view.limit))?;
+    let by = order(view, lean, declared, template);
+    let (total, first) =
+        all.select(template, &view.filter, &by, sees, view.offset.saturating_add(view.limit))?;
     let known = [declared, lean.map_or(&[][..], |lean| lean.columns)].concat();
     names::check(view, all.list(), &known)?;
     let shown = shown(view, lean);
@@ -113,6 +123,8 @@ fn list(
     let (mut rows, mut more, mut used) = (Vec::new(), BTreeSet::new(), 2);
     for row in first.iter().skip(view.offset) {
         let mut value: Value = serde_json::from_str(row)?;
+        // All of it: what is not shown may say that what is shown is secret.
+        veil::hide(template, &mut value);
         if let (Value::Object(object), Some(shown)) = (&mut value, &shown) {
             object.retain(|name, _| {
                 let keep = shown.contains(&name.as_str());
@@ -122,9 +134,7 @@ fn list(
                 keep
             });
         }
-        // Cleaned first: what hides inside a name would hide the name.
-        clean_json(&mut value);
-        let withheld = secret::withhold(template, &mut value);
+        let withheld = veil::count(&value);
         let cut = fit::fit(&mut value, ROW, &format!("/{}", rows.len()));
         let size = fit::size(&value) + 1;
         if used + size > BUDGET && !rows.is_empty() {
@@ -137,7 +147,7 @@ fn list(
     }
     let end = view.offset + rows.len();
     page.next = (end < total && !rows.is_empty()).then_some(end);
-    page.more_fields = more.into_iter().map(|name| crate::text::clean(name.as_bytes())).collect();
+    page.more_fields = more.into_iter().collect();
     page.data = Value::Array(rows);
     Ok(page)
 }
@@ -145,6 +155,7 @@ fn list(
 fn one(data: &RawValue, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
     let mut value: Value = serde_json::from_str(data.get())?;
     let mut page = Page { total: None, ..Page::empty(0) };
+    veil::hide(template, &mut value);
     if let Value::Object(object) = &mut value
         && !view.fields.is_empty()
         && !view.fields.iter().any(|name| name == "*")
@@ -152,8 +163,7 @@ fn one(data: &RawValue, view: &View, template: &str, declared: &[&str]) -> Resul
         names::check_object(view, object, declared)?;
         object.retain(|name, _| view.fields.contains(name));
     }
-    clean_json(&mut value);
-    page.withheld = secret::withhold(template, &mut value);
+    page.withheld = veil::count(&value);
     page.cut = fit::fit(&mut value, BUDGET, "");
     page.data = value;
     Ok(page)
@@ -174,12 +184,13 @@ impl Page {
 
 /// PVE keeps its rows in hash tables and gives them in another order each time, so that pages of them would overlap:
 /// there is always an order.
-fn order(view: &View, lean: Option<&Lean>, declared: &[&str]) -> Vec<By> {
+fn order(view: &View, lean: Option<&Lean>, declared: &[&str], template: &str) -> Vec<By> {
     let mut by = view.by.clone();
     let key = lean
         .map(|lean| lean.key)
         .or_else(|| columns::KEYS.iter().copied().find(|key| declared.contains(key)));
     if let Some(key) = key.map(By::parse)
+        && !secret::is_secret(template, &key.field)
         && !by.iter().any(|by| by.field == key.field)
     {
         by.push(key);

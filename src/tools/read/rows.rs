@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::filter::{Filter, meaning, number};
 use super::flat;
+use super::veil::Veil;
 
 /// A field to sort by.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,10 +60,16 @@ impl<'a> Rows<'a> {
         &self.list
     }
 
+    /// Of rows that are JSON each.
+    pub fn of_texts(rows: &'a [String]) -> Self {
+        Self { list: rows.iter().map(String::as_str).collect(), flat: false }
+    }
+
     /// The first `most` rows that pass, in order, and how many pass. With `sees`, a row of a guest that it does not include
-    /// is not there.
+    /// is not there. What is secret in a list of the path template `template` decides nothing.
     pub fn select(
         &self,
+        template: &str,
         filter: &Filter,
         by: &[By],
         sees: Option<Sees>,
@@ -70,6 +77,7 @@ impl<'a> Rows<'a> {
     ) -> serde_json::Result<(usize, Vec<&'a str>)> {
         let fields = filter.fields().chain(sees.map(|_| "vmid")).chain(by.iter().map(|by| by.field.as_str()));
         let fields = Fields::new(fields.collect(), self.flat);
+        let veil = Veil::over(template, &fields.names);
         let filtered = filter.fields().count();
         let sorted = filtered + usize::from(sees.is_some());
         // Of each row that passes its keys, one row's after the other's.
@@ -81,6 +89,7 @@ impl<'a> Rows<'a> {
                 Some(sees) => field(filtered).is_none_or(|vmid| meaning(vmid).parse().is_ok_and(sees)),
                 None => true,
             };
+            let mut field = |at| veil.see(at, row, field(at)?);
             if seen && filter.passes((0..filtered).map(&mut field)) {
                 passing.push(*row);
                 keys.extend((sorted..sorted + by.len()).map(|at| Key::of(field(at))));
@@ -161,9 +170,8 @@ enum Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    fn of(field: Option<&'a str>) -> Self {
-        let Some(field) = field else { return Self::Absent };
-        let text = meaning(field);
+    fn of(field: Option<Cow<'a, str>>) -> Self {
+        let Some(text) = field else { return Self::Absent };
         match number(&text) {
             Some(number) => Self::Number(number),
             None if text.is_empty() => Self::Absent,
@@ -244,7 +252,7 @@ mod tests {
         let list: &RawValue = serde_json::from_str(LIST).unwrap();
         let filter = Filter::parse(&Where::Text(filter.into())).unwrap();
         let by: Vec<By> = by.iter().map(|text| By::parse(text)).collect();
-        let (total, rows) = Rows::of_list(list).unwrap().select(&filter, &by, None, 9).unwrap();
+        let (total, rows) = Rows::of_list(list).unwrap().select("/x", &filter, &by, None, 9).unwrap();
         assert_eq!(rows.len(), total);
         let mut found = [None];
         rows.iter()
@@ -277,7 +285,7 @@ mod tests {
         let list: &RawValue = serde_json::from_str(r#"["b","a","c"]"#).unwrap();
         let filter = Filter::parse(&Where::Text("value != b".into())).unwrap();
         let rows = Rows::of_list(list).unwrap();
-        let (_, rows) = rows.select(&filter, &[By::parse("-value")], None, 9).unwrap();
+        let (_, rows) = rows.select("/x", &filter, &[By::parse("-value")], None, 9).unwrap();
         assert_eq!(rows, ["\"c\"", "\"a\""]);
     }
 
@@ -304,9 +312,9 @@ mod tests {
                 for (most, sees) in [(0, None), (1, None), (20, Some(&odd as Sees)), (1000, None)] {
                     let filter = Filter::parse(&Where::Text(filter.into())).unwrap();
                     let by: Vec<By> = by.iter().map(|text| By::parse(text)).collect();
-                    let fast = fast.select(&filter, &by, sees, most).unwrap();
-                    assert_eq!(fast, parsed.select(&filter, &by, sees, most).unwrap());
-                    let whole = parsed.select(&filter, &by, sees, usize::MAX).unwrap().1;
+                    let fast = fast.select("/x", &filter, &by, sees, most).unwrap();
+                    assert_eq!(fast, parsed.select("/x", &filter, &by, sees, most).unwrap());
+                    let whole = parsed.select("/x", &filter, &by, sees, usize::MAX).unwrap().1;
                     assert_eq!(fast.1, whole[..most.min(whole.len())]);
                 }
             }

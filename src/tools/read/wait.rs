@@ -58,6 +58,7 @@ pub async fn follow(reader: &Reader, upid: Upid, seconds: u32, mut progress: Opt
             "wait less; the task goes on, and can be waited for again",
         ));
     }
+    reader.notes().target("/nodes/{node}/tasks/{upid}/status", upid.id.parse().ok());
     // A guest's task tells of the guest.
     reader.may_see(upid.id.parse().ok())?;
     let mut heard = Heard::default();
@@ -105,8 +106,7 @@ impl Heard {
     fn take(&mut self, line: Line, progress: Option<&mut Progress>) {
         self.lines = line.number;
         self.percent = line.percent.or(self.percent);
-        let text = crate::secret::cut(&line.text).map_or(line.text, |(text, _)| text);
-        let text: String = text.chars().take(LINE).collect();
+        let text = crate::text::shortened(&line.text, LINE);
         if let Some(progress) = progress {
             progress.tell(line.percent.map(f64::from), text.clone());
         }

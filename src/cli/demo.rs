@@ -1,8 +1,8 @@
-//! `provost sim`: a simulated cluster until SIGTERM or Ctrl-C, so that anybody can run Provost without Proxmox.
+//! `provost demo`: a simulated cluster until SIGTERM or Ctrl-C, so that anybody can run Provost without Proxmox.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -13,17 +13,18 @@ use crate::sim::{Options, Sim};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Where the cluster's files go: etc-pve/, pve-ssl.pem, pve-token and control.sock
+    /// Where the cluster's files go: etc-pve/, apidoc.js, pve-ssl.pem, pve-token and control.sock [default: a new
+    /// directory, which is removed at the end]
     #[arg(long)]
-    pub dir: PathBuf,
+    pub dir: Option<PathBuf>,
     /// How many guests there are, over three nodes
     #[arg(long, default_value_t = 100)]
     pub guests: u32,
-    /// pveproxy's address
-    #[arg(long, default_value = "127.0.0.1:8006")]
+    /// pveproxy's address; port 0 is one that is free
+    #[arg(long, default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
-    /// pvedaemon's address
-    #[arg(long, default_value = "127.0.0.1:8085")]
+    /// pvedaemon's address; the same
+    #[arg(long, default_value = "127.0.0.1:0")]
     pub daemon: SocketAddr,
     /// How many times faster than on a real node tasks are
     #[arg(long, default_value_t = 1.0)]
@@ -36,6 +37,8 @@ pub struct Arguments {
     pub recorded: bool,
 }
 
+pub const HELP: &str = "What it prints is the [pve] section of a provost.toml, for provostd --config FILE.";
+
 /// sysexits' EX_UNAVAILABLE.
 const UNAVAILABLE: u8 = 69;
 
@@ -45,7 +48,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "provost sim: {error}");
+            let _ = writeln!(io::stderr(), "provost demo: {error}");
             ExitCode::from(UNAVAILABLE)
         }
     }
@@ -55,26 +58,36 @@ async fn serve(arguments: &Arguments) -> io::Result<()> {
     if !arguments.speed.is_finite() || arguments.speed <= 0.0 {
         return Err(io::Error::other("--speed must be a number above 0"));
     }
-    std::fs::create_dir_all(&arguments.dir)?;
+    // Held to the end.
+    let made = match arguments.dir {
+        Some(_) => None,
+        None => Some(tempfile::Builder::new().prefix("provost-demo-").tempdir()?),
+    };
+    let dir =
+        arguments.dir.as_deref().or(made.as_ref().map(tempfile::TempDir::path)).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir)?;
     let estate = if arguments.recorded { recorded() } else { demo(arguments.guests, &arguments.containers) };
     let options = Options {
         listen: arguments.listen,
         daemon: arguments.daemon,
         speed: Some(arguments.speed),
-        ..Options::new(&arguments.dir, estate)
+        ..Options::new(dir, estate)
     };
+    let apidoc = dir.join("apidoc.js");
+    std::fs::write(&apidoc, options.catalog.to_script())?;
     // Before it is said to be there, so that whoever reads that may end it.
     let (mut terminated, mut interrupted) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let sim = Sim::start(options).await.map_err(io::Error::other)?;
     let told = format!(
         "A simulated cluster is up, until SIGTERM or Ctrl-C. For a provost.toml:\n\n[pve]\nurl         = \"{}\"\n\
-         daemon      = \"{}\"\ntoken       = \"{}\"\ncertificate = \"{}\"\netc_pve     = \"{}\"\n\n\
+         daemon      = \"{}\"\ntoken       = \"{}\"\ncertificate = \"{}\"\napidoc      = \"{}\"\netc_pve     = \"{}\"\n\n\
          Faults: a line to {}, as \"slow 500\"; \"heal\" ends them.\n",
         sim.url,
         sim.daemon_url,
         sim.token.display(),
         sim.certificate.display(),
+        apidoc.display(),
         sim.etc_pve.display(),
         sim.control.display(),
     );

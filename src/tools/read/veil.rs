@@ -1,0 +1,133 @@
+//! What a filter and an order may see of a row: what would be shown of it, and no more. Otherwise `where cipassword ~ ^a`
+//! would tell by its total what nobody is shown.
+
+use std::borrow::Cow;
+
+use memchr::memmem::Finder;
+use serde_json::Value;
+
+use super::filter::meaning;
+use super::page::{PageError, View};
+use super::rows;
+use crate::secret::{self, WITHHELD};
+use crate::text::{clean, clean_json};
+
+/// Over the fields of a list's rows.
+pub struct Veil<'t> {
+    template: &'t str,
+    fields: Vec<Field>,
+}
+
+enum Field {
+    Open,
+    Secret,
+    /// The value of a setting that another field of its row names.
+    Beside(&'static [&'static str]),
+}
+
+impl<'t> Veil<'t> {
+    /// Of the fields `names`, in what the endpoint of the path template `template` gave.
+    pub fn over(template: &'t str, names: &[&str]) -> Self {
+        let field = |name: &&str| match secret::names_beside(name) {
+            _ if is_secret(template, name) => Field::Secret,
+            [] => Field::Open,
+            names => Field::Beside(names),
+        };
+        Self { template, fields: names.iter().map(field).collect() }
+    }
+
+    /// What the field of the number `at` means, where it stands in `row` as `written`. Nothing: it is not to be seen.
+    pub fn see<'a>(&self, at: usize, row: &'a str, written: &'a str) -> Option<Cow<'a, str>> {
+        match self.fields[at] {
+            Field::Secret => return None,
+            Field::Beside(names) if self.names_a_secret(row, names) => return None,
+            _ => {}
+        }
+        Some(match written.as_bytes().first() {
+            Some(b'"') => self.text(meaning(written)),
+            Some(b'{' | b'[') => self.nested(written).into(),
+            _ => meaning(written),
+        })
+    }
+
+    fn names_a_secret(&self, row: &str, names: &[&str]) -> bool {
+        let mut found = vec![None; names.len()];
+        // What cannot be read is not shown either.
+        rows::pick(row, names, &mut found).is_err()
+            || found.into_iter().flatten().any(|name| is_secret(self.template, &meaning(name)))
+    }
+
+    fn text<'a>(&self, text: Cow<'a, str>) -> Cow<'a, str> {
+        // Most are a name, an id or a word, in which no secret has room.
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./@-".contains(&byte);
+        if text.len() < 20 && text.bytes().all(plain) {
+            return text;
+        }
+        let text = match text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            true => text,
+            false => {
+                let mut value = Value::String(text.into_owned());
+                clean_json(&mut value);
+                value.as_str().unwrap_or_default().to_owned().into()
+            }
+        };
+        match secret::cut_at(self.template, &text) {
+            Some((clean, _)) => clean.into(),
+            None => text,
+        }
+    }
+
+    fn nested(&self, written: &str) -> String {
+        let Ok(mut value) = serde_json::from_str::<Value>(written) else { return String::new() };
+        hide(self.template, &mut value);
+        value.to_string()
+    }
+}
+
+/// A name may come with characters in it that nobody sees.
+fn is_secret(template: &str, name: &str) -> bool {
+    secret::is_secret(template, name) || secret::is_secret(template, &clean(name.as_bytes()))
+}
+
+/// Cleaned first: what hides inside a name would hide the name.
+pub fn hide(template: &str, value: &mut Value) {
+    clean_json(value);
+    secret::withhold(template, value);
+}
+
+/// How much was withheld of what is shown.
+pub fn count(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.matches(WITHHELD).count(),
+        Value::Array(items) => items.iter().map(count).sum(),
+        Value::Object(object) => object.values().map(count).sum(),
+        _ => 0,
+    }
+}
+
+/// A view that names what is secret is refused: it could only find out what is not shown.
+pub fn refuse(view: &View, template: &str) -> Result<(), PageError> {
+    let named = view.filter.fields().map(|field| ("where", field));
+    let named = named.chain(view.by.iter().map(|by| ("sort", by.field.as_str())));
+    match named.into_iter().find(|(_, field)| is_secret(template, field)) {
+        Some((what, field)) => Err(PageError::Secret { what, field: clean(field.as_bytes()) }),
+        None => Ok(()),
+    }
+}
+
+/// The rows of a list in which a secret may spread over several of them, as a key does in a log, without it. Nothing: this is
+/// no such list.
+pub fn of_log(list: &[&str], template: &str) -> serde_json::Result<Option<Vec<String>>> {
+    let is_log = |row: &&str| row.starts_with('"') || row.contains("\"t\":") || row.contains("\"msg\":");
+    let key = Finder::new("PRIVATE KEY");
+    if !list.first().is_some_and(is_log) && !list.iter().any(|row| key.find(row.as_bytes()).is_some()) {
+        return Ok(None);
+    }
+    let rows: Vec<Value> = list.iter().map(|row| serde_json::from_str(row)).collect::<Result<_, _>>()?;
+    let mut rows = Value::Array(rows);
+    hide(template, &mut rows);
+    Ok(rows.as_array().map(|rows| rows.iter().map(Value::to_string).collect()))
+}
+
+#[cfg(test)]
+mod tests;
