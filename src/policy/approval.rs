@@ -155,6 +155,11 @@ impl Cleared {
         self.approved.as_ref()
     }
 
+    /// The leave alone is no clearance any more; what was used up can be given back.
+    pub fn give_up(self) -> (Leave, Option<Approved>) {
+        (self.leave, self.approved)
+    }
+
     pub(super) fn into_leave(self) -> Leave {
         self.leave
     }
@@ -340,6 +345,16 @@ impl Approvals {
         }
         held.standing = Standing::Used(decision.clone());
         Ok(Cleared { leave, approved: Some(Approved { plan: plan.to_owned(), decision }) })
+    }
+
+    /// Puts an approval back that was used up for a change of which nothing was sent after all.
+    pub fn give_back(&self, approved: Approved) {
+        let mut shelf = self.lock();
+        if let Some(held) = shelf.plans.get_mut(&approved.plan)
+            && held.standing == Standing::Used(approved.decision.clone())
+        {
+            held.standing = Standing::Decided(approved.decision);
+        }
     }
 
     /// The plans that `sees` lets through, the latest first.

@@ -97,6 +97,17 @@ async fn a_yes_lets_one_change_through_once_and_says_whose_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_approval_of_which_nothing_came_can_be_given_back_and_counts_once_more() {
+    let policy = policy("");
+    policy.approvals.ask(request(PLAN, &alice(), false)).unwrap();
+    decide(&policy, &bob(), PLAN, true).unwrap();
+    let (_, approved) = clear(&policy, &alice()).unwrap().give_up();
+    assert!(clear(&policy, &alice()).is_err());
+    policy.approvals.give_back(approved.unwrap());
+    assert!(clear(&policy, &alice()).is_ok() && clear(&policy, &alice()).is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_may_decide() {
     for (keys, asks, answers, expected) in [
         ("", alice(), bob(), "yes"),

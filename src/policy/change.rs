@@ -111,11 +111,12 @@ pub enum Barred {
     #[error("{call} deletes, and role \"{role}\" has profile \"{profile}\", which never does")]
     Delete { call: String, role: String, profile: &'static str },
     #[error(
-        "{call}{argument} is of tier {tier}, which profile \"{profile}\" of role \"{role}\" does not have: {why}"
+        "{call}{} is of tier {tier}, which profile \"{profile}\" of role \"{role}\" does not have: {why}",
+        with(*argument)
     )]
     Tier {
         call: String,
-        argument: String,
+        argument: Option<&'static str>,
         tier: &'static str,
         role: String,
         profile: &'static str,
@@ -123,6 +124,10 @@ pub enum Barred {
     },
     #[error("role \"{role}\" is denied {call} by \"{pattern}\"")]
     Pattern { call: String, role: String, pattern: String },
+}
+
+fn with(argument: Option<&str>) -> String {
+    argument.map(|name| format!(" with \"{name}\"")).unwrap_or_default()
 }
 
 impl Barred {
@@ -143,7 +148,7 @@ impl Barred {
                 format!("the operator can set profile = \"full\" for role \"{role}\"")
             }
             Self::Tier { role, tier, argument, .. } => {
-                let without = if argument.is_empty() { "" } else { "plan it without that argument; or " };
+                let without = if argument.is_some() { "plan it without that argument; or " } else { "" };
                 let wider = match *tier {
                     "reversible" | "disruptive" => "operate",
                     "additive" | "change" => "provision",
@@ -230,7 +235,7 @@ pub(super) fn permits(role: &Role, wanted: &Wanted<'_>) -> Result<(), Barred> {
     if let Some(ground) = grounds.iter().find(|ground| !role.profile.holds(ground.tier)) {
         return Err(Barred::Tier {
             call: wanted.call(),
-            argument: ground.argument.map(|name| format!(" with \"{name}\"")).unwrap_or_default(),
+            argument: ground.argument,
             tier: ground.tier.name(),
             role: role.name.clone(),
             profile: role.profile.name(),
