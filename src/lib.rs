@@ -9,6 +9,7 @@
 //! | [`tools`] | the MCP face: one file a tool |
 //! | [`policy`] | principals, roles, guest scopes, changes, approvals, rate, halt |
 //! | [`ledger`] | the receipts: an append-only Merkle log, signed heads, the journal's mirror, verification |
+//! | [`estate`] | what exists and what depends on what, from /etc/pve or the API |
 //! | [`catalog`] | the API as data: endpoints, parameters, privileges, tiers |
 //! | [`pve`] | the client of PVE's REST API: pinned TLS on loopback, token, kept connections, its errors as types |
 //! | [`exec`] | the wire between `provostd` and `provost-execd`, and both of its ends |
@@ -31,6 +32,8 @@ pub mod cli;
 pub mod control;
 #[cfg(feature = "execd")]
 pub mod enter;
+#[cfg(feature = "agent")]
+pub mod estate;
 #[cfg(any(feature = "agent", feature = "execd"))]
 pub mod exec;
 #[cfg(feature = "ledger")]

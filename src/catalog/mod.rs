@@ -11,6 +11,7 @@
 //! | `source`, `cache` | which of them is current, and what is kept for the next start |
 //! | `path`, `segment` | a concrete path to its endpoint and back |
 //! | `check` | parameters against schemas; a [`Checked`] is the only thing that can be sent |
+//! | `tier`, `scope` | tables: how far a call can reach, and where an answer names guests |
 
 mod cache;
 mod check;
@@ -21,6 +22,7 @@ mod model;
 mod path;
 mod privileges;
 pub mod recipe;
+pub mod scope;
 mod script;
 mod segment;
 mod source;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CallPattern, GuestTerm};
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Role {
     pub name: String,

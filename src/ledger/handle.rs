@@ -17,7 +17,7 @@ use super::open::{self, Trouble};
 use super::place::Place;
 use super::receipt::body::{Body, Intent, Outcome, Result as Became};
 use super::receipt::{Entry, Seq};
-use super::writer::{Job, Writer};
+use super::writer::{Job, Wants, Writer};
 use crate::config::ArgvRecord;
 
 /// Jobs that may wait; whoever brings one more waits too.
@@ -196,13 +196,13 @@ impl Ledger {
     /// Leaves a receipt that nobody waits for: on the disk within [`Options::commit_within`]. Waits only for a place in
     /// the queue. What the disk does not take is counted, and said in a later receipt.
     pub async fn append(&self, entry: Entry) -> Result<(), Unrecorded> {
-        self.jobs.send(Job::append(entry, None)).await.map_err(|_| Unrecorded::Closed)
+        self.jobs.send(Job::append(entry, Wants::Nothing)).await.map_err(|_| Unrecorded::Closed)
     }
 
     /// As [`Ledger::append`], for callers that must not wait, as a disk that hangs fills the queue: what finds no place is
     /// counted, and said in a later receipt.
     pub fn leave(&self, entry: Entry) {
-        if self.jobs.try_send(Job::append(entry, None)).is_err() {
+        if self.jobs.try_send(Job::append(entry, Wants::Nothing)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -215,14 +215,22 @@ impl Ledger {
     /// Leaves a receipt, and answers once it would survive a power cut.
     pub async fn append_durable(&self, entry: Entry) -> Result<Seq, Unrecorded> {
         let (ack, answer) = oneshot::channel();
-        self.jobs.send(Job::append(entry, Some(ack))).await.map_err(|_| Unrecorded::Closed)?;
+        self.jobs.send(Job::append(entry, Wants::Durable(ack))).await.map_err(|_| Unrecorded::Closed)?;
+        answer.await.unwrap_or(Err(Unrecorded::Closed))
+    }
+
+    /// Leaves a receipt, and answers its number once it is written: it stays there when this process is killed, and is durable
+    /// within [`Options::commit_within`]. A power cut before that may take it along, and its number with it.
+    pub async fn append_numbered(&self, entry: Entry) -> Result<Seq, Unrecorded> {
+        let (ack, answer) = oneshot::channel();
+        self.jobs.send(Job::append(entry, Wants::Number(ack))).await.map_err(|_| Unrecorded::Closed)?;
         answer.await.unwrap_or(Err(Unrecorded::Closed))
     }
 
     /// As [`Ledger::append_durable`], for threads outside of a runtime.
     pub fn append_durable_blocking(&self, entry: Entry) -> Result<Seq, Unrecorded> {
         let (ack, answer) = oneshot::channel();
-        self.jobs.blocking_send(Job::append(entry, Some(ack))).map_err(|_| Unrecorded::Closed)?;
+        self.jobs.blocking_send(Job::append(entry, Wants::Durable(ack))).map_err(|_| Unrecorded::Closed)?;
         answer.blocking_recv().unwrap_or(Err(Unrecorded::Closed))
     }
 
@@ -299,21 +307,40 @@ impl Recorded {
         self
     }
 
-    /// Records what became of it: an `Outcome`, `Exec` or `File`, whose `of` is set here.
+    /// Records what became of it: an `Outcome`, `Exec` or `File`, whose `of` is set here. On the disk when it returns.
     pub async fn outcome(
         mut self,
         why: Option<super::receipt::Clean>,
         body: impl Into<Body>,
     ) -> Result<Seq, Unrecorded> {
-        let mut body = body.into();
+        let entry = self.closing(why, body.into());
+        let recorded = self.ledger.append_durable(entry.clone()).await;
+        self.close(entry, recorded)
+    }
+
+    /// As [`Recorded::outcome`], for who cannot wait for the disk: as [`Ledger::append_numbered`]. The intent is durable
+    /// whatever happens.
+    pub async fn outcome_numbered(
+        mut self,
+        why: Option<super::receipt::Clean>,
+        body: impl Into<Body>,
+    ) -> Result<Seq, Unrecorded> {
+        let entry = self.closing(why, body.into());
+        let recorded = self.ledger.append_numbered(entry.clone()).await;
+        self.close(entry, recorded)
+    }
+
+    fn closing(&mut self, why: Option<super::receipt::Clean>, mut body: Body) -> Entry {
         match &mut body {
             Body::Outcome(outcome) => outcome.of = self.seq,
             Body::Exec(exec) => exec.of = Some(self.seq),
             Body::File(file) => file.of = Some(self.seq),
             _ => {}
         }
-        let entry = Entry { body, why: why.or(self.head.why.take()), ..self.head.clone() };
-        let recorded = self.ledger.append_durable(entry.clone()).await;
+        Entry { body, why: why.or(self.head.why.take()), ..self.head.clone() }
+    }
+
+    fn close(&mut self, entry: Entry, recorded: Result<Seq, Unrecorded>) -> Result<Seq, Unrecorded> {
         // What was done is said before anything else, once the disk takes receipts again.
         self.closed = match &recorded {
             Ok(_) => true,

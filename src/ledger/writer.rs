@@ -38,7 +38,7 @@ pub type Ack = oneshot::Sender<Result<Seq, Unrecorded>>;
 pub enum Job {
     Append {
         entry: Box<Entry>,
-        ack: Option<Ack>,
+        wants: Wants,
     },
     /// Before any other, whenever that is.
     Owe(Box<Entry>),
@@ -47,9 +47,19 @@ pub enum Job {
     Stop,
 }
 
+/// What whoever leaves a receipt waits for.
+#[derive(Debug)]
+pub enum Wants {
+    Nothing,
+    /// Its number, once it is written: a daemon that is killed does not take it along, a power cut may.
+    Number(Ack),
+    /// That it survives a power cut.
+    Durable(Ack),
+}
+
 impl Job {
-    pub fn append(entry: Entry, ack: Option<Ack>) -> Self {
-        Job::Append { entry: Box::new(entry), ack }
+    pub fn append(entry: Entry, wants: Wants) -> Self {
+        Job::Append { entry: Box::new(entry), wants }
     }
 }
 
@@ -74,6 +84,10 @@ pub struct Writer {
     announced: bool,
     /// Receipts that are owed before any other.
     owed: Vec<Entry>,
+    /// Who is to be told a number, once what is in the buffer is written.
+    numbered: Vec<(Ack, Seq)>,
+    /// Outcomes that are not durable, and that nobody waits for until they are: if the disk fails them, they are owed.
+    unsure: Vec<(Seq, Entry)>,
     /// Receipts of reads that were lost, since one said so; and since the start.
     unrecorded: u64,
     unrecorded_ever: u64,
@@ -102,6 +116,8 @@ impl Writer {
             began: Instant::now(),
             announced: false,
             owed: Vec::new(),
+            numbered: Vec::new(),
+            unsure: Vec::new(),
             unrecorded: 0,
             unrecorded_ever: 0,
             uncounted,
@@ -239,8 +255,9 @@ impl Writer {
     }
 
     fn take(&mut self, jobs: &mut Vec<Job>) {
+        let lost = self.unrecorded_ever;
         self.lose(self.uncounted.swap(0, Ordering::Relaxed));
-        let waited_for = jobs.iter().any(|job| matches!(job, Job::Append { ack: Some(_), .. }));
+        let waited_for = jobs.iter().any(|job| matches!(job, Job::Append { wants: Wants::Durable(_), .. }));
         if waited_for {
             if let Stand::Refusing(Unrecorded::Unavailable(_)) = &self.stand {
                 self.open();
@@ -251,7 +268,7 @@ impl Writer {
         let mut buffer = Vec::with_capacity(BATCH_BYTES.min(jobs.len() * 1024));
         for job in jobs.drain(..) {
             match job {
-                Job::Append { entry, ack } => self.add(&entry, ack, &mut buffer),
+                Job::Append { entry, wants } => self.add(&entry, wants, &mut buffer),
                 Job::Owe(entry) => {
                     self.write(&mut buffer);
                     self.owe(*entry);
@@ -275,13 +292,16 @@ impl Writer {
         if waited_for || full || !heads.is_empty() {
             self.commit();
         }
+        if self.unrecorded_ever != lost {
+            self.tell();
+        }
         if !heads.is_empty() {
             let signed = self.sign(false);
             heads.into_iter().for_each(|ack| drop(ack.send(signed.clone())));
         }
     }
 
-    fn add(&mut self, entry: &Entry, ack: Option<Ack>, buffer: &mut Vec<u8>) {
+    fn add(&mut self, entry: &Entry, wants: Wants, buffer: &mut Vec<u8>) {
         let refused = match (&self.stand, &self.trouble) {
             (Stand::Refusing(why), _) => Some(why.clone()),
             // Nothing goes before what is owed.
@@ -291,19 +311,32 @@ impl Writer {
         let log = match (refused, &mut self.stand) {
             (None, Stand::Ready(log)) => log,
             (refused, _) => {
-                match ack {
-                    Some(ack) => drop(ack.send(Err(refused.unwrap_or(Unrecorded::Closed)))),
-                    None => self.lose(1),
+                match wants {
+                    Wants::Number(ack) | Wants::Durable(ack) => {
+                        drop(ack.send(Err(refused.unwrap_or(Unrecorded::Closed))));
+                    }
+                    Wants::Nothing => self.lose(1),
                 }
                 return;
             }
+        };
+        let (durable, number) = match wants {
+            Wants::Nothing => (None, None),
+            Wants::Durable(ack) => (Some(ack), None),
+            Wants::Number(ack) => (None, Some(ack)),
         };
         let stamp = Stamp {
             mono_us: self.began.elapsed().as_micros() as u64,
             start: &self.start,
             time: &Timestamp::now(),
         };
-        let (seq, leaf) = log.add(entry, &stamp, ack, buffer);
+        let (seq, leaf) = log.add(entry, &stamp, durable, buffer);
+        if let Some(ack) = number {
+            self.numbered.push((ack, seq));
+            if entry.body.closes().is_some() {
+                self.unsure.push((seq, entry.clone()));
+            }
+        }
         if self.mirror.is_on() {
             let copy = Copy::of(entry, seq, &leaf, log.public().origin());
             log.copy(copy);
@@ -317,6 +350,7 @@ impl Writer {
         {
             self.fail(error);
         }
+        self.numbered.drain(..).for_each(|(ack, seq)| drop(ack.send(Ok(seq))));
         buffer.clear();
     }
 
@@ -328,6 +362,7 @@ impl Writer {
         }
         match log.commit() {
             Ok(Pending { acks, copies, .. }) => {
+                self.unsure.clear();
                 // Before the answers: whoever has one sees it in what he asks next.
                 if self.trouble.take().is_some() {
                     tracing::info!("the ledger's disk takes receipts again");
@@ -354,10 +389,16 @@ impl Writer {
         }
         self.trouble = Some(trouble.clone());
         self.tried = Instant::now();
-        self.lose(silent);
+        // Who was told no number records it again; an outcome of which one was told gets another.
+        let untold = std::mem::take(&mut self.numbered);
+        let owed = self.owed.len();
+        let told = self.unsure.drain(..).filter(|(seq, _)| untold.iter().all(|(_, other)| other != seq));
+        self.owed.extend(told.map(|(_, entry)| entry));
+        let kept = self.owed.len() - owed + untold.len();
+        self.lose(silent.saturating_sub(kept as u64));
         // Before the answers, as when all went well.
         self.tell();
-        for (ack, _) in acks {
+        for (ack, _) in acks.into_iter().chain(untold) {
             let _ = ack.send(Err(Unrecorded::Unavailable(trouble.clone())));
         }
     }
@@ -398,7 +439,7 @@ impl Writer {
             owed.push(Entry::of(Repair { count: Some(lost), ..Repair::of(RepairOf::Unrecorded) }));
         }
         let mut buffer = Vec::new();
-        owed.iter().for_each(|entry| self.add(entry, None, &mut buffer));
+        owed.iter().for_each(|entry| self.add(entry, Wants::Nothing, &mut buffer));
         self.write(&mut buffer);
         self.commit();
         if self.trouble.is_some() {

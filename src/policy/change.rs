@@ -9,7 +9,7 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 
 use super::halt::Halt;
-use super::{Denied, Policy, Principal, role, scope, touches};
+use super::{Denied, Policy, Principal, membership, role, scope};
 use crate::catalog::Method;
 use crate::catalog::tier::{Ground, Judgement};
 use crate::config::{Config, Profile, Role};
@@ -177,7 +177,8 @@ impl Policy {
         let role = role(&config, principal).ok_or_else(|| Denied::NoRole { who: principal.to_string() })?;
         self.halt.check()?;
         permits(role, wanted)?;
-        if let Some(guest) = wanted.guests.iter().find(|guest| !touches(role, **guest)) {
+        let outside = |guest: &&u32| !membership::includes(role, self.members.as_ref(), **guest);
+        if let Some(guest) = wanted.guests.iter().find(outside) {
             return Err(Denied::Guest { guest: *guest, role: role.name.clone(), scope: scope(role) });
         }
         Ok(Leave {

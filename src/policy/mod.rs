@@ -5,31 +5,36 @@
 //! the asker says of itself.
 
 pub mod approval;
+mod call;
 mod change;
 mod halt;
 mod hand;
+pub mod membership;
 mod principal;
 mod rate;
 mod refused;
 mod rules;
 mod share;
+mod sight;
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 pub use approval::{Approvals, Approved, Claim, Cleared, Decision};
+pub use call::{Call, verdict};
 pub use change::{Barred, Leave, Needs, Wanted};
 pub use halt::{Halt, Halted, NotKept, NotLifted};
 pub use hand::{Broken, Hand, Unsent, promises};
+pub use membership::Membership;
 pub use principal::{Principal, PrincipalError};
 use rate::Bucket;
 pub use refused::{NotApproved, Undecided};
 pub use rules::Rules;
 pub use share::{Share, Spent, Supply};
+pub use sight::Sight;
 
-use crate::config::{Config, Exec, ExecLane, GuestTerm, Member, Profile, Role};
+use crate::config::{Config, Exec, ExecLane, GuestTerm, Member, Role};
 use crate::exec::wire::Mode;
 
 /// The file, beside the ledger, that systemd/provost-announce.path watches.
@@ -44,6 +49,8 @@ pub struct Policy {
     pub halt: Halt,
     /// Plans that wait for a person.
     pub approvals: Approvals,
+    /// What pools and tags stand for.
+    members: Arc<dyn Membership>,
 }
 
 /// That `principal` may run a command in `guest`, in `mode`. Only [`Policy::exec`] makes one.
@@ -74,46 +81,26 @@ impl Permit {
     }
 }
 
-/// What of the API a principal may read. Only [`Policy::read`] makes one.
-pub struct Sight {
-    role: Role,
-}
-
-impl Sight {
-    /// The role's own token for the API.
-    pub fn token(&self) -> Option<&Path> {
-        self.role.token.as_deref()
-    }
-
-    /// Whether the role names its guests.
-    pub fn is_scoped(&self) -> bool {
-        self.role.guests.is_some()
-    }
-
-    /// Whether it may see what others did, wherever that was.
-    pub fn sees_everybody(&self) -> bool {
-        self.role.profile == Profile::Full
-    }
-
-    pub fn includes(&self, guest: u32) -> bool {
-        touches(&self.role, guest)
-    }
-
-    /// Whether what is about this guest may be read.
-    pub fn guest(&self, guest: u32) -> Result<(), Denied> {
-        if self.includes(guest) {
-            return Ok(());
-        }
-        Err(Denied::Guest { guest, role: self.role.name.clone(), scope: scope(&self.role) })
-    }
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum Denied {
     #[error("{who} is in no role of the configuration, so it may ask for status and nothing else")]
     NoRole { who: String },
     #[error("guest {guest} is outside what role \"{role}\" may touch ({scope})")]
     Guest { guest: u32, role: String, scope: String },
+    #[error("{call} is closed to role \"{role}\", which may read of some guests only ({scope}): {why}")]
+    Closed { call: String, why: &'static str, role: String, scope: String },
+    #[error("what {call} gives there is about guests outside what role \"{role}\" may touch ({scope})")]
+    Outside { call: String, role: String, scope: String },
+    #[error("role \"{role}\" is denied {call} by \"{pattern}\"")]
+    Call { call: String, role: String, pattern: String },
+    #[error("{call} is of tier {tier}, which profile {profile} of role \"{role}\" does not have: {why}")]
+    Tier { call: String, role: String, profile: &'static str, tier: &'static str, why: &'static str },
+    #[error("{call} is of tier {tier}, for which role \"{role}\" needs approval: {why}")]
+    Approval { call: String, role: String, tier: &'static str, why: &'static str },
+    #[error("{call} takes \"{parameter}\" in its URL, and a secret never goes into one")]
+    Secret { call: String, parameter: String },
+    #[error("role \"{role}\" was changed while this was read")]
+    Changed { role: String },
     #[error("role \"{role}\" allows exec \"{allowed}\", and this asks for \"{asked}\"")]
     Lane { role: String, allowed: &'static str, asked: &'static str },
     #[error(
@@ -134,7 +121,12 @@ impl Denied {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::NoRole { .. } => "no_role",
-            Self::Guest { .. } => "guest_out_of_scope",
+            Self::Guest { .. } | Self::Outside { .. } => "guest_out_of_scope",
+            Self::Closed { .. } => "closed_to_role",
+            Self::Call { .. } => "denied_to_role",
+            Self::Tier { .. } | Self::Approval { .. } => "not_a_read",
+            Self::Secret { .. } => "secret_in_url",
+            Self::Changed { .. } => "role_changed",
             Self::Lane { .. } => "lane_not_allowed",
             Self::Rate { .. } => "rate",
             Self::Barred(barred) => barred.kind(),
@@ -145,9 +137,22 @@ impl Denied {
     pub fn next(&self) -> String {
         match self {
             Self::NoRole { .. } => "the operator can name you in a [[role]] of provost.toml".into(),
-            Self::Guest { role, .. } => {
+            Self::Guest { role, .. } | Self::Outside { role, .. } => {
                 format!("the operator can widen guests of role \"{role}\" in provost.toml")
             }
+            Self::Closed { role, .. } => format!(
+                "what has one of the role's guests in its path is open, and lists are cut to them; the operator can \
+                 leave out guests of role \"{role}\" in provost.toml"
+            ),
+            Self::Call { role, pattern, .. } => {
+                format!("the operator can take \"{pattern}\" out of deny of role \"{role}\" in provost.toml")
+            }
+            Self::Tier { tier: "held", .. } => "nobody is given this through Provost".into(),
+            Self::Tier { .. } | Self::Approval { .. } => {
+                "`plan` is the way to what is more than a read; `find` tells what only reads".into()
+            }
+            Self::Secret { parameter, .. } => format!("call it without \"{parameter}\""),
+            Self::Changed { .. } => "call again, by what the role is now".into(),
             Self::Lane { role, asked, .. } if *asked == "change" => format!(
                 "run it with mode \"inspect\" if it only reads; the operator can set exec = \"change\" for role \"{role}\""
             ),
@@ -171,13 +176,14 @@ impl Policy {
             }
             false => (Halt::unkept(), Approvals::default()),
         };
-        Self { rules, buckets: Mutex::default(), halt, approvals }
+        let members = Arc::new(membership::Unread);
+        Self { rules, buckets: Mutex::default(), halt, approvals, members }
     }
 
     /// Whether the principal may run a command, by the rules of this moment.
     pub fn exec(&self, principal: &Principal, guest: u32, mode: Mode) -> Result<Permit, Denied> {
         let config = self.rules.now();
-        let role = judge(&config, principal, guest, mode)?;
+        let role = self.judge(&config, principal, guest, mode)?;
         self.halt.check()?;
         self.take_token(role, principal)?;
         Ok(Permit { guest, mode, asked_by: principal.to_string(), config })
@@ -189,7 +195,7 @@ impl Policy {
         self.halt.check()?;
         let config = self.rules.now();
         if !Arc::ptr_eq(&config, &permit.config) {
-            judge(&config, principal, permit.guest, permit.mode)?;
+            self.judge(&config, principal, permit.guest, permit.mode)?;
         }
         Ok(Permit { config, ..permit })
     }
@@ -199,7 +205,30 @@ impl Policy {
     pub fn read(&self, principal: &Principal) -> Result<Sight, Denied> {
         let config = self.rules.now();
         let role = role(&config, principal).ok_or_else(|| Denied::NoRole { who: principal.to_string() })?;
-        Ok(Sight { role: role.clone() })
+        Ok(Sight { role: role.clone(), members: self.members.clone() })
+    }
+
+    /// The role by which the principal may run a command there.
+    fn judge<'a>(
+        &self,
+        config: &'a Config,
+        principal: &Principal,
+        guest: u32,
+        mode: Mode,
+    ) -> Result<&'a Role, Denied> {
+        let role = role(config, principal).ok_or_else(|| Denied::NoRole { who: principal.to_string() })?;
+        let asked = match mode {
+            Mode::Inspect => ExecLane::Inspect,
+            Mode::Change => ExecLane::Change,
+        };
+        if asked > role.lane() {
+            let allowed = lane_name(role.lane());
+            return Err(Denied::Lane { role: role.name.clone(), allowed, asked: lane_name(asked) });
+        }
+        if !membership::includes(role, self.members.as_ref(), guest) {
+            return Err(Denied::Guest { guest, role: role.name.clone(), scope: scope(role) });
+        }
+        Ok(role)
     }
 
     fn take_token(&self, role: &Role, principal: &Principal) -> Result<(), Denied> {
@@ -224,40 +253,12 @@ pub fn role<'a>(config: &'a Config, principal: &Principal) -> Option<&'a Role> {
     config.roles.iter().find(|role| role.members.iter().any(|member| principal.is(member)))
 }
 
-/// The role by which the principal may run a command there.
-fn judge<'a>(config: &'a Config, principal: &Principal, guest: u32, mode: Mode) -> Result<&'a Role, Denied> {
-    let role = role(config, principal).ok_or_else(|| Denied::NoRole { who: principal.to_string() })?;
-    let asked = match mode {
-        Mode::Inspect => ExecLane::Inspect,
-        Mode::Change => ExecLane::Change,
-    };
-    if asked > role.lane() {
-        let allowed = lane_name(role.lane());
-        return Err(Denied::Lane { role: role.name.clone(), allowed, asked: lane_name(asked) });
-    }
-    if !touches(role, guest) {
-        return Err(Denied::Guest { guest, role: role.name.clone(), scope: scope(role) });
-    }
-    Ok(role)
-}
-
 pub fn lane_name(lane: ExecLane) -> &'static str {
     match lane {
         ExecLane::None => "none",
         ExecLane::Inspect => "inspect",
         ExecLane::Change => "change",
     }
-}
-
-/// Whether the role's guests include this one. Pools and tags are the estate's to know; while no estate is read, a
-/// term that names one includes nothing.
-fn touches(role: &Role, guest: u32) -> bool {
-    role.guests.as_ref().is_none_or(|terms| {
-        terms.iter().any(|term| match term {
-            GuestTerm::Ids(ids) => ids.contains(&guest),
-            GuestTerm::Pool(_) | GuestTerm::Tag(_) => false,
-        })
-    })
 }
 
 /// The role's guests as the operator wrote them.

@@ -61,6 +61,11 @@ impl Answer {
     pub fn body(&self) -> &str {
         &self.body
     }
+
+    /// The same answer with what is left of its body.
+    pub fn with_body(self, body: String) -> Self {
+        Self { body, ..self }
+    }
 }
 
 /// What is in it may be a secret of somebody's.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rmcp::service::ServiceExt;
+use rmcp::service::{ServerInitializeError, ServiceExt};
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -65,7 +65,7 @@ async fn converse(
             let _ = running.waiting().await;
             tracing::info!("disconnected");
         }
-        Ok(Err(error)) => tracing::info!(%error, "disconnected before a session began"),
+        Ok(Err(error)) => tracing::info!(why = why(&error), "disconnected before a session began"),
         Err(_) => {
             tracing::info!("closed a connection on which no session began");
             let text = format!(
@@ -88,6 +88,19 @@ pub fn turn_away(stream: &UnixStream, provost: &Provost, others: u64, why: &str)
             }
         };
         Visit::new(&provost.desk, principal).turned_away(&provost.policy.rules, &said);
+    }
+}
+
+/// Why no session began. The library's own words quote the message that came, with all that a caller passes to a command.
+fn why(error: &ServerInitializeError) -> &'static str {
+    match error {
+        ServerInitializeError::ExpectedInitializeRequest(_) => "the first message was no initialize",
+        ServerInitializeError::ConnectionClosed(_) => "the connection was closed",
+        ServerInitializeError::UnexpectedInitializeResponse(_) => "initialize was answered otherwise",
+        ServerInitializeError::InitializeFailed(_) => "initialize failed",
+        ServerInitializeError::TransportError { .. } => "the connection broke",
+        ServerInitializeError::Cancelled => "the daemon is ending",
+        _ => "for another reason",
     }
 }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::disorder;
+
 /// An answer with 200.
 #[derive(Debug, Clone)]
 pub enum Reply {
@@ -25,7 +27,7 @@ impl Reply {
             Self::Lines { lines, total } => json!({ "data": lines, "total": total }),
             Self::Body(body) => return body,
         };
-        Arc::new(value.to_string().into_bytes())
+        Arc::new(disorder::body(&value))
     }
 }
 
@@ -104,7 +106,7 @@ impl Refusal {
         if !self.errors.is_empty() {
             body["errors"] = json!(self.errors);
         }
-        body.to_string().into_bytes()
+        disorder::body(&body)
     }
 }
 

@@ -150,7 +150,7 @@ impl Shared {
         }
         permitted(estate, &who, endpoint, &given)?;
         self.place(estate, daemon, endpoint, &given, forwarded)?;
-        self.quorate(estate, method)?;
+        quorate(estate, method)?;
         let parameters = verify::verify(endpoint, given)?;
         match self.routes.handler(index) {
             Some(handler) => handler(&mut Call { shared: self, estate, who: &who, endpoint, parameters }),
@@ -193,19 +193,14 @@ impl Shared {
         *forwarded = true;
         Ok(())
     }
+}
 
-    /// Without a quorum nothing that is kept in /etc/pve can change.
-    fn quorate(&self, estate: &Estate, method: Method) -> Result<(), Refusal> {
-        if method == Method::Get || self.is_quorate(estate) {
-            return Ok(());
-        }
-        Err(Refusal::die("cluster not ready - no quorum?"))
+/// Without a quorum nothing that is kept in /etc/pve can change.
+fn quorate(estate: &Estate, method: Method) -> Result<(), Refusal> {
+    if method == Method::Get || estate.is_quorate() {
+        return Ok(());
     }
-
-    pub fn is_quorate(&self, estate: &Estate) -> bool {
-        let online = estate.nodes.iter().filter(|node| node.online).count();
-        online * 2 > estate.nodes.len() && !self.faults.any(|fault| *fault == Fault::NoQuorum)
-    }
+    Err(Refusal::die("cluster not ready - no quorum?"))
 }
 
 fn method(name: &str) -> Option<Method> {

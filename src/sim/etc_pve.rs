@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::estate::{Estate, now};
@@ -64,6 +64,9 @@ pub struct EtcPve {
     files: BTreeMap<&'static str, u64>,
     guests: BTreeMap<u32, u64>,
     vmlist: u64,
+    /// What `.members` says, and how often it has said something else.
+    members: String,
+    clinfo: u64,
     /// Nothing was written yet.
     fresh: bool,
 }
@@ -83,7 +86,19 @@ impl EtcPve {
             std::os::unix::fs::symlink(format!("nodes/{}", estate.local().name), local)?;
         }
         let files = COUNTED.iter().map(|file| (*file, 1)).collect();
-        Ok(Self { root, start: now(), version: 1, files, guests: BTreeMap::new(), vmlist: 1, fresh: true })
+        // Root's alone, as nothing else of the tree is.
+        fs::set_permissions(root.join("priv"), PermissionsExt::from_mode(0o700))?;
+        Ok(Self {
+            root,
+            start: now(),
+            version: 1,
+            files,
+            guests: BTreeMap::new(),
+            vmlist: 1,
+            members: String::new(),
+            clinfo: 0,
+            fresh: true,
+        })
     }
 
     pub fn root(&self) -> &Path {
@@ -93,8 +108,15 @@ impl EtcPve {
     /// Writes what changed.
     pub fn sync(&mut self, estate: &mut Estate) -> io::Result<()> {
         let (changed, removed) = estate.take_changes();
-        if changed.is_empty() && removed.is_empty() {
+        let members = members(estate);
+        let moved = members != self.members;
+        if changed.is_empty() && removed.is_empty() && !moved {
             return Ok(());
+        }
+        if moved {
+            self.clinfo += u64::from(!self.fresh);
+            replace(&self.root.join(".members"), members.as_bytes())?;
+            self.members = members;
         }
         for file in &removed {
             self.version += 1;
@@ -127,7 +149,6 @@ impl EtcPve {
         }
         self.fresh = false;
         self.write_vmlist(estate)?;
-        replace(&self.root.join(".members"), members(estate).as_bytes())?;
         replace(&self.root.join(".version"), self.versions(estate).as_bytes())
     }
 
@@ -150,8 +171,10 @@ impl EtcPve {
     }
 
     fn versions(&self, estate: &Estate) -> String {
-        let mut text =
-            format!("{{\n\"starttime\": {},\n\"clinfo\": 0,\n\"vmlist\": {},\n", self.start, self.vmlist);
+        let mut text = format!(
+            "{{\n\"starttime\": {},\n\"clinfo\": {},\n\"vmlist\": {},\n",
+            self.start, self.clinfo, self.vmlist
+        );
         for (file, count) in &self.files {
             let _ = writeln!(text, "\"{file}\": {count},");
         }
@@ -182,7 +205,7 @@ fn members(estate: &Estate) -> String {
             )
         })
         .collect();
-    let quorate = u8::from(estate.nodes.iter().filter(|node| node.online).count() * 2 > estate.nodes.len());
+    let quorate = u8::from(estate.is_quorate());
     let count = estate.nodes.len();
     format!(
         "{{\n\"nodename\": \"{name}\",\n\"version\": 3,\n\"cluster\": {{ \"name\": \"{cluster}\", \"version\": 3, \

@@ -117,10 +117,6 @@ impl Faults {
         Some(found)
     }
 
-    pub fn any(&self, wanted: impl Fn(&Fault) -> bool) -> bool {
-        self.lock().iter().any(|trap| wanted(&trap.fault))
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Trap>> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

@@ -10,6 +10,7 @@ mod api;
 mod auth;
 mod call;
 mod control;
+mod disorder;
 mod dispatch;
 pub mod estate;
 mod etc_pve;
@@ -250,6 +251,7 @@ impl Shared {
 
     fn set_fault(&self, trap: Trap) {
         match &trap.fault {
+            Fault::NoQuorum => self.change(|estate| estate.cut_off = true),
             Fault::NodeGone(name) => self.change(|estate| set_online(estate, name, false)),
             Fault::Locked(vmid, word) => self.change(|estate| {
                 if let Some(guest) = estate.guest_mut(*vmid) {
@@ -281,6 +283,7 @@ impl Shared {
         self.change(|estate| {
             let names: Vec<String> = estate.nodes.iter().map(|node| node.name.clone()).collect();
             names.iter().for_each(|name| set_online(estate, name, true));
+            estate.cut_off = false;
         });
     }
 }

@@ -1,6 +1,8 @@
 //! The node's API as one principal has it: the client with the role's token and no method but GET, the catalogue, what
 //! of it the role may see.
 
+mod gate;
+
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -13,8 +15,10 @@ use super::record::Notes;
 use crate::catalog::find::{Finder, Finders, NoGet};
 use crate::catalog::{Cache, Catalog, Foreseen, Loaded, Origin, Release, Source, SourceError};
 use crate::config::Config;
-use crate::policy::{Principal, Sight};
-use crate::pve::{self, Client, Methods, PveError, Read};
+use crate::policy::{Policy, Principal, Sight};
+use crate::pve::{self, Client, Methods, PveError};
+
+pub use gate::Permitted;
 
 /// What `read` and its like are handed.
 pub struct Reader {
@@ -23,6 +27,8 @@ pub struct Reader {
     pub catalog: Arc<Catalog>,
     finders: Arc<Finders>,
     sight: Sight,
+    policy: Arc<Policy>,
+    principal: Principal,
 }
 
 impl Provost {
@@ -39,23 +45,22 @@ impl Provost {
             catalog: self.catalog.now(),
             finders: self.finders.clone(),
             sight,
+            policy: self.policy.clone(),
+            principal: principal.clone(),
         })
     }
 }
 
 impl Reader {
     /// The API itself, on record as asked from here on.
-    pub fn client(&self) -> &Client {
+    fn client(&self) -> &Client {
         self.notes.reached();
         &self.client
     }
 
-    pub async fn get(&self, read: &Read) -> Result<pve::Answer, PveError> {
-        let answer = self.client().get(read).await;
-        if let Some(status) = answer.as_ref().map_or_else(PveError::status, |_| Some(200)) {
-            self.notes.status(status);
-        }
-        answer
+    /// The node that answers.
+    pub async fn node(&self) -> Result<String, PveError> {
+        self.client().node().await
     }
 
     /// What the call's receipt will say.
@@ -66,10 +71,6 @@ impl Reader {
     /// Whether there are guests that the role does not include.
     pub fn is_scoped(&self) -> bool {
         self.sight.is_scoped()
-    }
-
-    pub fn sees(&self, guest: u32) -> bool {
-        self.sight.includes(guest)
     }
 
     /// Refuses a guest that the role does not include. What is no guest's id is PVE's to refuse.

@@ -3,6 +3,7 @@
 use rmcp::ErrorData;
 use rmcp::model::{CompleteRequestParams, CompleteResult, CompletionInfo};
 use serde::Deserialize;
+use serde_json::Map;
 
 use super::Provost;
 use super::answer::Failure;
@@ -10,7 +11,6 @@ use super::api::Reader;
 use super::guests;
 use super::record::Call;
 use crate::policy::Principal;
-use crate::pve::{Path, Read};
 use crate::text::clean;
 
 /// Characters that are compared.
@@ -84,9 +84,7 @@ struct Row {
 }
 
 async fn column(reader: &Reader, path: &str, of: fn(Row) -> Option<String>) -> Result<Vec<String>, Failure> {
-    let path =
-        Path::parse(path).map_err(|error| Failure::new("internal", error.to_string(), "report this"))?;
-    let rows: Vec<Row> = reader.get(&Read::new(path)).await?.data()?;
+    let rows: Vec<Row> = reader.get(&reader.permit_path(path, &Map::new())?).await?.data()?;
     let mut values: Vec<String> =
         rows.into_iter().filter_map(of).map(|value| clean(value.as_bytes())).collect();
     values.sort();

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::answer::Failure;
 use super::api::Reader;
-use crate::pve::{Path, Read, loose};
+use crate::pve::loose;
 
 /// A container or VM as the cluster lists it.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,13 +28,12 @@ fn vmid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
 
 /// All that the API token may see and the role includes.
 pub async fn all(reader: &Reader) -> Result<Vec<Guest>, Failure> {
-    let read = Path::parse("/cluster/resources").map(Read::new).and_then(|read| read.with("type", "vm"));
-    let read = read.map_err(|error| Failure::new("internal", error.to_string(), "report this"))?;
-    let answer = reader.get(&read).await?;
+    let kind = [("type".to_owned(), "vm".into())].into_iter().collect();
+    let answer = reader.get(&reader.permit_path("/cluster/resources", &kind)?).await?;
     let rows: Vec<&RawValue> = answer.data()?;
     // A row that is no guest's is left out.
     let guests = rows.into_iter().filter_map(|row| serde_json::from_str::<Guest>(row.get()).ok());
-    let mut guests: Vec<Guest> = guests.filter(|guest| reader.sees(guest.vmid)).collect();
+    let mut guests: Vec<Guest> = guests.collect();
     guests.sort_by_key(|guest| guest.vmid);
     Ok(guests)
 }
@@ -54,7 +53,7 @@ pub async fn named(reader: &Reader, given: &str) -> Result<Guest, Failure> {
         return locate(reader, vmid).await;
     }
     let mut found: Vec<Guest> = all(reader).await?.into_iter().filter(|guest| guest.name == given).collect();
-    let shown = crate::text::clean(given.as_bytes()).chars().take(64).collect::<String>();
+    let shown = crate::text::brief(given, 64);
     match found.len() {
         1 => Ok(found.remove(0)),
         0 => Err(Failure::new(

@@ -29,7 +29,6 @@ use std::time::Duration;
 use answer::Answer;
 use progress::Progress;
 use record::{Call, Desk, Visit};
-use rmcp::task_manager::TaskManager;
 
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
@@ -54,7 +53,7 @@ use crate::pve::{AddressError, Client};
 /// What every session shares.
 pub struct Provost {
     /// Decides, by the configuration that is in force: ask it anew for each call.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// The node's API. Whoever asks takes a handle with no more than their own rights: [`Provost::reader`].
     client: Client,
     catalog: api::Catalogue,
@@ -83,7 +82,7 @@ impl Provost {
             client: Client::new(pve.into())?,
             catalog: api::Catalogue::of(&rules.now()),
             finders: Arc::default(),
-            policy: Policy::new(rules),
+            policy: Arc::new(Policy::new(rules)),
             tasks: tasks::Tasks::default(),
             turns: Arc::default(),
             input: Supply::halves(MOST_INPUT_KB),
@@ -145,22 +144,19 @@ impl Session {
 }
 
 impl Session {
-    fn tasks(&self) -> TaskManager {
-        self.provost.tasks.of(&self.principal)
-    }
-
     /// For clients that know tasks: a wait of minutes holds no request open.
     fn read_as_task(&self, arguments: JsonObject, call: Call) -> Result<CallToolResponse, ErrorData> {
         // Who may not read gets no handle to keep.
-        if let Err(denied) = self.provost.reader(&self.principal, call.notes()) {
-            return Ok(call.answer(Err(denied)).into());
-        }
-        let manager = self.tasks();
-        if let Err(busy) = tasks::room(&manager) {
-            return Ok(call.answer(Err(busy)).into());
-        }
+        let sight = match self.provost.policy.read(&self.principal) {
+            Ok(sight) => sight,
+            Err(denied) => return Ok(call.answer(Err(denied.into())).into()),
+        };
+        let room = match self.provost.tasks.room(&self.principal, sight, read::patience(&arguments)) {
+            Ok(room) => room,
+            Err(busy) => return Ok(call.answer(Err(busy)).into()),
+        };
         let (provost, principal) = (self.provost.clone(), self.principal.clone());
-        let task = tasks::start(&manager, move |context| {
+        let task = room.start(move |context| {
             Box::pin(async move {
                 let progress = Progress::of_task(context.clone());
                 let notes = call.notes().clone();
@@ -261,9 +257,11 @@ impl ServerHandler for Session {
     async fn get_task(
         &self,
         asked: GetTaskParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
-        self.tasks().get_task(&asked.task_id).map(GetTaskResult::new)
+        // What is withheld is on record, as it would be had it been asked for anew.
+        let call = || self.begin(Some("read"), None, &context);
+        self.provost.tasks.get(&self.provost.policy, &self.principal, &asked.task_id, call)
     }
 
     async fn update_task(
@@ -271,7 +269,7 @@ impl ServerHandler for Session {
         given: UpdateTaskParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.tasks().update_task(&given.task_id, given.input_responses)
+        self.provost.tasks.update(&self.principal, &given.task_id, given.input_responses)
     }
 
     async fn cancel_task(
@@ -279,7 +277,7 @@ impl ServerHandler for Session {
         asked: CancelTaskParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.tasks().cancel_task(&asked.task_id)
+        self.provost.tasks.cancel(&self.principal, &asked.task_id)
     }
 
     async fn complete(

@@ -47,7 +47,7 @@ impl Progress {
             Some(percent) if percent > self.done => percent,
             _ => self.done + 0.001,
         };
-        self.pending = Some(message.chars().take(LONGEST).collect());
+        self.pending = Some(crate::text::shortened(&message, LONGEST));
         if self.told.is_none_or(|told| told.elapsed() >= APART) && !self.is_busy() {
             self.send();
         }

@@ -116,7 +116,7 @@ pub fn get(name: &str, arguments: &JsonObject) -> Result<GetPromptResult, ErrorD
     if let Some(unknown) =
         arguments.keys().find(|name| work.arguments.iter().all(|known| known.name != *name))
     {
-        let shown = crate::text::clean(unknown.as_bytes());
+        let shown = crate::text::brief(unknown, 64);
         return Err(wrong(format!("the prompt \"{name}\" has no argument \"{shown}\"")));
     }
     let mut text = work.text.to_owned();
@@ -139,8 +139,7 @@ pub fn get(name: &str, arguments: &JsonObject) -> Result<GetPromptResult, ErrorD
 
 /// A value as one line between quotes that it cannot end.
 fn quoted(value: &str) -> String {
-    let clean: String = crate::text::clean(value.as_bytes()).chars().take(500).collect();
-    format!("\"{}\"", clean.replace(['\n', '\t'], " ").replace('"', "'"))
+    format!("\"{}\"", crate::text::brief(value, 500).replace('"', "'"))
 }
 
 #[cfg(test)]

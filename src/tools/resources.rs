@@ -106,7 +106,7 @@ pub async fn read(
         return schema::read(uri);
     }
     let Some(asked) = Asked::of(uri) else {
-        let shown: String = crate::text::clean(uri.as_bytes()).chars().take(120).collect();
+        let shown = crate::text::brief(uri, 120);
         let message =
             format!("there is no resource {shown}; resources/list and resources/templates/list name all");
         let ErrorData { message, .. } = call.refuse(&Failure::new("no_such_resource", message, ""));

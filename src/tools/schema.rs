@@ -32,8 +32,8 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry {
             tool: tool::<exec::ExecArguments>(
                 "exec",
-                "Run a command in a container. mode \"inspect\" (default): reads anything, changes nothing, enforced \
-                 by the kernel. mode \"change\": as root of the container.",
+                "Run a command in a container. mode inspect (default): reads anything, changes nothing, enforced by \
+                 the kernel; change: as its root.",
                 ToolAnnotations::new().read_only(false).destructive(true).open_world(false),
             ),
             answer: answer::<exec::ExecAnswer>(),
@@ -41,8 +41,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry {
             tool: tool::<find::FindArguments>(
                 "find",
-                "Plain words to endpoints of the node's API, each with its tier and what it needs, and recipes for \
-                 the common jobs.",
+                "Plain words to endpoints of the node's API, with tier and needs, and recipes for the common jobs.",
                 ToolAnnotations::new().read_only(true).open_world(false),
             ),
             answer: answer::<find::FindAnswer>(),
@@ -50,7 +49,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry {
             tool: tool::<read::ReadArguments>(
                 "read",
-                "Any GET of the node's API, by path or in words: lean rows, filtered, sorted, in pages; or a task, \
+                "Any GET of the node's API, by path or in words: lean rows, filtered, sorted, paged; or a task, \
                  followed to its end.",
                 ToolAnnotations::new().read_only(true).open_world(false),
             ),
@@ -174,7 +173,7 @@ fn trim(schema: &mut Value) {
             !(key == "minimum" && *value == json!(0)
                 || key == "additionalProperties" && *value == json!(true))
         });
-        if object.get("default") == Some(&Value::Null) {
+        if matches!(object.get("default"), Some(Value::Null | Value::Bool(false))) {
             object.remove("default");
         }
     });

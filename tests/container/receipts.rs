@@ -111,8 +111,9 @@ fn each_command_leaves_these_receipts() {
             assert_eq!(answer["receipt"], left.last().unwrap().seq, "{shown}");
         }
     }
-    let open = client.call("status", json!({}))["structuredContent"]["ledger"]["open_intents"].clone();
-    assert_eq!(open, 0);
+    eventually("none is open", || {
+        client.call("status", json!({}))["structuredContent"]["ledger"]["open_intents"] == 0
+    });
     holds(&node);
 }
 
@@ -146,6 +147,52 @@ fn a_command_that_is_cancelled_or_whose_client_is_gone_is_recorded_as_killed() {
             assert!(exec.body["stdout"]["sha256"].is_null() && exec.why.is_some());
             eventually("nothing of it runs", || node.leaves("v2", 101).is_empty());
         }
+    }
+    holds(&node);
+}
+
+/// Whenever the cancellation comes: before the command's turn, while its intent is written, as it runs, as it ends.
+#[test]
+fn a_call_that_is_cancelled_at_any_moment_is_on_record_once() {
+    let node = Node::start();
+    let mut client = node.client();
+    let calls: u64 = 120;
+    for call in 0..calls {
+        let mode = if call % 2 == 0 { "change" } else { "inspect" };
+        let id = client.start("exec", json!({ "guest": 101, "argv": ["true"], "mode": mode }));
+        std::thread::sleep(std::time::Duration::from_micros(call * 100));
+        client.cancel(id);
+    }
+    let first = |receipt: &Receipt| {
+        matches!(receipt.kind, Kind::Intent | Kind::Refusal) || receipt.closes().is_none()
+    };
+    eventually("each is on record", || of_exec(&node).iter().filter(|it| first(it)).count() as u64 == calls);
+    eventually("each change has its end", || {
+        client.call("status", json!({}))["structuredContent"]["ledger"]["open_intents"] == 0
+    });
+    let all = of_exec(&node);
+    assert_eq!(all.iter().filter(|it| first(it)).count() as u64, calls);
+    let of = |kind| all.iter().filter(|receipt| receipt.kind == kind).count();
+    let closed = all.iter().filter(|receipt| receipt.closes().is_some()).count();
+    assert_eq!(of(Kind::Intent), closed);
+    eventually("nothing of it runs", || node.leaves("v2", 101).is_empty());
+    holds(&node);
+}
+
+#[test]
+fn a_huge_command_leaves_a_small_receipt() {
+    let node = Node::start();
+    let mut client = node.client();
+    let mut argv = vec!["true".to_owned()];
+    argv.extend((0..4000).map(|_| "x".repeat(1000)));
+    for (argv, mode) in [(&argv[..], "inspect"), (&argv[..], "change"), (&argv[..130], "change")] {
+        client.call("exec", json!({ "guest": 101, "argv": argv, "mode": mode }));
+    }
+    eventually("all are on record", || of_exec(&node).len() >= 5);
+    for receipt in of_exec(&node) {
+        assert!(serde_json::to_string(&receipt).unwrap().len() < 2048, "{receipt:?}");
+        let argv = &receipt.body["argv"];
+        assert!(argv.is_null() || argv["sha256"].is_string(), "{argv}");
     }
     holds(&node);
 }

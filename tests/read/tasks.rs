@@ -8,7 +8,7 @@ use crate::common::Client;
 use crate::site::{Site, path, read, refused};
 
 /// Starts a task of the cluster's own, as root would, and returns its UPID.
-fn begin(site: &Site) -> String {
+pub fn begin(site: &Site) -> String {
     let upid = site.post("/nodes/pve1/vzdump", &[("vmid", "104"), ("storage", "backup")]);
     upid.as_str().expect("a UPID").to_owned()
 }
@@ -119,14 +119,14 @@ fn a_revision_from_before_tasks_gets_the_answer_itself_whatever_its_client_decla
 }
 
 /// A session of the revision that has tasks; it says with each request that it knows them.
-struct WithTasks(Client);
+pub struct WithTasks(Client);
 
 impl WithTasks {
-    fn of(site: &Site) -> Self {
+    pub fn of(site: &Site) -> Self {
         Self(connected(site))
     }
 
-    fn request(&mut self, method: &str, mut params: Value) -> Value {
+    pub fn request(&mut self, method: &str, mut params: Value) -> Value {
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientInfo": client_info(),
@@ -136,7 +136,7 @@ impl WithTasks {
     }
 
     /// `read` of a task, with patience: its result.
-    fn wait(&mut self, upid: &str) -> Value {
+    pub fn wait(&mut self, upid: &str) -> Value {
         let arguments = json!({ "path": upid, "wait": 60 });
         self.request("tools/call", json!({ "name": "read", "arguments": arguments }))["result"].clone()
     }

@@ -14,7 +14,7 @@ const BUDGET: usize = 6_000;
 const ALL: [&str; 10] =
     ["apply", "audit", "diagnose", "exec", "file_get", "file_put", "find", "plan", "read", "status"];
 /// What each that is not registered yet can count on.
-const ROOM: usize = 560;
+const ROOM: usize = 530;
 
 /// The answer to `tools/list` as it came, without its newline.
 fn on_the_wire(site: &Site, revision: &str) -> String {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use provost::sim::Fault;
 use provost::sim::estate::{demo, digest, recorded};
 use serde_json::Value;
 
@@ -108,4 +109,35 @@ async fn what_a_file_keeps_in_clear_the_api_masks() {
     let file = std::fs::read_to_string(lab.sim.etc_pve.join("nodes/pve1/qemu-server/9000.conf")).unwrap();
     assert!(file.contains("cipassword: hunter2"));
     assert_eq!(lab.get("/nodes/pve1/qemu/9000/config").await["cipassword"], "**********");
+}
+
+#[tokio::test]
+async fn what_is_root_s_is_no_group_s_and_the_rest_is_the_group_s_to_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let lab = Lab::new(demo(10, &[])).await;
+    let mode =
+        |name: &str| std::fs::metadata(lab.sim.etc_pve.join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("priv"), mode("user.cfg"), mode(".vmlist")), (0o700, 0o640, 0o640));
+    assert_eq!(mode("nodes/pve1/lxc"), 0o755);
+}
+
+#[tokio::test]
+async fn the_members_say_who_is_heard_and_whether_that_is_enough() {
+    let lab = Lab::new(demo(10, &[])).await;
+    let members = || {
+        let members = json(&lab.sim.etc_pve.join(".members"));
+        (members["cluster"]["quorate"].clone(), members["nodelist"]["pve2"]["online"].clone())
+    };
+    let clinfo = || json(&lab.sim.etc_pve.join(".version"))["clinfo"].as_u64().unwrap();
+    let before = clinfo();
+    assert_eq!(members(), (1.into(), 1.into()));
+    lab.sim.fault(Fault::NodeGone("pve2".into()));
+    assert_eq!(members(), (1.into(), 0.into()));
+    assert!(clinfo() > before);
+    lab.sim.fault(Fault::NodeGone("pve3".into()));
+    assert_eq!(members().0, 0, "one of three is not enough");
+    lab.sim.heal();
+    assert_eq!(members(), (1.into(), 1.into()));
+    lab.sim.fault(Fault::NoQuorum);
+    assert_eq!(members().0, 0);
 }

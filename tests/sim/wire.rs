@@ -206,3 +206,64 @@ async fn long_answers_are_compressed_if_that_is_asked_for() {
     flate2::read::GzDecoder::new(&answer.body[..]).read_to_string(&mut text).unwrap();
     assert!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["data"].is_array());
 }
+
+#[tokio::test]
+async fn keys_come_in_no_fixed_order() {
+    let lab = Lab::new(demo(50, &[])).await;
+    for path in ["/cluster/resources?type=vm", "/nodes/pve1/qemu", "/access/roles"] {
+        let body = lab.call("GET", path, "").await.body;
+        let text = String::from_utf8(body).unwrap();
+        let rows = text.split('{').skip(2);
+        let first: std::collections::BTreeSet<&str> = rows.filter_map(|row| row.split('"').nth(1)).collect();
+        assert!(first.len() > 1, "{path}: each row begins with {first:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_session_is_resumed() {
+    use rustls::pki_types::pem::PemObject;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let lab = Lab::new(recorded()).await;
+    let mut roots = rustls::RootCertStore::empty();
+    let pem = std::fs::read(&lab.sim.certificate).unwrap();
+    roots.add(rustls::pki_types::CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    for _ in 0..2 {
+        let tcp = tokio::net::TcpStream::connect(lab.sim.url.trim_start_matches("https://")).await.unwrap();
+        let mut stream = connector.connect("localhost".try_into().unwrap(), tcp).await.unwrap();
+        stream.write_all(lab.request("GET", "/version", "").as_bytes()).await.unwrap();
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+        let (_, session) = stream.get_ref();
+        assert_eq!(session.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
+        assert_eq!(session.handshake_kind(), Some(rustls::HandshakeKind::Full));
+        assert_eq!(session.tls13_tickets_received(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_was_forwarded_ends_the_connection_too() {
+    let lab = Lab::new(recorded()).await;
+    let mut connection = Connection::proxy(&lab.sim).await;
+    connection.send(&lab.request("PUT", "/nodes/pve1/qemu/104/config", "digest=00&tags=x")).await;
+    let answer = connection.receive().await.unwrap();
+    assert!(answer.status >= 400);
+    assert_eq!(answer.header("Connection"), ["close", "Keep-Alive"]);
+    assert!(connection.receive().await.is_none());
+}
+
+#[tokio::test]
+async fn most_writes_answer_null_and_a_new_storage_itself() {
+    let lab = Lab::new(recorded()).await;
+    assert!(lab.call("POST", "/pools", "poolid=x").await.data().is_null());
+    assert!(lab.call("PUT", "/nodes/pve1/qemu/104/config", "tags=x").await.data().is_null());
+    assert!(lab.call("PUT", "/nodes/pve1/lxc/101/config", "tags=x").await.data().is_null());
+    let made = lab.call("POST", "/storage", "storage=more&type=dir&path=%2Fmore").await.data();
+    assert_eq!((&made["storage"], &made["type"]), (&"more".into(), &"dir".into()), "{made}");
+    assert_eq!(lab.get("/cluster/nextid").await, "100");
+}

@@ -173,6 +173,34 @@ fn one_word_for_many_grounds_is_the_one_that_fewest_profiles_have() {
     assert!(order.is_sorted_by_key(|tier| reach(*tier)));
 }
 
+/// A GET that is told where to go, or with which secret, makes the node call out.
+#[test]
+fn a_get_that_is_given_an_address_or_a_secret_is_no_mere_read() {
+    for (_, catalog) in catalogs() {
+        for endpoint in catalog.endpoints().iter().filter(|endpoint| endpoint.method == Method::Get) {
+            let calls_out = endpoint.parameters.iter().any(|parameter| {
+                let name = parameter.name.as_str();
+                ["url", "server", "portal", "directory", "reference"].contains(&name)
+                    || crate::secret::is_secret(&endpoint.path, name)
+            });
+            let reads = of(Method::Get, &endpoint.path).0 == Tier::Read;
+            assert!(!(calls_out && reads), "GET {}", endpoint.path);
+        }
+    }
+    for path in [
+        "/nodes/{node}/apt/changelog",
+        "/nodes/{node}/rrd",
+        "/nodes/{node}/storage/{storage}/file-restore/list",
+        "/nodes/{node}/scan/iscsi",
+        "/cluster/acme/tos",
+    ] {
+        assert_eq!(of(Method::Get, path).0, Tier::Host, "{path}");
+    }
+    for path in ["/nodes/{node}/rrddata", "/nodes/{node}/scan/lvm", "/cluster/acme/directories"] {
+        assert_eq!(of(Method::Get, path).0, Tier::Read, "{path}");
+    }
+}
+
 #[test]
 fn a_configuration_cannot_hold_reading_back() {
     assert!(table::tier("read").is_none() && table::tier("destructive").is_some());

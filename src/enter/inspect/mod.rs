@@ -54,11 +54,6 @@ impl Lane {
         Lane { landlock, filter: seccomp.then(|| compile::compile(rows(), landlock as u32)) }
     }
 
-    /// This lane as it would be on a kernel whose Landlock is older, to test the guarantees of that kernel here.
-    pub fn as_on(&self, abi: i32) -> Lane {
-        Lane::at(self.landlock.min(ABI::from(abi)), self.filter.is_some())
-    }
-
     /// The Landlock ABI in use; 0 without Landlock.
     pub fn abi(&self) -> u32 {
         self.landlock as u32

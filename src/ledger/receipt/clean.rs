@@ -31,6 +31,9 @@ impl Clean {
     }
 
     fn bounded(text: &str, most: usize) -> Self {
+        if is_plain(text) {
+            return Self(text.to_owned());
+        }
         // A secret that the cut would break in two is looked for first.
         let clean = secret::cut(text).map_or_else(|| text.to_owned(), |(clean, _)| clean);
         if clean.len() <= most {
@@ -39,6 +42,18 @@ impl Clean {
         let (kept, hash) = (beginning(&clean, most), sha256_hex(text.as_bytes()));
         Self(format!("{kept}… [{} bytes, sha256 {hash}]", text.len()))
     }
+}
+
+/// A single short word of the kind that names, paths and flags are, in which no secret is known by its look: nothing that
+/// sets one thing to another, and no long run of letters and digits. Most texts are such, and cost no search.
+fn is_plain(text: &str) -> bool {
+    const LONGEST: usize = 128;
+    const LONGEST_RUN: usize = 15;
+    let run = |part: &[u8]| part.len() <= LONGEST_RUN && part.iter().all(u8::is_ascii_alphanumeric);
+    text.len() <= LONGEST
+        && text.as_bytes().split(|byte| b"/._{}-".contains(byte)).all(run)
+        // A UUID may be a token, and a row of dashes begin a key.
+        && text.bytes().filter(|byte| *byte == b'-').count() < 4
 }
 
 impl From<&str> for Clean {

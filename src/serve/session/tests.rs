@@ -206,3 +206,14 @@ async fn a_role_that_is_taken_away_stops_calls_that_wait() {
     assert_eq!(answer["id"], 2, "{answer}");
     assert_eq!(answer["result"]["structuredContent"]["error"]["kind"], "lane_not_allowed", "{answer}");
 }
+
+#[test]
+fn the_log_does_not_repeat_the_message_with_which_no_session_began() {
+    let message = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+        "name": "exec", "arguments": { "guest": 101, "argv": ["a"], "env": { "A": "hunter2" } }
+    } });
+    let error =
+        ServerInitializeError::ExpectedInitializeRequest(Some(serde_json::from_value(message).unwrap()));
+    assert!(error.to_string().contains("hunter2"), "the library quotes it");
+    assert!(!super::why(&error).contains("hunter2"));
+}

@@ -39,7 +39,7 @@ fn status(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     if let Some(name) = &estate.cluster {
         rows.push(json!({
             "type": "cluster", "id": "cluster", "name": name, "version": 3, "nodes": estate.nodes.len(),
-            "quorate": u8::from(call.shared.is_quorate(estate)),
+            "quorate": u8::from(estate.is_quorate()),
         }));
     }
     let local = &estate.local().name;

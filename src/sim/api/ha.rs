@@ -149,7 +149,7 @@ fn migrate(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 fn current(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let estate = &*call.estate;
     let local = &estate.local().name;
-    let quorate = call.shared.is_quorate(estate);
+    let quorate = estate.is_quorate();
     let quorum = if quorate { "OK" } else { "No quorum on node" };
     let mut rows = vec![
         json!({ "id": "quorum", "type": "quorum", "node": local, "quorate": u8::from(quorate), "status": quorum }),
@@ -185,7 +185,7 @@ fn manager(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     } else {
         serde_json::Map::new()
     };
-    let quorate = if call.shared.is_quorate(estate) { "1" } else { "0" };
+    let quorate = if estate.is_quorate() { "1" } else { "0" };
     Ok(json!({
         "quorum": { "node": estate.local().name, "quorate": quorate },
         "manager_status": { "node_status": states },

@@ -1,14 +1,12 @@
 //! Starting and stopping guests, and what a node does to all of its own.
 
-use serde_json::json;
-
 use super::super::answer::{Refusal, Reply};
 use super::super::call::Call;
 use super::super::estate::guest::{Kind, Run};
 use super::super::estate::{Estate, now};
 use super::super::route::Row;
 use super::super::task::Work;
-use crate::catalog::Method::{Get, Post};
+use crate::catalog::Method::Post;
 
 pub const TABLE: &[Row] = &[
     (Post, "/nodes/{node}/qemu/{vmid}/status/start", start),
@@ -36,26 +34,6 @@ pub const TABLE: &[Row] = &[
     (Post, "/cluster/bulk-action/guest/start", |call| bulk(call, "bulkstart", set_running)),
     (Post, "/cluster/bulk-action/guest/shutdown", |call| bulk(call, "bulkshutdown", set_stopped)),
     (Post, "/cluster/bulk-action/guest/suspend", |call| bulk(call, "bulksuspend", set_paused)),
-    (Get, "/nodes/{node}/qemu/{vmid}/agent/info", agent),
-    (Get, "/nodes/{node}/qemu/{vmid}/agent/get-fsinfo", agent),
-    (Get, "/nodes/{node}/qemu/{vmid}/agent/get-host-name", agent),
-    (Get, "/nodes/{node}/qemu/{vmid}/agent/get-memory-block-info", agent),
-    (Get, "/nodes/{node}/qemu/{vmid}/agent/get-memory-blocks", agent),
-    (Get, "/nodes/{node}/qemu/{vmid}/agent/get-osinfo", agent),
-    (Get, "/nodes/{node}/qemu/{vmid}/agent/get-time", agent),
-    (Get, "/nodes/{node}/qemu/{vmid}/agent/get-timezone", agent),
-    (Get, "/nodes/{node}/qemu/{vmid}/agent/get-users", agent),
-    (Get, "/nodes/{node}/qemu/{vmid}/agent/get-vcpus", agent),
-    (Get, "/nodes/{node}/qemu/{vmid}/agent/network-get-interfaces", agent),
-    (Get, "/nodes/{node}/qemu/{vmid}/agent/exec-status", agent),
-    (Get, "/nodes/{node}/qemu/{vmid}/agent/file-read", agent),
-    (Post, "/nodes/{node}/qemu/{vmid}/agent/exec", agent),
-    (Post, "/nodes/{node}/qemu/{vmid}/agent/file-write", agent),
-    (Post, "/nodes/{node}/qemu/{vmid}/agent/ping", agent),
-    (Post, "/nodes/{node}/qemu/{vmid}/agent/shutdown", agent),
-    (Post, "/nodes/{node}/qemu/{vmid}/agent/fstrim", agent),
-    (Post, "/nodes/{node}/qemu/{vmid}/agent/set-user-password", agent),
-    (Post, "/nodes/{node}/qemu/{vmid}/agent", agent),
 ];
 
 /// A process of its own for a guest that runs from now on. What waited for a restart holds from here.
@@ -290,36 +268,4 @@ fn all(call: &mut Call<'_>, kind: &str, change: fn(&mut Estate, u32)) -> Result<
 fn bulk(call: &mut Call<'_>, kind: &str, change: fn(&mut Estate, u32)) -> Result<Reply, Refusal> {
     let work = each(chosen(call, None), change);
     call.task(kind, "", work)
-}
-
-/// The agent in a guest: asked for only where it is configured and the guest runs, and then as its schema says.
-fn agent(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let guest = call.guest()?;
-    let configured =
-        guest.get("agent").is_some_and(|agent| agent.starts_with('1') || agent.contains("enabled=1"));
-    if !configured {
-        return Err(Refusal::die("No QEMU guest agent configured"));
-    }
-    if !guest.is_running() {
-        return Err(Refusal::die(format!("VM {} is not running", guest.vmid)));
-    }
-    let path = call.endpoint.path.as_str();
-    Ok(match path.rsplit('/').next().unwrap_or_default() {
-        "exec" => json!({ "pid": 4711 }).into(),
-        "exec-status" => json!({ "exited": 1, "exitcode": 0, "out-data": "simulated\n" }).into(),
-        "get-host-name" => json!({ "result": { "host-name": guest.name() } }).into(),
-        "get-osinfo" => json!({ "result": {
-            "id": "debian", "name": "Debian GNU/Linux", "version": "13 (trixie)", "machine": "x86_64",
-            "kernel-release": "6.12.0", "pretty-name": "Debian GNU/Linux 13 (trixie)", "version-id": "13",
-            "kernel-version": "#1 SMP" } })
-        .into(),
-        "file-read" => json!({ "content": "simulated\n", "bytes-read": 10 }).into(),
-        "file-write" => Reply::NULL,
-        "network-get-interfaces" => json!({ "result": [{
-            "name": "eth0", "hardware-address": "bc:24:11:00:00:01",
-            "ip-addresses": [{ "ip-address": "10.0.0.2", "ip-address-type": "ipv4", "prefix": 24 }] }] })
-        .into(),
-        name if name.starts_with("get-") || name == "info" => json!({ "result": [] }).into(),
-        _ => json!({ "result": {} }).into(),
-    })
 }

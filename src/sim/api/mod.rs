@@ -3,6 +3,7 @@
 
 mod access;
 mod acl;
+mod agent;
 mod backup;
 mod ceph;
 mod clone;
@@ -13,6 +14,7 @@ mod create;
 pub mod declared;
 mod destroy;
 mod disk;
+mod download;
 mod factors;
 mod firewall;
 mod groups;
@@ -23,6 +25,7 @@ mod migrate;
 mod network;
 mod node;
 mod pools;
+mod replication;
 pub mod resources;
 mod sdn;
 mod sections;
@@ -39,6 +42,7 @@ use super::route::Row;
 pub const TABLES: &[&[Row]] = &[
     access::TABLE,
     acl::TABLE,
+    agent::TABLE,
     backup::TABLE,
     clone::TABLE,
     cluster::TABLE,
@@ -47,6 +51,7 @@ pub const TABLES: &[&[Row]] = &[
     create::TABLE,
     destroy::TABLE,
     disk::TABLE,
+    download::TABLE,
     factors::TABLE,
     firewall::TABLE,
     groups::TABLE,
@@ -56,6 +61,7 @@ pub const TABLES: &[&[Row]] = &[
     network::TABLE,
     node::TABLE,
     pools::TABLE,
+    replication::TABLE,
     resources::TABLE,
     sdn::TABLE,
     snapshot::TABLE,

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::answer::{Refusal, Reply};
 use super::super::call::Call;
+use super::super::disorder;
 use super::super::estate::node::{Interfaces, Node};
 use super::super::route::Row;
 use super::super::task::Work;
@@ -68,7 +69,7 @@ fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     if let Some(waiting) = &node.network_pending {
         let difference = difference(&node.network, waiting);
         let body = json!({ "data": rows, "changes": difference });
-        return Ok(Reply::Body(std::sync::Arc::new(body.to_string().into_bytes())));
+        return Ok(Reply::Body(std::sync::Arc::new(disorder::body(&body))));
     }
     Ok(Value::Array(rows).into())
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::answer::{Refusal, Reply};
 use super::super::call::Call;
+use super::super::disorder::Disorder;
 use super::super::estate::Estate;
 use super::super::estate::guest::Guest;
 use super::super::estate::node::Node;
@@ -59,15 +60,18 @@ fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 /// One after the other, as JSON.
-#[derive(Default)]
-struct Rows(Vec<u8>);
+struct Rows(Vec<u8>, Disorder);
 
 impl Rows {
+    fn new() -> Self {
+        Self(Vec::new(), Disorder::new())
+    }
+
     fn push(&mut self, row: &impl Serialize) {
         let before = if self.0.is_empty() { "{\"data\":[" } else { "," };
         self.0.extend_from_slice(before.as_bytes());
-        // Into memory, and with names for keys: it cannot fail.
-        let _ = serde_json::to_writer(&mut self.0, row);
+        // With names for keys: it cannot fail.
+        self.1.write(&serde_json::to_value(row).unwrap_or_default(), &mut self.0);
     }
 
     fn body(mut self) -> Vec<u8> {
@@ -81,7 +85,7 @@ fn body(call: &Call<'_>) -> Vec<u8> {
     let kind = call.get("type");
     let wanted = |name: &str| kind.is_none_or(|kind| kind == name);
     let (estate, caller) = (&*call.estate, call.caller());
-    let mut rows = Rows::default();
+    let mut rows = Rows::new();
     if wanted("pool") {
         let pools =
             estate.access().pools.keys().filter(|name| caller.may(&format!("/pool/{name}"), "Pool.Audit"));

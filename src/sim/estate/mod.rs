@@ -45,6 +45,8 @@ pub struct Estate {
     pub nodes: Vec<Node>,
     /// Whether pvestatd runs. Without it `/cluster/resources` knows neither status nor use.
     pub statistics: bool,
+    /// The other nodes are there and not heard.
+    pub cut_off: bool,
     /// Whether Ceph is installed.
     pub ceph: bool,
     /// Paths that this version's daemons do not know, though its documentation does.
@@ -73,6 +75,11 @@ pub struct Estate {
 impl Estate {
     pub fn local(&self) -> &Node {
         &self.nodes[0]
+    }
+
+    pub fn is_quorate(&self) -> bool {
+        let online = self.nodes.iter().filter(|node| node.online).count();
+        online * 2 > self.nodes.len() && !self.cut_off
     }
 
     pub fn node(&self, name: &str) -> Option<&Node> {

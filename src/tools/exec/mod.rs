@@ -112,7 +112,8 @@ pub struct ExecAnswer {
     /// Where the command says that the inspect lane made it fail: what was refused, and where it would go through.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<hint::Refused>,
-    /// Number of the receipt, which is on the disk.
+    /// Number of the receipt. It is written, and on the disk within a tenth of a second; the intent of a change was before the
+    /// command was sent.
     receipt: Option<u64>,
     /// Why how it ended is not on record yet: `receipt` is then that of the intent, in the change lane.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -193,7 +193,7 @@ impl Match {
 fn first_sentence(prose: &str) -> String {
     let sentence = prose.split(". ").next().unwrap_or_default();
     let line: String = clean(sentence.as_bytes()).split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().take(MOST_PROSE).collect()
+    crate::text::shortened(&line, MOST_PROSE)
 }
 
 impl Steps {

@@ -1,6 +1,8 @@
 //! What a client may ask of `read`, as models write it: a number may be a text or have a fraction of zero, a list may be
 //! one text, an object may be its own JSON.
 
+use std::time::Duration;
+
 use rmcp::model::JsonObject;
 use rmcp::schemars::{self, JsonSchema};
 use serde::de::Error;
@@ -99,6 +101,13 @@ impl ReadArguments {
             notes: note.into_iter().collect(),
         })
     }
+}
+
+/// How long the call may wait, at most.
+pub fn patience(given: &JsonObject) -> Duration {
+    let wait = given.get("wait").and_then(|wait| Patience::deserialize(wait).ok());
+    let seconds = wait.map_or(wait::MOST_S, |Patience(seconds)| seconds.min(wait::MOST_S));
+    Duration::from_secs(seconds.into())
 }
 
 /// Whether the call waits for something. What is no patience at all is refused later.

@@ -137,7 +137,7 @@ fn parts(text: &str) -> Vec<&str> {
 }
 
 fn brief(text: &str) -> String {
-    crate::text::clean(text.as_bytes()).chars().take(80).collect()
+    crate::text::brief(text, 80)
 }
 
 impl Comparison {

@@ -13,6 +13,7 @@ mod names;
 mod normalise;
 mod page;
 mod rows;
+pub mod scope;
 mod target;
 mod veil;
 mod wait;
@@ -38,7 +39,7 @@ use page::{Data, Page, View};
 use rows::Rows;
 use target::{SEEN, Target};
 
-pub use arguments::{ReadArguments, waits};
+pub use arguments::{ReadArguments, patience, waits};
 
 /// What the node said.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -122,7 +123,7 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
         (view.offset, (target.own.start.unwrap_or(0), target.own.rows.unwrap_or(SEEN).min(SEEN)))
     };
     target.ask_for(window.0, window.1);
-    let answer = reader.get(&target.read()?).await?;
+    let answer = reader.get(&target.permitted()).await?;
     let (data, total, changes) = match Rows::of_body(answer.body()) {
         Some(rows) => (Data::List(rows), None, None),
         None => {
@@ -130,15 +131,13 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
             (Data::of(data)?, total, changes)
         }
     };
-    let sees = |guest| reader.sees(guest);
-    let sees: Option<rows::Sees> = reader.is_scoped().then_some(&sees);
     let Page { data, total: passing, next, more_fields, cut, withheld } =
-        page::page(&data, &view, target.template(), &target.declared(), sees)?;
+        page::page(&data, &view, target.template(), &target.declared())?;
     if let Some(rows) = data.as_array() {
         reader.notes().rows(rows.len());
     }
     let shown = data.as_array().map_or(0, Vec::len);
-    notes.extend(total.filter(|_| !by_pve).and_then(|all| partly(window, all)));
+    notes.extend(total.filter(|_| !by_pve).and_then(|all| partly(window, all, reader.is_scoped())));
     notes.extend(note(&data, &view, reader.is_scoped()));
     let passing = passing.map(|rows| rows as u64);
     let total = match (by_pve, total) {
@@ -166,12 +165,14 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
 }
 
 /// Where not all rows of a list were there to be chosen among.
-fn partly((start, rows): (usize, usize), all: u64) -> Option<String> {
+fn partly((start, rows): (usize, usize), all: u64, is_scoped: bool) -> Option<String> {
     let end = (start + rows) as u64;
     (start > 0 || end < all).then(|| {
         let end = end.min(all);
+        // How many there are of others' is theirs.
+        let of = if is_scoped { String::new() } else { format!(" of {all}") };
         format!(
-            "Only rows {start} to {end} of {all} were looked at: narrow it by the endpoint's own parameters, or take \
+            "Only rows {start} to {end}{of} were looked at: narrow it by the endpoint's own parameters, or take \
              another `start`"
         )
     })

@@ -62,10 +62,11 @@ fn unknown(name: &str, there: impl Iterator<Item = String>, declared: &[&str]) -
         return Ok(());
     }
     let clean = |text: &str| crate::text::clean(text.as_bytes());
+    let brief = |text: &str| crate::text::brief(text, 64);
     let there: Vec<&str> = there.iter().take(MOST_NAMES).map(String::as_str).collect();
     Err(PageError::NoSuchField {
-        field: clean(name),
-        nearest: nearest.map(|name| format!("; the nearest is \"{}\"", clean(name))).unwrap_or_default(),
+        field: brief(name),
+        nearest: nearest.map(|name| format!("; the nearest is \"{}\"", brief(name))).unwrap_or_default(),
         there: clean(&there.join(", ")),
     })
 }

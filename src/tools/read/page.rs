@@ -10,7 +10,7 @@ use super::columns::{self, Lean};
 use super::filter::Filter;
 use super::fit::{self, Cut};
 use super::names;
-use super::rows::{By, Rows, Sees};
+use super::rows::{By, Rows};
 use super::veil;
 use crate::secret;
 use crate::tools::answer::Failure;
@@ -88,34 +88,21 @@ impl<'a> Data<'a> {
 }
 
 /// `data` is what the endpoint of the path template `template` gave; `declared` are the fields that its schema names.
-pub fn page(
-    data: &Data,
-    view: &View,
-    template: &str,
-    declared: &[&str],
-    sees: Option<Sees>,
-) -> Result<Page, PageError> {
+pub fn page(data: &Data, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
     veil::refuse(view, template)?;
     match data {
         Data::List(rows) => match veil::of_log(rows.list(), template)? {
-            Some(texts) => list(&Rows::of_texts(&texts), view, template, declared, sees),
-            None => list(rows, view, template, declared, sees),
+            Some(texts) => list(&Rows::of_texts(&texts), view, template, declared),
+            None => list(rows, view, template, declared),
         },
         Data::One(data) => one(data, view, template, declared),
     }
 }
 
-fn list(
-    all: &Rows,
-    view: &View,
-    template: &str,
-    declared: &[&str],
-    sees: Option<Sees>,
-) -> Result<Page, PageError> {
+fn list(all: &Rows, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
     let lean = columns::lean(template);
     let by = order(view, lean, declared, template);
-    let (total, first) =
-        all.select(template, &view.filter, &by, sees, view.offset.saturating_add(view.limit))?;
+    let (total, first) = all.select(template, &view.filter, &by, view.offset.saturating_add(view.limit))?;
     let known = [declared, lean.map_or(&[][..], |lean| lean.columns)].concat();
     names::check(view, all.list(), &known)?;
     let shown = shown(view, lean);
@@ -221,7 +208,7 @@ mod tests {
 
     fn see(data: &Value, view: &View, template: &str) -> Page {
         let raw = serde_json::value::to_raw_value(data).unwrap();
-        page(&Data::of(&raw).unwrap(), view, template, &["vmid", "name", "status", "lock"], None).unwrap()
+        page(&Data::of(&raw).unwrap(), view, template, &["vmid", "name", "status", "lock"]).unwrap()
     }
 
     fn view(limit: usize) -> View {
@@ -262,9 +249,8 @@ mod tests {
             View { filter: filter("stauts = x"), ..view(9) },
             View { fields: vec!["vmidd".into()], ..view(9) },
         ] {
-            let error = page(&Data::of(&raw).unwrap(), &view, QEMU, &["vmid", "status"], None)
-                .unwrap_err()
-                .to_string();
+            let error =
+                page(&Data::of(&raw).unwrap(), &view, QEMU, &["vmid", "status"]).unwrap_err().to_string();
             assert!(error.contains("netin") && error.contains("status"), "{error}");
         }
         // Declared, and no row has it: nothing passes, and that is the answer.

@@ -11,7 +11,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::filter::{Filter, meaning, number};
+use super::filter::{Filter, number};
 use super::flat;
 use super::veil::Veil;
 
@@ -33,9 +33,6 @@ impl By {
         Self { field, descending: minus || desc }
     }
 }
-
-/// Which guests a caller may see.
-pub type Sees<'a> = &'a dyn Fn(u32) -> bool;
 
 /// The rows of a list, each as the text that it is.
 pub struct Rows<'a> {
@@ -61,38 +58,32 @@ impl<'a> Rows<'a> {
     }
 
     /// Of rows that are JSON each.
-    pub fn of_texts(rows: &'a [String]) -> Self {
-        Self { list: rows.iter().map(String::as_str).collect(), flat: false }
+    pub fn of_texts(rows: &'a [Cow<str>]) -> Self {
+        Self { list: rows.iter().map(Cow::as_ref).collect(), flat: false }
     }
 
-    /// The first `most` rows that pass, in order, and how many pass. With `sees`, a row of a guest that it does not include
-    /// is not there. What is secret in a list of the path template `template` decides nothing.
+    /// The first `most` rows that pass, in order, and how many pass. What is secret in a list of the path template
+    /// `template` decides nothing.
     pub fn select(
         &self,
         template: &str,
         filter: &Filter,
         by: &[By],
-        sees: Option<Sees>,
         most: usize,
     ) -> serde_json::Result<(usize, Vec<&'a str>)> {
-        let fields = filter.fields().chain(sees.map(|_| "vmid")).chain(by.iter().map(|by| by.field.as_str()));
+        let fields = filter.fields().chain(by.iter().map(|by| by.field.as_str()));
         let fields = Fields::new(fields.collect(), self.flat);
         let veil = Veil::over(template, &fields.names);
         let filtered = filter.fields().count();
-        let sorted = filtered + usize::from(sees.is_some());
         // Of each row that passes its keys, one row's after the other's.
         let (mut passing, mut keys) = (Vec::new(), Vec::new());
         let mut found = vec![None; fields.names.len()];
         for row in &self.list {
             let mut field = fields.of(row, &mut found)?;
-            let seen = match sees {
-                Some(sees) => field(filtered).is_none_or(|vmid| meaning(vmid).parse().is_ok_and(sees)),
-                None => true,
-            };
             let mut field = |at| veil.see(at, row, field(at)?);
-            if seen && filter.passes((0..filtered).map(&mut field)) {
+            if filter.passes((0..filtered).map(&mut field)) {
                 passing.push(*row);
-                keys.extend((sorted..sorted + by.len()).map(|at| Key::of(field(at))));
+                keys.extend((filtered..filtered + by.len()).map(|at| Key::of(field(at))));
             }
         }
         Ok((passing.len(), first(&passing, &keys, by, most)))
@@ -242,7 +233,7 @@ impl<'a> Visitor<'a> for Pick<'_, '_, 'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::filter::Where;
+    use super::super::filter::{Where, meaning};
     use super::*;
 
     const LIST: &str = r#"[{"vmid":9,"name":"b","mem":"10"},{"name":"A","vmid":"10"},{"vmid":8,"name":"c","mem":9},
@@ -252,7 +243,7 @@ mod tests {
         let list: &RawValue = serde_json::from_str(LIST).unwrap();
         let filter = Filter::parse(&Where::Text(filter.into())).unwrap();
         let by: Vec<By> = by.iter().map(|text| By::parse(text)).collect();
-        let (total, rows) = Rows::of_list(list).unwrap().select("/x", &filter, &by, None, 9).unwrap();
+        let (total, rows) = Rows::of_list(list).unwrap().select("/x", &filter, &by, 9).unwrap();
         assert_eq!(rows.len(), total);
         let mut found = [None];
         rows.iter()
@@ -285,7 +276,7 @@ mod tests {
         let list: &RawValue = serde_json::from_str(r#"["b","a","c"]"#).unwrap();
         let filter = Filter::parse(&Where::Text("value != b".into())).unwrap();
         let rows = Rows::of_list(list).unwrap();
-        let (_, rows) = rows.select("/x", &filter, &[By::parse("-value")], None, 9).unwrap();
+        let (_, rows) = rows.select("/x", &filter, &[By::parse("-value")], 9).unwrap();
         assert_eq!(rows, ["\"c\"", "\"a\""]);
     }
 
@@ -306,15 +297,14 @@ mod tests {
         let list = serde_json::value::to_raw_value(&rows).unwrap();
         let (fast, parsed) = (Rows::of_body(&body).unwrap(), Rows::of_list(&list).unwrap());
         assert_eq!(fast.list(), parsed.list());
-        let odd = |guest: u32| guest % 2 == 1;
         for filter in ["", "name = web", "mem > 3 and lock = ''", "name ~ b", "vmid < 500 and name != web"] {
             for by in [vec![], vec!["vmid"], vec!["-name", "mem"], vec!["lock"], vec!["a b"]] {
-                for (most, sees) in [(0, None), (1, None), (20, Some(&odd as Sees)), (1000, None)] {
+                for most in [0, 1, 20, 1000] {
                     let filter = Filter::parse(&Where::Text(filter.into())).unwrap();
                     let by: Vec<By> = by.iter().map(|text| By::parse(text)).collect();
-                    let fast = fast.select("/x", &filter, &by, sees, most).unwrap();
-                    assert_eq!(fast, parsed.select("/x", &filter, &by, sees, most).unwrap());
-                    let whole = parsed.select("/x", &filter, &by, sees, usize::MAX).unwrap().1;
+                    let fast = fast.select("/x", &filter, &by, most).unwrap();
+                    assert_eq!(fast, parsed.select("/x", &filter, &by, most).unwrap());
+                    let whole = parsed.select("/x", &filter, &by, usize::MAX).unwrap().1;
                     assert_eq!(fast.1, whole[..most.min(whole.len())]);
                 }
             }

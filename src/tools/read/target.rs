@@ -8,12 +8,10 @@ use serde_json::{Map, Value};
 use super::cursor::FARTHEST;
 use super::normalise::{Asked, normalise};
 use super::page::View;
-use crate::catalog::tier::{self, Tier};
 use crate::catalog::{Checked, Endpoint, Method, PathError, Schema};
-use crate::pve::{Read, Upid, loose};
-use crate::text::clean;
+use crate::pve::loose;
 use crate::tools::answer::Failure;
-use crate::tools::api::Reader;
+use crate::tools::api::{Permitted, Reader};
 use crate::tools::guests;
 
 /// All but what RFC 3986 never lets mean anything.
@@ -27,6 +25,7 @@ pub const SEEN: usize = 5_000;
 /// A GET whose parameters are right.
 pub struct Target {
     checked: Checked,
+    permitted: Permitted,
     returns: Arc<Schema>,
     /// Whether PVE gives this list in parts, by `start` and `limit`.
     in_parts: bool,
@@ -99,18 +98,9 @@ impl Target {
         self.part = self.in_parts.then_some(Part { start: Some(start), rows: Some(rows) });
     }
 
-    pub fn read(&self) -> Result<Read, Failure> {
-        let mut read = Read::try_from(&self.checked);
-        for (name, number) in
-            Part::NAMES.iter().zip(self.part.iter().flat_map(|part| [part.start, part.rows]))
-        {
-            if let Some(number) = number {
-                read = read.and_then(|read| read.with(name, number.to_string()));
-            }
-        }
-        read.map_err(|error| {
-            Failure::new("arguments", error.to_string(), "correct the argument and call again")
-        })
+    pub fn permitted(&self) -> Permitted {
+        let named = self.part.iter().flat_map(|part| Part::NAMES.into_iter().zip([part.start, part.rows]));
+        self.permitted.clone().part(named.filter_map(|(name, number)| Some((name, number?))).collect())
     }
 }
 
@@ -137,17 +127,7 @@ pub async fn of_path(reader: &Reader, path: &str, mut args: Map<String, Value>) 
         Ok(found) => found,
         Err(error) => return Err(no_endpoint(path, error)),
     };
-    let (tier, why) = tier::of(Method::Get, &found.endpoint.path);
-    if tier != Tier::Read {
-        let message = format!("GET {} is not for reading: {why}", found.endpoint.path);
-        return Err(Failure::new("not_a_read", message, "`find` tells what is"));
-    }
-    if let Some(upid) = found.captured.iter().find_map(|(name, value)| (name == "upid").then_some(value)) {
-        reader.may_see(upid.parse::<Upid>().ok().and_then(|upid| upid.id.parse().ok()))?;
-    }
-    if let Some((_, guest)) = found.captured.iter().find(|(name, _)| name == "vmid") {
-        reader.may_see(guest.parse().ok())?;
-    }
+    reader.may(&found.endpoint.path, &filled)?;
     let check = |args: &Map<String, Value>| {
         found.check(args).map_err(|problems| {
             let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -163,15 +143,14 @@ pub async fn of_path(reader: &Reader, path: &str, mut args: Map<String, Value>) 
         own = Part::take(&mut args)?;
         checked = check(&args)?;
     }
-    let id = |wanted: &str| {
-        let value = found.captured.iter().find_map(|(name, value)| (name == wanted).then_some(value))?;
-        match wanted {
-            "upid" => value.parse::<Upid>().ok()?.id.parse().ok(),
-            _ => value.parse().ok(),
-        }
-    };
-    reader.notes().target(&found.endpoint.path, id("vmid").or_else(|| id("upid")));
-    Ok(Target { checked, returns: found.endpoint.returns.clone(), in_parts, own, part: None })
+    Ok(Target {
+        permitted: reader.permit(&checked)?,
+        checked,
+        returns: found.endpoint.returns.clone(),
+        in_parts,
+        own,
+        part: None,
+    })
 }
 
 fn is_in_parts(endpoint: &Endpoint) -> bool {
@@ -194,7 +173,7 @@ async fn fill(reader: &Reader, path: &str, args: &mut Map<String, Value>) -> Res
             Some(Value::Number(number)) => number.to_string(),
             _ if name == "node" => match guest_in(&segments, args) {
                 Some(guest) => guests::locate(reader, guest).await?.node,
-                None => reader.client().node().await?,
+                None => reader.node().await?,
             },
             _ => {
                 let message = format!("{} has a blank: {{{}}}", shown(path), shown(name));
@@ -249,9 +228,5 @@ pub fn changes(method: Method, path: &str) -> Failure {
 }
 
 fn shown(text: &str) -> String {
-    let mut shown: String = clean(text.as_bytes()).replace('\n', " ").chars().take(SHOWN).collect();
-    if text.chars().count() > SHOWN {
-        shown.push('…');
-    }
-    shown
+    crate::text::brief(text, SHOWN)
 }

@@ -2,6 +2,7 @@
 //! would tell by its total what nobody is shown.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use memchr::memmem::Finder;
 use serde_json::Value;
@@ -115,18 +116,59 @@ pub fn refuse(view: &View, template: &str) -> Result<(), PageError> {
     }
 }
 
-/// The rows of a list in which a secret may spread over several of them, as a key does in a log, without it. Nothing: this is
-/// no such list.
-pub fn of_log(list: &[&str], template: &str) -> serde_json::Result<Option<Vec<String>>> {
-    let is_log = |row: &&str| row.starts_with('"') || row.contains("\"t\":") || row.contains("\"msg\":");
-    let key = Finder::new("PRIVATE KEY");
-    if !list.first().is_some_and(is_log) && !list.iter().any(|row| key.find(row.as_bytes()).is_some()) {
+/// Rows around one that begins or ends a key, and around one that looks like a line of its middle, that are looked at.
+const AROUND_MARK: usize = 200;
+const AROUND_LINE: usize = 8;
+/// Rows that are taken apart at once.
+const AT_ONCE: usize = 5_000;
+
+/// The rows of a list in which a secret may spread over several of them, as a key does in a log, without it. Nothing: no row
+/// of it looks so. All others stay as they are: a log may have a million.
+pub fn of_log<'a>(list: &[&'a str], template: &str) -> serde_json::Result<Option<Vec<Cow<'a, str>>>> {
+    let mark = Finder::new("-----");
+    let mut windows: Vec<Range<usize>> = Vec::new();
+    for (at, row) in list.iter().enumerate() {
+        let around = match mark.find(row.as_bytes()) {
+            Some(_) => AROUND_MARK,
+            None if has_long_word(row.as_bytes()) => AROUND_LINE,
+            None => continue,
+        };
+        let window = at.saturating_sub(around)..(at + around + 1).min(list.len());
+        let end = windows.last().map_or(0, |last| last.end);
+        let window = window.start.max(end)..window.end.max(end);
+        match windows.last_mut().filter(|last| last.end == window.start && last.len() < AT_ONCE) {
+            Some(last) => last.end = window.end,
+            None => windows.push(window),
+        }
+    }
+    if windows.is_empty() {
         return Ok(None);
     }
-    let rows: Vec<Value> = list.iter().map(|row| serde_json::from_str(row)).collect::<Result<_, _>>()?;
-    let mut rows = Value::Array(rows);
-    hide(template, &mut rows);
-    Ok(rows.as_array().map(|rows| rows.iter().map(Value::to_string).collect()))
+    let mut rows: Vec<Cow<str>> = list.iter().map(|row| Cow::Borrowed(*row)).collect();
+    for window in windows {
+        let parsed = list[window.clone()].iter().map(|row| serde_json::from_str(row));
+        let mut parsed = Value::Array(parsed.collect::<Result<_, _>>()?);
+        hide(template, &mut parsed);
+        for (row, value) in rows[window].iter_mut().zip(parsed.as_array().into_iter().flatten()) {
+            *row = value.to_string().into();
+        }
+    }
+    Ok(Some(rows))
+}
+
+/// Whether there is a word as long as a key's line.
+fn has_long_word(bytes: &[u8]) -> bool {
+    const LINE: usize = 60;
+    // A `/` may have a backslash before it.
+    let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\\".contains(byte);
+    let mut from = 0;
+    while let Some(part) = bytes.get(from..from + LINE) {
+        match part.iter().rposition(|byte| !is_of_word(byte)) {
+            Some(at) => from += at + 1,
+            None => return true,
+        }
+    }
+    false
 }
 
 #[cfg(test)]

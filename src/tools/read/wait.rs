@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::pve::Upid;
 use crate::pve::task::{self, Line, Outcome};
-use crate::pve::{PveError, Upid};
 use crate::tools::answer::{Answer, Failure};
 use crate::tools::api::Reader;
 use crate::tools::progress::Progress;
 
 /// Seconds that `wait: true` means.
 pub const DEFAULT_S: u32 = 300;
-const MOST_S: u32 = 24 * 3600;
+pub const MOST_S: u32 = 24 * 3600;
 /// Time for one look at a task that is not waited for.
 const LOOK: Duration = Duration::from_millis(500);
 /// The end of the log that the answer holds.
@@ -58,11 +58,9 @@ pub async fn follow(reader: &Reader, upid: Upid, seconds: u32, mut progress: Opt
             "wait less; the task goes on, and can be waited for again",
         ));
     }
-    reader.notes().target("/nodes/{node}/tasks/{upid}/status", upid.id.parse().ok());
-    // A guest's task tells of the guest.
-    reader.may_see(upid.id.parse().ok())?;
+    reader.may_follow(&upid)?;
     let mut heard = Heard::default();
-    let following = task::follow(reader.client(), &upid, |line| heard.take(line, progress.as_mut()));
+    let following = reader.follow(&upid, |line| heard.take(line, progress.as_mut()));
     // Even who does not wait sees the log as it is.
     let patience = Duration::from_secs(u64::from(seconds)).max(LOOK);
     let ended = tokio::time::timeout(patience, following).await.ok().transpose()?;
@@ -117,8 +115,8 @@ impl Heard {
     }
 }
 
-async fn now(reader: &Reader, upid: &Upid) -> Result<Option<Outcome>, PveError> {
-    Ok(match task::State::of(&reader.get(&task::status(upid)).await?)? {
+async fn now(reader: &Reader, upid: &Upid) -> Result<Option<Outcome>, Failure> {
+    Ok(match reader.task(upid).await? {
         task::State::Running => None,
         task::State::Ended(outcome) => Some(outcome),
     })

@@ -68,18 +68,14 @@ impl Call {
         &self.desk.ledger
     }
 
-    pub fn began(&self) -> Instant {
-        self.began
-    }
-
     /// What every receipt of this call says, around `body`.
     pub fn entry(&self, decision: Decision, why: Option<&str>, body: impl Into<Body>) -> Entry {
-        let noted = self.notes.now();
+        let (guest, endpoint) = self.notes.subject();
         Entry {
             principal: Some(self.who.clone()),
             tool: self.tool,
-            guest: noted.guest,
-            endpoint: noted.endpoint.map(|template| Clean::of(&format!("GET {template}"))),
+            guest,
+            endpoint: endpoint.map(|template| Clean::of(&format!("GET {template}"))),
             decision: Some(decision),
             why: why.map(Clean::of),
             ..Entry::of(body)
@@ -139,10 +135,8 @@ impl Call {
             return;
         }
         let noted = self.notes.now();
-        let args = noted
-            .args
-            .as_ref()
-            .map(|args| Json::of(noted.endpoint.as_deref().unwrap_or_default(), args.clone()));
+        let endpoint = noted.endpoint.as_deref().unwrap_or_default();
+        let args = noted.args.map(|args| Json::of(endpoint, args));
         let not_done = failure.filter(|failure| failure.denied || !noted.reached);
         let why = failure.map(|failure| failure.message.as_str());
         let entry = match not_done {

@@ -63,6 +63,12 @@ impl Notes {
         self.held().argv = Some(argv);
     }
 
+    /// The guest that it is about, and the template of the path.
+    pub(super) fn subject(&self) -> (Option<u32>, Option<String>) {
+        let noted = self.held();
+        (noted.guest, noted.endpoint.clone())
+    }
+
     pub(super) fn now(&self) -> Noted {
         self.held().clone()
     }

@@ -11,10 +11,10 @@ use crate::secret::{WITHHELD, names_of_secrets};
 fn see(rows: &Value, view: &View, template: &str) -> Result<Page, PageError> {
     let body = json!({ "data": rows }).to_string();
     let raw = serde_json::value::to_raw_value(rows).unwrap();
-    let parsed = page(&Data::of(&raw).unwrap(), view, template, &["id", "key", "value"], None);
+    let parsed = page(&Data::of(&raw).unwrap(), view, template, &["id", "key", "value"]);
     // The fast way gives the same.
     if let Some(flat) = Rows::of_body(&body) {
-        let flat = page(&Data::List(flat), view, template, &["id", "key", "value"], None);
+        let flat = page(&Data::List(flat), view, template, &["id", "key", "value"]);
         assert_eq!(format!("{flat:?}"), format!("{parsed:?}"));
     }
     parsed
@@ -200,10 +200,10 @@ fn list() -> impl Strategy<Value = Value> {
         lines.extend(key);
         lines.push("the end".into());
         lines.extend(text.lines().map(str::to_owned));
-        let lines = lines.into_iter().skip(skip).enumerate();
+        let lines = lines.into_iter().skip(skip);
         match rows {
-            true => lines.map(|(n, t)| json!({ "n": n, "t": t })).collect(),
-            false => lines.map(|(_, t)| Value::from(t)).collect(),
+            true => lines.enumerate().map(|(n, t)| json!({ "n": n, "t": t })).collect(),
+            false => lines.map(Value::from).collect(),
         }
     });
     prop_oneof![
