@@ -17,7 +17,7 @@
 //! | [`sandbox`] | what `provostd` gives up before it serves |
 //! | [`sim`] | a simulated cluster, for tests and for trying Provost without Proxmox; in no released program |
 //! | [`control`] | the wire between `provost` and `provostd`: what operators ask |
-//! | [`config`], [`journal`], [`process`], [`secret`], [`stale`], [`text`] | what every room may use |
+//! | [`config`], [`journal`], [`process`], [`secret`], [`share`], [`stale`], [`text`], [`turns`] | what every room may use |
 
 pub mod config;
 pub mod journal;
@@ -48,9 +48,13 @@ pub mod sandbox;
 pub mod secret;
 #[cfg(feature = "agent")]
 pub mod serve;
+#[cfg(feature = "agent")]
+pub mod share;
 #[cfg(feature = "sim")]
 pub mod sim;
 #[cfg(any(feature = "agent", feature = "execd"))]
 pub mod stale;
 #[cfg(feature = "agent")]
 pub mod tools;
+#[cfg(feature = "agent")]
+pub mod turns;

@@ -18,7 +18,7 @@ use super::mirror::{Copy, Mirror};
 use super::open::{self, Lock, Standing, Trouble, of_state};
 use super::place::Place;
 use super::receipt::body::{Repair, RepairOf, Start};
-use super::receipt::{Entry, Seq};
+use super::receipt::{Clean, Entry, Seq};
 use super::state::State;
 use super::tree;
 use crate::config::ArgvRecord;
@@ -172,10 +172,10 @@ impl Writer {
                 ArgvRecord::Full => "full",
                 ArgvRecord::Hash => "hash",
             },
-            boot: boot.trim().into(),
+            boot: Clean::ours(boot.trim()),
             first: standing.first,
             open_intents: standing.open.iter().copied().collect(),
-            origin: standing.key.public().origin().into(),
+            origin: Clean::ours(standing.key.public().origin()),
             pid: std::process::id(),
             root: tree::base64(&standing.tree.root()),
             size: standing.tree.size(),

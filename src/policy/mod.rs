@@ -14,13 +14,13 @@ mod principal;
 mod rate;
 mod refused;
 mod rules;
-mod share;
 mod sight;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+pub use crate::share::{Share, Spent, Supply};
 pub use approval::{Approvals, Approved, Claim, Cleared, Decision};
 pub use call::{Call, verdict};
 pub use change::{Barred, Leave, Needs, Wanted};
@@ -31,7 +31,6 @@ pub use principal::{Principal, PrincipalError};
 use rate::Bucket;
 pub use refused::{NotApproved, Undecided};
 pub use rules::Rules;
-pub use share::{Share, Spent, Supply};
 pub use sight::Sight;
 
 use crate::config::{Config, Exec, ExecLane, GuestTerm, Member, Role};

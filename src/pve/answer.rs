@@ -1,7 +1,7 @@
 //! What PVE answered: its `data`, or its refusal as a type.
 //!
 //! The body is kept as the text that came and parsed once, by whoever knows what is in it, into types that may borrow
-//! from it: ten thousand guests are not copied to be counted.
+//! from it; or a sink took it while it came, and it is kept by nobody.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +15,7 @@ use super::connection::Raw;
 use super::error::PveError;
 use super::loose;
 use super::refusal::{Failure, Forbidden};
+use super::sink::{Held, Text};
 use crate::secret;
 
 /// Characters of a message that are kept.
@@ -24,6 +25,7 @@ const LONGEST_MESSAGE: usize = 2_000;
 pub struct Answer {
     what: String,
     body: String,
+    _held: Held,
 }
 
 /// The object around every answer.
@@ -45,21 +47,17 @@ impl Answer {
     }
 
     pub fn envelope<'a, T: Deserialize<'a>>(&'a self) -> Result<Envelope<T>, PveError> {
-        serde_json::from_str(&self.body).map_err(|error| PveError::NotJson {
-            what: self.what.clone(),
-            status: 200,
-            why: misfit(&error),
-        })
+        serde_json::from_str(&self.body).map_err(|error| self.no_json(&error))
+    }
+
+    /// The error that it is no JSON, or none of the kind that was expected.
+    pub fn no_json(&self, error: &serde_json::Error) -> PveError {
+        PveError::NotJson { what: self.what.clone(), status: 200, why: misfit(error) }
     }
 
     /// The text of `data` as it came, read through but not taken apart.
     pub fn raw(&self) -> Result<&str, PveError> {
         self.data::<&RawValue>().map(RawValue::get)
-    }
-
-    /// The whole body.
-    pub fn body(&self) -> &str {
-        &self.body
     }
 
     /// The same answer with what is left of its body.
@@ -84,14 +82,24 @@ struct Refusal {
     errors: Option<BTreeMap<String, serde_json::Value>>,
 }
 
+/// That the answer is a 2xx in JSON, whose body the sink of the call has.
+pub struct Accepted<'call> {
+    call: &'call Call,
+    status: u16,
+}
+
 /// Sorts an answer by its status.
-pub(super) fn judge(call: &Call, raw: Raw) -> Result<Answer, PveError> {
+pub(super) fn judge(call: &Call, raw: Raw) -> Result<Accepted<'_>, PveError> {
     let what = call.name();
+    let accepted = Accepted { call, status: raw.status };
+    if raw.is_answer() {
+        return Ok(accepted);
+    }
     if (200..300).contains(&raw.status) {
-        return accepted(call, raw);
+        return Err(accepted.no_json(&kind(&raw.words, raw.is_json, raw.words.len())));
     }
     let refusal: Refusal = match raw.is_json {
-        true => serde_json::from_str(&raw.body).unwrap_or_default(),
+        true => serde_json::from_str(&raw.words).unwrap_or_default(),
         false => Refusal::default(),
     };
     // PVE may quote what it refuses.
@@ -127,30 +135,32 @@ pub(super) fn judge(call: &Call, raw: Raw) -> Result<Answer, PveError> {
     })
 }
 
-fn accepted(call: &Call, raw: Raw) -> Result<Answer, PveError> {
-    let answer = Answer { what: call.name(), body: raw.body };
-    let start = answer.body.trim_start();
-    // None of the body: nobody knows what it is, so nobody knows what in it is secret.
-    let why = if !raw.is_json || !start.starts_with('{') {
-        Some(match start.is_empty() {
-            true => "it is empty".to_owned(),
-            false => format!("it is {}, {} bytes", kind(&answer.body, raw.is_json), answer.body.len()),
-        })
-    } else if call.method != Method::Get {
-        // Looked into now: later it would be a change that seems to have failed.
-        serde_json::from_str::<Envelope<IgnoredAny>>(&answer.body).err().map(|error| misfit(&error))
-    } else {
-        None
-    };
-    match why {
-        None => Ok(answer),
-        Some(why) if call.method == Method::Get => {
-            Err(PveError::NotJson { what: answer.what, status: raw.status, why })
+impl Accepted<'_> {
+    /// The answer whose whole body is this text.
+    pub fn answer(self, text: Text) -> Result<Answer, PveError> {
+        let (body, held) = text.into_string();
+        let answer = Answer { what: self.call.name(), body, _held: held };
+        if !answer.body.trim_start().starts_with('{') {
+            return Err(self.no_json(&kind(&answer.body, true, answer.body.len())));
         }
-        Some(why) => Err(PveError::unknown(
-            call,
-            format!("the answer has status {} and is no answer of PVE's: {why}", raw.status),
-        )),
+        if self.call.method != Method::Get {
+            // Looked into now: later it would be a change that seems to have failed.
+            serde_json::from_str::<Envelope<IgnoredAny>>(&answer.body)
+                .map_err(|error| self.no_json(&misfit(&error)))?;
+        }
+        Ok(answer)
+    }
+
+    /// The error that what came is no answer of PVE's after all.
+    pub fn no_json(&self, why: &str) -> PveError {
+        let (call, status) = (self.call, self.status);
+        match call.method {
+            Method::Get => PveError::NotJson { what: call.name(), status, why: why.to_owned() },
+            _ => PveError::unknown(
+                call,
+                format!("the answer has status {status} and is no answer of PVE's: {why}"),
+            ),
+        }
     }
 }
 
@@ -158,15 +168,17 @@ fn plain(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// What stands where PVE's object should be.
-fn kind(body: &str, said_json: bool) -> &'static str {
+/// What stands where PVE's object should be. None of the body: nobody knows what it is, so nobody knows what in it is
+/// secret.
+fn kind(body: &str, said_json: bool, length: usize) -> String {
     let start = body.trim_start().as_bytes();
-    let is_page = start.first() == Some(&b'<');
-    match said_json {
-        _ if is_page => "a page in HTML or XML",
-        true => "JSON, and no object",
-        false => "of another content type",
-    }
+    let what = match (start.first(), said_json) {
+        (None, _) => return "it is empty".to_owned(),
+        (Some(b'<'), _) => "a page in HTML or XML",
+        (_, true) => "JSON, and no object",
+        (_, false) => "of another content type",
+    };
+    format!("it is {what}, {length} bytes")
 }
 
 /// Where JSON is not what it should be. The parser's own words quote what stands there.

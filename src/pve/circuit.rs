@@ -60,6 +60,20 @@ impl Circuit {
         closed(&self.state(), Instant::now())
     }
 
+    /// Opens it: that the daemon does not answer is known. True if it was closed.
+    pub fn open(&self) -> bool {
+        let mut state = self.state();
+        let now = Instant::now();
+        let was_closed = state.again.is_none();
+        state.failures += 1;
+        state.first.get_or_insert(now);
+        if was_closed {
+            state.pause = self.patience.pause;
+            state.again = Some(now + state.pause);
+        }
+        was_closed
+    }
+
     /// Lets a call through. It says how it went; dropped in silence (the caller gave up), it counts for nothing.
     pub fn enter(self: &Arc<Self>) -> Result<Entry, Open> {
         let mut state = self.state();

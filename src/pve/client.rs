@@ -8,17 +8,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::address::{Address, AddressError};
-use super::answer::{self, Answer};
+use super::answer::{self, Accepted, Answer};
 use super::call::{Call, Method, Read, Write};
 use super::circuit::Patience;
 use super::connection::{Broken, Raw, Unconnected};
-use super::daemon::{Daemon, Unanswered};
+use super::daemon::{Asker, Daemon, Unanswered};
 use super::error::PveError;
 use super::local::Local;
 use super::pool::Keep;
+use super::sink::{Overfull, Room, Sink, Text};
 use super::tls::PinFile;
 use super::token::TokenFile;
 use crate::config;
+use crate::share::Supply;
 
 /// What a handle can ask at all; the rest is refused before anything is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,18 +56,23 @@ pub struct Limits {
     /// The whole of a call, tries included, unless the call says otherwise.
     pub call: Duration,
     pub connect: Duration,
-    /// A wait without an answer from which on it counts as a failure of the daemon's.
+    /// A wait without an answer from which on a daemon is asked whether it is there at all: pveproxy, and pvedaemon, in
+    /// whose place pveproxy can be asked. As long again it has for the answer to that.
     pub hang: Duration,
-    /// Calls that one daemon is asked at once, and those that may wait for their turn.
+    pub hang_of_daemon: Duration,
+    /// Calls that one daemon is asked at once, of which one account has three quarters at most; and those that may wait for
+    /// their turn, of which it has half.
     pub parallel: usize,
     pub queue: usize,
-    /// Bytes of an answer's body.
+    /// Bytes of one answer that are held at once: of a list that is taken row by row, those of the rows that are kept.
     pub answer: usize,
+    /// Bytes of all answers that are held at once; one account may have half of them.
+    pub answers: usize,
     /// Times that a read, or a write of which nothing left, is tried again.
     pub retries: u32,
     /// Before the first of these; it doubles, and varies by half.
     pub backoff: Duration,
-    /// How long a `pvedaemon` that nobody listens for is not asked.
+    /// How long a `pvedaemon` that nobody listens for, or that answers nobody, is not asked.
     pub away: Duration,
     pub keep: Keep,
     pub patience: Patience,
@@ -77,9 +84,11 @@ impl Default for Limits {
             call: Duration::from_secs(30),
             connect: Duration::from_secs(2),
             hang: Duration::from_secs(5),
+            hang_of_daemon: Duration::from_millis(1500),
             parallel: 16,
             queue: 4096,
-            answer: 64 << 20,
+            answer: 16 << 20,
+            answers: 64 << 20,
             retries: 3,
             backoff: Duration::from_millis(50),
             away: Duration::from_secs(10),
@@ -124,6 +133,9 @@ struct Shared {
     limits: Limits,
 }
 
+/// The account that the daemon's own calls are for: no user has it.
+const OWN: u32 = u32::MAX;
+
 /// A handle to this node's API, as one identity. Clones and [`Client::for_token`] share the connections: who asks is said in
 /// each request, and by nothing else.
 #[derive(Clone)]
@@ -131,6 +143,8 @@ pub struct Client {
     shared: Arc<Shared>,
     token: Arc<TokenFile>,
     methods: Methods,
+    /// For whom it asks, and what may be held of the answers.
+    room: Room,
 }
 
 impl Client {
@@ -138,12 +152,14 @@ impl Client {
     pub fn new(options: Options) -> Result<Self, AddressError> {
         let limits = options.limits;
         let pin = PinFile::new(options.certificate);
-        let proxy = Daemon::new("pveproxy", Address::url(&options.url)?, pin.clone(), limits);
+        let proxy = Daemon::new("pveproxy", Address::url(&options.url)?, pin.clone(), limits, limits.hang);
         let daemon = Address::daemon(&options.daemon)?
-            .map(|address| Daemon::new("pvedaemon", address, pin.clone(), limits));
+            .map(|address| Daemon::new("pvedaemon", address, pin.clone(), limits, limits.hang_of_daemon));
         let local = Local::new(options.node, options.etc_pve);
+        let room = Room::new(Supply::halves(limits.answers), OWN, limits.answer);
         Ok(Self {
             shared: Arc::new(Shared { proxy, daemon, local, limits }),
+            room,
             token: Arc::new(TokenFile::new(options.token)),
             methods: Methods::All,
         })
@@ -154,6 +170,16 @@ impl Client {
         Self { token: Arc::new(TokenFile::new(token)), ..self.clone() }
     }
 
+    /// The same on behalf of an account: what it takes of what all share is counted as its own.
+    pub fn for_account(&self, uid: u32) -> Self {
+        Self { room: self.room.of_account(uid), ..self.clone() }
+    }
+
+    /// The memory in which a sink of this handle's may hold what it keeps.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
     /// The same with less: a handle never gets a method back.
     pub fn limited_to(&self, methods: Methods) -> Self {
         Self { methods: self.methods.min(methods), ..self.clone() }
@@ -161,14 +187,28 @@ impl Client {
 
     /// Asks, and again when the way there or back broke.
     pub async fn get(&self, read: &Read) -> Result<Answer, PveError> {
-        self.carry_out(&read.0).await
+        self.whole(&read.0).await
+    }
+
+    /// The same, with the body given to `sink` as it comes. After an error, what the sink has is worth nothing.
+    pub async fn get_into<'read>(
+        &self,
+        read: &'read Read,
+        sink: &mut dyn Sink,
+    ) -> Result<Accepted<'read>, PveError> {
+        self.carry_out(&read.0, sink).await
     }
 
     /// Sends a change, once. An error other than [`PveError::MayHaveHappened`] means that PVE did not get it, or refused
     /// it. To drop the future is to give up knowing: the request may have left by then, so whoever must know awaits it in
     /// a task of its own.
     pub async fn send(&self, write: Write) -> Result<Answer, PveError> {
-        self.carry_out(&write.0).await
+        self.whole(&write.0).await
+    }
+
+    async fn whole(&self, call: &Call) -> Result<Answer, PveError> {
+        let mut text = Text::new(&self.room);
+        self.carry_out(call, &mut text).await?.answer(text)
     }
 
     /// This node's name, as the cluster knows it.
@@ -177,7 +217,11 @@ impl Client {
         Ok(self.local_name(&token, Instant::now() + self.shared.limits.call).await)
     }
 
-    async fn carry_out(&self, call: &Call) -> Result<Answer, PveError> {
+    async fn carry_out<'call>(
+        &self,
+        call: &'call Call,
+        sink: &mut dyn Sink,
+    ) -> Result<Accepted<'call>, PveError> {
         if !self.methods.allow(call.method) {
             return Err(PveError::Withheld { what: call.name(), allowed: self.methods });
         }
@@ -186,7 +230,7 @@ impl Client {
         let mut pause = limits.backoff;
         for tries in 0.. {
             let token = self.token.header()?;
-            let (daemon, unanswered) = match self.ask(call, &token, until).await {
+            let (daemon, unanswered) = match self.ask(call, &token, until, sink).await {
                 Ok(raw) => return answer::judge(call, raw),
                 Err(failed) => failed,
             };
@@ -207,13 +251,14 @@ impl Client {
         call: &Call,
         token: &hyper::header::HeaderValue,
         until: Instant,
+        sink: &mut dyn Sink,
     ) -> Result<Raw, (&Daemon, Unanswered)> {
         let Shared { proxy, daemon, .. } = &*self.shared;
         let direct = daemon.as_ref().filter(|daemon| !call.through_proxy && daemon.is_here());
         if let Some(daemon) = direct
             && self.is_ours(call, token, until).await
         {
-            match daemon.ask(call, token, until).await {
+            match daemon.ask(call, &self.asker(token), until, sink).await {
                 Err(Unanswered::Unconnected(why)) => {
                     tracing::debug!(
                         at = daemon.address.authority(),
@@ -222,10 +267,32 @@ impl Client {
                     );
                     daemon.is_away();
                 }
+                // Only a read is given up so.
+                Err(Unanswered::Wedged { after }) => {
+                    tracing::warn!(
+                        call = call.name(),
+                        ?after,
+                        "pvedaemon does not answer; by way of pveproxy"
+                    );
+                    daemon.is_away();
+                }
                 asked => return asked.map_err(|unanswered| (daemon, unanswered)),
             }
         }
-        proxy.ask(call, token, until).await.map_err(|unanswered| (proxy, unanswered))
+        proxy.ask(call, &self.asker(token), until, sink).await.map_err(|unanswered| (proxy, unanswered))
+    }
+
+    fn asker<'a>(&'a self, token: &'a hyper::header::HeaderValue) -> Asker<'a> {
+        Asker { token, room: &self.room }
+    }
+
+    /// The daemons that are not asked now: their names, for how long they have not answered, and when they are tried again.
+    pub fn aside(&self) -> Vec<(&'static str, Duration, Duration)> {
+        let Shared { proxy, daemon, .. } = &*self.shared;
+        let daemons = std::iter::once(proxy).chain(daemon);
+        let aside =
+            daemons.filter_map(|daemon| daemon.aside().map(|open| (daemon.name, open.silent, open.next)));
+        aside.collect()
     }
 
     /// Whether this node itself answers the call: pvedaemon forwards nothing.
@@ -239,7 +306,12 @@ impl Client {
     async fn local_name(&self, token: &hyper::header::HeaderValue, until: Instant) -> String {
         let Shared { proxy, daemon, local, .. } = &*self.shared;
         let asked = daemon.as_ref().filter(|daemon| daemon.is_here()).unwrap_or(proxy);
-        local.name(async |call: &Call| asked.ask(call, token, until).await).await
+        let ask = async |call: &Call| {
+            let mut text = Text::new(&self.room);
+            let raw = asked.ask(call, &self.asker(token), until, &mut text).await?;
+            Ok(answer::judge(call, raw).and_then(|accepted| accepted.answer(text)))
+        };
+        local.name(ask).await
     }
 
     #[cfg(test)]
@@ -253,7 +325,9 @@ impl Client {
 fn may_go_again(call: &Call, unanswered: &Unanswered) -> bool {
     let broke = match unanswered {
         Unanswered::Unconnected(why) => matches!(why, Unconnected::Io(_)),
-        Unanswered::Lost { why, .. } => matches!(why, Broken::Http(_) | Broken::CutShort(..)),
+        Unanswered::Lost { why, .. } => {
+            matches!(why, Broken::Http(_) | Broken::CutShort(..) | Broken::Overfull(Overfull::NoRoom(_)))
+        }
         _ => false,
     };
     broke && (call.method == Method::Get || !unanswered.left())

@@ -14,11 +14,15 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout_at};
 
 use super::address::Address;
+use super::sink::{Overfull, Sink};
 use super::tls::{CertificateError, PinFile, TlsFailure};
 use super::wire::{Stream, Wire};
 
 /// Header bytes of an answer that are read at most; PVE's are near 300.
 const MOST_HEADER: usize = 64 << 10;
+
+/// Bytes of a refusal's body, or of a page in place of an answer, that are read.
+const MOST_WORDS: usize = 256 << 10;
 
 /// An answer before anybody looked into it.
 pub struct Raw {
@@ -26,8 +30,19 @@ pub struct Raw {
     /// Of the status line; empty when it was the standard's own or no ASCII.
     pub reason: String,
     pub is_json: bool,
-    /// UTF-8, with U+FFFD where it was not.
-    pub body: String,
+    /// The beginning of a body that no sink was given: what is no 2xx in JSON. UTF-8, with U+FFFD where it was not.
+    pub words: String,
+}
+
+impl Raw {
+    /// Whether its body went to the sink.
+    pub fn is_answer(&self) -> bool {
+        is_answer(self.status, self.is_json)
+    }
+}
+
+fn is_answer(status: u16, is_json: bool) -> bool {
+    is_json && (200..300).contains(&status)
 }
 
 /// Why there is no whole answer.
@@ -37,8 +52,8 @@ pub enum Broken {
     Http(String),
     #[error("it was not there in time")]
     TimedOut,
-    #[error("it is longer than {0} bytes")]
-    TooLong(usize),
+    #[error("{0}")]
+    Overfull(Overfull),
     #[error("it ended after {0} bytes, before its end: {1}")]
     CutShort(usize, String),
 }
@@ -122,12 +137,12 @@ impl Connection {
     pub async fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
-        most: usize,
+        sink: &mut dyn Sink,
         until: Instant,
     ) -> Result<Raw, Lost> {
         self.wire.begin(self.served > 0);
         self.served += 1;
-        let answered = match timeout_at(until, self.ask(request, most)).await {
+        let answered = match timeout_at(until, self.ask(request, sink)).await {
             Ok(answered) => answered,
             Err(_) => Err(Broken::TimedOut),
         };
@@ -138,7 +153,7 @@ impl Connection {
         })
     }
 
-    async fn ask(&mut self, request: Request<Full<Bytes>>, most: usize) -> Result<Raw, Broken> {
+    async fn ask(&mut self, request: Request<Full<Bytes>>, sink: &mut dyn Sink) -> Result<Raw, Broken> {
         let http = |error: hyper::Error| Broken::Http(chain(&error));
         self.sender.ready().await.map_err(http)?;
         let mut response = std::pin::pin!(self.sender.send_request(request));
@@ -159,8 +174,28 @@ impl Connection {
         let status = response.status().as_u16();
         let reason = reason(&response);
         let is_json = is_json(response.headers());
-        let body = collect(response.into_body(), most).await?;
-        Ok(Raw { status, reason, is_json, body })
+        let words = match is_answer(status, is_json) {
+            true => pour(response.into_body(), sink).await.map(|()| String::new())?,
+            false => self.words(response.into_body()).await?,
+        };
+        Ok(Raw { status, reason, is_json, words })
+    }
+}
+
+impl Connection {
+    /// The beginning of what is no answer; with more than that, the connection is not used again.
+    async fn words(&mut self, mut body: Incoming) -> Result<String, Broken> {
+        let mut words = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| Broken::CutShort(words.len(), chain(&error)))?;
+            let Ok(piece) = frame.into_data() else { continue };
+            words.extend_from_slice(&piece[..piece.len().min(MOST_WORDS - words.len())]);
+            if words.len() == MOST_WORDS {
+                self.closing = true;
+                break;
+            }
+        }
+        Ok(String::from_utf8_lossy(&words).into_owned())
     }
 }
 
@@ -187,28 +222,18 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The body as text, read as it comes so that no more than `most` bytes are ever held.
-async fn collect(mut body: Incoming, most: usize) -> Result<String, Broken> {
-    let announced = body.size_hint().lower();
-    if announced > most as u64 {
-        return Err(Broken::TooLong(most));
-    }
-    // What is announced is not yet there: a liar gets a megabyte at most.
-    let mut bytes = Vec::with_capacity(announced.min(1 << 20) as usize);
+/// The body, each piece as it comes. A piece is dropped before the next one is asked for, so that hyper reads into the
+/// same memory again.
+async fn pour(mut body: Incoming, sink: &mut dyn Sink) -> Result<(), Broken> {
+    sink.begin(usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX)).map_err(Broken::Overfull)?;
+    let mut came = 0;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Broken::CutShort(bytes.len(), chain(&error)))?;
-        let Ok(data) = frame.into_data() else { continue };
-        if bytes.len() + data.len() > most {
-            return Err(Broken::TooLong(most));
-        }
-        if bytes.len() + data.len() > bytes.capacity() {
-            // The first megabyte has come, so the rest is no lie: it grows once.
-            bytes.reserve_exact((announced as usize).saturating_sub(bytes.len()));
-        }
-        bytes.extend_from_slice(&data);
+        let frame = frame.map_err(|error| Broken::CutShort(came, chain(&error)))?;
+        let Ok(piece) = frame.into_data() else { continue };
+        came += piece.len();
+        sink.take(&piece).map_err(Broken::Overfull)?;
     }
-    Ok(String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    Ok(())
 }
 
 /// An error with what caused it: hyper's own words alone say little.

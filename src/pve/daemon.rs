@@ -1,23 +1,26 @@
 //! One of the two daemons: a turn, a connection, one request, one answer. Whether to ask again is not decided here.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use super::address::Address;
-use super::call::{Call, Method};
+use super::call::{Call, Method, Path, Read};
 use super::circuit::{Circuit, Open};
 use super::client::Limits;
 use super::connection::{Broken, Connection, Raw, Unconnected};
 use super::pool::Pool;
+use super::sink::{Room, Sink, Text};
 use super::tls::PinFile;
+use crate::share::Supply;
+use crate::turns::{self, Turn, Turns};
 
 /// A call with less time than this left is not begun: it would only leave behind a change that nobody knows of.
 const LEAST: Duration = Duration::from_millis(10);
@@ -29,6 +32,8 @@ pub enum Unanswered {
     Open(Open),
     /// Nothing was sent: this many calls wait before it.
     Busy { waiting: usize },
+    /// A read that was given up: for so long nothing came, and neither did the answer to a question that costs nothing.
+    Wedged { after: Duration },
     /// Nothing was sent: its turn did not come in time.
     NoTurn { after: Duration },
     /// Nothing was sent.
@@ -44,6 +49,18 @@ impl Unanswered {
     }
 }
 
+/// Who asks.
+pub struct Asker<'a> {
+    pub token: &'a HeaderValue,
+    pub room: &'a Room,
+}
+
+impl Asker<'_> {
+    fn account(&self) -> u32 {
+        self.room.account()
+    }
+}
+
 pub struct Daemon {
     /// `pveproxy` or `pvedaemon`.
     pub name: &'static str,
@@ -52,15 +69,26 @@ pub struct Daemon {
     pin: Arc<PinFile>,
     pool: Arc<Pool>,
     circuit: Arc<Circuit>,
-    turns: Semaphore,
-    waiting: AtomicUsize,
+    turns: Arc<Turns>,
+    waiting: Arc<Supply>,
     limits: Limits,
+    /// A wait without an answer from which on it is asked whether it is there at all.
+    hang: Duration,
+    /// One at a time asks that.
+    doubt: tokio::sync::Mutex<()>,
+    answered: Mutex<Option<Instant>>,
     /// Not asked before this: nobody listened there.
     away_until: Mutex<Option<Instant>>,
 }
 
 impl Daemon {
-    pub fn new(name: &'static str, address: Address, pin: Arc<PinFile>, limits: Limits) -> Self {
+    pub fn new(
+        name: &'static str,
+        address: Address,
+        pin: Arc<PinFile>,
+        limits: Limits,
+        hang: Duration,
+    ) -> Self {
         // An authority that parsed as a URL's is a header value.
         let host =
             HeaderValue::from_str(address.authority()).unwrap_or(HeaderValue::from_static("localhost"));
@@ -71,9 +99,12 @@ impl Daemon {
             pin,
             pool: Pool::new(limits.keep),
             circuit: Circuit::new(limits.patience),
-            turns: Semaphore::new(limits.parallel),
-            waiting: AtomicUsize::new(0),
+            turns: Arc::default(),
+            waiting: Supply::halves(limits.queue),
             limits,
+            hang,
+            doubt: tokio::sync::Mutex::new(()),
+            answered: Mutex::new(None),
             away_until: Mutex::new(None),
         }
     }
@@ -90,23 +121,49 @@ impl Daemon {
         *self.away_until.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(until);
     }
 
+    /// Since when it does not answer, and when it is tried again; None where calls go to it.
+    pub fn aside(&self) -> Option<Open> {
+        if let Err(open) = self.circuit.check() {
+            return Some(open);
+        }
+        let away = *self.away_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = away?.checked_duration_since(Instant::now())?;
+        Some(Open { silent: self.limits.away.saturating_sub(next), next })
+    }
+
     /// Asks. What failed on a kept connection is asked again on a new one, as long as asking twice cannot do a thing twice.
-    pub async fn ask(&self, call: &Call, token: &HeaderValue, until: Instant) -> Result<Raw, Unanswered> {
+    pub async fn ask(
+        &self,
+        call: &Call,
+        from: &Asker<'_>,
+        until: Instant,
+        sink: &mut dyn Sink,
+    ) -> Result<Raw, Unanswered> {
         self.circuit.check().map_err(Unanswered::Open)?;
-        let _turn = self.turn(until).await?;
+        let _turn = self.turn(from.account(), until).await?;
         // While it waited, others may have found out.
         let entry = self.circuit.enter().map_err(Unanswered::Open)?;
         let began = Instant::now();
-        let asked = self.exchange(call, token, until).await;
+        let asked = {
+            let mut exchange = std::pin::pin!(self.exchange(call, from.token, until, sink));
+            tokio::select! {
+                biased;
+                asked = &mut exchange => asked,
+                () = self.wedged(call, from) => match call.method {
+                    Method::Get => Err(Unanswered::Wedged { after: began.elapsed() }),
+                    // It may have been sent: only its answer or its deadline ends it.
+                    _ => exchange.await,
+                },
+            }
+        };
         match &asked {
-            Ok(_) => entry.answered(),
-            Err(unanswered) if self.is_failure(unanswered, began) => {
+            Ok(_) => {
+                *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                entry.answered();
+            }
+            Err(unanswered) if self.is_failure(call, unanswered, began) => {
                 if entry.failed() {
-                    tracing::warn!(
-                        daemon = self.name,
-                        at = self.address.authority(),
-                        "does not answer; calls are refused until it does"
-                    );
+                    self.warn();
                 }
             }
             Err(_) => {}
@@ -114,7 +171,54 @@ impl Daemon {
         asked
     }
 
-    async fn exchange(&self, call: &Call, token: &HeaderValue, until: Instant) -> Result<Raw, Unanswered> {
+    fn warn(&self) {
+        let (daemon, at) = (self.name, self.address.authority());
+        tracing::warn!(daemon, at, "does not answer; it is left alone for a while");
+    }
+
+    /// Ends when the daemon turns out to answer nobody. That one call has no answer for long says little, as there are calls
+    /// that are slow by nature (a guest's agent, a list of updates): so it is asked for what costs nothing.
+    async fn wedged(&self, call: &Call, from: &Asker<'_>) {
+        if is_cheap(call) {
+            // It is the question itself: its deadline counts.
+            return std::future::pending().await;
+        }
+        loop {
+            let began = Instant::now();
+            tokio::time::sleep(self.hang).await;
+            let _one = self.doubt.lock().await;
+            if self.circuit.check().is_err() {
+                return;
+            }
+            let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+            if answered.is_some_and(|answered| answered >= began) {
+                continue;
+            }
+            let Ok(path) = Path::of(["version"]) else { return std::future::pending().await };
+            let (read, mut text) = (Read::new(path), Text::new(from.room));
+            let asked = self.exchange(&read.0, from.token, Instant::now() + self.hang, &mut text).await;
+            match asked {
+                // Too much in use here to hear the answer is no silence of the daemon's.
+                Ok(_) | Err(Unanswered::Lost { why: Broken::Overfull(_), .. }) => {
+                    *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                }
+                Err(_) => {
+                    if self.circuit.open() {
+                        self.warn();
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        call: &Call,
+        token: &HeaderValue,
+        until: Instant,
+        sink: &mut dyn Sink,
+    ) -> Result<Raw, Unanswered> {
         let read = call.method == Method::Get;
         let mut kept = self.pool.take(!read);
         loop {
@@ -124,8 +228,7 @@ impl Daemon {
                 None => self.connect(until).await.map_err(Unanswered::Unconnected)?,
             };
             let began = Instant::now();
-            let most = self.limits.answer;
-            match connection.exchange(self.request(call, token), most, until).await {
+            match connection.exchange(self.request(call, token), sink, until).await {
                 Ok(raw) => {
                     self.pool.put(connection);
                     return Ok(raw);
@@ -145,18 +248,20 @@ impl Daemon {
         Connection::open(&self.address, &self.pin, until.min(Instant::now() + self.limits.connect)).await
     }
 
-    /// One of the calls that this daemon is asked at once.
-    async fn turn(&self, until: Instant) -> Result<SemaphorePermit<'_>, Unanswered> {
+    /// One of the calls that this daemon is asked at once: accounts take turns, and none has all of them.
+    async fn turn(&self, account: u32, until: Instant) -> Result<Turn, Unanswered> {
         let began = Instant::now();
         if let Some(start) = until.checked_sub(LEAST).filter(|start| *start > began) {
-            if let Ok(turn) = self.turns.try_acquire() {
+            let parallel = self.limits.parallel;
+            let limits = turns::Limits { most: parallel, each: (parallel - parallel / 4).max(1) };
+            let mut turn = std::pin::pin!(self.turns.take(account, limits));
+            let at_once = poll_fn(|context| Poll::Ready(turn.as_mut().poll(context))).await;
+            if let Poll::Ready(turn) = at_once {
                 return Ok(turn);
             }
-            let waiting = Waiting::join(&self.waiting);
-            if waiting.before >= self.limits.queue {
-                return Err(Unanswered::Busy { waiting: waiting.before });
-            }
-            if let Ok(Ok(turn)) = timeout_at(start, self.turns.acquire()).await
+            let waiting = self.waiting.take(account, 1);
+            let _place = waiting.map_err(|_| Unanswered::Busy { waiting: self.waiting.used_by(account) })?;
+            if let Ok(turn) = timeout_at(start, turn).await
                 && Instant::now() < start
             {
                 return Ok(turn);
@@ -190,33 +295,21 @@ impl Daemon {
         request
     }
 
-    /// Whether it speaks against the daemon. A caller's short deadline does not, nor does our own pin.
-    fn is_failure(&self, unanswered: &Unanswered, began: Instant) -> bool {
+    /// Whether it speaks against the daemon. A caller's short deadline does not, nor does our own pin, nor that a call is
+    /// slow which may be so by nature.
+    fn is_failure(&self, call: &Call, unanswered: &Unanswered, began: Instant) -> bool {
         match unanswered {
             Unanswered::Unconnected(Unconnected::Certificate(_)) => false,
             Unanswered::Unconnected(Unconnected::TimedOut(after)) => *after >= self.limits.connect,
             Unanswered::Unconnected(Unconnected::Io(_)) => true,
-            Unanswered::Lost { why: Broken::TimedOut, .. } => began.elapsed() >= self.limits.hang,
+            Unanswered::Lost { why: Broken::TimedOut, .. } => is_cheap(call) && began.elapsed() >= self.hang,
             Unanswered::Lost { why: Broken::Http(_) | Broken::CutShort(..), .. } => true,
             _ => false,
         }
     }
 }
 
-/// A place among those that wait for a turn, left when it is dropped.
-struct Waiting<'a> {
-    count: &'a AtomicUsize,
-    before: usize,
-}
-
-impl<'a> Waiting<'a> {
-    fn join(count: &'a AtomicUsize) -> Self {
-        Self { count, before: count.fetch_add(1, Ordering::Relaxed) }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-    }
+/// Whether a daemon that is well answers it at once, from what it has.
+fn is_cheap(call: &Call) -> bool {
+    call.method == Method::Get && call.path.as_str() == "/version"
 }

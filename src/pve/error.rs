@@ -8,6 +8,7 @@ use super::client::Methods;
 use super::connection::{Broken, Unconnected};
 use super::daemon::{Daemon, Unanswered};
 use super::refusal::{Failure, Forbidden};
+use super::sink::Overfull;
 use super::tls::CertificateError;
 use super::token::TokenError;
 
@@ -33,9 +34,12 @@ pub enum PveError {
     #[error("{what}: {daemon} gave no whole answer: {why}")]
     NoAnswer { what: String, daemon: String, why: String },
     #[error(
-        "{what}: the answer is longer than {most} bytes; ask for less, by a narrower path or by its parameters"
+        "{what}: more than {most} bytes of the answer would have to be held; ask for less, by a narrower path or by its \
+         parameters"
     )]
     TooLong { what: String, most: usize },
+    #[error("{what}: the answer could not be held: {why}; ask again when they are done, or for less")]
+    NoRoom { what: String, why: String },
     /// A write, with nobody to say whether it was done. It is never repeated here.
     #[error(
         "{what} may have happened, and may not: {why}. Do not repeat it before looking: {}",
@@ -102,6 +106,7 @@ impl PveError {
             self,
             Self::Wedged { .. }
                 | Self::Busy { .. }
+                | Self::NoRoom { .. }
                 | Self::NotSent { .. }
                 | Self::NoAnswer { .. }
                 | Self::Proxy { .. }
@@ -116,6 +121,10 @@ impl PveError {
                 return Self::Wedged { what, daemon: name, silent: open.silent, next: open.next };
             }
             Unanswered::Busy { waiting } => return Self::Busy { what, daemon: name, waiting },
+            Unanswered::Wedged { after } => {
+                let why = format!("nothing in {}, and no answer to GET /version either", seconds(after));
+                return Self::NoAnswer { what, daemon: name, why };
+            }
             Unanswered::NoTurn { after } => {
                 let why = format!("its turn did not come in {}", seconds(after));
                 return Self::NotSent { what, daemon: name, why };
@@ -136,7 +145,8 @@ impl PveError {
             why => format!("the answer: {why}"),
         };
         match (call.method, why) {
-            (Method::Get, Broken::TooLong(most)) => Self::TooLong { what, most },
+            (Method::Get, Broken::Overfull(Overfull::TooLong(most))) => Self::TooLong { what, most },
+            (Method::Get, Broken::Overfull(room)) => Self::NoRoom { what, why: room.to_string() },
             (Method::Get, _) => Self::NoAnswer { what, daemon: name, why: said },
             _ if !left => Self::NotSent { what, daemon: name, why: said },
             _ => Self::unknown(call, format!("it was sent to {name}, but {said}")),

@@ -6,14 +6,17 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::answer;
+use super::answer::Answer;
 use super::call::{Call, Path, Read};
-use super::connection::Raw;
 use super::daemon::Unanswered;
+use super::error::PveError;
 use super::loose;
 
 /// pmxcfs may hang.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What became of asking the API.
+pub type Asked = Result<Result<Answer, PveError>, Unanswered>;
 
 pub struct Local {
     known: OnceCell<String>,
@@ -34,7 +37,7 @@ impl Local {
     }
 
     /// By pmxcfs's own link, else by asking the API, else by the host's name, which PVE takes too.
-    pub async fn name(&self, ask: impl AsyncFnOnce(&Call) -> Result<Raw, Unanswered>) -> String {
+    pub async fn name(&self, ask: impl AsyncFnOnce(&Call) -> Asked) -> String {
         if let Some(known) = self.known.get() {
             return known.clone();
         }
@@ -63,13 +66,10 @@ impl Local {
     }
 }
 
-async fn asked(
-    ask: impl AsyncFnOnce(&Call) -> Result<Raw, Unanswered>,
-) -> Result<Option<String>, Unanswered> {
+async fn asked(ask: impl AsyncFnOnce(&Call) -> Asked) -> Result<Option<String>, Unanswered> {
     let Ok(path) = Path::of(["cluster", "status"]) else { return Ok(None) };
     let read = Read::new(path);
-    let raw = ask(&read.0).await?;
-    let rows: Vec<Row> = answer::judge(&read.0, raw).and_then(|answer| answer.data()).unwrap_or_default();
+    let rows: Vec<Row> = ask(&read.0).await?.and_then(|answer| answer.data()).unwrap_or_default();
     Ok(rows.into_iter().find(|row| row.local == Some(true) && !row.name.is_empty()).map(|row| row.name))
 }
 

@@ -14,6 +14,7 @@
 //! | `circuit` | a daemon that does not answer is left alone for a while |
 //! | `pool`, `connection`, `wire` | kept connections, and the proof of what left on them |
 //! | `address`, `tls`, `token`, `watched`, `local` | whom we talk to, as whom, and where we are |
+//! | `sink` | who takes an answer's body, and in how much memory |
 //! | `answer`, `refusal`, `error`, `loose` | what came back |
 //! | `upid`, `task` | long work |
 
@@ -29,6 +30,7 @@ mod local;
 pub mod loose;
 mod pool;
 mod refusal;
+mod sink;
 pub mod task;
 mod tls;
 mod token;
@@ -37,11 +39,12 @@ mod watched;
 mod wire;
 
 pub use address::AddressError;
-pub use answer::{Answer, Envelope, misfit};
+pub use answer::{Accepted, Answer, Envelope, misfit};
 pub use call::{CallError, Method, Path, Read, Write};
 pub use client::{Client, Limits, Methods, Options};
 pub use error::PveError;
 pub use refusal::{Failure, Forbidden, Privileges};
+pub use sink::{Held, Overfull, Room, Sink, Text};
 pub use tls::CertificateError;
 pub use token::TokenError;
 pub use upid::{Upid, UpidError};

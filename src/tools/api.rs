@@ -40,7 +40,7 @@ impl Provost {
             None => self.client.clone(),
         };
         Ok(Reader {
-            client: client.limited_to(Methods::Reads),
+            client: client.limited_to(Methods::Reads).for_account(principal.uid()),
             notes: notes.clone(),
             catalog: self.catalog.now(),
             finders: self.finders.clone(),
@@ -203,7 +203,7 @@ fn kind(error: &PveError) -> (&'static str, &'static str) {
             "pve_wedged",
             "the operator can look at pveproxy and pvedaemon; commands in containers still work",
         ),
-        PveError::Busy { .. } => ("busy", "call again when some have ended"),
+        PveError::Busy { .. } | PveError::NoRoom { .. } => ("busy", "call again when some have ended"),
         PveError::NotSent { .. } => ("pve_unreachable", "the operator can look at pveproxy and pvedaemon"),
         PveError::NoAnswer { .. } => {
             ("pve_no_answer", "call again; if it stays so, the operator can look at pveproxy's log")

@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_sees_its_own_the_daemons_and_what_is_about_its_guests_and_full_sees_all() {
+    fn a_role_sees_its_own_the_daemons_and_what_is_about_its_guests_and_full_without_guests_sees_all() {
         let seen = |keys: &str, receipt: Option<(u32, Option<u32>)>| {
             let text = format!("[[role]]\nname='a'\nmembers=['user:alice']\n{keys}");
             let rules = crate::config::parse(std::path::Path::new("x"), &text).unwrap();
@@ -326,7 +326,7 @@ mod tests {
             assert!(!seen(&keys, Some((1001, None))) && !seen("", Some((1001, None))), "{profile}");
         }
         assert!(
-            seen("profile='full'\nguests=['100-199']", others) && seen("profile='full'", Some((1001, None)))
+            !seen("profile='full'\nguests=['100-199']", others) && seen("profile='full'", Some((1001, None)))
         );
     }
 

@@ -2,6 +2,8 @@
 //!
 //! The one tool that anybody who can connect may call, so it tells somebody without a role nothing but that.
 
+use std::time::Duration;
+
 use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -33,6 +35,8 @@ pub struct StatusAnswer {
     guests: Option<String>,
     exec: ExecStatus,
     sandbox: sandbox::Report,
+    /// Daemons of PVE's that do not answer and are left alone for now.
+    pve_aside: Option<Vec<Aside>>,
     ledger: Option<LedgerStatus>,
     /// Plans that wait for somebody's yes: yours; all, for who decides about them.
     pending: Vec<Pending>,
@@ -70,6 +74,22 @@ struct HaltStatus {
     /// RFC 3339.
     since: String,
     why: String,
+}
+
+/// A daemon that is not asked: reads of this node go by way of pveproxy where it is pvedaemon.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Aside {
+    /// "pveproxy" or "pvedaemon".
+    daemon: &'static str,
+    /// Seconds since it last failed to answer, and until it is tried again.
+    silent_s: u64,
+    next_s: u64,
+}
+
+impl From<(&'static str, Duration, Duration)> for Aside {
+    fn from((daemon, silent, next): (&'static str, Duration, Duration)) -> Self {
+        Self { daemon, silent_s: silent.as_secs(), next_s: next.as_secs() }
+    }
 }
 
 /// The receipts.
@@ -160,6 +180,7 @@ pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>
         guests: role.map(scope),
         exec: exec(&config.exec, role),
         sandbox: sandbox::report(),
+        pve_aside: role.map(|_| provost.client.aside().into_iter().map(Aside::from).collect()),
         ledger: role.map(|_| ledger(&provost.desk.ledger)),
         pending: pending(provost, principal),
         halted: halted.is_some(),

@@ -19,11 +19,15 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use provost::catalog::find::Finder;
 use provost::catalog::{Cache, Catalog, Method, Origin, Release, Source};
 use report::{Promise, promises, table};
 use serde_json::json;
 
 const ROUNDS: usize = 60;
+
+/// What people type.
+const QUERIES: &str = include_str!("../../src/catalog/find/tests/queries.txt");
 
 fn main() -> ExitCode {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -35,6 +39,15 @@ fn main() -> ExitCode {
     open(&file, Some(cache.clone()), Origin::Node);
     let cached = quantiles(|| open(&file, Some(cache.clone()), Origin::Cache));
     let embedded = quantiles(|| Catalog::embedded(Release::LATEST));
+    let catalog = Catalog::embedded(Release::LATEST);
+    let words = quantiles(|| Finder::new(&catalog));
+    let finder = Finder::new(&catalog);
+    let queries: Vec<&str> =
+        QUERIES.lines().filter_map(|line| Some(line.split_once('|')?.0.trim())).collect();
+    // All of them in each round: one is easier than another.
+    let searched =
+        quantiles(|| queries.iter().map(|words| finder.search(&catalog, words).len()).sum::<usize>());
+    let query = searched.map(|all| all / queries.len() as u32);
     let [find, check, unknown] = asked(&Catalog::embedded(Release::LATEST));
 
     let row = |what: &str, [least, middle, most]: [Duration; 3]| {
@@ -47,6 +60,8 @@ fn main() -> ExitCode {
             row("from the node's file", cold),
             row("from what was kept of it", cached),
             row("built in", embedded),
+            row("the index of its words", words),
+            row("one search in it, on average", query),
         ],
     );
     table(
@@ -62,6 +77,8 @@ fn main() -> ExitCode {
         Promise::at_most("catalogue from the node's file: p50", 60.0, Some(ms(cold[1]))).in_unit("ms"),
         Promise::at_most("catalogue from what was kept: p50", 3.0, Some(ms(cached[1]))).in_unit("ms"),
         Promise::at_most("catalogue that is built in: p50", 60.0, Some(ms(embedded[1]))).in_unit("ms"),
+        Promise::at_most("the index of its words: p50", 20.0, Some(ms(words[1]))).in_unit("ms"),
+        Promise::at_most("a search by words: p50", 2.0, Some(ms(query[1]))).in_unit("ms"),
     ]);
     if env::args().any(|argument| argument == "--strict") && !kept {
         ExitCode::FAILURE

@@ -33,7 +33,7 @@ fn each_call_leaves_one_receipt_and_this_one() {
         ),
         (
             tool("read", json!({ "path": "/nodes/pve1/qemu/999/config" })),
-            "refusal refused read - 999 guest_out_of_scope",
+            "refusal refused read GET /nodes/{node}/qemu/{vmid}/config 999 guest_out_of_scope",
         ),
         (tool("read", json!({ "path": "POST /nodes/pve1/status" })), "refusal refused read - - not_a_read"),
         (tool("read", json!({ "path": "/no/such" })), "refusal refused read - - no_such_path"),
@@ -56,7 +56,7 @@ fn each_call_leaves_one_receipt_and_this_one() {
         (resource("provost://elsewhere"), "refusal refused resource - - no_such_resource"),
         // What reaches nothing is nobody's to review.
         (resource("provost://schema/read"), ""),
-        (complete("vmid", "10"), "read allowed complete - -"),
+        (complete("vmid", "10"), "read allowed complete GET /cluster/resources -"),
         (complete("kind", "c"), ""),
         (("tools/list", json!({})), ""),
         (("prompts/list", json!({})), ""),

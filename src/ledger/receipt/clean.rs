@@ -26,6 +26,11 @@ impl Clean {
         Self::bounded(text, MOST_TEXT)
     }
 
+    /// What the kernel, this program or the catalogue wrote, and nobody else: there is nothing to look for.
+    pub fn ours(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -74,6 +79,11 @@ impl From<String> for Clean {
 pub struct Json(Box<RawValue>);
 
 impl Json {
+    /// What is put together of texts that are [`Clean`] already, and of numbers.
+    pub fn of_clean(clean: Value) -> Self {
+        Self(canonical(clean))
+    }
+
     /// `endpoint` is the path template that the value goes to or comes from: some names are secret only there.
     pub fn of(endpoint: &str, mut value: Value) -> Self {
         const MOST: usize = 256 << 10;

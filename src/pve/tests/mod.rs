@@ -8,6 +8,7 @@ mod routing;
 mod secrets;
 mod server;
 mod tasks;
+mod wedged;
 mod writes;
 
 use std::os::unix::fs::PermissionsExt;

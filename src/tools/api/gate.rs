@@ -4,6 +4,7 @@
 //! In: a checked GET. Out: a [`Permitted`], which alone can be sent; then its answer without what is none of the role's
 //! business. It must never hand out an answer that it did not judge.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -16,6 +17,9 @@ use crate::policy::{Call, Denied, Sight};
 use crate::pve::task::{self, Line, Outcome, State};
 use crate::pve::{Answer, Envelope, PveError, Read, Upid};
 use crate::tools::answer::Failure;
+use crate::tools::read::incoming::{Beside, Came, Incoming};
+use crate::tools::read::page::Plan;
+use crate::tools::read::rows::Shows;
 use crate::tools::read::scope::Judge;
 
 /// Between two looks at the role of who follows a task.
@@ -82,11 +86,39 @@ impl Reader {
         }
     }
 
-    async fn ask(&self, read: &Read) -> Result<Answer, PveError> {
-        let answer = self.client().get(read).await;
+    /// What is wanted of what PVE gives, as far as the role may see it: a list is gone through row by row while it comes.
+    pub async fn choose(&self, permitted: &Permitted, plan: &Plan<'_>) -> Result<Came, Failure> {
+        let template = &permitted.call.template;
+        let row = self.sight.row(template)?;
+        let sees = |guest| self.sight.includes(guest);
+        let rows = row.map(|row| Rows(Judge::new(row, &sees)));
+        let read = permitted.read()?;
+        let wanted = plan.wanted(rows.as_ref().map(|rows| rows as &dyn Shows));
+        let mut incoming = Incoming::new(wanted, self.client.room());
+        let accepted = self.client().get_into(&read, &mut incoming).await;
+        self.status(&accepted);
+        // It is the same role still: what its rows were judged by holds.
+        let sight = self.unchanged()?;
+        let came = accepted.and_then(|accepted| incoming.finish(accepted));
+        Ok(match (came.map_err(|error| self.refusal(error))?, row) {
+            (Came::One(answer), Some(row)) => Came::One(judged(&sight, row, answer, template)?),
+            (Came::List(selected, beside), Some(_)) => {
+                let changes = beside.changes.map(|changes| sight.cut(changes));
+                Came::List(selected, Beside { changes, ..beside })
+            }
+            (came, None) => came,
+        })
+    }
+
+    fn status<T>(&self, answer: &Result<T, PveError>) {
         if let Some(status) = answer.as_ref().map_or_else(PveError::status, |_| Some(200)) {
             self.notes.status(status);
         }
+    }
+
+    async fn ask(&self, read: &Read) -> Result<Answer, PveError> {
+        let answer = self.client().get(read).await;
+        self.status(&answer);
         answer
     }
 
@@ -168,6 +200,17 @@ impl Reader {
             }
         }
         failure
+    }
+}
+
+/// The rows of a list, each as the role may see it.
+struct Rows<'a>(Judge<'a>);
+
+impl Shows for Rows<'_> {
+    fn show<'row>(&self, row: &'row str) -> Option<Cow<'row, str>> {
+        // What is no JSON names nobody that could be told.
+        let mut value: Value = serde_json::from_str(row).ok()?;
+        self.0.shows(&mut value).then(|| Cow::Owned(value.to_string()))
     }
 }
 

@@ -6,7 +6,6 @@ mod hint;
 mod output;
 mod receipt;
 mod run;
-mod turns;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,8 +21,8 @@ use super::{Owed, Provost};
 use crate::exec::wire::{self, PeakOf};
 use crate::ledger::receipt::Argv;
 use crate::policy::{Principal, Spent};
+pub use crate::turns::{Limits, Turns};
 use receipt::Running;
-pub use turns::{Limits, Turns};
 
 const DEFAULT_TIMEOUT_S: u32 = 60;
 /// What a script is fed to.

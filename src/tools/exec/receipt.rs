@@ -73,7 +73,7 @@ impl Running {
                 });
                 let intent = Intent {
                     act: "exec",
-                    args: Some(Json::of("", details)),
+                    args: Some(Json::of_clean(details)),
                     argv: Some(body.argv.clone()),
                     before: None,
                     from: None,

@@ -28,6 +28,8 @@ struct Comparison {
     field: String,
     operator: Operator,
     value: String,
+    /// What the value is as a number: looked at once, not for each row.
+    number: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +88,7 @@ impl Filter {
                         }
                         other => other.to_string(),
                     };
-                    Ok(Comparison { field: field.clone(), operator: Operator::Equal, value })
+                    Ok(Comparison::new(field, Operator::Equal, &value))
                 };
                 return fields.iter().map(equal).collect::<Result<_, _>>().map(Self);
             }
@@ -160,22 +162,27 @@ impl Comparison {
             .iter()
             .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote))
             .unwrap_or(value);
-        Ok(Self { field: field.into(), operator: *operator, value: unquoted.into() })
+        Ok(Self::new(field, *operator, unquoted))
+    }
+
+    fn new(field: &str, operator: Operator, value: &str) -> Self {
+        Self { field: field.into(), operator, value: value.into(), number: number(value) }
     }
 
     fn holds(&self, field: Option<Cow<'_, str>>) -> bool {
         let wanted = self.value.as_str();
         // What PVE leaves out is off, zero or empty.
         let field = field.unwrap_or_default();
-        let field: &str = if field.is_empty() && number(wanted) == Some(0.0) { "0" } else { &field };
-        let ordering = || match (number(field), number(wanted)) {
-            (Some(left), Some(right)) => left.partial_cmp(&right),
+        let field: &str = if field.is_empty() && self.number == Some(0.0) { "0" } else { &field };
+        let numbers = || Some((number(field), self.number?));
+        let ordering = || match numbers() {
+            Some((Some(left), right)) => left.partial_cmp(&right),
             // Nothing is neither more nor less than anything.
             _ if field.is_empty() => None,
             _ => Some(field.to_lowercase().cmp(&wanted.to_lowercase())),
         };
-        let equal = || match (number(field), number(wanted)) {
-            (Some(left), Some(right)) => left == right,
+        let equal = || match numbers() {
+            Some((Some(left), right)) => left == right,
             _ => field.eq_ignore_ascii_case(wanted),
         };
         let holds = || field.to_lowercase().contains(&wanted.to_lowercase());

@@ -1,5 +1,8 @@
 //! Values cut to a size: an answer never holds more than its budget, whatever PVE or a guest wrote.
 
+use std::collections::HashMap;
+use std::fmt;
+
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 use serde_json::Value;
@@ -46,47 +49,89 @@ const STEPS: &[(usize, usize)] = &[
     (0, 0),
 ];
 
-/// Cuts texts and lists in `value` until it fits `budget` bytes. `at` is where it stands.
+/// Cuts texts and lists in `value` until it fits `budget` bytes. `at` is where it stands. Each step goes on with what the
+/// one before has left, so that no more than the value itself is ever held.
 pub fn fit(value: &mut Value, budget: usize, at: &str) -> Vec<Cut> {
-    if size(value) <= budget {
+    let of = size(value);
+    if of <= budget {
         return Vec::new();
     }
+    let mut whole = HashMap::new();
     for (text, items) in STEPS {
-        let mut smaller = value.clone();
-        let mut cuts = Vec::new();
-        limit(&mut smaller, *text, *items, at, &mut cuts);
-        if size(&smaller) <= budget {
-            *value = smaller;
+        limit(value, *text, *items, &At::Root(at), &mut whole);
+        if size(value) <= budget {
+            let mut cuts = Vec::new();
+            told(value, &At::Root(at), &whole, &mut cuts);
             return cuts;
         }
     }
     // An object of thousands of keys.
-    let of = size(value);
     *value = Value::Null;
     vec![Cut { at: at.into(), kept: 0, of }]
 }
 
-fn limit(value: &mut Value, text: usize, items: usize, at: &str, cuts: &mut Vec<Cut>) {
+/// Where a value stands; written out only where something is cut.
+enum At<'a> {
+    Root(&'a str),
+    Item(&'a At<'a>, usize),
+    Member(&'a At<'a>, &'a str),
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root(at) => to.write_str(at),
+            Self::Item(list, index) => write!(to, "{list}/{index}"),
+            Self::Member(object, name) => {
+                write!(to, "{object}/{}", name.replace('~', "~0").replace('/', "~1"))
+            }
+        }
+    }
+}
+
+/// `whole`: how long it was before any step, of what was cut.
+fn limit(value: &mut Value, text: usize, items: usize, at: &At, whole: &mut HashMap<String, usize>) {
     match value {
         Value::String(string) if string.len() > text => {
-            let of = string.len();
-            string.truncate((0..=text).rev().find(|at| string.is_char_boundary(*at)).unwrap_or(0));
-            cuts.push(Cut { at: at.into(), kept: string.len(), of });
+            whole.entry(at.to_string()).or_insert(string.len());
+            let end = crate::text::beginning(string, text).len();
+            string.truncate(end);
         }
         Value::Array(array) => {
-            let of = array.len();
-            if of > items {
+            if array.len() > items {
+                whole.entry(at.to_string()).or_insert(array.len());
                 array.truncate(items);
-                cuts.push(Cut { at: at.into(), kept: items, of });
             }
             for (index, item) in array.iter_mut().enumerate() {
-                limit(item, text, items, &format!("{at}/{index}"), cuts);
+                limit(item, text, items, &At::Item(at, index), whole);
             }
         }
         Value::Object(object) => {
             for (name, value) in object.iter_mut() {
-                let name = name.replace('~', "~0").replace('/', "~1");
-                limit(value, text, items, &format!("{at}/{name}"), cuts);
+                limit(value, text, items, &At::Member(at, name), whole);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What was cut of what is still there.
+fn told(value: &Value, at: &At, whole: &HashMap<String, usize>, cuts: &mut Vec<Cut>) {
+    let mut tell = |kept| {
+        let place = at.to_string();
+        cuts.extend(whole.get(&place).map(|of| Cut { at: place, kept, of: *of }));
+    };
+    match value {
+        Value::String(text) => tell(text.len()),
+        Value::Array(array) => {
+            tell(array.len());
+            for (index, item) in array.iter().enumerate() {
+                told(item, &At::Item(at, index), whole, cuts);
+            }
+        }
+        Value::Object(object) => {
+            for (name, value) in object {
+                told(value, &At::Member(at, name), whole, cuts);
             }
         }
         _ => {}

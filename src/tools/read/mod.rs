@@ -6,13 +6,15 @@
 mod arguments;
 mod columns;
 mod cursor;
+mod cutter;
 mod filter;
 mod fit;
 mod flat;
+pub mod incoming;
 mod names;
 mod normalise;
-mod page;
-mod rows;
+pub mod page;
+pub mod rows;
 pub mod scope;
 mod target;
 mod veil;
@@ -35,8 +37,8 @@ use crate::policy::Principal;
 use crate::pve::{Envelope, Upid};
 use arguments::Asked;
 use cursor::Cursor;
-use page::{Data, Page, View};
-use rows::Rows;
+use incoming::Came;
+use page::{Page, Plan, View};
 use target::{SEEN, Target};
 
 pub use arguments::{ReadArguments, patience, waits};
@@ -123,16 +125,16 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
         (view.offset, (target.own.start.unwrap_or(0), target.own.rows.unwrap_or(SEEN).min(SEEN)))
     };
     target.ask_for(window.0, window.1);
-    let answer = reader.get(&target.permitted()).await?;
-    let (data, total, changes) = match Rows::of_body(answer.body()) {
-        Some(rows) => (Data::List(rows), None, None),
-        None => {
+    let declared = target.declared();
+    let plan = Plan::new(&view, target.template(), &declared)?;
+    let (page, total, changes) = match reader.choose(&target.permitted(), &plan).await? {
+        Came::List(selected, beside) => (page::list(&selected, &plan)?, beside.total, beside.changes),
+        Came::One(answer) => {
             let Envelope { data, total, changes } = answer.envelope::<&RawValue>()?;
-            (Data::of(data)?, total, changes)
+            (page::one(data, &plan)?, total, changes)
         }
     };
-    let Page { data, total: passing, next, more_fields, cut, withheld } =
-        page::page(&data, &view, target.template(), &target.declared())?;
+    let Page { data, total: passing, next, more_fields, cut, withheld } = page;
     if let Some(rows) = data.as_array() {
         reader.notes().rows(rows.len());
     }

@@ -10,26 +10,22 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::page::{PageError, View};
-use super::rows;
+use super::rows::Selected;
 
 /// Names that an error lists.
 const MOST_NAMES: usize = 60;
-/// Rows that are looked at for what else there is.
-const LOOKED_AT: usize = 100;
 
-/// Judges what `view` names, of rows that are `declared` to have these fields.
-pub fn check(view: &View, rows: &[&str], declared: &[&str]) -> Result<(), PageError> {
+/// What `view` names, and rows that are `declared` to have these fields need not have.
+pub fn undeclared<'a>(view: &'a View, declared: &[&str]) -> Vec<&'a str> {
     let shown = view.fields.iter().map(String::as_str).filter(|name| *name != "*");
     let named = view.filter.fields().chain(view.by.iter().map(|by| by.field.as_str())).chain(shown);
-    for name in named.filter(|name| !is_declared(name, declared)) {
-        let has = |row: &&str| {
-            let mut found = [None];
-            rows::pick(row, &[name], &mut found).is_ok() && found[0].is_some()
-        };
-        if rows.is_empty() || rows.iter().any(has) {
-            continue;
-        }
-        let parsed = rows.iter().take(LOOKED_AT).filter_map(|row| serde_json::from_str(row).ok());
+    named.filter(|name| !is_declared(name, declared)).collect()
+}
+
+/// Judges those of them that no row had.
+pub fn check(selected: &Selected, declared: &[&str]) -> Result<(), PageError> {
+    for name in &selected.unseen {
+        let parsed = selected.first.iter().filter_map(|row| serde_json::from_str(row).ok());
         unknown(
             name,
             parsed.flat_map(|row: Map<String, Value>| row.into_iter().map(|(name, _)| name)),
@@ -83,14 +79,30 @@ fn nearest<'a>(name: &str, there: impl Iterator<Item = &'a str>) -> Option<&'a s
 
 #[cfg(test)]
 mod tests {
+    use super::super::cutter::Marks;
     use super::super::filter::{Filter, Where};
-    use super::super::rows::By;
+    use super::super::rows::{By, Selection, Wanted};
     use super::*;
 
     const ROWS: &[&str] = &[r#"{"vmid":9,"netin":1}"#, r#"{"vmid":8,"maxmem":1}"#];
 
+    fn said_of(rows: &[&str], view: View, declared: &[&str]) -> Option<String> {
+        let named = undeclared(&view, declared);
+        let wanted = Wanted {
+            template: "/x",
+            filter: &Filter::default(),
+            by: &[],
+            shows: None,
+            most: 0,
+            named: &named,
+        };
+        let mut selection = Selection::new(wanted);
+        rows.iter().for_each(|row| selection.row(row, Marks::default()));
+        check(&selection.finish().unwrap(), declared).err().map(|error| error.to_string())
+    }
+
     fn said(view: View, declared: &[&str]) -> Option<String> {
-        check(&view, ROWS, declared).err().map(|error| error.to_string())
+        said_of(ROWS, view, declared)
     }
 
     fn filter(text: &str) -> View {
@@ -128,6 +140,6 @@ mod tests {
         // Where nothing is declared, what is not set is not told from what does not exist.
         assert_eq!(said(filter("lock = backup"), &[]), None);
         assert!(said(filter("vmdi = 9"), &[]).is_some());
-        assert!(check(&shown("anything"), &[], &declared).is_ok(), "an empty list tells nothing");
+        assert_eq!(said_of(&[], shown("anything"), &declared), None, "an empty list tells nothing");
     }
 }

@@ -10,7 +10,7 @@ use super::columns::{self, Lean};
 use super::filter::Filter;
 use super::fit::{self, Cut};
 use super::names;
-use super::rows::{By, Rows};
+use super::rows::{By, Selected, Shows, Wanted};
 use super::veil;
 use crate::secret;
 use crate::tools::answer::Failure;
@@ -72,43 +72,46 @@ impl From<PageError> for Failure {
     }
 }
 
-/// What an endpoint gave.
-pub enum Data<'a> {
-    List(Rows<'a>),
-    One(&'a RawValue),
+/// What is to be shown of one endpoint's answer.
+pub struct Plan<'a> {
+    view: &'a View,
+    /// The endpoint's path template.
+    template: &'a str,
+    /// The fields that its schema names, and those that its rows have anyway.
+    declared: Vec<&'a str>,
+    lean: Option<&'static Lean>,
+    by: Vec<By>,
+    /// Fields that the caller names and the schema does not.
+    named: Vec<&'a str>,
 }
 
-impl<'a> Data<'a> {
-    pub fn of(data: &'a RawValue) -> Result<Self, PageError> {
-        match data.get().as_bytes().first() {
-            Some(b'[') => Ok(Self::List(Rows::of_list(data)?)),
-            _ => Ok(Self::One(data)),
-        }
+impl<'a> Plan<'a> {
+    /// Refuses a view that names what is secret.
+    pub fn new(view: &'a View, template: &'a str, declared: &[&'a str]) -> Result<Self, PageError> {
+        veil::refuse(view, template)?;
+        let lean = columns::lean(template);
+        let by = order(view, lean, declared, template);
+        let known = [declared, lean.map_or(&[][..], |lean| lean.columns)].concat();
+        let named = names::undeclared(view, &known);
+        Ok(Self { view, template, declared: known, lean, by, named })
+    }
+
+    /// What is wanted of a list; `shows` says which rows are there at all.
+    pub fn wanted<'b>(&'b self, shows: Option<&'b dyn Shows>) -> Wanted<'b> {
+        let most = self.view.offset.saturating_add(self.view.limit);
+        let (template, filter) = (self.template, &self.view.filter);
+        Wanted { template, filter, by: &self.by, shows, most, named: &self.named }
     }
 }
 
-/// `data` is what the endpoint of the path template `template` gave; `declared` are the fields that its schema names.
-pub fn page(data: &Data, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
-    veil::refuse(view, template)?;
-    match data {
-        Data::List(rows) => match veil::of_log(rows.list(), template)? {
-            Some(texts) => list(&Rows::of_texts(&texts), view, template, declared),
-            None => list(rows, view, template, declared),
-        },
-        Data::One(data) => one(data, view, template, declared),
-    }
-}
-
-fn list(all: &Rows, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
-    let lean = columns::lean(template);
-    let by = order(view, lean, declared, template);
-    let (total, first) = all.select(template, &view.filter, &by, view.offset.saturating_add(view.limit))?;
-    let known = [declared, lean.map_or(&[][..], |lean| lean.columns)].concat();
-    names::check(view, all.list(), &known)?;
+pub fn list(selected: &Selected, plan: &Plan) -> Result<Page, PageError> {
+    let Plan { view, template, lean, .. } = *plan;
+    let total = selected.total;
+    names::check(selected, &plan.declared)?;
     let shown = shown(view, lean);
     let mut page = Page::empty(total);
     let (mut rows, mut more, mut used) = (Vec::new(), BTreeSet::new(), 2);
-    for row in first.iter().skip(view.offset) {
+    for row in selected.rows.iter().skip(view.offset) {
         let mut value: Value = serde_json::from_str(row)?;
         // All of it: what is not shown may say that what is shown is secret.
         veil::hide(template, &mut value);
@@ -139,7 +142,9 @@ fn list(all: &Rows, view: &View, template: &str, declared: &[&str]) -> Result<Pa
     Ok(page)
 }
 
-fn one(data: &RawValue, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
+/// Of what is no list.
+pub fn one(data: &RawValue, plan: &Plan) -> Result<Page, PageError> {
+    let Plan { view, template, .. } = *plan;
     let mut value: Value = serde_json::from_str(data.get())?;
     let mut page = Page { total: None, ..Page::empty(0) };
     veil::hide(template, &mut value);
@@ -147,7 +152,7 @@ fn one(data: &RawValue, view: &View, template: &str, declared: &[&str]) -> Resul
         && !view.fields.is_empty()
         && !view.fields.iter().any(|name| name == "*")
     {
-        names::check_object(view, object, declared)?;
+        names::check_object(view, object, &plan.declared)?;
         object.retain(|name, _| view.fields.contains(name));
     }
     page.withheld = veil::count(&value);
@@ -197,6 +202,29 @@ fn shown<'a>(view: &'a View, lean: Option<&Lean>) -> Option<Vec<&'a str>> {
     }
 }
 
+/// All of it, of an answer's `data`: once as it comes from a parser, and once as it comes in pieces.
+#[cfg(test)]
+pub fn page(data: &Value, view: &View, template: &str, declared: &[&str]) -> Result<Page, PageError> {
+    use super::cutter::{Cutter, Marks};
+    use super::rows::Selection;
+    let plan = Plan::new(view, template, declared)?;
+    let Value::Array(rows) = data else {
+        return one(&serde_json::value::to_raw_value(data).unwrap(), &plan);
+    };
+    let mut selection = Selection::new(plan.wanted(None));
+    rows.iter().for_each(|row| selection.row(&row.to_string(), Marks { flat: false, key: true }));
+    let parsed = list(&selection.finish().unwrap(), &plan);
+    let room = crate::pve::Room::new(crate::share::Supply::halves(1 << 30), 1, 1 << 28);
+    let (mut selection, mut cutter) = (Selection::new(plan.wanted(None)), Cutter::new(&room));
+    for piece in serde_json::json!({ "data": data }).to_string().as_bytes().chunks(1000) {
+        cutter.take(piece, &mut |row, marks| selection.row(row, marks)).unwrap();
+    }
+    assert!(cutter.finish(&mut |row, marks| selection.row(row, marks)).is_ok());
+    let pieces = list(&selection.finish().unwrap(), &plan);
+    assert_eq!(format!("{pieces:?}"), format!("{parsed:?}"));
+    parsed
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -207,8 +235,7 @@ mod tests {
     const QEMU: &str = "/nodes/{node}/qemu";
 
     fn see(data: &Value, view: &View, template: &str) -> Page {
-        let raw = serde_json::value::to_raw_value(data).unwrap();
-        page(&Data::of(&raw).unwrap(), view, template, &["vmid", "name", "status", "lock"]).unwrap()
+        page(data, view, template, &["vmid", "name", "status", "lock"]).unwrap()
     }
 
     fn view(limit: usize) -> View {
@@ -244,13 +271,12 @@ mod tests {
 
     #[test]
     fn a_misspelt_field_is_no_empty_list() {
-        let raw = serde_json::value::to_raw_value(&json!([{ "vmid": 9, "netin": 1 }])).unwrap();
+        let data = json!([{ "vmid": 9, "netin": 1 }]);
         for view in [
             View { filter: filter("stauts = x"), ..view(9) },
             View { fields: vec!["vmidd".into()], ..view(9) },
         ] {
-            let error =
-                page(&Data::of(&raw).unwrap(), &view, QEMU, &["vmid", "status"]).unwrap_err().to_string();
+            let error = page(&data, &view, QEMU, &["vmid", "status"]).unwrap_err().to_string();
             assert!(error.contains("netin") && error.contains("status"), "{error}");
         }
         // Declared, and no row has it: nothing passes, and that is the answer.

@@ -15,11 +15,11 @@ const EVERYWHERE: [&str; 5] = ["vmid", "guest", "sid", "upid", "volid"];
 pub struct Judge<'a> {
     row: &'a Row,
     keys: &'a [Key],
-    sees: &'a dyn Fn(u32) -> bool,
+    sees: &'a (dyn Fn(u32) -> bool + Sync),
 }
 
 impl<'a> Judge<'a> {
-    pub fn new(row: &'a Row, sees: &'a dyn Fn(u32) -> bool) -> Self {
+    pub fn new(row: &'a Row, sees: &'a (dyn Fn(u32) -> bool + Sync)) -> Self {
         let keys = match &row.class {
             Class::Rows(keys) => keys.as_slice(),
             Class::Guest(_) | Class::Plain | Class::Closed => &[],

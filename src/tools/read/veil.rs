@@ -116,6 +116,19 @@ pub fn refuse(view: &View, template: &str) -> Result<(), PageError> {
     }
 }
 
+/// What begins a private key, wherever it stands.
+pub const KEY: &str = "PRIVATE KEY";
+
+/// Whether a list that begins with this row is a log, in which a secret may spread over several rows, as a key does.
+pub fn is_log(first: &str) -> bool {
+    first.starts_with('"') || first.contains("\"t\":") || first.contains("\"msg\":")
+}
+
+/// Whether from this row on a secret may spread over several.
+pub fn holds_key(row: &str) -> bool {
+    row.contains(KEY)
+}
+
 /// Rows around one that begins or ends a key, and around one that looks like a line of its middle, that are looked at.
 const AROUND_MARK: usize = 200;
 const AROUND_LINE: usize = 8;

@@ -75,7 +75,7 @@ impl Call {
             principal: Some(self.who.clone()),
             tool: self.tool,
             guest,
-            endpoint: endpoint.map(|template| Clean::of(&format!("GET {template}"))),
+            endpoint: endpoint.map(|template| Clean::ours(format!("GET {template}"))),
             decision: Some(decision),
             why: why.map(Clean::of),
             ..Entry::of(body)

@@ -1,5 +1,3 @@
-use std::time::{Duration, Instant};
-
 use super::{Finder, GetByWords, NoGet, document};
 use crate::catalog::testing::{catalog, catalogs, real_catalogs};
 use crate::catalog::{Catalog, Method, Release};
@@ -190,28 +188,6 @@ fn the_common_jobs_have_a_recipe() {
             finder.recipes(catalog, words, &found).iter().map(|recipe| recipe.title).collect();
         assert!(titles.iter().take(2).any(|found| *found == title), "{words}: {titles:?}");
     }
-}
-
-/// Run alone: `cargo nextest run --release --run-ignored all -E 'test(finds_at_the_speed)' --no-capture`.
-#[test]
-#[ignore = "a measurement"]
-fn finds_at_the_speed_of_typing() {
-    let catalog = catalog(Release::LATEST);
-    // The best of some: the machine may have other things to do.
-    let build = || {
-        let start = Instant::now();
-        let finder = Finder::new(catalog);
-        (start.elapsed(), finder)
-    };
-    let (built, finder) = (0..10).map(|_| build()).min_by_key(|(took, _)| *took).unwrap();
-    let cases = cases(include_str!("queries.txt"));
-    let start = Instant::now();
-    for case in &cases {
-        std::hint::black_box(finder.search(catalog, case.words));
-    }
-    let each = start.elapsed() / cases.len() as u32;
-    println!("built in {built:?}, {each:?} a query");
-    assert!(built < Duration::from_millis(20) && each < Duration::from_millis(2));
 }
 
 #[test]

@@ -57,6 +57,11 @@ impl Supply {
         Ok(share)
     }
 
+    /// What an account has of it now.
+    pub fn used_by(&self, uid: u32) -> usize {
+        self.used().by_uid.get(&uid).copied().unwrap_or(0)
+    }
+
     /// A share that is to grow.
     pub fn none(self: &Arc<Self>, uid: u32) -> Share {
         Share { supply: self.clone(), uid, amount: 0 }

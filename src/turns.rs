@@ -1,6 +1,6 @@
-//! Turns: how many commands run at once, and whose is next.
+//! Turns: how much is done at once (commands, calls to PVE), and whose is next.
 //!
-//! Accounts take turns, not calls: the next place goes to the account that has the fewest commands running, so that a
+//! Accounts take turns, not calls: the next place goes to the account that has the fewest under way, so that a
 //! thousand calls of one wait behind the first of another.
 
 use std::collections::{HashMap, VecDeque};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// Commands that may run at once, as the configuration says now.
+/// What may be done at once, as the configuration says now.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub most: usize,
@@ -35,7 +35,7 @@ struct Account {
     last: u64,
 }
 
-/// The right to run one command, until it is dropped.
+/// The right to do one thing, until it is dropped.
 pub struct Turn {
     turns: Arc<Turns>,
     uid: u32,
