@@ -31,6 +31,8 @@ mod testing;
 pub mod tier;
 
 pub use cache::Cache;
+#[cfg(test)]
+pub(crate) use check::tests::required;
 pub use check::{Checked, Fault, Problem, Unchecked};
 pub use embedded::{Release, TextError, text};
 pub use model::{
