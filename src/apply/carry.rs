@@ -8,13 +8,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::drift::{self, Undrifted};
-use super::write::write;
-use super::{Approved, snapshot};
 use crate::ledger::receipt::{Clean, Json, body};
 use crate::ledger::{Recorded, Seq};
-use crate::plan::{Eyes, Plan, Refused, shown};
+use crate::plan::{Eyes, Plan, Refused, Request, shown};
+use crate::policy::{Hand, Unsent};
 use crate::pve::task::{self, Line, Outcome};
-use crate::pve::{Client, PveError, Upid};
+use crate::pve::{PveError, Upid};
 use crate::secret;
 
 /// The end of the task's log that is kept.
@@ -25,12 +24,19 @@ const BEHIND: usize = 64;
 
 /// Everything that the call needs, each with its proof.
 pub(super) struct Carried {
-    pub client: Client,
     pub eyes: Eyes,
     pub plan: std::sync::Arc<Plan>,
     pub undrifted: Undrifted,
     pub recorded: Recorded,
-    pub approved: Approved,
+    pub snapshot: Option<First>,
+    /// Policy's leave and a person's yes are in it.
+    pub hand: Hand,
+}
+
+/// A snapshot, and what it is taken with.
+pub(super) struct First {
+    pub take: Request,
+    pub hand: Hand,
 }
 
 /// What became of a change.
@@ -127,7 +133,7 @@ pub(super) fn start(carried: Carried) -> Running {
 }
 
 async fn carry(carried: Carried, told: mpsc::Sender<Line>, named: watch::Sender<Option<String>>) -> Applied {
-    let Carried { client, eyes, plan, undrifted, recorded, approved } = carried;
+    let Carried { eyes, plan, undrifted, recorded, snapshot, hand } = carried;
     let begun = Instant::now();
     let mut log = VecDeque::new();
     let mut hear = |line: Line| {
@@ -135,7 +141,14 @@ async fn carry(carried: Carried, told: mpsc::Sender<Line>, named: watch::Sender<
         // Who does not listen is not waited for.
         let _ = told.try_send(line);
     };
-    let sent = send(&client, &eyes, &plan, undrifted, &recorded, approved, &mut hear, &named).await;
+    let prepared = match snapshot {
+        Some(first) => take(&eyes, &plan, first, &recorded, &mut hear).await,
+        None => Ok(undrifted),
+    };
+    let sent = match prepared {
+        Ok(undrifted) => send(&eyes, undrifted, &recorded, hand, &mut hear, &named).await,
+        Err(refused) => Sent::not(refused),
+    };
     let Sent { result, status, upid, answer } = sent;
     let log: Vec<String> = log.into();
     let receipt = recorded.seq();
@@ -186,35 +199,42 @@ impl Sent {
     }
 }
 
-/// The only place from which a change leaves. It takes the proof that the intent is on the disk, that nothing moved, and
-/// that whoever has to has said yes.
-#[allow(clippy::too_many_arguments, reason = "each is a proof, or who listens")]
-async fn send(
-    client: &Client,
+/// Takes the snapshot, waits for its end, and looks again.
+async fn take(
     eyes: &Eyes,
     plan: &Plan,
-    mut undrifted: Undrifted,
+    first: First,
     _: &Recorded,
-    _: Approved,
-    hear: &mut impl FnMut(Line),
+    hear: &mut (impl FnMut(Line) + Send),
+) -> Result<Undrifted, Refused> {
+    let name = plan.snapshot.clone().unwrap_or_default();
+    let vmid = plan.request.guest().unwrap_or_default();
+    let failed = |why: String| Refused::SnapshotFailed { name: name.clone(), vmid, why };
+    let answer = first.hand.send(&first.take.checked).await.map_err(|error| failed(error.to_string()))?;
+    let upid: Upid = answer.data().map_err(|error| failed(error.to_string()))?;
+    match task::follow(&eyes.client, &upid, hear).await {
+        Ok(Outcome::Done | Outcome::Warnings(_)) => {}
+        Ok(Outcome::Failed { message, .. }) => return Err(failed(message)),
+        Err(error) => return Err(failed(error.to_string())),
+    }
+    // What it was made for was not begun; it stays.
+    drift::after_snapshot(eyes, plan).await
+}
+
+/// The only place from which a change leaves. It takes the proof that the intent is on the disk, that nothing moved, and
+/// the hand, which holds policy's leave and whatever approval that needed.
+async fn send(
+    eyes: &Eyes,
+    undrifted: Undrifted,
+    _: &Recorded,
+    hand: Hand,
+    hear: &mut (impl FnMut(Line) + Send),
     named: &watch::Sender<Option<String>>,
 ) -> Sent {
-    if let Some(name) = &plan.snapshot {
-        if let Err(refused) = snapshot::take(client, eyes, undrifted.request(), name, &mut *hear).await {
-            return Sent::not(refused);
-        }
-        undrifted = match drift::after_snapshot(eyes, plan).await {
-            Ok(undrifted) => undrifted,
-            Err(refused) => return Sent::not(format!("{refused}; snapshot {name} was made and stays")),
-        };
-    }
-    let write = match write(undrifted.request()) {
-        Ok(write) => write,
-        Err(refused) => return Sent::not(refused),
-    };
-    let answer = match client.send(write).await {
+    let answer = match hand.send(&undrifted.request().checked).await {
         Ok(answer) => answer.data::<Value>(),
-        Err(error) => Err(error),
+        Err(Unsent::Pve(error)) => Err(error),
+        Err(unsent) => return Sent::not(unsent),
     };
     let answer = match answer {
         Ok(answer) => answer,
@@ -229,7 +249,7 @@ async fn send(
         return Sent { result: Became::Done, status: Some(200), upid: None, answer };
     };
     named.send_replace(Some(upid.to_string()));
-    let result = match task::follow(client, &upid, &mut *hear).await {
+    let result = match task::follow(&eyes.client, &upid, hear).await {
         Ok(Outcome::Done) => Became::Done,
         Ok(Outcome::Warnings(count)) => Became::Warnings(count),
         Ok(Outcome::Failed { message, .. }) => Became::Failed(message),

@@ -10,29 +10,24 @@
 //! | --- | --- |
 //! | `drift` | what the plan rests on, looked at again |
 //! | `carry` | the call, its task to the end, the outcome's receipt |
-//! | `snapshot` | the snapshot before it |
-//! | `write` | the request as it is sent |
 //! | [`resolve`] | what became of intents that a daemon before this one left open |
 
 mod carry;
 mod drift;
 pub mod resolve;
-mod snapshot;
-mod write;
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 pub use carry::{Applied, Became, Running};
-pub use snapshot::is_ours;
 
 use crate::catalog::Catalog;
 use crate::ledger::receipt::{Json, body};
 use crate::ledger::{Decision, Entry, Recorded};
-use crate::plan::gate::{Approval, Leave, Needs};
-use crate::plan::{Asked, Asker, Claim, Desk, Eyes, Plan, PlanId, Refused};
-use crate::policy::Principal;
+use crate::plan::snapshot::Taken;
+use crate::plan::{Asked, Asker, Claim, Desk, Eyes, Plan, PlanId, Refused, foresee, wanted};
+use crate::policy::{Cleared, Hand, Leave, Policy, Principal};
 use crate::pve::Client;
 
 /// The node, as the daemon knows it.
@@ -43,21 +38,17 @@ pub struct Node {
     pub catalog: Arc<Catalog>,
 }
 
-/// That a person said yes, or that nobody has to.
-pub struct Approved {
-    by: Option<Approval>,
-}
-
 /// Applies a plan. What comes back runs by itself; to drop it is to stop listening.
 pub async fn run(
     desk: &Desk,
+    policy: &Policy,
     principal: &Principal,
     asker: Asker,
     node: &Node,
     id: &str,
 ) -> Result<Running, Refused> {
     let mut asked = Asked { asker, plan: Some(id.chars().take(64).collect()), ..Asked::default() };
-    match begin(desk, principal, &mut asked, node, id).await {
+    match begin(desk, policy, principal, &mut asked, node, id).await {
         Ok(running) => Ok(running),
         Err(refused) => {
             desk.refused("apply", &asked, &refused).await;
@@ -68,6 +59,7 @@ pub async fn run(
 
 async fn begin(
     desk: &Desk,
+    policy: &Policy,
     principal: &Principal,
     asked: &mut Asked,
     node: &Node,
@@ -76,34 +68,54 @@ async fn begin(
     let id: PlanId = id.parse()?;
     let plan = desk.plans.find(id, principal.uid())?;
     asked.request = Some(plan.request.clone());
-    let leave = desk.leave(principal, &plan.request, asked.asker.taint)?;
-    desk.gate.running()?;
-    let client = client(node, &leave);
-    let eyes = Eyes::new(&client, node.catalog.clone());
+    let taint = asked.asker.taint;
+    let leave = policy.change(principal, &wanted(&plan.request, taint))?;
+    let eyes = Eyes::new(&reader(node, &leave), node.catalog.clone());
+    let snapshot = first(policy, principal, &eyes, node, &plan, taint)?;
     let claim = desk.plans.claim(id, principal.uid())?;
-    let approved = match approval(desk, &leave, &plan) {
-        Ok(approved) => approved,
-        Err(refused) => {
+    let cleared = match policy.approvals.clear(leave, &id.to_string(), &plan.sha256) {
+        Ok(cleared) => cleared,
+        Err(why) => {
             claim.give_back();
-            return Err(refused);
+            return Err(Refused::Unapproved { id: id.to_string(), why });
         }
     };
     // A plan that drifted is spent: it is to be made anew.
     let undrifted = drift::check(&eyes, &plan).await?;
-    let recorded = match intent(desk, asked, &plan, &approved).await {
+    let recorded = match intent(desk, asked, &plan, &cleared).await {
         Ok(recorded) => recorded,
         Err(refused) => {
+            if let (_, Some(approved)) = cleared.give_up() {
+                policy.approvals.give_back(approved);
+            }
             claim.give_back();
             return Err(refused);
         }
     };
-    // Halted meanwhile: the last look before anything leaves.
-    if let Err(denied) = desk.gate.running() {
+    // Halted meanwhile. The hand looks once more, right before the socket.
+    if let Err(denied) = policy.halt.check() {
         return Err(halted(claim, recorded, denied.into()).await);
     }
-    let seq = recorded.seq();
-    claim.spent(seq);
-    Ok(carry::start(carry::Carried { client, eyes, plan, undrifted, recorded, approved }))
+    claim.spent(recorded.seq());
+    let hand = Hand::new(&node.client, cleared);
+    Ok(carry::start(carry::Carried { eyes, plan, undrifted, recorded, snapshot, hand }))
+}
+
+/// What the snapshot before the change is taken with, where the plan says that there is one.
+fn first(
+    policy: &Policy,
+    principal: &Principal,
+    eyes: &Eyes,
+    node: &Node,
+    plan: &Plan,
+    taint: bool,
+) -> Result<Option<carry::First>, Refused> {
+    let Some(name) = plan.snapshot.clone() else { return Ok(None) };
+    let Some(Taken { take, .. }) = Taken::named(eyes, &plan.request, name)? else { return Ok(None) };
+    let leave = foresee(policy, principal, &take, taint)?;
+    let cleared = policy.approvals.clear(leave, &plan.id.to_string(), &plan.sha256);
+    let cleared = cleared.map_err(|why| Refused::Unapproved { id: plan.id.to_string(), why })?;
+    Ok(Some(carry::First { take, hand: Hand::new(&node.client, cleared) }))
 }
 
 async fn halted(claim: Claim<'_>, recorded: Recorded, refused: Refused) -> Refused {
@@ -123,27 +135,16 @@ async fn halted(claim: Claim<'_>, recorded: Recorded, refused: Refused) -> Refus
     refused
 }
 
-/// The client of the role: its token, and no method that it may not use.
-fn client(node: &Node, leave: &Leave) -> Client {
-    let client = match &leave.token {
+/// The node's API as the role has it, to look.
+fn reader(node: &Node, leave: &Leave) -> Client {
+    match leave.token() {
         Some(token) => node.client.for_token(token),
         None => node.client.clone(),
-    };
-    client.limited_to(leave.methods)
-}
-
-fn approval(desk: &Desk, leave: &Leave, plan: &Plan) -> Result<Approved, Refused> {
-    match &leave.needs {
-        Needs::Nothing => Ok(Approved { by: None }),
-        Needs::Approval { because, .. } => match desk.gate.approval(&plan.id.to_string(), &plan.sha256) {
-            Some(approval) => Ok(Approved { by: Some(approval) }),
-            None => Err(Refused::Unapproved { id: plan.id.to_string(), because: because.clone() }),
-        },
     }
 }
 
 /// What is meant, on the disk before anything is sent: with how it was, and the way back.
-async fn intent(desk: &Desk, asked: &Asked, plan: &Plan, approved: &Approved) -> Result<Recorded, Refused> {
+async fn intent(desk: &Desk, asked: &Asked, plan: &Plan, cleared: &Cleared) -> Result<Recorded, Refused> {
     let request = &plan.request;
     let template = request.template();
     let mut before = json!({
@@ -160,7 +161,10 @@ async fn intent(desk: &Desk, asked: &Asked, plan: &Plan, approved: &Approved) ->
         guest: request.guest().or_else(|| crate::plan::only(&request.guests)),
         endpoint: Some(request.endpoint().into()),
         decision: Some(Decision::Allowed),
-        why: approved.by.as_ref().map(|by| format!("approved by receipt {}", by.receipt).into()),
+        why: cleared.approved().map(|yes| {
+            let yes = yes.decision();
+            format!("approved by {}, in receipt {}", yes.by, yes.receipt).into()
+        }),
         plan: Some(plan.id.to_string().into()),
         // The ledger puts the intent in its place.
         body: body::Halt { halted: false }.into(),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::id::PlanIdError;
 use crate::ledger::{Seq, Unrecorded};
-use crate::policy::Denied;
+use crate::policy::{Denied, NotApproved};
 use crate::pve::{CallError, PveError};
 
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +30,10 @@ pub enum Refused {
     // Policy.
     #[error(transparent)]
     Denied(#[from] Denied),
-    #[error("plan {id} waits for a person's approval: {}", because.join("; "))]
-    Unapproved { id: String, because: Vec<String> },
+    #[error("plan {id}: {why}")]
+    Unapproved { id: String, why: NotApproved },
+    #[error("{why}")]
+    NoRoom { why: String },
 
     // What is there.
     #[error("there is no guest {vmid} that this role may see")]
@@ -58,7 +60,7 @@ pub enum Refused {
     NotYours { id: String },
     #[error("plan {id} has expired: a plan holds for 15 minutes")]
     Expired { id: String },
-    #[error("plan {id} has been applied already{}", receipt.map(|seq| format!(", by receipt {seq}")).unwrap_or_default())]
+    #[error("plan {id} is used up{}", receipt.map(|seq| format!(": it was applied, by receipt {seq}")).unwrap_or_else(|| ": it is being applied, or was found not to hold".into()))]
     Applied { id: String, receipt: Option<Seq> },
     #[error("plan {id} no longer holds: {what} changed since it was made")]
     Drifted { id: String, what: String },
@@ -94,7 +96,8 @@ impl Refused {
             Self::Blank { .. } | Self::Parameters { .. } | Self::Call(_) => "parameters",
             Self::Upload { .. } => "upload",
             Self::Denied(denied) => denied.kind(),
-            Self::Unapproved { .. } => "needs_approval",
+            Self::Unapproved { why, .. } => why.kind(),
+            Self::NoRoom { .. } => "too_many_plans",
             Self::NoGuest { .. } => "no_such_guest",
             Self::NoSuchThing { .. } => "not_found",
             Self::Exists { .. } => "exists",
@@ -133,9 +136,8 @@ impl Refused {
             Self::Parameters { .. } | Self::Call(_) | Self::TooMuch { .. } => "correct them and plan again".into(),
             Self::Upload { .. } => "let the node fetch it: plan POST …/storage/{storage}/download-url".into(),
             Self::Denied(denied) => denied.next(),
-            Self::Unapproved { id, .. } => {
-                format!("a person can approve it on the node: provost approve {id}; then apply it again")
-            }
+            Self::Unapproved { why, .. } => why.next(),
+            Self::NoRoom { .. } => "let those be answered first: provost plans".into(),
             Self::NoGuest { .. } => "read /cluster/resources for the guests that there are".into(),
             Self::NoSuchThing { .. } => "read the list above it for what there is".into(),
             Self::Exists { .. } => "take another name or id, or plan a change of the one that is there".into(),
@@ -166,7 +168,7 @@ impl Refused {
     pub fn details(&self) -> Option<(&'static str, Value)> {
         match self {
             Self::Parameters { problems, .. } => Some(("problems", json!(problems))),
-            Self::Unapproved { because, .. } => Some(("because", json!(because))),
+            Self::Unapproved { why: NotApproved::Waiting { because, .. }, .. } => Some(("because", json!(because))),
             _ => None,
         }
     }

@@ -57,7 +57,10 @@ pub fn compare(endpoint: &Endpoint, name: &str, before: Option<&Value>, after: O
         if is_same(parameter, before, after) {
             return Vec::new();
         }
-        if let (Some(old), Some(new)) = (parts(parameter, before), parts(parameter, after)) {
+        // A lone value of the default key is the field itself: `memory`, not `memory.current`.
+        let lone = |value: &Value| !value.is_object() && !text(value).contains(['=', ',']);
+        let whole = lone(before) && lone(after);
+        if let (false, Some(old), Some(new)) = (whole, parts(parameter, before), parts(parameter, after)) {
             return parts_compared(name, &old, &new);
         }
     }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::eyes::{Eyes, Seen};
+use super::eyes::Seen;
 use super::observe::Observed;
 use super::shape::Shape;
 use super::{Refused, Request, reach};
@@ -109,22 +109,4 @@ fn lock(request: &Request, guest: &super::Guest) -> Result<(), Refused> {
         return Ok(());
     }
     Err(Refused::Locked { vmid: guest.vmid, lock: reach::listed(lock).collect::<Vec<_>>().join(" ") })
-}
-
-/// `provost-20260131-235959`: a name that says whose it is, sorts by time, and that PVE takes.
-pub fn snapshot_name() -> String {
-    format!("provost-{}", jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S"))
-}
-
-/// Whether the guest's storages can make a snapshot of it.
-pub async fn can_snapshot(eyes: &Eyes, request: &Request, vmid: u32) -> Result<(), Refused> {
-    let kind = request.kind().unwrap_or("qemu");
-    let template = format!("/nodes/{{node}}/{kind}/{{vmid}}/feature");
-    let seen = eyes.look(&template, &request.captured, &[("feature", "snapshot")]).await?;
-    let refused = |why: &str| Refused::NoSnapshot { endpoint: request.endpoint(), vmid, why: why.to_owned() };
-    match seen {
-        Seen::There(answer) if answer.get("hasFeature").is_some_and(|has| super::fields::truth(has) == Some(true)) => Ok(()),
-        Seen::There(_) => Err(refused("a storage that it lies on makes none")),
-        Seen::Missing(why) | Seen::Hidden(why) => Err(refused(&why)),
-    }
 }

@@ -13,10 +13,10 @@
 //! | [`blast`] | who is hit |
 //! | `holds` | what PVE would refuse anyway: locks, protection, HA |
 //! | [`risk`] | how much it can cost |
+//! | [`snapshot`] | the snapshot of a guest, where nothing else gives a way back |
 //! | `view` | the plan as it is shown |
 //! | `store`, `id` | the plans that wait |
 //! | `back` | the undo of a receipt |
-//! | `gate` | what policy is asked |
 
 mod back;
 pub mod blast;
@@ -24,7 +24,6 @@ mod effects;
 mod error;
 pub mod eyes;
 mod fields;
-pub mod gate;
 mod holds;
 mod id;
 mod observe;
@@ -32,6 +31,7 @@ mod reach;
 mod request;
 pub mod risk;
 mod shape;
+pub mod snapshot;
 mod store;
 pub mod undo;
 mod view;
@@ -54,16 +54,15 @@ use crate::catalog::find::Finders;
 use crate::ledger::receipt::{Clean, Json, body};
 use crate::ledger::tree::sha256_hex;
 use crate::ledger::{Decision, Entry, Ledger, Seq, Who};
-use crate::policy::Principal;
+use crate::policy::approval::Request as Approval;
+use crate::policy::{Leave, Needs, Policy, Principal, Wanted};
 use blast::{Change, Found, World};
-use gate::{Gate, Leave, Wanted};
 use risk::Risk;
 use shape::Shape;
 use undo::{Undo, Way};
 
 /// What planning and applying share between all sessions.
 pub struct Desk {
-    pub gate: Arc<dyn Gate>,
     pub world: Arc<dyn World>,
     pub ledger: Ledger,
     pub plans: Store,
@@ -150,6 +149,7 @@ impl Desk {
     /// Plans what is wished for, leaves a receipt, and keeps the plan. What is refused leaves a receipt too.
     pub async fn plan(
         &self,
+        policy: &Policy,
         principal: &Principal,
         asker: Asker,
         eyes: &Eyes,
@@ -158,7 +158,7 @@ impl Desk {
         snapshot: Snapshot,
     ) -> Result<Arc<Plan>, Refused> {
         let mut asked = Asked { asker, ..Asked::default() };
-        match self.think(principal, &mut asked, eyes, finders, wish, snapshot).await {
+        match self.think(policy, principal, &mut asked, eyes, finders, wish, snapshot).await {
             Ok(plan) => Ok(plan),
             Err(refused) => {
                 self.refused("plan", &asked, &refused).await;
@@ -167,8 +167,10 @@ impl Desk {
         }
     }
 
+    #[allow(clippy::too_many_arguments, reason = "who asks, whom, with what, for what")]
     async fn think(
         &self,
+        policy: &Policy,
         principal: &Principal,
         asked: &mut Asked,
         eyes: &Eyes,
@@ -182,67 +184,20 @@ impl Desk {
             Wish::Undo(seq) => (back::request(eyes, &self.ledger, seq).await?, Some(seq)),
         };
         asked.request = Some(request.clone());
-        let leave = self.leave(principal, &request, asked.asker.taint)?;
+        let leave = foresee(policy, principal, &request, asked.asker.taint)?;
         let draft = draft(self, eyes, asked.asker.clone(), request, leave, undoes).await?;
-        let draft = self.with_snapshot(principal, eyes, draft, snapshot).await?;
-        let plan = Arc::new(self.record(draft).await?);
+        let draft = with_snapshot(policy, principal, eyes, draft, snapshot).await?;
+        let (plan, approval) = self.record(draft).await?;
+        let plan = Arc::new(plan);
         self.plans.keep(plan.clone())?;
+        if let Some(approval) = approval {
+            policy.approvals.ask(approval).map_err(|full| Refused::NoRoom { why: full.to_string() })?;
+        }
         Ok(plan)
     }
 
-    /// What policy says of a request now.
-    pub fn leave(&self, principal: &Principal, request: &Request, taint: bool) -> Result<Leave, Refused> {
-        let wanted = Wanted {
-            method: request.method(),
-            template: request.template(),
-            path: request.path(),
-            judgement: &request.judgement,
-            guests: &request.guests,
-            taint,
-        };
-        Ok(self.gate.change(principal, &wanted)?)
-    }
-
-    /// Names the snapshot that has to be taken first, or sees to it that it may be left out.
-    async fn with_snapshot(
-        &self,
-        principal: &Principal,
-        eyes: &Eyes,
-        mut draft: Draft,
-        choice: Snapshot,
-    ) -> Result<Draft, Refused> {
-        if draft.undo.way != Way::Snapshot {
-            return Ok(draft);
-        }
-        let (Some(vmid), Some(kind)) = (draft.request.guest(), draft.request.kind()) else {
-            draft.undo = Undo::none("it is no one guest's");
-            return Ok(draft);
-        };
-        let node = draft.request.text("node").unwrap_or_default();
-        let path = |leaf: &str| format!("/nodes/{node}/{kind}/{vmid}/snapshot{leaf}");
-        let name = holds::snapshot_name();
-        let args = |name: &str| Map::from_iter([("snapname".to_owned(), Value::from(name))]);
-        if choice == Snapshot::None {
-            // Who goes without a snapshot could as well remove it: the same right.
-            let remove = Request::of(&eyes.catalog, crate::catalog::Method::Delete, &path("/any"), Map::new(), vec![vmid])?;
-            self.leave(principal, &remove, draft.asker.taint)?;
-            draft.undo = Undo::none("no snapshot is taken, as was asked");
-            draft.risk = risk::risk(&draft.request, &draft.undo, &draft.found, draft.no_op.is_some());
-            return Ok(draft);
-        }
-        holds::can_snapshot(eyes, &draft.request, vmid).await?;
-        let take = Request::of(&eyes.catalog, crate::catalog::Method::Post, &path(""), args(&name), vec![vmid])?;
-        self.leave(principal, &take, draft.asker.taint)?;
-        let rollback = format!("{}/rollback", path(&format!("/{name}")));
-        draft.undo.call =
-            Some(undo::Inverse { method: crate::catalog::Method::Post, path: rollback, args: Map::new() });
-        draft.undo.lost.push("what the guest writes between the snapshot and its rollback".to_owned());
-        draft.snapshot = Some(name);
-        Ok(draft)
-    }
-
     /// The receipt that makes it a plan.
-    async fn record(&self, draft: Draft) -> Result<Plan, Refused> {
+    async fn record(&self, draft: Draft) -> Result<(Plan, Option<Approval>), Refused> {
         let id = PlanId::random()?;
         let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(LIFETIME.as_secs() as i64);
         let view = view::view(&draft, id, expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
@@ -259,9 +214,9 @@ impl Desk {
             tool: Some("plan"),
             guest: request.guest().or_else(|| only(&request.guests)),
             endpoint: Some(request.endpoint().into()),
-            decision: Some(match draft.leave.needs {
-                gate::Needs::Nothing => Decision::Allowed,
-                gate::Needs::Approval { .. } => Decision::Held,
+            decision: Some(match draft.leave.needs() {
+                Needs::Nothing => Decision::Allowed,
+                Needs::Approval { .. } => Decision::Held,
             }),
             why: None,
             plan: Some(id.to_string().into()),
@@ -280,12 +235,14 @@ impl Desk {
             .into(),
         };
         let receipt = self.ledger.append_durable(entry).await?;
+        let approval = approval(&draft, id, &sha256, &shown, receipt, expires);
         let fingerprint = draft.observed.fingerprint();
         let bytes = canonical.get().len() * 3 + size(&draft);
         let Draft { asker, request, shape, observed, effects, undo, snapshot, undoes, .. } = draft;
-        Ok(Plan {
+        let plan = Plan {
             id, asker, request, shape, observed, fingerprint, effects, undo, snapshot, undoes, receipt, sha256, shown, bytes,
-        })
+        };
+        Ok((plan, approval))
     }
 
     /// Leaves the receipt of a refusal. That it cannot be recorded changes nothing: nothing was done.
@@ -310,10 +267,93 @@ impl Desk {
             }
             .into(),
         };
-        if let Err(unrecorded) = self.ledger.append(entry).await {
+        if let Err(unrecorded) = self.ledger.append_durable(entry).await {
             tracing::warn!("a refusal was not recorded: {unrecorded}");
         }
     }
+}
+
+/// What policy says of a request now, which counts for nothing yet.
+pub(crate) fn foresee(
+    policy: &Policy,
+    principal: &Principal,
+    request: &Request,
+    taint: bool,
+) -> Result<Leave, Refused> {
+    Ok(policy.foresee(principal, &wanted(request, taint))?)
+}
+
+pub(crate) fn wanted(request: &Request, taint: bool) -> Wanted<'_> {
+    Wanted {
+        method: request.method(),
+        template: request.template(),
+        path: request.path(),
+        judgement: &request.judgement,
+        guests: &request.guests,
+        taint,
+    }
+}
+
+/// Names the snapshot that has to be taken first, or sees to it that it may be left out.
+async fn with_snapshot(
+    policy: &Policy,
+    principal: &Principal,
+    eyes: &Eyes,
+    mut draft: Draft,
+    choice: Snapshot,
+) -> Result<Draft, Refused> {
+    if draft.undo.way != Way::Snapshot {
+        return Ok(draft);
+    }
+    let Some(taken) = snapshot::Taken::before(eyes, &draft.request)? else {
+        draft.undo = Undo::none("it is no one guest's");
+        return Ok(draft);
+    };
+    if choice == Snapshot::None {
+        // Who goes without a snapshot could as well remove it: the same right.
+        foresee(policy, principal, &taken.remove, draft.asker.taint)?;
+        draft.undo = Undo::none("no snapshot is taken, as was asked");
+        draft.risk = risk::risk(&draft.request, &draft.undo, &draft.found, draft.no_op.is_some());
+        return Ok(draft);
+    }
+    snapshot::is_possible(eyes, &draft.request).await?;
+    let leave = foresee(policy, principal, &taken.take, draft.asker.taint)?;
+    if let Needs::Approval { because, .. } = leave.needs() {
+        return Err(snapshot::impossible(&draft.request, &because.join("; ")));
+    }
+    draft.undo.call = Some(taken.rollback);
+    draft.undo.lost.push("what the guest writes between the snapshot and its rollback".to_owned());
+    draft.snapshot = Some(taken.name);
+    Ok(draft)
+}
+
+/// What a person is asked, where one has to say yes.
+fn approval(
+    draft: &Draft,
+    id: PlanId,
+    sha256: &str,
+    shown: &Map<String, Value>,
+    receipt: Seq,
+    expires: jiff::Timestamp,
+) -> Option<Approval> {
+    let Needs::Approval { because, self_approval } = draft.leave.needs() else { return None };
+    let request = &draft.request;
+    Some(Approval {
+        plan: id.to_string(),
+        sha256: sha256.to_owned(),
+        uid: draft.asker.uid,
+        who: draft.asker.name.clone(),
+        role: draft.leave.role().to_owned(),
+        endpoint: request.endpoint(),
+        guest: request.guest().or_else(|| only(&request.guests)),
+        summary: view::summary(draft),
+        text: serde_json::to_string_pretty(shown).unwrap_or_default(),
+        because: because.clone(),
+        receipt,
+        expires: tokio::time::Instant::now() + LIFETIME,
+        expires_at: expires,
+        self_approval: *self_approval,
+    })
 }
 
 /// What is known of a question while it is thought through, for the receipt of its refusal.

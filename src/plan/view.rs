@@ -5,11 +5,11 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::blast::Hit;
-use super::fields::Effect;
-use super::gate::Needs;
+use super::fields::{self, Effect};
 use super::risk::Risk;
 use super::undo::Way;
 use super::{Draft, PlanId, risk};
+use crate::policy::Needs;
 use crate::{secret, text};
 
 /// Characters of one value.
@@ -103,7 +103,7 @@ pub fn view(draft: &Draft, id: PlanId, expires: String) -> View {
         },
         snapshot: draft.snapshot.clone(),
         undoes: draft.undoes,
-        needs: match &draft.leave.needs {
+        needs: match draft.leave.needs() {
             Needs::Nothing => Needed::Nothing,
             Needs::Approval { because, self_approval } => Needed::Approval {
                 because: because.clone(),
@@ -192,4 +192,20 @@ pub fn shown_effect(template: &str, effect: &Effect) -> Value {
         None => Value::Null,
     };
     json!({ "field": clean(&effect.field), "before": value(&effect.before), "after": value(&effect.after) })
+}
+
+/// A few lines for who is asked to approve: the call, what changes, who is hit.
+pub fn summary(draft: &Draft) -> Vec<String> {
+    let request = &draft.request;
+    let mut lines = vec![format!("{} {}", request.method(), request.path())];
+    let effects = draft.effects.iter().take(3).map(|effect| {
+        let shown = shown_effect(request.template(), effect);
+        let text = |name: &str| shown.get(name).map(fields::text).filter(|text| !text.is_empty());
+        let value = |name| text(name).map_or_else(|| "nothing".to_owned(), |text| text.chars().take(60).collect());
+        format!("{}: {} -> {}", text("field").unwrap_or_default(), value("before"), value("after"))
+    });
+    lines.extend(effects);
+    let hits = draft.found.hits.iter().take(3).map(clean_hit);
+    lines.extend(hits.map(|hit| format!("{}: {}", hit.object, hit.why)));
+    lines
 }

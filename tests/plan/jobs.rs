@@ -1,7 +1,6 @@
 //! The common jobs: what the plan says of each, and that it does what it says.
 
 use provost::apply::Became;
-use provost::plan::gate::Needs;
 use provost::plan::{Ask, Snapshot, Wish};
 use provost::sim::estate::recorded;
 use serde_json::{Map, json};
@@ -121,15 +120,16 @@ async fn a_snapshot_is_taken_before_what_no_call_takes_back() {
     let refused = site.refused("PUT /nodes/pve1/lxc/101/resize", "disk=rootfs size=+1G").await;
     assert_eq!(refused.kind(), "no_snapshot");
     let call = || Wish::Call(crate::site::ask("PUT /nodes/pve1/lxc/101/resize", "disk=rootfs size=+1G"));
-    *site.gate.closed.lock().unwrap() = Some("DELETE /nodes/{node}/lxc/{vmid}/snapshot".into());
-    assert_eq!(site.wish(call(), Snapshot::None).await.unwrap_err().kind(), "no_role");
-    *site.gate.closed.lock().unwrap() = None;
+    // Who may not remove a snapshot may not go without one.
+    site.role("profile = 'provision'");
+    assert_eq!(site.wish(call(), Snapshot::None).await.unwrap_err().kind(), "tier_not_allowed");
+    site.full();
     let without = site.wish(call(), Snapshot::None).await.unwrap();
     assert_eq!((&without.snapshot, &without.shown["undo"]["kind"]), (&None, &json!("none")));
 
     let plan = site.plan("POST /nodes/pve1/qemu/104/agent/set-user-password", "username=root password=geheim").await;
     let name = plan.snapshot.clone().expect("a snapshot");
-    assert!(provost::apply::is_ours(&name), "{name}");
+    assert!(provost::plan::snapshot::is_ours(&name), "{name}");
     // The guest does not run, so the call fails; the snapshot was made, and stays.
     let applied = site.try_apply(&plan.id.to_string()).await.unwrap();
     assert!(matches!(applied.result, Became::Failed(_)), "{applied:?}");
@@ -140,18 +140,50 @@ async fn a_snapshot_is_taken_before_what_no_call_takes_back() {
 #[tokio::test]
 async fn what_needs_approval_says_so_and_waits_for_it() {
     let site = Site::new(recorded()).await;
-    *site.gate.needs.lock().unwrap() =
-        Needs::Approval { because: vec!["destructive".into()], self_approval: false };
+    site.role("profile = 'full'\nself_approval = true");
     let plan = site.plan("DELETE /nodes/pve1/lxc/101", "").await;
-    assert_eq!(plan.shown["needs"]["approval"]["because"][0], "destructive");
+    assert!(plan.shown["needs"]["approval"]["because"][0].as_str().unwrap().starts_with("destructive"));
+    let waiting = site.policy.plans(&site.principal);
+    assert_eq!((waiting.len(), waiting[0].request.receipt), (1, plan.receipt));
+    assert_eq!(waiting[0].request.summary[0], "DELETE /nodes/pve1/lxc/101");
+    assert_eq!(site.newest("plan").decision.unwrap().name(), "held");
     let id = plan.id.to_string();
     assert_eq!(site.try_apply(&id).await.unwrap_err().kind(), "needs_approval");
-    // A yes to another text is none.
-    site.gate.approved.lock().unwrap().push((id.clone(), "0".repeat(64)));
-    assert_eq!(site.try_apply(&id).await.unwrap_err().kind(), "needs_approval");
-    site.gate.approved.lock().unwrap().push((id.clone(), plan.sha256.clone()));
+    site.decide(&plan, true);
     assert_eq!(site.try_apply(&id).await.unwrap().result, Became::Done);
     assert_eq!(site.try_apply(&id).await.unwrap_err().kind(), "already_applied");
+    let intent = site.receipts().into_iter().find(|receipt| receipt.kind.name() == "intent").unwrap();
+    assert!(intent.why.unwrap().starts_with("approved by"));
+
+    let plan = site.plan("DELETE /nodes/pve1/qemu/104", "").await;
+    site.decide(&plan, false);
+    assert_eq!(site.try_apply(&plan.id.to_string()).await.unwrap_err().kind(), "denied_by_person");
+    // Nobody approves what they asked for, unless the role says so.
+    site.role("profile = 'full'");
+    let own = site.plan("DELETE /nodes/pve1/qemu/104", "").await;
+    let how = provost::policy::approval::How::Terminal;
+    let refused = site.policy.decide(&site.principal, &own.id.to_string(), &own.sha256, true, how).err().unwrap();
+    assert_eq!(refused.kind(), "self_approval");
+}
+
+#[tokio::test]
+async fn a_role_plans_what_its_profile_and_its_guests_allow() {
+    let site = Site::new(recorded()).await;
+    site.role("profile = 'provision'\nguests = ['100-103']");
+    site.plan("PUT /nodes/pve1/lxc/101/config", "memory=1024").await;
+    for (call, args, kind) in [
+        ("PUT /nodes/pve1/qemu/104/config", "memory=1024", "guest_out_of_scope"),
+        ("DELETE /nodes/pve1/lxc/101", "", "tier_not_allowed"),
+        ("PUT /nodes/pve1/lxc/101/config", "hookscript=local:snippets/x.sh", "tier_not_allowed"),
+        ("POST /nodes/pve1/lxc/101/vncproxy", "", "held"),
+        ("POST /nodes/pve1/stopall", "", "guest_out_of_scope"),
+    ] {
+        let refused = site.refused(call, args).await;
+        assert_eq!(refused.kind(), kind, "{call}: {refused}");
+        assert_eq!(site.newest("refusal").body["code"], kind);
+    }
+    site.role("profile = 'observe'");
+    assert_eq!(site.refused("POST /nodes/pve1/lxc/101/status/start", "").await.kind(), "tier_not_allowed");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use provost::apply::{self, Became, resolve};
+use provost::apply::{Became, resolve};
 use provost::ledger::receipt::{Json, body};
 use provost::ledger::{Entry, Ledger, Seq};
 use provost::sim::Fault;
@@ -16,7 +16,7 @@ async fn a_client_that_hangs_up_does_not_lose_the_outcome() {
     let site = Site::paced(recorded(), 4.0).await;
     let plan = site.plan("POST /nodes/pve1/lxc/101/status/start", "").await;
     let id = plan.id.to_string();
-    let running = apply::run(&site.desk, &site.principal, site.asker(), &site.node, &id).await.unwrap();
+    let running = site.run(&id).await.unwrap();
     let intent = running.receipt();
     drop(running);
     let dir = site.dir.path().to_owned();
@@ -33,7 +33,7 @@ async fn who_does_not_wait_is_told_that_it_goes_on() {
     let site = Site::paced(recorded(), 1.0).await;
     let plan = site.plan("POST /nodes/pve1/lxc/101/status/start", "").await;
     let id = plan.id.to_string();
-    let running = apply::run(&site.desk, &site.principal, site.asker(), &site.node, &id).await.unwrap();
+    let running = site.run(&id).await.unwrap();
     let applied = running.wait(Duration::ZERO, |_| {}).await.unwrap();
     assert_eq!((applied.result, applied.outcome), (Became::Running, None));
 }
@@ -42,7 +42,7 @@ async fn who_does_not_wait_is_told_that_it_goes_on() {
 async fn what_nobody_answered_is_unknown_and_never_sent_again() {
     let site = Site::new(recorded()).await;
     let plan = site.plan("PUT /nodes/pve1/lxc/101/config", "memory=1024").await;
-    site.sim.fault_at(Fault::Cut, "PUT /nodes/pve1/lxc/101/config", None);
+    site.sim.fault_at(Fault::Cut, "PUT /api2/json/nodes/pve1/lxc/101/config", None);
     let applied = site.try_apply(&plan.id.to_string()).await.unwrap();
     assert!(matches!(applied.result, Became::Unknown(_)), "{applied:?}");
     assert_eq!(site.newest("outcome").body["result"], "unknown");

@@ -71,7 +71,9 @@ fn any_change_of_any_configuration_is_taken_back_whole() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let site = runtime.block_on(Site::new(recorded()));
     for (kind, vmid) in [("lxc", 101), ("qemu", 104)] {
-        let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
+        // Each case is three changes on a disk; PROPTEST_CASES asks for more.
+        let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
+        let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
         let strategy = (change(kind), change(kind));
         let ran = runner.run(&strategy, |(first, second)| {
             runtime.block_on(async {

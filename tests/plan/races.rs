@@ -85,25 +85,38 @@ async fn a_halt_and_a_door_that_closes_meanwhile_stop_it() {
     let site = Site::new(recorded()).await;
     let plan = site.plan(CALL, "memory=1024").await;
     let id = plan.id.to_string();
-    *site.gate.halted.lock().unwrap() = true;
+    site.policy.halt.halt("the test", "to see").unwrap();
+    let halted = site.try_apply(&id).await.unwrap_err();
+    assert_eq!(halted.kind(), "halted");
+    refusal(&site, &halted);
+    assert_eq!(site.refused(CALL, "memory=1024").await.kind(), "halted");
+    site.policy.halt.resume().unwrap();
+    site.role("profile = 'full'\napproval = []\ndeny = ['PUT /nodes/{node}/lxc/{vmid}/config']");
     refusal(&site, &site.try_apply(&id).await.unwrap_err());
-    *site.gate.halted.lock().unwrap() = false;
-    *site.gate.closed.lock().unwrap() = Some("/config".into());
+    site.role("profile = 'observe'");
     refusal(&site, &site.try_apply(&id).await.unwrap_err());
     assert!(!site.receipts().iter().any(|receipt| receipt.kind.name() == "intent"));
     // Nothing was begun: the plan still holds.
-    *site.gate.closed.lock().unwrap() = None;
+    site.full();
     site.apply(&plan).await;
 }
 
 #[tokio::test]
-async fn a_client_without_delete_deletes_nothing() {
+async fn a_role_that_narrows_deletes_nothing_any_more() {
     let site = Site::new(recorded()).await;
-    *site.gate.methods.lock().unwrap() = provost::pve::Methods::NoDelete;
     let plan = site.plan("DELETE /nodes/pve1/lxc/101", "").await;
-    let applied = site.try_apply(&plan.id.to_string()).await.unwrap();
-    assert!(matches!(&applied.result, Became::Failed(why) if why.contains("cannot delete")), "{applied:?}");
+    site.role("profile = 'provision'");
+    assert_eq!(site.try_apply(&plan.id.to_string()).await.unwrap_err().kind(), "tier_not_allowed");
     assert!(site.sim.with_estate(|estate| estate.guest(101).is_some()));
+}
+
+#[tokio::test]
+async fn applies_count_for_the_rate_and_plans_do_not() {
+    let site = Site::new(recorded()).await;
+    site.role("profile = 'full'\napproval = []\nrate = '1/h'");
+    let plans = [site.plan(CALL, "memory=1024").await, site.plan(CALL, "swap=0").await];
+    site.apply(&plans[0]).await;
+    assert_eq!(site.try_apply(&plans[1].id.to_string()).await.unwrap_err().kind(), "rate");
 }
 
 #[tokio::test]

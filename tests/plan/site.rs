@@ -1,83 +1,33 @@
-//! A simulated cluster, a ledger and a desk in one process; policy is a switchboard that each test sets.
+//! A simulated cluster, a ledger, policy by a file, and a desk, in one process.
 
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use provost::apply::{self, Applied, Node};
+use provost::apply::{self, Applied, Node, Running};
 use provost::catalog::find::Finders;
 use provost::catalog::{Catalog, Method, Release};
 use provost::ledger::query::{self, Filter};
 use provost::ledger::{self, Ledger, Receipt, Seq};
 use provost::plan::blast::Unknown;
-use provost::plan::gate::{Approval, Gate, Leave, Needs, Wanted};
 use provost::plan::{Ask, Asker, Desk, Eyes, Limits, Plan, Refused, Snapshot, Store, Wish};
-use provost::policy::{Denied, Principal};
-use provost::pve::{Client, Methods};
+use provost::policy::approval::How;
+use provost::policy::{Policy, Principal, Rules};
+use provost::pve::Client;
 use provost::sim::estate::Estate;
 use provost::sim::{Options, Sim};
 use serde_json::{Map, Value};
 
-/// Policy as a test sets it.
-pub struct Switchboard {
-    pub needs: Mutex<Needs>,
-    pub halted: Mutex<bool>,
-    pub methods: Mutex<Methods>,
-    /// Part of an endpoint that is refused.
-    pub closed: Mutex<Option<String>>,
-    /// Plans that a person has approved.
-    pub approved: Mutex<Vec<(String, String)>>,
-}
-
-impl Default for Switchboard {
-    fn default() -> Self {
-        Self {
-            needs: Mutex::new(Needs::Nothing),
-            halted: Mutex::new(false),
-            methods: Mutex::new(Methods::All),
-            closed: Mutex::default(),
-            approved: Mutex::default(),
-        }
-    }
-}
-
-fn denied() -> Denied {
-    Denied::NoRole { who: "the test".to_owned() }
-}
-
-impl Gate for Switchboard {
-    fn change(&self, _: &Principal, wanted: &Wanted<'_>) -> Result<Leave, Denied> {
-        let name = format!("{} {}", wanted.method, wanted.template);
-        if self.closed.lock().unwrap().as_ref().is_some_and(|closed| name.contains(closed)) {
-            return Err(denied());
-        }
-        Ok(Leave {
-            role: "test".to_owned(),
-            token: None,
-            methods: *self.methods.lock().unwrap(),
-            needs: self.needs.lock().unwrap().clone(),
-        })
-    }
-
-    fn running(&self) -> Result<(), Denied> {
-        if *self.halted.lock().unwrap() { Err(denied()) } else { Ok(()) }
-    }
-
-    fn approval(&self, plan_id: &str, sha256: &str) -> Option<Approval> {
-        let mut approved = self.approved.lock().unwrap();
-        let at = approved.iter().position(|(id, hash)| id == plan_id && hash == sha256)?;
-        approved.remove(at);
-        Some(Approval { receipt: 0 })
-    }
-}
+/// A role that may do all, whose keys a test can change.
+const FULL: &str = "profile = 'full'\napproval = []";
 
 pub struct Site {
     pub dir: tempfile::TempDir,
     pub sim: Sim,
     pub desk: Arc<Desk>,
-    pub gate: Arc<Switchboard>,
+    pub policy: Policy,
     pub node: Node,
     finders: Finders,
     pub principal: Principal,
@@ -105,9 +55,9 @@ impl Site {
             node: None,
             limits: provost::pve::Limits::default(),
         });
-        let gate = Arc::new(Switchboard::default());
+        write_role(dir.path(), FULL);
+        let rules = Rules::of(dir.path().join("provost.toml")).unwrap();
         let desk = Desk {
-            gate: gate.clone(),
             world: Arc::new(Unknown),
             ledger: open(dir.path()),
             plans: Store::new(limits),
@@ -116,12 +66,29 @@ impl Site {
         Self {
             sim,
             desk: Arc::new(desk),
-            gate,
+            policy: Policy::new(rules),
             node: Node { client: client.unwrap(), catalog: Arc::new(Catalog::embedded(Release::V9_2)) },
             finders: Finders::default(),
             principal: Principal::of_peer(&ours).unwrap(),
             dir,
         }
+    }
+
+    /// Whoever runs the test has this role from now on.
+    pub fn role(&self, keys: &str) {
+        write_role(self.dir.path(), keys);
+        self.policy.rules.reload();
+        assert_eq!(self.policy.rules.error(), None);
+    }
+
+    pub fn full(&self) {
+        self.role(FULL);
+    }
+
+    /// A person's answer to a plan.
+    pub fn decide(&self, plan: &Plan, yes: bool) {
+        let claim = self.policy.decide(&self.principal, &plan.id.to_string(), &plan.sha256, yes, How::Terminal);
+        claim.unwrap_or_else(|why| panic!("{why}")).settle(0);
     }
 
     pub fn eyes(&self) -> Eyes {
@@ -135,7 +102,7 @@ impl Site {
     }
 
     pub async fn wish(&self, wish: Wish, snapshot: Snapshot) -> Result<Arc<Plan>, Refused> {
-        self.desk.plan(&self.principal, self.asker(), &self.eyes(), &self.finders, wish, snapshot).await
+        self.desk.plan(&self.policy, &self.principal, self.asker(), &self.eyes(), &self.finders, wish, snapshot).await
     }
 
     /// `PUT /nodes/pve1/lxc/101/config`, and `memory=1024 swap=0`; a value that begins with a bracket is JSON.
@@ -155,8 +122,12 @@ impl Site {
     }
 
     pub async fn try_apply(&self, id: &str) -> Result<Applied, Refused> {
-        let running = apply::run(&self.desk, &self.principal, self.asker(), &self.node, id).await?;
-        running.wait(Duration::from_secs(60), |_| {}).await
+        self.run(id).await?
+            .wait(Duration::from_secs(60), |_| {}).await
+    }
+
+    pub async fn run(&self, id: &str) -> Result<Running, Refused> {
+        apply::run(&self.desk, &self.policy, &self.principal, self.asker(), &self.node, id).await
     }
 
     /// Applies it, which must go well.
@@ -197,6 +168,18 @@ impl Site {
         walk(&self.sim.etc_pve, &self.sim.etc_pve, &mut files);
         files
     }
+}
+
+fn write_role(dir: &Path, keys: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let me = nix::unistd::Uid::effective();
+    let file = dir.join("provost.toml");
+    let text = format!(
+        "[ledger]\ndir = \"{}\"\n[approval]\nmembers = [\"user:{me}\"]\n[[role]]\nname = \"test\"\nmembers = [\"user:{me}\"]\n{keys}\n",
+        dir.join("ledger").display()
+    );
+    std::fs::write(&file, text).unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
 }
 
 pub fn open(dir: &Path) -> Ledger {

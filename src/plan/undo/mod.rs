@@ -68,6 +68,9 @@ fn is_masked(value: &Value) -> bool {
     text.contains(secret::WITHHELD) || (text.len() > 3 && text.bytes().all(|byte| byte == b'*'))
 }
 
+/// Texts for people, of which an empty one is none.
+const PROSE: &[&str] = &["comment", "email", "firstname", "lastname", "notes"];
+
 /// What the way back is worked out from.
 struct Back<'a> {
     catalog: &'a Catalog,
@@ -185,6 +188,8 @@ impl Back<'_> {
                 None if endpoint.parameter("delete").is_some() => gone.push(name),
                 None => match endpoint.parameter(&name).and_then(|parameter| parameter.schema.default.clone()) {
                     Some(default) => drop(args.insert(name, default)),
+                    // PVE keeps no empty one.
+                    None if PROSE.contains(&name.as_str()) => drop(args.insert(name, "".into())),
                     None => lost.push(format!("{name}: no call takes it away again")),
                 },
             }
@@ -294,6 +299,8 @@ impl Back<'_> {
         }
         let Ok((path, rest)) = endpoint.render(&args) else { return Undo::none("its name is not said") };
         let mut undo = self.checked(Way::InverseCall, method, &path, rest, why);
+        // As the table says after what comes back: what does not.
+        lost.extend(why.split_once("; ").map(|(_, not)| not.to_owned()));
         undo.lost.extend(lost);
         undo
     }
