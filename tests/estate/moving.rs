@@ -8,11 +8,13 @@ use provost::estate::{Index, Keeper, Source, Survey, Tree, Unread, refresh};
 
 use crate::tree::{Files, findings};
 
+type Before = dyn Fn(usize, &str) + Send + Sync;
+
 /// Notes what is read, and does something of its own before one reading.
 struct Watched {
     tree: Tree,
     read: Arc<Mutex<Vec<String>>>,
-    before: Box<dyn Fn(usize, &str) + Send + Sync>,
+    before: Box<Before>,
     times: AtomicUsize,
 }
 
