@@ -8,11 +8,14 @@ use provost::estate::{Index, Keeper, Source, Survey, Tree, Unread, refresh};
 
 use crate::tree::{Files, findings};
 
+/// Is told how many readings there were, and what is read next.
+type Before = Box<dyn Fn(usize, &str) + Send + Sync>;
+
 /// Notes what is read, and does something of its own before one reading.
 struct Watched {
     tree: Tree,
     read: Arc<Mutex<Vec<String>>>,
-    before: Box<dyn Fn(usize, &str) + Send + Sync>,
+    before: Before,
     times: AtomicUsize,
 }
 

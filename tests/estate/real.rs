@@ -76,7 +76,8 @@ const SMALL: &[(&str, &str)] = &[
     ),
 ];
 
-pub fn check(index: &Arc<Index>) {
+/// `tag` is that of 104's card: it was changed between the recorded answers and the tree.
+pub fn check(index: &Arc<Index>, tag: u16) {
     assert_eq!(findings(index), [""; 0]);
     let ids: Vec<u32> = index.guests().map(|guest| guest.vmid).collect();
     assert_eq!(ids, [101, 104, 105, 110, 111, 9000]);
@@ -103,7 +104,7 @@ pub fn check(index: &Arc<Index>) {
     assert_eq!(vmbr1, [111, 9000]);
     // 104's card had another tag when it was snapshotted: the present counts.
     let vmbr0 = index.on_bridge("vmbr0", Some("pve1")).whole().unwrap();
-    assert_eq!(vmbr0.iter().find(|net| net.guest == 104).unwrap().tag, Some(7));
+    assert_eq!(vmbr0.iter().find(|net| net.guest == 104).unwrap().tag, Some(tag));
 
     assert_eq!(index.guests_of_pool("dev").whole().unwrap(), [104]);
     assert_eq!(index.guests_of_tag("prod").whole().unwrap(), [104]);
@@ -157,10 +158,10 @@ pub fn check(index: &Arc<Index>) {
 #[test]
 fn a_small_tree_is_read_to_the_last_fact() {
     let tree = Files::new(SMALL);
-    check(&tree.read());
+    check(&tree.read(), 7);
     // And the same by its counters.
     tree.publish();
-    check(&tree.read());
+    check(&tree.read(), 7);
 }
 
 #[test]
@@ -169,5 +170,5 @@ fn the_real_tree_is_too() {
         eprintln!("PROVOST_APIDOC_DIR is not set: the tree of a real node is not read");
         return;
     };
-    check(&read(&Path::new(&dir).join("etc-pve-9.2")));
+    check(&read(&Path::new(&dir).join("etc-pve-9.2")), 7);
 }

@@ -1,11 +1,9 @@
 //! The simulated cluster: its tree and its API tell the same, and its changes are followed.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
 use provost::estate::finding::What;
 use provost::estate::guest::Guest;
 use provost::estate::{Api, Index, Refused, Tree, refresh};
+use provost::pve::{self, Client, Path, Read};
 use provost::sim::estate::{Estate, demo, recorded};
 use provost::sim::{Options, Sim};
 use serde_json::Value;
@@ -18,42 +16,44 @@ async fn start(estate: Estate) -> (Sim, tempfile::TempDir) {
     (Sim::start(Options::new(dir.path(), estate)).await.unwrap(), dir)
 }
 
-/// By pvedaemon, a connection each: a blocking client for a source that is read by threads.
-fn fetch(address: String, token: String) -> impl Fn(&str) -> Result<Value, Refused> + Send + Sync {
+/// For a source that is read by threads of its own.
+fn fetch(client: Client) -> impl Fn(&str) -> Result<Value, Refused> + Send + Sync {
+    let runtime = tokio::runtime::Handle::current();
     move |path| {
-        let failed = |error: std::io::Error| Refused::Failed(error.to_string());
-        let mut stream = TcpStream::connect(&address).map_err(failed)?;
-        let request = format!(
-            "GET /api2/json{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: PVEAPIToken={token}\r\n\r\n"
-        );
-        stream.write_all(request.as_bytes()).map_err(failed)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).map_err(failed)?;
-        let (head, body) =
-            answer.split_once("\r\n\r\n").ok_or_else(|| Refused::Failed("no answer".into()))?;
-        match head.split(' ').nth(1) {
-            Some("200") => {
-                let body: Value =
-                    serde_json::from_str(body).map_err(|error| Refused::Failed(error.to_string()))?;
-                Ok(body["data"].clone())
-            }
-            Some("401" | "403") => Err(Refused::Denied),
-            Some("501" | "404") => Err(Refused::Absent),
-            _ => Err(Refused::Failed(format!("{head}{body}"))),
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let pairs = query.split_once('=');
+        let read = Path::parse(path).map(Read::new);
+        let read = pairs.into_iter().fold(read, |read, (name, value)| read?.with(name, value));
+        let read = read.map_err(|error| Refused::Failed(error.to_string()))?;
+        match runtime.block_on(client.get(&read)) {
+            Ok(answer) => answer.data().map_err(|error| Refused::Failed(error.to_string())),
+            Err(error) => Err(match error.status() {
+                Some(401 | 403) => Refused::Denied,
+                Some(501 | 404) => Refused::Absent,
+                _ => Refused::Failed(error.to_string()),
+            }),
         }
     }
 }
 
 async fn by_api(sim: &Sim, token: &str) -> std::sync::Arc<Index> {
-    let token = std::fs::read_to_string(sim.token.with_file_name(token)).unwrap().trim().to_owned();
-    let source = Api::new(fetch(sim.daemon_url.trim_start_matches("http://").to_owned(), token));
+    let client = Client::new(pve::Options {
+        url: sim.url.clone(),
+        daemon: sim.daemon_url.clone(),
+        token: sim.token.with_file_name(token),
+        certificate: sim.certificate.clone(),
+        etc_pve: sim.etc_pve.clone(),
+        node: None,
+        limits: pve::Limits::default(),
+    });
+    let source = Api::new(fetch(client.unwrap()));
     tokio::task::spawn_blocking(move || refresh(&source, None)).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tree_of_the_recorded_node_is_read_to_the_last_fact() {
     let (sim, _dir) = start(recorded()).await;
-    check(&read(&sim.etc_pve));
+    check(&read(&sim.etc_pve), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
