@@ -37,7 +37,10 @@ fn the_units_walls_stand_and_provostd_serves_behind_them() {
     assert_eq!(self::status(&guest)["halt"]["why"], json!("a test"), "a restart lifts no halt");
     inside("provost resume");
     let halted = inside("setpriv --reuid 65534 --clear-groups provost halt 2>&1 || echo refused");
-    assert!(halted.contains("root, and the members of [approval]") && halted.ends_with("refused\n"), "{halted}");
+    assert!(
+        halted.contains("root, and the members of [approval]") && halted.ends_with("refused\n"),
+        "{halted}"
+    );
 
     let pid = inside("systemctl show -P MainPID provost.service");
     let held = inside(&format!("cat /proc/{}/status", pid.trim()));

@@ -39,7 +39,8 @@ pub fn run(verb: &Announce) -> Done {
 }
 
 fn send(verb: &Announce, plan: &Line) -> Done {
-    let failed = |error: std::io::Error| Failed::Wrong(format!("cannot mail by {}: {error}", verb.sendmail.display()));
+    let failed =
+        |error: std::io::Error| Failed::Wrong(format!("cannot mail by {}: {error}", verb.sendmail.display()));
     let mut sendmail =
         Command::new(&verb.sendmail).args(["-i", "root"]).stdin(Stdio::piped()).spawn().map_err(failed)?;
     if let Some(mut input) = sendmail.stdin.take() {

@@ -107,7 +107,10 @@ impl Name {
         };
         let from_end = row.len().checked_sub(self.from_end.get()).filter(is_at);
         let at = Some(self.from_start.get()).filter(is_at).or(from_end);
-        let at = at.or_else(|| self.finder.find_iter(row).find(|at| begins(*at)))?;
+        let at = match at.or_else(|| self.finder.find(row))? {
+            at if begins(at) => at,
+            _ => self.finder.find_iter(row).find(|at| begins(*at))?,
+        };
         self.from_start.set(at);
         self.from_end.set(row.len() - at);
         Some(at)

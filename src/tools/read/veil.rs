@@ -45,7 +45,10 @@ impl<'t> Veil<'t> {
             _ => {}
         }
         Some(match written.as_bytes().first() {
-            Some(b'"') => self.text(meaning(written)),
+            Some(b'"') => match written.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+                Some(text) if is_word(text) => text.into(),
+                _ => self.text(meaning(written)),
+            },
             Some(b'{' | b'[') => self.nested(written).into(),
             _ => meaning(written),
         })
@@ -59,9 +62,7 @@ impl<'t> Veil<'t> {
     }
 
     fn text<'a>(&self, text: Cow<'a, str>) -> Cow<'a, str> {
-        // Most are a name, an id or a word, in which no secret has room.
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./@-".contains(&byte);
-        if text.len() < 20 && text.bytes().all(plain) {
+        if is_word(&text) {
             return text;
         }
         let text = match text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
@@ -83,6 +84,11 @@ impl<'t> Veil<'t> {
         hide(self.template, &mut value);
         value.to_string()
     }
+}
+
+/// Most texts are a name, an id or a word, in which no secret has room; an escape is in none of them.
+fn is_word(text: &str) -> bool {
+    text.len() < 20 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_./@-".contains(&byte))
 }
 
 /// A name may come with characters in it that nobody sees.
