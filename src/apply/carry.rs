@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::drift::{self, Undrifted};
 use crate::ledger::receipt::{Clean, Json, body};
 use crate::ledger::{Recorded, Seq};
-use crate::plan::{Eyes, Plan, Refused, Request, shown};
+use crate::plan::{Desk, Eyes, Plan, Refused, Request, shown};
 use crate::policy::{Hand, Unsent};
 use crate::pve::task::{self, Line, Outcome};
 use crate::pve::{PveError, Upid};
@@ -124,11 +124,11 @@ impl Running {
     }
 }
 
-pub(super) fn start(carried: Carried) -> Running {
+pub(super) fn start(desk: &Desk, carried: Carried) -> Running {
     let (told, lines) = mpsc::channel(BEHIND);
     let (named, upid) = watch::channel(None);
     let (receipt, snapshot) = (carried.recorded.seq(), carried.plan.snapshot.clone());
-    let end = tokio::spawn(carry(carried, told, named));
+    let end = desk.carry(carry(carried, told, named));
     Running { receipt, snapshot, upid, lines, end }
 }
 

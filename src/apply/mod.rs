@@ -98,7 +98,7 @@ async fn begin(
     }
     claim.spent(recorded.seq());
     let hand = Hand::new(&node.client, cleared);
-    Ok(carry::start(carry::Carried { eyes, plan, undrifted, recorded, snapshot, hand }))
+    Ok(carry::start(desk, carry::Carried { eyes, plan, undrifted, recorded, snapshot, hand }))
 }
 
 /// What the snapshot before the change is taken with, where the plan says that there is one.
@@ -177,5 +177,5 @@ async fn intent(desk: &Desk, asked: &Asked, plan: &Plan, cleared: &Cleared) -> R
         from: Some(plan.undoes.unwrap_or(plan.receipt)),
         sha256: Some(plan.sha256.clone()),
     };
-    Ok(desk.ledger.intent(head, intent).await?)
+    Ok(desk.ledger().intent(head, intent).await?)
 }

@@ -6,8 +6,9 @@
 use serde_json::{Map, Value};
 
 use crate::catalog::Method;
+use crate::ledger::Receipt;
 use crate::ledger::receipt::{Clean, body};
-use crate::ledger::{Entry, Ledger, Receipt, Segments, Seq};
+use crate::ledger::resolve::Fate;
 use crate::plan::{Eyes, Outlook, Request, outlook};
 use crate::pve::task::{self, Listed, Outcome, State};
 use crate::pve::{Path, PveError, Read};
@@ -15,14 +16,6 @@ use crate::pve::{Path, PveError, Read};
 /// Seconds by which clocks of nodes may differ, and that a call may take to begin its task after its intent.
 const BEFORE: i64 = 5;
 const AFTER: i64 = 300;
-
-/// An intent that was open, and what was recorded of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Resolved {
-    pub of: Seq,
-    pub result: body::Result,
-    pub why: String,
-}
 
 /// The ends of task types by the end of the call's template: `qmstart`, `vzstart`.
 const KINDS: &[(&str, &[&str])] = &[
@@ -49,41 +42,16 @@ const KINDS: &[(&str, &[&str])] = &[
     ("/vzdump", &["vzdump"]),
 ];
 
-/// Finds out about each open intent of a plan, and records it. Intents of other rooms are left as they are.
-pub async fn open_intents(ledger: &Ledger, eyes: &Eyes) -> Vec<Resolved> {
-    let mut resolved = Vec::new();
-    for seq in ledger.status().open_intents {
-        let place = ledger.place().clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let line = Segments::open(&place).and_then(|segments| segments.line(seq)).ok()?;
-            Receipt::parse(&line).ok()
-        });
-        let Some(intent) = read.await.ok().flatten() else { continue };
-        let act = intent.body.get("act").and_then(Value::as_str);
-        if !matches!(act, Some("apply" | "undo")) {
-            continue;
-        }
-        let (result, why, upid) = judge(eyes, &intent).await;
-        let entry = Entry {
-            guest: intent.guest,
-            endpoint: intent.endpoint.as_deref().map(Clean::of),
-            plan: intent.plan.as_deref().map(Clean::of),
-            why: Some(why.as_str().into()),
-            ..Entry::of(body::Outcome {
-                answer: None,
-                duration_us: 0,
-                of: seq,
-                result,
-                status: None,
-                upid: upid.as_deref().map(Clean::of),
-            })
-        };
-        match ledger.append_durable(entry).await {
-            Ok(_) => resolved.push(Resolved { of: seq, result, why }),
-            Err(unrecorded) => tracing::error!(provost_seq = seq, "intent {seq} stays open: {unrecorded}"),
-        }
+/// What became of a change that a plan made; of other intents nothing is said here. For [`crate::ledger::resolve`].
+pub async fn fate(eyes: &Eyes, intent: &Receipt) -> Option<Fate> {
+    let act = intent.body.get("act").and_then(Value::as_str);
+    if !matches!(act, Some("apply" | "undo")) {
+        return None;
     }
-    resolved
+    let (result, why, upid) = judge(eyes, intent).await;
+    let upid = upid.as_deref().map(Clean::of);
+    let outcome = body::Outcome { answer: None, duration_us: 0, of: intent.seq, result, status: None, upid };
+    Some(Fate { why: why.into(), outcome })
 }
 
 type Judged = (body::Result, String, Option<String>);

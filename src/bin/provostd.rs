@@ -74,6 +74,8 @@ async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
     let watch = Watch::start(&ledger);
     let stop = CancellationToken::new();
     let provost = Arc::new(Provost::new(rules, ledger.clone())?);
+    let to_resolve = provost.clone();
+    tokio::spawn(async move { to_resolve.resolve_changes().await });
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopper = stop.clone();
     tokio::spawn(async move {

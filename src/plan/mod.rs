@@ -38,8 +38,11 @@ mod view;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
 pub use error::Refused;
 pub use eyes::Eyes;
@@ -63,9 +66,11 @@ use undo::{Undo, Way};
 
 /// What planning and applying share between all sessions.
 pub struct Desk {
-    pub world: Arc<dyn World>,
-    pub ledger: Ledger,
+    world: Arc<dyn World>,
+    ledger: Ledger,
     pub plans: Store,
+    /// Changes that are being made.
+    under_way: TaskTracker,
 }
 
 /// Who asks.
@@ -146,6 +151,30 @@ pub struct Draft {
 }
 
 impl Desk {
+    pub fn new(world: Arc<dyn World>, ledger: Ledger, limits: Limits) -> Self {
+        Self { world, ledger, plans: Store::new(limits), under_way: TaskTracker::new() }
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Runs a change to its end, whoever listens.
+    pub(crate) fn carry<F>(&self, change: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.under_way.spawn(change)
+    }
+
+    /// Waits for the changes that are being made, or for `patience`: the next start finds out about the others.
+    pub async fn settle(&self, patience: Duration) {
+        self.under_way.close();
+        if tokio::time::timeout(patience, self.under_way.wait()).await.is_err() {
+            tracing::warn!(changes = self.under_way.len(), "changes go on on the node, and nobody here follows them");
+        }
+    }
+
     /// Plans what is wished for, leaves a receipt, and keeps the plan. What is refused leaves a receipt too.
     pub async fn plan(
         &self,

@@ -9,7 +9,7 @@ use rmcp::schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use super::answer::Failure;
-use super::{audit, exec, find, read, status};
+use super::{apply, audit, exec, find, plan, read, status};
 
 /// Under it, by the names of the tools, are the schemas of their answers.
 pub const PREFIX: &str = "provost://schema/";
@@ -21,6 +21,14 @@ struct Entry {
 
 static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
     vec![
+        Entry {
+            tool: tool::<apply::ApplyArguments>(
+                "apply",
+                "Carry out one plan, once, by its plan_id.",
+                ToolAnnotations::new().read_only(false).destructive(true).open_world(false),
+            ),
+            answer: answer::<apply::ApplyAnswer>(),
+        },
         Entry {
             tool: tool::<audit::AuditArguments>(
                 "audit",
@@ -47,6 +55,15 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
             answer: answer::<find::FindAnswer>(),
         },
         Entry {
+            tool: tool::<plan::PlanArguments>(
+                "plan",
+                "Any change, or the undo of one: what it would do, to whom, at what risk, the way back. Changes \
+                 nothing; `apply` carries it out.",
+                ToolAnnotations::new().read_only(true).open_world(false),
+            ),
+            answer: answer::<plan::PlanAnswer>(),
+        },
+        Entry {
             tool: tool::<read::ReadArguments>(
                 "read",
                 "Any GET of the node's API, by path or in words: lean rows, filtered, sorted, paged; or a task, \
@@ -68,7 +85,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
 
 /// The tool's name as the list has it.
 pub fn name(asked: &str) -> Option<&'static str> {
-    ["audit", "exec", "find", "read", "status"].into_iter().find(|name| *name == asked)
+    ["apply", "audit", "exec", "find", "plan", "read", "status"].into_iter().find(|name| *name == asked)
 }
 
 pub fn tools() -> Vec<Tool> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use provost::apply::{Became, resolve};
 use provost::ledger::receipt::{Json, body};
-use provost::ledger::{Entry, Ledger, Seq};
+use provost::ledger::{self, Entry, Ledger, Seq};
 use provost::sim::Fault;
 use provost::sim::estate::recorded;
 use serde_json::{Value, json};
@@ -104,12 +104,14 @@ async fn intents_that_a_kill_left_open_are_resolved_from_tasks_and_from_how_thin
 
     let ledger = open(&site.dir.path().join("killed"));
     assert_eq!(ledger.status().open_intents, [started, done, not, nobody]);
-    let resolved = resolve::open_intents(&ledger, &site.eyes()).await;
-    let result = |seq: Seq| resolved.iter().find(|one| one.of == seq).map(|one| one.result);
-    assert_eq!(result(started), Some(body::Result::Done), "{resolved:?}");
-    assert_eq!(result(done), Some(body::Result::Done), "{resolved:?}");
-    assert_eq!(result(not), Some(body::Result::Failed), "{resolved:?}");
-    assert_eq!(result(nobody), Some(body::Result::Unknown), "{resolved:?}");
+    let eyes = site.eyes();
+    let closed = ledger::resolve::resolve(&ledger, async |intent| resolve::fate(&eyes, intent).await).await;
+    assert_eq!(closed.unwrap(), 4);
+    let outcomes = receipts(&site.dir.path().join("killed"));
+    for (seq, result) in [(started, "done"), (done, "done"), (not, "failed"), (nobody, "unknown")] {
+        let outcome = outcomes.iter().find(|receipt| receipt.closes() == Some(seq)).unwrap();
+        assert_eq!(outcome.body["result"], result, "{outcome:?}");
+    }
     assert!(ledger.status().open_intents.is_empty());
 }
 
@@ -117,7 +119,7 @@ async fn intents_that_a_kill_left_open_are_resolved_from_tasks_and_from_how_thin
 async fn without_a_ledger_nothing_is_planned_or_sent() {
     let site = Site::new(recorded()).await;
     let plan = site.plan("PUT /nodes/pve1/lxc/101/config", "memory=1024").await;
-    site.desk.ledger.clone().close();
+    site.ledger.clone().close();
     assert_eq!(site.try_apply(&plan.id.to_string()).await.unwrap_err().kind(), "stopping");
     assert_eq!(site.refused("PUT /nodes/pve1/lxc/101/config", "memory=1024").await.kind(), "stopping");
     let memory = site.sim.with_estate(|estate| estate.guest(101).unwrap().get("memory").map(str::to_owned));

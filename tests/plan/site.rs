@@ -12,7 +12,7 @@ use provost::catalog::{Catalog, Method, Release};
 use provost::ledger::query::{self, Filter};
 use provost::ledger::{self, Ledger, Receipt, Seq};
 use provost::plan::blast::Unknown;
-use provost::plan::{Ask, Asker, Desk, Eyes, Limits, Plan, Refused, Snapshot, Store, Wish};
+use provost::plan::{Ask, Asker, Desk, Eyes, Limits, Plan, Refused, Snapshot, Wish};
 use provost::policy::approval::How;
 use provost::policy::{Policy, Principal, Rules};
 use provost::pve::Client;
@@ -26,7 +26,8 @@ const FULL: &str = "profile = 'full'\napproval = []";
 pub struct Site {
     pub dir: tempfile::TempDir,
     pub sim: Sim,
-    pub desk: Arc<Desk>,
+    pub desk: Desk,
+    pub ledger: Ledger,
     pub policy: Policy,
     pub node: Node,
     finders: Finders,
@@ -57,15 +58,13 @@ impl Site {
         });
         write_role(dir.path(), FULL);
         let rules = Rules::of(dir.path().join("provost.toml")).unwrap();
-        let desk = Desk {
-            world: Arc::new(Unknown),
-            ledger: open(dir.path()),
-            plans: Store::new(limits),
-        };
+        let ledger = open(dir.path());
+        let desk = Desk::new(Arc::new(Unknown), ledger.clone(), limits);
         let (ours, _theirs) = UnixStream::pair().unwrap();
         Self {
             sim,
-            desk: Arc::new(desk),
+            desk,
+            ledger,
             policy: Policy::new(rules),
             node: Node { client: client.unwrap(), catalog: Arc::new(Catalog::embedded(Release::V9_2)) },
             finders: Finders::default(),

@@ -64,6 +64,11 @@ impl Call {
         &self.notes
     }
 
+    /// Who makes it.
+    pub fn who(&self) -> &Who {
+        &self.who
+    }
+
     pub fn ledger(&self) -> &Ledger {
         &self.desk.ledger
     }
