@@ -87,7 +87,11 @@ impl Running {
     }
 
     /// Listens to its end, or so long.
-    pub async fn wait(mut self, patience: Duration, mut on_line: impl FnMut(Line)) -> Result<Applied, Refused> {
+    pub async fn wait(
+        mut self,
+        patience: Duration,
+        mut on_line: impl FnMut(Line),
+    ) -> Result<Applied, Refused> {
         let until = tokio::time::sleep(patience);
         tokio::pin!(until);
         let mut log = VecDeque::new();
@@ -171,7 +175,10 @@ async fn carry(carried: Carried, told: mpsc::Sender<Line>, named: watch::Sender<
     };
     let kept = recorded.outcome(why.map(Clean::from), outcome).await;
     if let Err(unrecorded) = &kept {
-        tracing::error!(provost_seq = receipt, "what became of intent {receipt} was not recorded: {unrecorded}");
+        tracing::error!(
+            provost_seq = receipt,
+            "what became of intent {receipt} was not recorded: {unrecorded}"
+        );
     }
     Applied {
         receipt,
@@ -266,9 +273,9 @@ fn status(error: &PveError) -> Option<u16> {
         PveError::NotFound { .. } => Some(404),
         PveError::NotImplemented { .. } => Some(501),
         PveError::Failed { .. } => Some(500),
-        PveError::NotJson { status, .. } | PveError::Proxy { status, .. } | PveError::Unexpected { status, .. } => {
-            Some(*status)
-        }
+        PveError::NotJson { status, .. }
+        | PveError::Proxy { status, .. }
+        | PveError::Unexpected { status, .. } => Some(*status),
         _ => None,
     }
 }

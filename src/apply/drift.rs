@@ -23,7 +23,9 @@ pub async fn check(eyes: &Eyes, plan: &Plan) -> Result<Undrifted, Refused> {
         Err(other) => return Err(other),
     };
     if now.fingerprint() != plan.fingerprint {
-        let guest = |of: &crate::plan::Observed| of.guest.as_ref().map(|guest| (guest.status.clone(), guest.lock.clone()));
+        let guest = |of: &crate::plan::Observed| {
+            of.guest.as_ref().map(|guest| (guest.status.clone(), guest.lock.clone()))
+        };
         return Err(drifted(match () {
             () if now.digest != plan.observed.digest => "the configuration",
             () if guest(&now) != guest(&plan.observed) => "the guest's state",

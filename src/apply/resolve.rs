@@ -73,7 +73,9 @@ async fn by_task(eyes: &Eyes, intent: &Receipt) -> Result<Option<Judged>, PveErr
     let endpoint = intent.endpoint.as_deref().unwrap_or_default();
     let Some((_, kinds)) = KINDS.iter().find(|(end, _)| endpoint.ends_with(end)) else { return Ok(None) };
     let call = intent.body.pointer("/before/call/path").and_then(Value::as_str).unwrap_or_default();
-    let Some(node) = call.strip_prefix("/nodes/").and_then(|rest| rest.split('/').next()) else { return Ok(None) };
+    let Some(node) = call.strip_prefix("/nodes/").and_then(|rest| rest.split('/').next()) else {
+        return Ok(None);
+    };
     let begun = intent.time.as_second();
     let read = Path::of(["nodes", node, "tasks"]).and_then(|path| {
         let read = Read::new(path).with("since", (begun - BEFORE).to_string())?;
@@ -93,7 +95,12 @@ async fn by_task(eyes: &Eyes, intent: &Receipt) -> Result<Option<Judged>, PveErr
     let upid = match found[..] {
         [] => return Ok(None),
         [one] => one.upid.clone(),
-        _ => return Ok(Some(unknown(format!("{} tasks of that time could be the one that it began", found.len())))),
+        _ => {
+            return Ok(Some(unknown(format!(
+                "{} tasks of that time could be the one that it began",
+                found.len()
+            ))));
+        }
     };
     let outcome = match found[0].state() {
         State::Ended(outcome) => outcome,
@@ -111,7 +118,9 @@ async fn by_task(eyes: &Eyes, intent: &Receipt) -> Result<Option<Judged>, PveErr
 /// Whether things are as they were meant to become.
 async fn by_state(eyes: &Eyes, intent: &Receipt) -> Judged {
     let Some(request) = request(eyes, intent) else {
-        return unknown("the daemon ended in the middle, and the receipt does not hold all of the call".to_owned());
+        return unknown(
+            "the daemon ended in the middle, and the receipt does not hold all of the call".to_owned(),
+        );
     };
     let digest = intent.body.pointer("/before/digest").and_then(Value::as_str);
     let before = "the daemon ended in the middle";
@@ -133,5 +142,7 @@ fn request(eyes: &Eyes, intent: &Receipt) -> Option<Request> {
     let args: Map<String, Value> = intent.body.get("args")?.as_object()?.clone();
     let withheld = args.values().any(|value| value.to_string().contains(crate::secret::WITHHELD));
     let guests = intent.guest.into_iter().collect();
-    (!withheld).then(|| Request::of(&eyes.catalog, method, call.get("path")?.as_str()?, args, guests).ok()).flatten()
+    (!withheld)
+        .then(|| Request::of(&eyes.catalog, method, call.get("path")?.as_str()?, args, guests).ok())
+        .flatten()
 }

@@ -74,8 +74,6 @@ async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
     let watch = Watch::start(&ledger);
     let stop = CancellationToken::new();
     let provost = Arc::new(Provost::new(rules, ledger.clone())?);
-    let to_resolve = provost.clone();
-    tokio::spawn(async move { to_resolve.resolve_changes().await });
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopper = stop.clone();
     tokio::spawn(async move {
@@ -92,7 +90,15 @@ async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
     tracing::info!(socket = %config.listen.unix.display(), roles = config.roles.len(), "serving");
     let _ = systemd::daemon::notify([("READY", "1")].iter());
     tokio::spawn(watchdog());
-    listening.serve(provost.clone(), stop, confined).await;
+    let resolving = async {
+        provost.resolve_changes().await;
+        std::future::pending::<()>().await
+    };
+    tokio::select! {
+        () = listening.serve(provost.clone(), stop, confined) => {}
+        // A task that goes on for hours is followed for as long as this daemon serves.
+        () = resolving => {}
+    }
     drop(watch);
     provost.close().await;
     ledger.close();

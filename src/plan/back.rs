@@ -40,7 +40,9 @@ fn intent(place: &crate::ledger::Place, seq: Seq) -> Result<Receipt, String> {
     let intent = match receipt.kind {
         Kind::Intent => receipt,
         Kind::Outcome => read(receipt.closes().ok_or("it closes no intent")?)?,
-        kind => return Err(format!("it is a {} receipt, which records no change that a plan made", kind.name())),
+        kind => {
+            return Err(format!("it is a {} receipt, which records no change that a plan made", kind.name()));
+        }
     };
     match intent.body.get("act").and_then(Value::as_str) {
         Some("apply" | "undo") => Ok(intent),

@@ -13,8 +13,19 @@ use crate::catalog::{Catalog, Method};
 
 /// Arguments that say how a thing is set, and are no part of it.
 pub const CONTROLS: &[&str] = &[
-    "allow-move", "append", "background_delay", "delete", "digest", "force", "lock-token", "moveto", "rename",
-    "revert", "skiplock", "password-confirm", "confirmation-password",
+    "allow-move",
+    "append",
+    "background_delay",
+    "delete",
+    "digest",
+    "force",
+    "lock-token",
+    "moveto",
+    "rename",
+    "revert",
+    "skiplock",
+    "password-confirm",
+    "confirmation-password",
 ];
 
 /// Of a call, `{kind}` written out: the field that it changes, and to what.
@@ -69,7 +80,10 @@ fn set(catalog: &Catalog, request: &Request, observed: &Observed) -> Vec<Effect>
     }
     effects.extend(removed(&listed(request, "delete"), observed));
     let dropped = listed(request, "revert").into_iter();
-    effects.extend(dropped.map(|name| Effect::new(name, Some("a change that waits".into()), Some("as it is now".into()))));
+    effects.extend(
+        dropped
+            .map(|name| Effect::new(name, Some("a change that waits".into()), Some("as it is now".into()))),
+    );
     for (control, field) in [("moveto", "pos"), ("rename", "name")] {
         if let Some(to) = request.args.get(control) {
             effects.push(Effect::new(field, request.captured.get(field).cloned(), Some(to.clone())));
@@ -80,7 +94,8 @@ fn set(catalog: &Catalog, request: &Request, observed: &Observed) -> Vec<Effect>
 
 /// Fields that are taken away; those that are not there stay so.
 fn removed(names: &[String], observed: &Observed) -> Vec<Effect> {
-    let there = names.iter().filter_map(|name| Some(Effect::new(name, Some(observed.field(name)?.clone()), None)));
+    let there =
+        names.iter().filter_map(|name| Some(Effect::new(name, Some(observed.field(name)?.clone()), None)));
     there.collect()
 }
 
@@ -176,7 +191,9 @@ pub fn entries(request: &Request) -> Vec<Entry> {
     let roles = listed(request, "roles");
     let holders = ["users", "groups", "tokens"].into_iter().flat_map(|name| listed(request, name));
     let holders: Vec<String> = holders.collect();
-    let of = |who: &String| roles.iter().map(move |role| Entry { role: role.clone(), who: who.clone() }).collect::<Vec<_>>();
+    let of = |who: &String| {
+        roles.iter().map(move |role| Entry { role: role.clone(), who: who.clone() }).collect::<Vec<_>>()
+    };
     holders.iter().flat_map(of).collect()
 }
 
@@ -204,7 +221,8 @@ fn members(request: &Request, observed: &Observed) -> Vec<Effect> {
 fn pruned(observed: &Observed) -> Vec<Effect> {
     let rows = observed.subject.as_ref().map(Seen::rows).unwrap_or_default();
     let goes = rows.iter().filter(|row| row.get("mark").map(text).as_deref() == Some("remove"));
-    goes.map(|row| Effect::new(row.get("volid").map(text).unwrap_or_default(), Some("there".into()), None)).collect()
+    goes.map(|row| Effect::new(row.get("volid").map(text).unwrap_or_default(), Some("there".into()), None))
+        .collect()
 }
 
 /// The names in an argument, however the list was written.
@@ -221,7 +239,11 @@ pub fn nothing(request: &Request, shape: &Shape, effects: &[Effect]) -> Option<S
         && request.method() == Method::Put;
     let none = effects.iter().all(|effect| !effect.changes());
     ((set || rights) && none).then(|| match effects.first() {
-        Some(effect) => format!("{} is {} already", effect.field, effect.after.as_ref().map(text).unwrap_or_else(|| "gone".into())),
+        Some(effect) => format!(
+            "{} is {} already",
+            effect.field,
+            effect.after.as_ref().map(text).unwrap_or_else(|| "gone".into())
+        ),
         None => "everything that it sets is so already".to_owned(),
     })
 }
@@ -234,7 +256,10 @@ mod tests {
     #[test]
     fn each_act_is_an_endpoint_and_its_blanks_are_parameters() {
         let catalog = Catalog::embedded(Release::LATEST);
-        for act in ACTS.iter().filter(|act| !act.endpoint.contains("/lxc/{vmid}/agent") && !act.endpoint.contains("{kind}")) {
+        for act in ACTS
+            .iter()
+            .filter(|act| !act.endpoint.contains("/lxc/{vmid}/agent") && !act.endpoint.contains("{kind}"))
+        {
             let (method, path) = act.endpoint.split_once(' ').unwrap();
             let endpoint = catalog.template(Method::from_name(method).unwrap(), path);
             let endpoint = endpoint.unwrap_or_else(|| panic!("{}", act.endpoint));

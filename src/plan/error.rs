@@ -48,7 +48,9 @@ pub enum Refused {
     Held { vmid: u32, why: String },
     #[error("the digest that was given is {given}, and the configuration's is {now}")]
     Stale { given: String, now: String },
-    #[error("{endpoint} changes guest {vmid} beyond what any call takes back, and no snapshot of it can be made: {why}")]
+    #[error(
+        "{endpoint} changes guest {vmid} beyond what any call takes back, and no snapshot of it can be made: {why}"
+    )]
     NoSnapshot { endpoint: String, vmid: u32, why: String },
 
     // The plan.
@@ -133,15 +135,21 @@ impl Refused {
             Self::NoMethod { .. } => "give method: POST, PUT or DELETE; `find` tells which there are".into(),
             Self::NoEndpoint { .. } | Self::Words { .. } => "`find` finds calls by plain words".into(),
             Self::Blank { name, .. } => format!("give {name} in args"),
-            Self::Parameters { .. } | Self::Call(_) | Self::TooMuch { .. } => "correct them and plan again".into(),
+            Self::Parameters { .. } | Self::Call(_) | Self::TooMuch { .. } => {
+                "correct them and plan again".into()
+            }
             Self::Upload { .. } => "let the node fetch it: plan POST …/storage/{storage}/download-url".into(),
             Self::Denied(denied) => denied.next(),
             Self::Unapproved { why, .. } => why.next(),
             Self::NoRoom { .. } => "let those be answered first: provost plans".into(),
             Self::NoGuest { .. } => "read /cluster/resources for the guests that there are".into(),
             Self::NoSuchThing { .. } => "read the list above it for what there is".into(),
-            Self::Exists { .. } => "take another name or id, or plan a change of the one that is there".into(),
-            Self::Locked { .. } => "read the guest's recent tasks for what holds it, and plan again when it has ended".into(),
+            Self::Exists { .. } => {
+                "take another name or id, or plan a change of the one that is there".into()
+            }
+            Self::Locked { .. } => {
+                "read the guest's recent tasks for what holds it, and plan again when it has ended".into()
+            }
             Self::Held { .. } => "change that first, if that is meant".into(),
             Self::Stale { .. } => "read it again, and decide again".into(),
             Self::NoSnapshot { .. } => {
@@ -154,10 +162,16 @@ impl Refused {
             Self::Applied { .. } => "plan it again if it is to be done again".into(),
             Self::Id(_) => "give plan_id as `plan` gave it".into(),
             Self::Full { .. } => "apply or forget some; a plan is forgotten after 15 minutes".into(),
-            Self::NoReceipt { .. } => "`audit` lists receipts; those of kind \"outcome\" can be undone".into(),
+            Self::NoReceipt { .. } => {
+                "`audit` lists receipts; those of kind \"outcome\" can be undone".into()
+            }
             Self::NoWayBack { .. } => "read how it is now, and plan what gives it back".into(),
-            Self::Pve(PveError::MayHaveHappened { .. }) => "read what it names before anything is repeated".into(),
-            Self::Pve(_) => "call again; if it stays so, the operator can look at pveproxy and pvedaemon".into(),
+            Self::Pve(PveError::MayHaveHappened { .. }) => {
+                "read what it names before anything is repeated".into()
+            }
+            Self::Pve(_) => {
+                "call again; if it stays so, the operator can look at pveproxy and pvedaemon".into()
+            }
             Self::Unrecorded(unrecorded) => unrecorded.next().into(),
             Self::SnapshotFailed { .. } => "look at why, and plan again".into(),
             Self::Lost { .. } => "read how it is before anything is repeated".into(),
@@ -168,7 +182,9 @@ impl Refused {
     pub fn details(&self) -> Option<(&'static str, Value)> {
         match self {
             Self::Parameters { problems, .. } => Some(("problems", json!(problems))),
-            Self::Unapproved { why: NotApproved::Waiting { because, .. }, .. } => Some(("because", json!(because))),
+            Self::Unapproved { why: NotApproved::Waiting { because, .. }, .. } => {
+                Some(("because", json!(because)))
+            }
             _ => None,
         }
     }

@@ -95,9 +95,8 @@ impl Eyes {
         if !self.can_read(template) {
             return Ok(Seen::Hidden(format!("the API has no GET {template}")));
         }
-        let read = filled(template, named).and_then(|read| {
-            query.iter().try_fold(read, |read, (name, value)| read.with(name, value))
-        });
+        let read = filled(template, named)
+            .and_then(|read| query.iter().try_fold(read, |read, (name, value)| read.with(name, value)));
         let read = match read {
             Ok(read) => read,
             Err(error) => return Ok(Seen::Hidden(error.to_string())),

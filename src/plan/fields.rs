@@ -51,7 +51,12 @@ impl Effect {
 
 /// What setting `name` to `after` does to it, part by part where both are property strings; nothing where nothing
 /// changes.
-pub fn compare(endpoint: &Endpoint, name: &str, before: Option<&Value>, after: Option<&Value>) -> Vec<Effect> {
+pub fn compare(
+    endpoint: &Endpoint,
+    name: &str,
+    before: Option<&Value>,
+    after: Option<&Value>,
+) -> Vec<Effect> {
     let parameter = endpoint.parameter(name);
     if let (Some(before), Some(after)) = (before, after) {
         if is_same(parameter, before, after) {
@@ -71,7 +76,8 @@ fn parts_compared(name: &str, old: &BTreeMap<String, String>, new: &BTreeMap<Str
     let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
     keys.sort();
     keys.dedup();
-    let value = |of: &BTreeMap<String, String>, key: &String| of.get(key).map(|text| Value::from(text.as_str()));
+    let value =
+        |of: &BTreeMap<String, String>, key: &String| of.get(key).map(|text| Value::from(text.as_str()));
     keys.into_iter()
         .map(|key| Effect::new(format!("{name}.{key}"), value(old, key), value(new, key)))
         .filter(Effect::changes)
@@ -81,7 +87,9 @@ fn parts_compared(name: &str, old: &BTreeMap<String, String>, new: &BTreeMap<Str
 /// The parts of a property string, or of an object that stands for one.
 fn parts(parameter: Option<&Parameter>, value: &Value) -> Option<BTreeMap<String, String>> {
     match value {
-        Value::Object(fields) => Some(fields.iter().map(|(name, value)| (name.clone(), text(value))).collect()),
+        Value::Object(fields) => {
+            Some(fields.iter().map(|(name, value)| (name.clone(), text(value))).collect())
+        }
         Value::String(value) => parameter?.parts(value),
         _ => None,
     }
@@ -134,7 +142,11 @@ mod tests {
         none("onboot", json!(1), json!(true));
         none("onboot", json!("1"), json!("yes"));
         none("cores", json!(2), json!("2"));
-        none("net0", json!("virtio=AA:BB:CC:00:00:01,bridge=vmbr0"), json!("bridge=vmbr0,model=virtio,macaddr=AA:BB:CC:00:00:01"));
+        none(
+            "net0",
+            json!("virtio=AA:BB:CC:00:00:01,bridge=vmbr0"),
+            json!("bridge=vmbr0,model=virtio,macaddr=AA:BB:CC:00:00:01"),
+        );
         none("description", json!("text\n"), json!("text"));
     }
 

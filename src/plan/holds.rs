@@ -26,7 +26,9 @@ pub fn holds(request: &Request, shape: &Shape, observed: &Observed) -> Result<Ve
         }
     }
     let unchecked = request.checked.unchecked().iter();
-    warnings.extend(unchecked.map(|unchecked| format!("{}: {}: not checked here", unchecked.parameter, unchecked.what)));
+    warnings.extend(
+        unchecked.map(|unchecked| format!("{}: {}: not checked here", unchecked.parameter, unchecked.what)),
+    );
     if endpoint == "POST /access/users/{userid}/token/{tokenid}" || request.flag("regenerate") {
         warnings.push("the token's secret is in PVE's answer, and Provost shows and records no secret: make the token at a terminal if you need it".to_owned());
     }
@@ -54,7 +56,9 @@ fn is_there(request: &Request, shape: &Shape, observed: &Observed) -> Result<(),
 
 fn digest(request: &Request, observed: &Observed) -> Result<(), Refused> {
     match (request.text("digest"), &observed.digest) {
-        (Some(given), Some(now)) if given != *now => Err(Refused::Stale { given: request_shown(&given), now: now.clone() }),
+        (Some(given), Some(now)) if given != *now => {
+            Err(Refused::Stale { given: request_shown(&given), now: now.clone() })
+        }
         _ => Ok(()),
     }
 }
@@ -83,7 +87,9 @@ fn guest_holds(request: &Request, guest: &super::Guest, warnings: &mut Vec<Strin
         }
     }
     let takes_disk = template.ends_with("/config")
-        && super::effects::listed(request, "delete").iter().any(|key| ["rootfs", "mp", "scsi", "virtio", "ide", "sata"].iter().any(|family| key.starts_with(family)));
+        && super::effects::listed(request, "delete").iter().any(|key| {
+            ["rootfs", "mp", "scsi", "virtio", "ide", "sata"].iter().any(|family| key.starts_with(family))
+        });
     if guest.is("protection") && (takes_disk || template.ends_with("/rollback")) {
         return held("its protection is on");
     }
@@ -93,10 +99,14 @@ fn guest_holds(request: &Request, guest: &super::Guest, warnings: &mut Vec<Strin
     if let Some(ha) = &guest.ha
         && (template.contains("/status/") || template.ends_with("/migrate"))
     {
-        warnings.push(format!("HA keeps this guest (state {ha}): PVE hands the call to HA, which does it in its own time"));
+        warnings.push(format!(
+            "HA keeps this guest (state {ha}): PVE hands the call to HA, which does it in its own time"
+        ));
     }
     if guest.is_running() && template.ends_with("/{vmid}/config") {
-        warnings.push("it runs: what cannot change while it does waits as pending until it is restarted".to_owned());
+        warnings.push(
+            "it runs: what cannot change while it does waits as pending until it is restarted".to_owned(),
+        );
     }
     Ok(())
 }
@@ -104,7 +114,8 @@ fn guest_holds(request: &Request, guest: &super::Guest, warnings: &mut Vec<Strin
 fn lock(request: &Request, guest: &super::Guest) -> Result<(), Refused> {
     let Some(lock) = &guest.lock else { return Ok(()) };
     let frees = super::effects::listed(request, "delete").iter().any(|name| name == "lock");
-    let wakes = lock == "suspended" && ["/status/start", "/status/resume"].iter().any(|leaf| request.template().ends_with(leaf));
+    let wakes = lock == "suspended"
+        && ["/status/start", "/status/resume"].iter().any(|leaf| request.template().ends_with(leaf));
     if request.flag("skiplock") || frees || wakes {
         return Ok(());
     }

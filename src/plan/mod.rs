@@ -171,7 +171,10 @@ impl Desk {
     pub async fn settle(&self, patience: Duration) {
         self.under_way.close();
         if tokio::time::timeout(patience, self.under_way.wait()).await.is_err() {
-            tracing::warn!(changes = self.under_way.len(), "changes go on on the node, and nobody here follows them");
+            tracing::warn!(
+                changes = self.under_way.len(),
+                "changes go on on the node, and nobody here follows them"
+            );
         }
     }
 
@@ -256,7 +259,9 @@ impl Desk {
                 effects: of("effects"),
                 expires: view.expires.as_str().into(),
                 needs: of("needs"),
-                risk: format!("{:?}: {}", draft.risk.level, draft.risk.reasons.join("; ")).to_lowercase().into(),
+                risk: format!("{:?}: {}", draft.risk.level, draft.risk.reasons.join("; "))
+                    .to_lowercase()
+                    .into(),
                 sha256: sha256.clone(),
                 tier: view.tier.into(),
                 undo: of("undo"),
@@ -269,7 +274,20 @@ impl Desk {
         let bytes = canonical.get().len() * 3 + size(&draft);
         let Draft { asker, request, shape, observed, effects, undo, snapshot, undoes, .. } = draft;
         let plan = Plan {
-            id, asker, request, shape, observed, fingerprint, effects, undo, snapshot, undoes, receipt, sha256, shown, bytes,
+            id,
+            asker,
+            request,
+            shape,
+            observed,
+            fingerprint,
+            effects,
+            undo,
+            snapshot,
+            undoes,
+            receipt,
+            sha256,
+            shown,
+            bytes,
         };
         Ok((plan, approval))
     }
@@ -430,9 +448,24 @@ async fn draft(
     let effects = effects::effects(&eyes.catalog, &request, &shape, &observed);
     let no_op = effects::nothing(&request, &shape, &effects);
     let undo = undo::undo(&eyes.catalog, &request, &shape, &observed);
-    let found = blast::radius(&*desk.world, Change { request: &request, observed: &observed, effects: &effects });
+    let found =
+        blast::radius(&*desk.world, Change { request: &request, observed: &observed, effects: &effects });
     let risk = risk::risk(&request, &undo, &found, no_op.is_some());
-    Ok(Draft { asker, request, shape, leave, observed, effects, no_op, found, warnings, undo, snapshot: None, undoes, risk })
+    Ok(Draft {
+        asker,
+        request,
+        shape,
+        leave,
+        observed,
+        effects,
+        no_op,
+        found,
+        warnings,
+        undo,
+        snapshot: None,
+        undoes,
+        risk,
+    })
 }
 
 /// Looks again at what a plan rests on.
@@ -500,9 +533,19 @@ pub async fn outlook(eyes: &Eyes, request: &Request) -> Result<Outlook, Refused>
     Ok(match (&shape, there.flatten()) {
         // A rule is known by its place, which says nothing.
         (Shape::Create { key, .. }, _) if key == "pos" => Outlook::Otherwise { digest: None },
-        (Shape::Create { .. }, Some(there)) => if there { Outlook::AsMeant } else { Outlook::NotThere },
+        (Shape::Create { .. }, Some(there)) => {
+            if there {
+                Outlook::AsMeant
+            } else {
+                Outlook::NotThere
+            }
+        }
         (Shape::Remove { .. }, Some(there)) if request.text("pos").is_none() => {
-            if there { Outlook::NotThere } else { Outlook::AsMeant }
+            if there {
+                Outlook::NotThere
+            } else {
+                Outlook::AsMeant
+            }
         }
         _ if effects::nothing(request, &shape, &effects).is_some() => Outlook::AsMeant,
         _ => Outlook::Otherwise { digest: observed.digest },

@@ -77,12 +77,25 @@ const ELSEWHERE: &[(&str, &str, &[&str])] = &[
 ];
 
 /// Fields that change by themselves.
-const VOLATILE: &[&str] =
-    &["localtime", "time", "uptime", "used", "avail", "checktime", "cpu", "mem", "disk", "pid", "enabled-since"];
+const VOLATILE: &[&str] = &[
+    "localtime",
+    "time",
+    "uptime",
+    "used",
+    "avail",
+    "checktime",
+    "cpu",
+    "mem",
+    "disk",
+    "pid",
+    "enabled-since",
+];
 
 pub async fn observe(eyes: &Eyes, request: &Request, shape: &Shape) -> Result<Observed, Refused> {
     let guest = match (request.guest(), request.kind()) {
-        (Some(vmid), Some(kind)) if request.template().contains("/{vmid}") => guest(eyes, request, vmid, kind).await?,
+        (Some(vmid), Some(kind)) if request.template().contains("/{vmid}") => {
+            guest(eyes, request, vmid, kind).await?
+        }
         _ => None,
     };
     let subject = subject(eyes, request, shape, guest.as_ref()).await?;
@@ -105,7 +118,9 @@ async fn subject(
         let seen = eyes.look(template, &request.captured, &pairs).await?;
         // A pool that is asked for by name comes as a list of one.
         return Ok(Some(match seen {
-            Seen::There(Value::Array(mut rows)) if *template == "/pools" && rows.len() == 1 => Seen::There(rows.remove(0)),
+            Seen::There(Value::Array(mut rows)) if *template == "/pools" && rows.len() == 1 => {
+                Seen::There(rows.remove(0))
+            }
             seen => seen,
         }));
     }

@@ -24,8 +24,7 @@ const WHOLE: &[&str] = &[
 ];
 
 /// Calls of backups, which take all guests by an argument.
-const BACKUPS: &[&str] =
-    &["POST /nodes/{node}/vzdump", "POST /cluster/backup", "PUT /cluster/backup/{id}"];
+const BACKUPS: &[&str] = &["POST /nodes/{node}/vzdump", "POST /cluster/backup", "PUT /cluster/backup/{id}"];
 
 /// Arguments that are for people.
 const PROSE: &[&str] = &["description", "notes", "comment", "notes-template", "title"];
@@ -34,7 +33,8 @@ const PROSE: &[&str] = &["description", "notes", "comment", "notes-template", "t
 pub fn is_whole(request: &Request) -> bool {
     let endpoint = request.endpoint();
     let chosen = request.args.contains_key("vms");
-    let backup = BACKUPS.contains(&endpoint.as_str()) && (request.flag("all") || request.args.contains_key("pool"));
+    let backup =
+        BACKUPS.contains(&endpoint.as_str()) && (request.flag("all") || request.args.contains_key("pool"));
     (WHOLE.contains(&endpoint.as_str()) && !chosen) || backup
 }
 
@@ -93,7 +93,8 @@ pub fn listed(text: &str) -> impl Iterator<Item = &str> {
 
 /// The guests whose volumes a text names: the 105 of `local:105/vm-105-disk-0.qcow2`.
 fn owners(text: &str) -> impl Iterator<Item = u32> {
-    const BEFORE: &[&str] = &["vm-", "base-", "subvol-", "basevol-", "vzdump-qemu-", "vzdump-lxc-", "vzdump-openvz-"];
+    const BEFORE: &[&str] =
+        &["vm-", "base-", "subvol-", "basevol-", "vzdump-qemu-", "vzdump-lxc-", "vzdump-openvz-"];
     let number = |rest: &str| -> Option<u32> {
         let digits = rest.len() - rest.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
         rest[..digits].parse().ok()

@@ -146,13 +146,11 @@ fn named(
 ) -> Result<(Method, String), Refused> {
     let given = given.trim();
     let (method, given) = match given.split_once(' ') {
-        Some((word, path)) if path.trim_start().starts_with('/') => {
-            match (Method::from_name(word), method) {
-                (Some(said), None) => (Some(said), path.trim()),
-                (Some(said), Some(method)) if said == method => (Some(said), path.trim()),
-                _ => (method, given),
-            }
-        }
+        Some((word, path)) if path.trim_start().starts_with('/') => match (Method::from_name(word), method) {
+            (Some(said), None) => (Some(said), path.trim()),
+            (Some(said), Some(method)) if said == method => (Some(said), path.trim()),
+            _ => (method, given),
+        },
         _ => (method, given),
     };
     let given = given.strip_prefix("/api2/json").filter(|rest| rest.starts_with('/')).unwrap_or(given);

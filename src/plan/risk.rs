@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use super::Request;
 use super::blast::{Found, Severity};
 use super::undo::{Undo, Way};
-use super::Request;
 use crate::catalog::tier::Tier;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -6,11 +6,18 @@ use crate::catalog::{Catalog, Endpoint, Method};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shape {
     /// Fields of what `shown` gives are set.
-    Set { shown: String },
+    Set {
+        shown: String,
+    },
     /// A thing is made in the list at the path; `item` is its own path, `key` what names it there.
-    Create { item: String, key: String },
+    Create {
+        item: String,
+        key: String,
+    },
     /// What `shown` gives is removed; it may be that nothing shows it.
-    Remove { shown: Option<String> },
+    Remove {
+        shown: Option<String>,
+    },
     Act,
 }
 
@@ -50,7 +57,8 @@ fn fits(pattern: &str, endpoint: &str) -> Option<&'static str> {
 pub fn of(catalog: &Catalog, endpoint: &Endpoint) -> Shape {
     let (method, path) = (endpoint.method, endpoint.path.as_str());
     let name = format!("{method} {path}");
-    if let Some((said, kind)) = OTHERS.iter().find_map(|(pattern, said)| Some((said, fits(pattern, &name)?))) {
+    if let Some((said, kind)) = OTHERS.iter().find_map(|(pattern, said)| Some((said, fits(pattern, &name)?)))
+    {
         return match said.split_once(' ') {
             Some(("set", shown)) => Shape::Set { shown: shown.to_owned() },
             Some((_, shown)) => Shape::Remove { shown: Some(shown.replace("{kind}", kind)) },

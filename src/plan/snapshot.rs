@@ -25,7 +25,8 @@ impl Taken {
 
     /// The same again, by its name.
     pub fn named(eyes: &Eyes, request: &Request, name: String) -> Result<Option<Self>, Refused> {
-        let (Some(vmid), Some(kind), Some(node)) = (request.guest(), request.kind(), request.text("node")) else {
+        let (Some(vmid), Some(kind), Some(node)) = (request.guest(), request.kind(), request.text("node"))
+        else {
             return Ok(None);
         };
         let list = format!("/nodes/{node}/{kind}/{vmid}/snapshot");

@@ -94,8 +94,11 @@ impl Store {
         held.retain(|_, held| held.made.elapsed() < lifetime.max(REMEMBERED));
         let uid = plan.asker.uid;
         let size = plan.bytes;
-        let mut own: Vec<(Instant, PlanId, usize)> =
-            held.iter().filter(|(_, held)| held.plan.asker.uid == uid).map(|(id, held)| (held.made, *id, held.plan.bytes)).collect();
+        let mut own: Vec<(Instant, PlanId, usize)> = held
+            .iter()
+            .filter(|(_, held)| held.plan.asker.uid == uid)
+            .map(|(id, held)| (held.made, *id, held.plan.bytes))
+            .collect();
         own.sort_by_key(|(made, ..)| *made);
         let mut own_bytes: usize = own.iter().map(|(.., bytes)| bytes).sum();
         let mut count = own.len();

@@ -99,7 +99,10 @@ pub fn view(draft: &Draft, id: PlanId, expires: String) -> View {
             why: clean(&undo.why),
             lost: undo.lost.iter().map(|lost| clean(lost)).collect(),
             // Its own template is not at hand: by the fields' names alone.
-            call: undo.call.as_ref().map(|inverse| call(inverse.method.name(), template, &inverse.path, &inverse.args)),
+            call: undo
+                .call
+                .as_ref()
+                .map(|inverse| call(inverse.method.name(), template, &inverse.path, &inverse.args)),
         },
         snapshot: draft.snapshot.clone(),
         undoes: draft.undoes,
@@ -119,7 +122,8 @@ pub fn view(draft: &Draft, id: PlanId, expires: String) -> View {
 
 fn not_seen(draft: &Draft) -> Vec<String> {
     let mut all: Vec<String> = draft.found.not_seen.iter().map(|text| clean(text)).collect();
-    for (what, count) in [("effects", draft.effects.len()), ("objects that are hit", draft.found.hits.len())] {
+    for (what, count) in [("effects", draft.effects.len()), ("objects that are hit", draft.found.hits.len())]
+    {
         if count > MOST_ROWS {
             all.push(format!("{} more {what} are not listed", count - MOST_ROWS));
         }
@@ -201,7 +205,8 @@ pub fn summary(draft: &Draft) -> Vec<String> {
     let effects = draft.effects.iter().take(3).map(|effect| {
         let shown = shown_effect(request.template(), effect);
         let text = |name: &str| shown.get(name).map(fields::text).filter(|text| !text.is_empty());
-        let value = |name| text(name).map_or_else(|| "nothing".to_owned(), |text| text.chars().take(60).collect());
+        let value =
+            |name| text(name).map_or_else(|| "nothing".to_owned(), |text| text.chars().take(60).collect());
         format!("{}: {} -> {}", text("field").unwrap_or_default(), value("before"), value("after"))
     });
     lines.extend(effects);

@@ -101,8 +101,13 @@ pub async fn call(
 fn told(applied: Applied, strict: bool) -> Answer {
     let (result, message) = match applied.result {
         Became::Done => ("done", None),
-        Became::Warnings(count) => ("warnings", Some(format!("it ended with {count} warnings: its log has them"))),
-        Became::Running => ("running", Some("it goes on; `read` follows its task, and its receipt will say how it ended".into())),
+        Became::Warnings(count) => {
+            ("warnings", Some(format!("it ended with {count} warnings: its log has them")))
+        }
+        Became::Running => (
+            "running",
+            Some("it goes on; `read` follows its task, and its receipt will say how it ended".into()),
+        ),
         Became::Failed(why) => ("failed", Some(why)),
         Became::Unknown(why) => ("unknown", Some(why)),
     };

@@ -89,6 +89,7 @@ async fn each_call_that_changes_something_is_planned_or_refused_with_a_reason() 
     }
     assert!(planned.len() > 150, "{}", planned.len());
     // Nothing was lost on the way: each left its receipt.
-    let kinds = site.receipts().iter().filter(|receipt| ["plan", "refusal"].contains(&receipt.kind.name())).count();
+    let kinds =
+        site.receipts().iter().filter(|receipt| ["plan", "refusal"].contains(&receipt.kind.name())).count();
     assert!(kinds > 600, "{kinds}");
 }

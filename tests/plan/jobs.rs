@@ -11,7 +11,10 @@ use crate::site::{Site, args_of, effects, hits};
 async fn a_plan_says_what_changes_part_by_part_and_how_to_take_it_back() {
     let site = Site::new(recorded()).await;
     let plan = site
-        .plan("PUT /nodes/pve1/qemu/104/config", "memory=4096 net0=virtio=BC:24:11:F3:3B:53,bridge=vmbr0,tag=7 delete=tags")
+        .plan(
+            "PUT /nodes/pve1/qemu/104/config",
+            "memory=4096 net0=virtio=BC:24:11:F3:3B:53,bridge=vmbr0,tag=7 delete=tags",
+        )
         .await;
     assert_eq!(effects(&plan), ["memory: 2048 -> 4096", "net0.tag: 5 -> 7", "tags: blue;prod;web -> null"]);
     assert_eq!(hits(&plan), ["qemu/104 unreachable"]);
@@ -83,7 +86,10 @@ async fn everything_that_is_wrong_is_said_in_one_answer() {
     assert_eq!(site.refused("DELETE /pools/nobody", "").await.kind(), "not_found");
     assert_eq!(site.refused("POST /pools", "poolid=dev").await.kind(), "exists");
     assert_eq!(site.refused("POST /nodes/pve1/qemu/104/clone", "newid=101").await.kind(), "exists");
-    assert_eq!(site.refused("POST /nodes/pve1/storage/local/upload", "content=iso filename=a.iso").await.kind(), "upload");
+    assert_eq!(
+        site.refused("POST /nodes/pve1/storage/local/upload", "content=iso filename=a.iso").await.kind(),
+        "upload"
+    );
 }
 
 #[tokio::test]
@@ -127,7 +133,8 @@ async fn a_snapshot_is_taken_before_what_no_call_takes_back() {
     let without = site.wish(call(), Snapshot::None).await.unwrap();
     assert_eq!((&without.snapshot, &without.shown["undo"]["kind"]), (&None, &json!("none")));
 
-    let plan = site.plan("POST /nodes/pve1/qemu/104/agent/set-user-password", "username=root password=geheim").await;
+    let plan =
+        site.plan("POST /nodes/pve1/qemu/104/agent/set-user-password", "username=root password=geheim").await;
     let name = plan.snapshot.clone().expect("a snapshot");
     assert!(provost::plan::snapshot::is_ours(&name), "{name}");
     // The guest does not run, so the call fails; the snapshot was made, and stays.
@@ -162,7 +169,8 @@ async fn what_needs_approval_says_so_and_waits_for_it() {
     site.role("profile = 'full'");
     let own = site.plan("DELETE /nodes/pve1/qemu/104", "").await;
     let how = provost::policy::approval::How::Terminal;
-    let refused = site.policy.decide(&site.principal, &own.id.to_string(), &own.sha256, true, how).err().unwrap();
+    let refused =
+        site.policy.decide(&site.principal, &own.id.to_string(), &own.sha256, true, how).err().unwrap();
     assert_eq!(refused.kind(), "self_approval");
 }
 

@@ -96,7 +96,8 @@ async fn intents_that_a_kill_left_open_are_resolved_from_tasks_and_from_how_thin
     let site = Site::new(recorded()).await;
     let ledger = open(&site.dir.path().join("killed"));
     let started = left_open(&site, &ledger, "POST /nodes/pve1/lxc/101/status/start", 101, json!({})).await;
-    let done = left_open(&site, &ledger, "PUT /nodes/pve1/lxc/101/config", 101, json!({ "memory": 768 })).await;
+    let done =
+        left_open(&site, &ledger, "PUT /nodes/pve1/lxc/101/config", 101, json!({ "memory": 768 })).await;
     let not = left_open(&site, &ledger, "POST /pools", 101, json!({ "poolid": "never" })).await;
     let nobody = left_open(&site, &ledger, "POST /nodes/pve1/qemu/104/status/start", 104, json!({})).await;
     site.carry_out("POST /nodes/pve1/lxc/101/status/start", "").await;

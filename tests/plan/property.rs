@@ -33,13 +33,19 @@ fn setting(kind: &'static str) -> BoxedStrategy<(String, Value)> {
         "lxc" => vec![
             named("swap", number(0..4000)),
             named("hostname", text("[a-z][a-z0-9]{0,12}")),
-            named("net1", text("name=eth1,bridge=vmbr0,hwaddr=BC:24:11:00:00:[0-9][0-9],ip=dhcp(,tag=[1-9][0-9])?")),
+            named(
+                "net1",
+                text("name=eth1,bridge=vmbr0,hwaddr=BC:24:11:00:00:[0-9][0-9],ip=dhcp(,tag=[1-9][0-9])?"),
+            ),
             named("nameserver", text("192\\.0\\.2\\.[1-9]")),
         ],
         _ => vec![
             named("name", text("[a-z][a-z0-9]{0,12}")),
             named("sockets", number(1..4)),
-            named("net0", text("virtio=BC:24:11:00:00:[0-9][0-9],bridge=vmbr0(,tag=[1-9][0-9])?(,firewall=1)?")),
+            named(
+                "net0",
+                text("virtio=BC:24:11:00:00:[0-9][0-9],bridge=vmbr0(,tag=[1-9][0-9])?(,firewall=1)?"),
+            ),
             named("agent", text("1|enabled=1,fstrim_cloned_disks=1")),
             named("ciuser", text("[a-z]{1,8}")),
             named("ipconfig0", text("ip=dhcp|ip=192\\.0\\.2\\.[1-9]/24,gw=192\\.0\\.2\\.254")),
@@ -50,10 +56,14 @@ fn setting(kind: &'static str) -> BoxedStrategy<(String, Value)> {
 
 /// Some that are set and some that are taken away; none both.
 fn change(kind: &'static str) -> impl Strategy<Value = Map<String, Value>> {
-    let gone = proptest::collection::vec(proptest::sample::select(vec!["tags", "startup", "onboot", "description", "cpulimit", "cores"]), 0..3);
+    let gone = proptest::collection::vec(
+        proptest::sample::select(vec!["tags", "startup", "onboot", "description", "cpulimit", "cores"]),
+        0..3,
+    );
     (proptest::collection::vec(setting(kind), 1..6), gone).prop_map(|(set, gone)| {
         let mut args: Map<String, Value> = set.into_iter().collect();
-        let gone: std::collections::BTreeSet<&str> = gone.into_iter().filter(|name| !args.contains_key(*name)).collect();
+        let gone: std::collections::BTreeSet<&str> =
+            gone.into_iter().filter(|name| !args.contains_key(*name)).collect();
         if !gone.is_empty() {
             args.insert("delete".into(), gone.into_iter().collect::<Vec<_>>().join(",").into());
         }
@@ -84,7 +94,13 @@ fn any_change_of_any_configuration_is_taken_back_whole() {
                 let plan = site.wish(ask(kind, vmid, &second), Snapshot::WhereNeeded).await.unwrap();
                 let applied = site.apply(&plan).await;
                 let effects = plan.effects.len();
-                prop_assert_eq!(site.tree() == before, effects == 0, "{:?} {:#?}", second, plan.shown["effects"].clone());
+                prop_assert_eq!(
+                    site.tree() == before,
+                    effects == 0,
+                    "{:?} {:#?}",
+                    second,
+                    plan.shown["effects"].clone()
+                );
                 if plan.undo.call.is_some() {
                     site.undo(applied.receipt).await;
                 }

@@ -115,7 +115,8 @@ async fn a_rule_that_is_removed_comes_back_and_its_place_is_said_to_be_lost() {
     let site = Site::new(recorded()).await;
     let rules = "/nodes/pve1/qemu/104/firewall/rules";
     for port in ["22", "80"] {
-        site.carry_out(&format!("POST {rules}"), &format!("type=in action=ACCEPT proto=tcp dport={port}")).await;
+        site.carry_out(&format!("POST {rules}"), &format!("type=in action=ACCEPT proto=tcp dport={port}"))
+            .await;
     }
     let before = site.tree();
     let first = site.plan(&format!("DELETE {rules}/0"), "").await;

@@ -16,7 +16,8 @@ fn nowhere(site: &Site) {
 #[tokio::test]
 async fn a_password_is_withheld_everywhere_and_cannot_be_given_back() {
     let site = Site::new(recorded()).await;
-    let plan = site.plan("PUT /nodes/pve1/qemu/104/config", &format!("cipassword={SECRET} memory=3000")).await;
+    let plan =
+        site.plan("PUT /nodes/pve1/qemu/104/config", &format!("cipassword={SECRET} memory=3000")).await;
     let shown = serde_json::to_string(&plan.shown).unwrap();
     assert!(!shown.contains(SECRET), "{shown}");
     let applied = site.apply(&plan).await;
@@ -29,7 +30,11 @@ async fn a_password_is_withheld_everywhere_and_cannot_be_given_back() {
     site.apply(&second).await;
     let third = site.plan("PUT /nodes/pve1/qemu/104/config", "cipassword=another").await;
     assert_eq!(third.shown["undo"]["kind"], "none");
-    assert!(third.shown["undo"]["why"].as_str().unwrap().contains("cipassword"), "{:#?}", third.shown["undo"]);
+    assert!(
+        third.shown["undo"]["why"].as_str().unwrap().contains("cipassword"),
+        "{:#?}",
+        third.shown["undo"]
+    );
     nowhere(&site);
 }
 

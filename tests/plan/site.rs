@@ -86,7 +86,8 @@ impl Site {
 
     /// A person's answer to a plan.
     pub fn decide(&self, plan: &Plan, yes: bool) {
-        let claim = self.policy.decide(&self.principal, &plan.id.to_string(), &plan.sha256, yes, How::Terminal);
+        let claim =
+            self.policy.decide(&self.principal, &plan.id.to_string(), &plan.sha256, yes, How::Terminal);
         claim.unwrap_or_else(|why| panic!("{why}")).settle(0);
     }
 
@@ -101,7 +102,9 @@ impl Site {
     }
 
     pub async fn wish(&self, wish: Wish, snapshot: Snapshot) -> Result<Arc<Plan>, Refused> {
-        self.desk.plan(&self.policy, &self.principal, self.asker(), &self.eyes(), &self.finders, wish, snapshot).await
+        self.desk
+            .plan(&self.policy, &self.principal, self.asker(), &self.eyes(), &self.finders, wish, snapshot)
+            .await
     }
 
     /// `PUT /nodes/pve1/lxc/101/config`, and `memory=1024 swap=0`; a value that begins with a bracket is JSON.
@@ -121,8 +124,7 @@ impl Site {
     }
 
     pub async fn try_apply(&self, id: &str) -> Result<Applied, Refused> {
-        self.run(id).await?
-            .wait(Duration::from_secs(60), |_| {}).await
+        self.run(id).await?.wait(Duration::from_secs(60), |_| {}).await
     }
 
     pub async fn run(&self, id: &str) -> Result<Running, Refused> {
@@ -209,7 +211,8 @@ fn walk(root: &Path, dir: &Path, files: &mut BTreeMap<String, Vec<String>>) {
             continue;
         }
         let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
-        let mut lines: Vec<String> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        let mut lines: Vec<String> =
+            text.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(str::to_owned).collect();
         lines.sort();
         files.insert(name, lines);
     }

@@ -7,9 +7,9 @@ mod own;
 
 use serde::Serialize;
 
+use super::Request;
 use super::fields::Effect;
 use super::observe::Observed;
-use super::Request;
 
 pub use own::own;
 

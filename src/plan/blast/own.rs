@@ -91,17 +91,24 @@ pub fn own(change: Change<'_>) -> Vec<Hit> {
     let request = change.request;
     let endpoint = request.endpoint();
     let known: Vec<&Row> = ROWS.iter().filter(|row| row.endpoint == endpoint).collect();
-    let said = |row: &&Row| row.when.holds(change).then(|| {
-        let object = fill(&row.object, request).unwrap_or_else(|| request.path().to_owned());
-        let why = fill(row.why, request).unwrap_or_else(|| row.why.to_owned());
-        Hit { object, severity: row.severity, why }
-    });
+    let said = |row: &&Row| {
+        row.when.holds(change).then(|| {
+            let object = fill(&row.object, request).unwrap_or_else(|| request.path().to_owned());
+            let why = fill(row.why, request).unwrap_or_else(|| row.why.to_owned());
+            Hit { object, severity: row.severity, why }
+        })
+    };
     let mut hits: Vec<Hit> = known.iter().filter_map(said).collect();
     hits.extend(every_guest(request));
     hits.extend(disks(change));
     hits.extend(cards(change));
     if known.is_empty() {
-        let named: Vec<Hit> = request.judgement.grounds().iter().filter_map(|ground| by_tier(request, ground.tier, ground.why)).collect();
+        let named: Vec<Hit> = request
+            .judgement
+            .grounds()
+            .iter()
+            .filter_map(|ground| by_tier(request, ground.tier, ground.why))
+            .collect();
         hits.extend(named.into_iter().filter(|_| hits_none(&change)));
     }
     hits
@@ -133,7 +140,8 @@ fn every_guest(request: &Request) -> Vec<Hit> {
     let hit = |guest: &u32| Hit {
         object: format!("guest/{guest}"),
         severity: Severity::Stops,
-        why: "it is among those that the call acts on; it is away until it is started or has moved".to_owned(),
+        why: "it is among those that the call acts on; it is away until it is started or has moved"
+            .to_owned(),
     };
     request.guests.iter().map(hit).collect()
 }
@@ -171,7 +179,9 @@ fn disks(change: Change<'_>) -> Vec<Hit> {
             (is_disk(guest.kind, key) || key.starts_with("unused")) && is_own(guest.vmid, value)
         });
         return owned
-            .map(|(key, value)| of(key, value, Severity::DataLost, "the disk is removed with the guest".to_owned()))
+            .map(|(key, value)| {
+                of(key, value, Severity::DataLost, "the disk is removed with the guest".to_owned())
+            })
             .collect();
     }
     let config = endpoint.ends_with("/{vmid}/config") || endpoint.ends_with("/unlink");
@@ -184,7 +194,12 @@ fn disks(change: Change<'_>) -> Vec<Hit> {
     for key in taken {
         let Some(value) = guest.config.get(&key) else { continue };
         if key.starts_with("unused") || (is_disk(guest.kind, &key) && request.flag("force")) {
-            hits.push(of(&key, value, Severity::DataLost, "the disk and what is on it are removed".to_owned()));
+            hits.push(of(
+                &key,
+                value,
+                Severity::DataLost,
+                "the disk and what is on it are removed".to_owned(),
+            ));
         } else if is_disk(guest.kind, &key) {
             hits.push(taken_out(guest.kind, &guest.config, &guest.object(), &key, value));
         }
@@ -237,12 +252,14 @@ fn cards(change: Change<'_>) -> Vec<Hit> {
     }
     let is_card = |key: &str| key.strip_prefix("net").is_some_and(|number| number.parse::<u32>().is_ok());
     let hit = |why: String| Hit { object: guest.object(), severity: Severity::Unreachable, why };
-    let gone = listed(request, "delete").into_iter().filter(|key| is_card(key) && guest.config.contains_key(key));
+    let gone =
+        listed(request, "delete").into_iter().filter(|key| is_card(key) && guest.config.contains_key(key));
     let mut hits: Vec<Hit> = gone.map(|key| hit(format!("it loses its network card {key}"))).collect();
     let mut moved: Vec<&str> = Vec::new();
     for effect in change.effects.iter().filter(|effect| effect.before.is_some()) {
         let Some((key, part)) = effect.field.split_once('.') else { continue };
-        let matters = ["bridge", "tag", "ip", "ip6", "gw", "gw6", "link_down", "firewall", "trunks"].contains(&part);
+        let matters =
+            ["bridge", "tag", "ip", "ip6", "gw", "gw6", "link_down", "firewall", "trunks"].contains(&part);
         if is_card(key) && matters && !moved.contains(&key) {
             moved.push(key);
             hits.push(hit(format!("{key} is put elsewhere: who reached the guest by it may not any more")));

@@ -101,9 +101,13 @@ impl Back<'_> {
     fn written(&self, way: &Written, why: &'static str) -> Undo {
         match way {
             Written::None => Undo::none(why),
-            Written::Snapshot => Undo { way: Way::Snapshot, why: why.to_owned(), lost: Vec::new(), call: None },
+            Written::Snapshot => {
+                Undo { way: Way::Snapshot, why: why.to_owned(), lost: Vec::new(), call: None }
+            }
             Written::Call { method, path, args } => {
-                let given = args.iter().filter_map(|(name, value)| Some((name.clone(), fill(value, self.request)?.into())));
+                let given = args
+                    .iter()
+                    .filter_map(|(name, value)| Some((name.clone(), fill(value, self.request)?.into())));
                 self.call(method, path, given.collect(), why)
             }
             Written::Recreate { method, path } => self.recreate(method, path, why),
@@ -148,8 +152,11 @@ impl Back<'_> {
     /// The call, if it is one that PVE would take.
     fn checked(&self, way: Way, method: &str, path: &str, args: Map<String, Value>, why: &str) -> Undo {
         let Some(method) = Method::from_name(method) else { return Undo::none(why) };
-        let known: Map<String, Value> =
-            args.iter().filter(|(_, value)| !is_masked(value)).map(|(name, value)| (name.clone(), value.clone())).collect();
+        let known: Map<String, Value> = args
+            .iter()
+            .filter(|(_, value)| !is_masked(value))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
         match Request::of(self.catalog, method, path, known, Vec::new()) {
             Ok(_) => Undo {
                 way,
@@ -186,12 +193,14 @@ impl Back<'_> {
                     args.insert(name.clone(), restored(value));
                 }
                 None if endpoint.parameter("delete").is_some() => gone.push(name),
-                None => match endpoint.parameter(&name).and_then(|parameter| parameter.schema.default.clone()) {
-                    Some(default) => drop(args.insert(name, default)),
-                    // PVE keeps no empty one.
-                    None if PROSE.contains(&name.as_str()) => drop(args.insert(name, "".into())),
-                    None => lost.push(format!("{name}: no call takes it away again")),
-                },
+                None => {
+                    match endpoint.parameter(&name).and_then(|parameter| parameter.schema.default.clone()) {
+                        Some(default) => drop(args.insert(name, default)),
+                        // PVE keeps no empty one.
+                        None if PROSE.contains(&name.as_str()) => drop(args.insert(name, "".into())),
+                        None => lost.push(format!("{name}: no call takes it away again")),
+                    }
+                }
             }
         }
         for name in &gone {
@@ -233,8 +242,9 @@ impl Back<'_> {
         let (before, after) = (text(before), text(after));
         let of = |text: &str| text.split(',').next().unwrap_or_default().to_owned();
         let volumes = before.contains(':') && after.contains(':') && self.observed.guest.is_some();
-        (volumes && !name.starts_with("net") && of(&before) != of(&after))
-            .then(|| format!("{name}: {} is kept as an unused disk meanwhile, and {} then", of(&before), of(&after)))
+        (volumes && !name.starts_with("net") && of(&before) != of(&after)).then(|| {
+            format!("{name}: {} is kept as an unused disk meanwhile, and {} then", of(&before), of(&after))
+        })
     }
 
     /// A rule that was moved, moved back: PVE takes it out first and puts it in before the one named.
@@ -324,7 +334,8 @@ impl Back<'_> {
         let Some(storage) = was.as_deref().and_then(|volume| volume.split(':').next()) else {
             return Undo::none("where the disk lies now could not be read");
         };
-        let mut args = Map::from_iter([(name.to_owned(), disk.clone().into()), ("storage".to_owned(), storage.into())]);
+        let mut args =
+            Map::from_iter([(name.to_owned(), disk.clone().into()), ("storage".to_owned(), storage.into())]);
         if request.flag("delete") {
             args.insert("delete".to_owned(), 1.into());
         }
@@ -360,7 +371,11 @@ impl Back<'_> {
             Some(None) if !request.flag("delete") => drop(args.insert("delete".to_owned(), 1.into())),
             Some(Some(spreads)) => drop(args.insert("propagate".to_owned(), u8::from(spreads).into())),
             Some(None) => return Undo::none("none of these rights was held"),
-            None => return Undo::none("some of these rights were held and some were not: no one call gives that back"),
+            None => {
+                return Undo::none(
+                    "some of these rights were held and some were not: no one call gives that back",
+                );
+            }
         }
         self.checked(Way::InverseCall, "PUT", request.path(), args, why)
     }
@@ -430,7 +445,8 @@ impl Back<'_> {
             call.args.remove("pos");
         }
         if self.request.text("pos").as_deref() != Some("0") {
-            undo.lost.push("its place: it comes back as the first rule, and is to be moved from there".to_owned());
+            undo.lost
+                .push("its place: it comes back as the first rule, and is to be moved from there".to_owned());
         }
         undo
     }

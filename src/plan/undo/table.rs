@@ -13,8 +13,15 @@ pub struct Row {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
-    Call { method: String, path: String, args: Vec<(String, String)> },
-    Recreate { method: String, path: String },
+    Call {
+        method: String,
+        path: String,
+        args: Vec<(String, String)>,
+    },
+    Recreate {
+        method: String,
+        path: String,
+    },
     /// The name, and what follows it.
     By(String),
     Snapshot,
@@ -56,7 +63,8 @@ fn written(text: &str) -> Option<Written> {
     Some(match word {
         "call" => {
             let (method, path) = (words.next()?, words.next()?);
-            let pair = |word: String| word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let pair =
+                |word: String| word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
             Written::Call { method, path, args: words.map(pair).collect::<Option<_>>()? }
         }
         "recreate" => Written::Recreate { method: words.next()?, path: words.next()? },
