@@ -112,14 +112,11 @@ impl Eyes {
 fn seen(error: PveError) -> Result<Seen, PveError> {
     match &error {
         PveError::NotFound { .. } => Ok(Seen::Missing(error.to_string())),
-        PveError::Failed { failure, .. }
-            if matches!(
-                failure,
-                Failure::NoSuchGuest | Failure::NoSuchStorage | Failure::NoSuchThing | Failure::NoSuchNode
-            ) =>
-        {
-            Ok(Seen::Missing(error.to_string()))
-        }
+        PveError::Failed {
+            failure:
+                Failure::NoSuchGuest | Failure::NoSuchStorage | Failure::NoSuchThing | Failure::NoSuchNode,
+            ..
+        } => Ok(Seen::Missing(error.to_string())),
         // `No such job 'weekly'` comes as a wrong parameter.
         PveError::BadParameters { errors, .. }
             if errors.values().any(|why| Failure::recognise(why) == Failure::NoSuchThing) =>

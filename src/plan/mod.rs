@@ -69,6 +69,8 @@ pub struct Desk {
     world: Arc<dyn World>,
     ledger: Ledger,
     pub plans: Store,
+    /// What turns words into calls.
+    finders: Arc<Finders>,
     /// Changes that are being made.
     under_way: TaskTracker,
 }
@@ -151,8 +153,8 @@ pub struct Draft {
 }
 
 impl Desk {
-    pub fn new(world: Arc<dyn World>, ledger: Ledger, limits: Limits) -> Self {
-        Self { world, ledger, plans: Store::new(limits), under_way: TaskTracker::new() }
+    pub fn new(world: Arc<dyn World>, ledger: Ledger, finders: Arc<Finders>, limits: Limits) -> Self {
+        Self { world, ledger, plans: Store::new(limits), finders, under_way: TaskTracker::new() }
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -185,12 +187,11 @@ impl Desk {
         principal: &Principal,
         asker: Asker,
         eyes: &Eyes,
-        finders: &Finders,
         wish: Wish,
         snapshot: Snapshot,
     ) -> Result<Arc<Plan>, Refused> {
         let mut asked = Asked { asker, ..Asked::default() };
-        match self.think(policy, principal, &mut asked, eyes, finders, wish, snapshot).await {
+        match self.think(policy, principal, &mut asked, eyes, wish, snapshot).await {
             Ok(plan) => Ok(plan),
             Err(refused) => {
                 self.refused("plan", &asked, &refused).await;
@@ -199,20 +200,18 @@ impl Desk {
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "who asks, whom, with what, for what")]
     async fn think(
         &self,
         policy: &Policy,
         principal: &Principal,
         asked: &mut Asked,
         eyes: &Eyes,
-        finders: &Finders,
         wish: Wish,
         snapshot: Snapshot,
     ) -> Result<Arc<Plan>, Refused> {
         asked.note(&wish);
         let (request, undoes) = match wish {
-            Wish::Call(ask) => (Request::read(eyes, finders, ask).await?, None),
+            Wish::Call(ask) => (Request::read(eyes, &self.finders, ask).await?, None),
             Wish::Undo(seq) => (back::request(eyes, &self.ledger, seq).await?, Some(seq)),
         };
         asked.request = Some(request.clone());

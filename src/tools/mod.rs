@@ -46,11 +46,11 @@ use rmcp::service::{RequestContext, RoleServer};
 pub use owed::Owed;
 
 use crate::catalog::find::Finders;
+#[cfg(test)]
+use crate::ledger::Options;
 use crate::ledger::resolve::resolve;
 use crate::ledger::{Ledger, Receipt};
 use crate::plan::blast::Unknown;
-#[cfg(test)]
-use crate::ledger::Options;
 use crate::policy::{Policy, Principal, Rules, Supply};
 use crate::pve::{AddressError, Client};
 
@@ -82,13 +82,19 @@ impl Provost {
     /// What `[pve]` says counts from here on to the end: another address or file takes a restart.
     pub fn new(rules: Rules, ledger: Ledger) -> Result<Self, AddressError> {
         let pve = &rules.now().pve;
+        let finders = Arc::<Finders>::default();
         Ok(Self {
-            planning: crate::plan::Desk::new(Arc::new(Unknown), ledger.clone(), Default::default()),
+            planning: crate::plan::Desk::new(
+                Arc::new(Unknown),
+                ledger.clone(),
+                finders.clone(),
+                Default::default(),
+            ),
             desk: Desk::new(ledger),
             auditor: audit::Auditor::default(),
             client: Client::new(pve.into())?,
             catalog: api::Catalogue::of(&rules.now()),
-            finders: Arc::default(),
+            finders,
             policy: Arc::new(Policy::new(rules)),
             tasks: tasks::Tasks::default(),
             turns: Arc::default(),

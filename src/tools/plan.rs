@@ -89,10 +89,7 @@ pub async fn call(provost: &Provost, principal: &Principal, given: JsonObject, r
     let asker = provost.asker(principal, record);
     // From here on the room leaves its own receipts.
     record.recorded_elsewhere();
-    let planned = provost
-        .planning
-        .plan(&provost.policy, principal, asker, &eyes, &provost.finders, wish, snapshot)
-        .await;
+    let planned = provost.planning.plan(&provost.policy, principal, asker, &eyes, wish, snapshot).await;
     Ok(planned?.shown.clone())
 }
 

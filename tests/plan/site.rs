@@ -30,7 +30,6 @@ pub struct Site {
     pub ledger: Ledger,
     pub policy: Policy,
     pub node: Node,
-    finders: Finders,
     pub principal: Principal,
 }
 
@@ -59,7 +58,7 @@ impl Site {
         write_role(dir.path(), FULL);
         let rules = Rules::of(dir.path().join("provost.toml")).unwrap();
         let ledger = open(dir.path());
-        let desk = Desk::new(Arc::new(Unknown), ledger.clone(), limits);
+        let desk = Desk::new(Arc::new(Unknown), ledger.clone(), Arc::new(Finders::default()), limits);
         let (ours, _theirs) = UnixStream::pair().unwrap();
         Self {
             sim,
@@ -67,7 +66,6 @@ impl Site {
             ledger,
             policy: Policy::new(rules),
             node: Node { client: client.unwrap(), catalog: Arc::new(Catalog::embedded(Release::V9_2)) },
-            finders: Finders::default(),
             principal: Principal::of_peer(&ours).unwrap(),
             dir,
         }
@@ -102,9 +100,7 @@ impl Site {
     }
 
     pub async fn wish(&self, wish: Wish, snapshot: Snapshot) -> Result<Arc<Plan>, Refused> {
-        self.desk
-            .plan(&self.policy, &self.principal, self.asker(), &self.eyes(), &self.finders, wish, snapshot)
-            .await
+        self.desk.plan(&self.policy, &self.principal, self.asker(), &self.eyes(), wish, snapshot).await
     }
 
     /// `PUT /nodes/pve1/lxc/101/config`, and `memory=1024 swap=0`; a value that begins with a bracket is JSON.
