@@ -22,14 +22,13 @@ pub struct PlanArguments {
     method: Option<String>,
     /// Or words: "stop vm 104"
     path: Option<String>,
-    /// The endpoint's own parameters
     #[schemars(with = "Option<Map<String, Value>>")]
     args: Option<Value>,
-    /// Instead: the receipt to take back
+    /// Instead: receipt to take back
     #[serde(default, deserialize_with = "loose::optional::u64")]
     #[schemars(with = "Option<u64>")]
     undo: Option<u64>,
-    /// "none": go without one
+    /// Go without one
     snapshot: Option<Choice>,
 }
 

@@ -57,8 +57,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry {
             tool: tool::<plan::PlanArguments>(
                 "plan",
-                "Any change, or the undo of one: what it would do, to whom, at what risk, the way back. Changes \
-                 nothing; `apply` carries it out.",
+                "What any change would do, to whom, and the way back. Changes nothing; `apply` carries it out.",
                 ToolAnnotations::new().read_only(true).open_world(false),
             ),
             answer: answer::<plan::PlanAnswer>(),

@@ -1,6 +1,13 @@
 //! Plan, apply and undo against a simulated cluster: what a plan says, that it is applied once and as planned, that it is
 //! taken back whole, and that what became of it is never lost.
 
+#[allow(dead_code, reason = "other suites use the rest")]
+#[path = "../common/mod.rs"]
+mod common;
+#[allow(dead_code, reason = "other suites use the rest")]
+#[path = "../read/site.rs"]
+mod daemon;
+
 mod every;
 mod jobs;
 mod lasting;
@@ -8,4 +15,5 @@ mod property;
 mod races;
 mod restore;
 mod secrets;
+mod served;
 mod site;
