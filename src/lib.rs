@@ -7,7 +7,7 @@
 //! | [`cli`] | the operator's verbs |
 //! | [`serve`] | transports: who connects, as whom, and one bounded MCP session each |
 //! | [`tools`] | the MCP face: one file a tool |
-//! | [`policy`] | principals, roles, guest scopes, rate |
+//! | [`policy`] | principals, roles, guest scopes, changes, approvals, rate, halt |
 //! | [`ledger`] | the receipts: an append-only Merkle log, signed heads, the journal's mirror, verification |
 //! | [`estate`] | what exists and what depends on what, from /etc/pve or the API |
 //! | [`catalog`] | the API as data: endpoints, parameters, privileges, tiers |
@@ -16,6 +16,7 @@
 //! | [`enter`] | namespace entry, used by `provost-execd` alone; the only room with `unsafe` |
 //! | [`sandbox`] | what `provostd` gives up before it serves |
 //! | [`sim`] | a simulated cluster, for tests and for trying Provost without Proxmox; in no released program |
+//! | [`control`] | the wire between `provost` and `provostd`: what operators ask |
 //! | [`config`], [`http`], [`journal`], [`process`], [`secret`], [`share`], [`stale`], [`text`], [`turns`] | what every room may use |
 
 pub mod config;
@@ -27,6 +28,8 @@ pub mod text;
 pub mod catalog;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(any(feature = "agent", feature = "cli"))]
+pub mod control;
 #[cfg(feature = "execd")]
 pub mod enter;
 #[cfg(feature = "agent")]

@@ -5,12 +5,19 @@ use std::process::ExitCode;
 use clap::Parser;
 #[cfg(feature = "sim")]
 use provost::cli::demo;
-use provost::cli::{Provost, Verb, audit, bridge, documents};
+use provost::cli::{Provost, Verb, audit, bridge, documents, operator};
 
 fn main() -> ExitCode {
     match Provost::parse().verb {
         Verb::Audit(verb) => audit::run(verb),
         Verb::Bridge { socket, config } => bridge::run(socket, config),
+        Verb::Halt(verb) => operator::halt(verb),
+        Verb::Resume(verb) => operator::resume(verb),
+        Verb::Plans(verb) => operator::plans(&verb),
+        Verb::Approve(answer) => operator::approve(&answer),
+        Verb::Deny(answer) => operator::deny(&answer),
+        Verb::Announce(verb) => operator::announce(&verb),
+        Verb::Catalogue { verb } => operator::catalogue(&verb),
         #[cfg(feature = "sim")]
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Completions { shell } => {

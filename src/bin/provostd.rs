@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use provost::catalog::Catalog;
 use provost::cli::Daemon;
 use provost::config::{self, ConfigError};
 use provost::ledger::resolve::{of_command, resolve};
 use provost::ledger::watch::Watch;
 use provost::ledger::{Ledger, Options};
-use provost::policy::Rules;
+use provost::policy::{Rules, promises};
 use provost::sandbox;
 use provost::serve;
 use provost::tools::Provost;
@@ -55,6 +56,8 @@ fn wrong(error: &ConfigError) -> ExitCode {
 
 async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
     let config = rules.now();
+    // What no row knows is destructive, whatever the node's catalogue brings: the rows are all that could be wrong.
+    promises(&Catalog::default())?;
     // Listening first: a socket's place may need a right that is given up next.
     let listening = serve::listen(&config.listen)?;
     let confined = sandbox::confine()?;

@@ -32,6 +32,8 @@ pub mod tier;
 
 pub use crate::http::Method;
 pub use cache::Cache;
+#[cfg(test)]
+pub(crate) use check::tests::required;
 pub use check::{Checked, Fault, Problem, Unchecked};
 pub use embedded::{Release, TextError, text};
 pub use model::{

@@ -51,13 +51,16 @@ mod tests {
         for (page, says) in [
             ("provost.1", "bridge"),
             ("provost-bridge.1", "\\-\\-socket"),
+            ("provost-halt.1", "\\-\\-why"),
+            ("provost-approve.1", "\\-\\-yes"),
+            ("provost-plans.1", "\\-\\-json"),
             ("provostd.8", "\\-\\-check"),
             ("provost-execd.8", "\\-\\-config"),
         ] {
             let text = std::fs::read_to_string(dir.path().join(page)).expect(page);
             assert!(text.contains(says) && text.contains(".TH"), "{page}: {text}");
         }
-        for unit in ["provost", "provost-execd"] {
+        for unit in ["provost", "provost-execd", "provost-announce"] {
             let unit =
                 std::fs::read_to_string(format!("{}/systemd/{unit}.service", env!("CARGO_MANIFEST_DIR")))
                     .unwrap();

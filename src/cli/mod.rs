@@ -5,6 +5,7 @@ pub mod bridge;
 #[cfg(feature = "sim")]
 pub mod demo;
 pub mod documents;
+pub mod operator;
 mod unanswered;
 
 use std::path::PathBuf;
@@ -32,6 +33,27 @@ pub enum Verb {
         /// The configuration [default: /etc/provost/provost.toml]
         #[arg(long, env = "PROVOST_CONFIG")]
         config: Option<PathBuf>,
+    },
+    /// Stop every change and every command, at once and until `provost resume`; reading goes on
+    #[command(after_help = operator::CODES)]
+    Halt(operator::Switch),
+    /// Let changes and commands go on
+    #[command(after_help = operator::CODES)]
+    Resume(operator::Switch),
+    /// The plans that wait for somebody's yes, and those that waited lately
+    Plans(operator::ListPlans),
+    /// Show a plan that waits, and say yes to it
+    #[command(after_help = operator::CODES)]
+    Approve(operator::Answer),
+    /// Show a plan that waits, and say no to it
+    #[command(after_help = operator::CODES)]
+    Deny(operator::Answer),
+    /// Mail root each plan that waits, once (what provost-announce.path runs, as root)
+    Announce(operator::Announce),
+    /// What Provost knows of this node's API
+    Catalogue {
+        #[command(subcommand)]
+        verb: operator::CatalogueVerb,
     },
     /// Run a simulated Proxmox VE cluster, to try Provost without one
     #[cfg(feature = "sim")]

@@ -31,6 +31,7 @@ pub struct Config {
     pub pve: Pve,
     pub exec: Exec,
     pub ledger: Ledger,
+    pub approval: Approval,
     #[serde(rename = "role")]
     pub roles: Vec<Role>,
 }
@@ -53,6 +54,11 @@ pub struct Listen {
 impl Listen {
     pub fn sessions_per_user(&self) -> usize {
         self.max_sessions_per_user.unwrap_or(self.max_sessions.div_ceil(2))
+    }
+
+    /// The operators' door, beside the assistants': what forwards the one does not forward the other.
+    pub fn control(&self) -> PathBuf {
+        self.unix.with_extension("control.sock")
     }
 }
 
@@ -184,6 +190,14 @@ pub enum ArgvRecord {
     Hash,
 }
 
+/// Who decides about plans that wait, and who may halt every change.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Approval {
+    /// Beside root, who always may.
+    pub members: Vec<Member>,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("cannot read the configuration {path}: {source}; create it, or name another with --config or $PROVOST_CONFIG", path = path.display())]
@@ -265,7 +279,18 @@ mod tests {
         let config = parse(Path::new("x"), "").unwrap();
         assert!(!config.exec.enabled && !config.exec.privileged && !config.exec.host);
         assert!(!config.exec.containers.contains(101));
-        assert!(config.roles.is_empty());
+        assert!(config.roles.is_empty() && config.approval.members.is_empty());
+    }
+
+    #[test]
+    fn what_only_full_has_waits_for_approval_unless_the_role_says_otherwise() {
+        let of = |keys: &str| {
+            let text = format!("[[role]]\nname='a'\nmembers=[]\n{keys}");
+            parse(Path::new("x"), &text).unwrap().roles[0].approval().to_vec()
+        };
+        assert_eq!(of(""), [Tier::Destructive, Tier::Lockout, Tier::Host]);
+        assert_eq!(of("approval=['host']"), [Tier::Host]);
+        assert_eq!(of("approval=[]"), []);
     }
 
     #[test]
@@ -294,6 +319,10 @@ mod tests {
             ("[[role]]\nname='a'\nmembers=[]\nprofile='root'", "observe"),
             ("[[role]]\nname='a'\nmembers=[]\nrate='fast'", "30/min"),
             ("[[role]]\nname='a'\nmembers=[]\n[[role]]\nname='a'\nmembers=[]", "twice"),
+            ("[[role]]\nname='a'\nmembers=[]\napproval=['read']", "destructive"),
+            ("[[role]]\nname='a'\nmembers=[]\ntainted_approval=['all']", "change"),
+            ("[[role]]\nname='a'\nmembers=[]\ndeny=['/access']", "GET /access/*"),
+            ("[approval]\nmembers=['alice']", "user:alice"),
             ("[listen]\nunix_mode='0999'", "octal"),
         ] {
             let message = refused(text);

@@ -37,17 +37,18 @@ impl Config {
             "[exec] host".into(),
             "no command runs on the node itself; it will let roles run some there",
         );
+        let approver = self.approval.members.iter().any(|member| matches!(member, Member::Vsock(_)));
+        note(
+            approver,
+            "[approval] members \"vsock:\"".into(),
+            "names nobody; who decides is on the node itself",
+        );
         for role in &self.roles {
             let key = |name: &str| format!("{name} of role \"{}\"", role.name);
             let terms = role.guests.as_deref().unwrap_or_default();
             let pool = terms.iter().any(|term| matches!(term, GuestTerm::Pool(_)));
             let tag = terms.iter().any(|term| matches!(term, GuestTerm::Tag(_)));
             let vsock = role.members.iter().any(|member| matches!(member, Member::Vsock(_)));
-            note(
-                !role.approval.is_empty(),
-                key("approval"),
-                "nothing waits for approval yet; commands run as exec says",
-            );
             note(pool, key("guests \"pool:\""), "matches no guest; it will match those in the pool");
             note(tag, key("guests \"tag:\""), "matches no guest; it will match those with the tag");
             note(vsock, key("members \"vsock:\""), "names nobody; it will name a virtual machine");
@@ -62,7 +63,7 @@ mod tests {
 
     #[test]
     fn each_key_that_is_not_acted_on_is_named_once_and_no_other() {
-        let text = "[listen]\nvsock=7100\nhttp='/x'\n[exec]\nhost=true\n[[role]]\nname='a'\nmembers=['vsock:3']\n\
+        let text = "[listen]\nvsock=7100\nhttp='/x'\n[exec]\nhost=true\n[approval]\nmembers=['vsock:4']\n[[role]]\nname='a'\nmembers=['vsock:3']\n\
                     guests=['pool:x','pool:y','tag:z']\ndeny=['GET /access']\napproval=['host']\ntoken='/t'";
         let keys: Vec<String> = parse(std::path::Path::new("x"), text)
             .unwrap()
@@ -72,7 +73,7 @@ mod tests {
             .collect();
         let of = |name: &str| format!("{name} of role \"a\"");
         let mut expected = vec!["[listen] vsock".to_owned(), "[listen] http".into(), "[exec] host".into()];
-        expected.push(of("approval"));
+        expected.push("[approval] members \"vsock:\"".into());
         expected.extend(["guests \"pool:\"", "guests \"tag:\"", "members \"vsock:\""].map(of));
         assert_eq!(keys, expected);
         let plain = "[exec]\nenabled=true\n[[role]]\nname='a'\nmembers=['user:x']\nguests=[100]\nrate='1/s'";

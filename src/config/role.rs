@@ -20,8 +20,14 @@ pub struct Role {
     /// Calls of the API that are refused whatever the profile says.
     #[serde(default)]
     pub deny: Vec<CallPattern>,
+    /// Tiers of which a change waits for a person; absent: [`Role::approval`] says.
+    pub approval: Option<Vec<Tier>>,
+    /// Tiers of which it waits as well, once the session has read what a guest wrote.
     #[serde(default)]
-    pub approval: Vec<Tier>,
+    pub tainted_approval: Vec<Tier>,
+    /// Whether an approver may decide about what it asked for itself.
+    #[serde(default)]
+    pub self_approval: bool,
     pub rate: Option<Rate>,
     pub token: Option<PathBuf>,
 }
@@ -33,6 +39,12 @@ impl Role {
             Profile::Full => ExecLane::Change,
             _ => ExecLane::Inspect,
         })
+    }
+
+    /// Tiers of which a change waits for a person: as written, else all that only `full` has. An empty list that is
+    /// written means that nothing waits.
+    pub fn approval(&self) -> &[Tier] {
+        self.approval.as_deref().unwrap_or(&[Tier::Destructive, Tier::Lockout, Tier::Host])
     }
 }
 

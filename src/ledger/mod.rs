@@ -23,7 +23,7 @@ pub mod archive;
 pub mod canonical;
 pub mod crosscheck;
 mod damage;
-mod disk;
+pub(crate) mod disk;
 #[cfg(feature = "agent")]
 mod handle;
 mod hashes;

@@ -4,10 +4,15 @@
 //! need, or a [`Denied`] that says which door was closed and who can open it. It must never decide by anything that
 //! the asker says of itself.
 
+pub mod approval;
 mod call;
+mod change;
+mod halt;
+mod hand;
 pub mod membership;
 mod principal;
 mod rate;
+mod refused;
 mod rules;
 mod sight;
 
@@ -16,21 +21,33 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 pub use crate::share::{Share, Spent, Supply};
+pub use approval::{Approvals, Approved, Claim, Cleared, Decision};
 pub use call::{Call, verdict};
+pub use change::{Barred, Leave, Needs, Wanted};
+pub use halt::{Halt, Halted, NotKept, NotLifted};
+pub use hand::{Broken, Hand, Unsent, promises};
 pub use membership::Membership;
 pub use principal::{Principal, PrincipalError};
 use rate::Bucket;
+pub use refused::{NotApproved, Undecided};
 pub use rules::Rules;
 pub use sight::Sight;
 
 use crate::config::{Config, Exec, ExecLane, GuestTerm, Member, Role};
 use crate::exec::wire::Mode;
 
+/// The file, beside the ledger, that systemd/provost-announce.path watches.
+const BELL: &str = "waiting";
+
 /// What decides: the rules in force, and what is left of the rates.
 pub struct Policy {
     pub rules: Rules,
     /// Tokens left, a principal in a role each.
     buckets: Mutex<HashMap<(String, u32), Bucket>>,
+    /// While it stands, nothing is changed and no command runs.
+    pub halt: Halt,
+    /// Plans that wait for a person.
+    pub approvals: Approvals,
     /// What pools and tags stand for.
     members: Arc<dyn Membership>,
 }
@@ -89,6 +106,14 @@ pub enum Denied {
         "role \"{role}\" allows {calls} calls in {per_s} s, and they are used up; the next is free in {wait_s} s"
     )]
     Rate { role: String, calls: u32, per_s: u32, wait_s: u64 },
+    #[error(transparent)]
+    Barred(#[from] Barred),
+    #[error("everything is halted, by {} since {}{}", .0.by, .0.since, reason(.0))]
+    Halted(Halted),
+}
+
+fn reason(halted: &Halted) -> String {
+    if halted.why.is_empty() { String::new() } else { format!(": {}", halted.why) }
 }
 
 impl Denied {
@@ -103,6 +128,8 @@ impl Denied {
             Self::Changed { .. } => "role_changed",
             Self::Lane { .. } => "lane_not_allowed",
             Self::Rate { .. } => "rate",
+            Self::Barred(barred) => barred.kind(),
+            Self::Halted(_) => "halted",
         }
     }
 
@@ -132,19 +159,31 @@ impl Denied {
                 format!("the operator can set exec for role \"{role}\" in provost.toml")
             }
             Self::Rate { wait_s, .. } => format!("call again in {wait_s} s"),
+            Self::Barred(barred) => barred.next(),
+            Self::Halted(_) => "reading goes on; an operator ends it on the node: provost resume".into(),
         }
     }
 }
 
 impl Policy {
     pub fn new(rules: Rules) -> Self {
-        Self { rules, buckets: Mutex::default(), members: Arc::new(membership::Unread) }
+        let (halt, approvals) = match rules.is_of_file() {
+            true => {
+                let ledger = &rules.now().ledger.dir;
+                let bell = ledger.parent().unwrap_or(ledger).join(BELL);
+                (Halt::beside(ledger), Approvals::with_bell(bell))
+            }
+            false => (Halt::unkept(), Approvals::default()),
+        };
+        let members = Arc::new(membership::Unread);
+        Self { rules, buckets: Mutex::default(), halt, approvals, members }
     }
 
     /// Whether the principal may run a command, by the rules of this moment.
     pub fn exec(&self, principal: &Principal, guest: u32, mode: Mode) -> Result<Permit, Denied> {
         let config = self.rules.now();
         let role = self.judge(&config, principal, guest, mode)?;
+        self.halt.check()?;
         self.take_token(role, principal)?;
         Ok(Permit { guest, mode, asked_by: principal.to_string(), config })
     }
@@ -152,6 +191,7 @@ impl Policy {
     /// The same permit by the rules of this moment, where they are others than it was granted by. For a call that has
     /// waited; it costs no second token.
     pub fn renew(&self, permit: Permit, principal: &Principal) -> Result<Permit, Denied> {
+        self.halt.check()?;
         let config = self.rules.now();
         if !Arc::ptr_eq(&config, &permit.config) {
             self.judge(&config, principal, permit.guest, permit.mode)?;

@@ -36,6 +36,11 @@ impl Rules {
         Ok(Self { file: Some(file), now: Mutex::new(now) })
     }
 
+    /// Whether they are a file's, as those of a daemon are.
+    pub fn is_of_file(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// What is in force now.
     pub fn now(&self) -> Arc<Config> {
         let mut now = self.lock();

@@ -57,7 +57,7 @@ impl Sight {
     pub fn verdict(&self, call: &Call) -> Result<(), Denied> {
         verdict(&self.role, call)?;
         let (tier, why) = tier::of(call.method, &call.template);
-        match self.role.approval.contains(&tier) {
+        match self.role.approval.as_deref().unwrap_or_default().contains(&tier) {
             false => Ok(()),
             true => Err(Denied::Approval {
                 call: call.name(),

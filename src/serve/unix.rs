@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
+use super::control::Door;
 use super::{room::Room, session};
 use crate::config::Listen;
 use crate::sandbox::Confined;
@@ -32,23 +33,60 @@ pub struct Listening {
     /// The socket file, when it is ours to remove.
     path: Option<PathBuf>,
     room: Arc<Room>,
+    /// None: the service manager handed none over, and it is not ours to make.
+    door: Option<Door>,
 }
 
 /// Listens, non-blocking, from within the runtime.
 pub fn listen(config: &Listen) -> Result<Listening, ListenError> {
-    let handed = listenfd::ListenFd::from_env().take_unix_listener(0).map_err(ListenError::Activation)?;
-    let (listener, path) = match handed {
-        Some(listener) => (listener, None),
-        None => (own(&config.unix, config.unix_mode.0)?, Some(config.unix.clone())),
+    let control = config.control();
+    let (mut doors, mut handed): (Vec<_>, Vec<_>) = handed()?.into_iter().partition(|listener| {
+        listener.local_addr().is_ok_and(|address| address.as_pathname() == Some(control.as_path()))
+    });
+    let ((listener, path), door) = match (handed.pop(), doors.pop()) {
+        (Some(listener), door) => ((listener, None), door.map(|door| (door, None))),
+        (None, door) => {
+            let listener = own(&config.unix, config.unix_mode.0)?;
+            // Anybody may knock: credentials say what they are answered.
+            let door = match door {
+                Some(door) => (door, None),
+                None => (own(&control, 0o666)?, Some(control.clone())),
+            };
+            ((listener, Some(config.unix.clone())), Some(door))
+        }
     };
+    if door.is_none() {
+        tracing::error!(
+            "no socket for operators at {}: nobody can halt or approve; enable provost-control.socket",
+            control.display()
+        );
+    }
+    let room = Room::new(config);
+    let door = match door {
+        Some((listener, path)) => Some(Door { listener: in_runtime(listener)?, path }),
+        None => None,
+    };
+    Ok(Listening { listener: in_runtime(listener)?, path, room, door })
+}
+
+/// What the service manager handed over.
+fn handed() -> Result<Vec<StdListener>, ListenError> {
+    let mut sockets = listenfd::ListenFd::from_env();
+    let all = (0..sockets.len()).filter_map(|at| sockets.take_unix_listener(at).transpose());
+    all.collect::<Result<_, _>>().map_err(ListenError::Activation)
+}
+
+fn in_runtime(listener: StdListener) -> Result<UnixListener, ListenError> {
     listener.set_nonblocking(true).map_err(ListenError::Activation)?;
-    let listener = UnixListener::from_std(listener).map_err(ListenError::Activation)?;
-    Ok(Listening { listener, path, room: Room::new(config) })
+    UnixListener::from_std(listener).map_err(ListenError::Activation)
 }
 
 impl Listening {
     /// Serves until `stop`, then gives the sessions a moment to end.
-    pub async fn serve(self, provost: Arc<Provost>, stop: CancellationToken, _confined: Confined) {
+    pub async fn serve(mut self, provost: Arc<Provost>, stop: CancellationToken, _confined: Confined) {
+        if let Some(door) = self.door.take() {
+            tokio::spawn(door.serve(provost.clone(), stop.clone()));
+        }
         let mut sessions = tokio::task::JoinSet::new();
         let mut crowd = Crowd::default();
         loop {

@@ -132,7 +132,8 @@ impl Catalogue {
         self.loaded().catalog
     }
 
-    fn loaded(&self) -> Loaded {
+    /// The same, with where it is from.
+    pub fn loaded(&self) -> Loaded {
         let open = || Source::open(&self.apidoc, Some(Cache::new(&self.kept)), Release::LATEST);
         self.source.get_or_init(open).current()
     }

@@ -12,6 +12,7 @@ mod exec;
 mod find;
 mod guests;
 mod limit;
+mod operator;
 mod owed;
 mod progress;
 mod prompts;

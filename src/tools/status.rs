@@ -14,6 +14,7 @@ use super::api::Problem;
 use crate::config::{Exec, NotYet, Role};
 use crate::exec::client;
 use crate::ledger::{Ledger, Status};
+use crate::policy::approval::Standing;
 use crate::policy::{Principal, Rules, lane_name, role, scope};
 use crate::sandbox;
 
@@ -37,10 +38,13 @@ pub struct StatusAnswer {
     /// Daemons of PVE's that do not answer and are left alone for now.
     pve_aside: Option<Vec<Aside>>,
     ledger: Option<LedgerStatus>,
-    /// What waits for approval.
-    pending: Vec<String>,
-    /// Whether the operator has stopped all changes.
+    /// Plans that wait for somebody's yes: yours; all, for who decides about them.
+    pending: Vec<Pending>,
+    /// Whether the operator has stopped all changes and commands.
     halted: bool,
+    /// By whom, since when, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    halt: Option<HaltStatus>,
     configuration: Option<Configuration>,
     /// What is wrong with this node's description of its API; absent where it is as it should be.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,6 +54,26 @@ pub struct StatusAnswer {
     version: &'static str,
     /// What to do about what is missing.
     next: Option<&'static str>,
+}
+
+/// A plan that waits for somebody's yes.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Pending {
+    plan_id: String,
+    /// What it does.
+    summary: String,
+    /// "waiting"; or "approved": it can be applied.
+    state: &'static str,
+    /// RFC 3339.
+    expires: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct HaltStatus {
+    by: String,
+    /// RFC 3339.
+    since: String,
+    why: String,
 }
 
 /// A daemon that is not asked: reads of this node go by way of pveproxy where it is pvedaemon.
@@ -147,6 +171,7 @@ pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>
     let rules = &provost.policy.rules;
     let config = rules.now();
     let role = role(&config, principal);
+    let halted = provost.policy.halt.now();
     let not_yet = |NotYet { key, meaning }| NotYetStatus { key, meaning };
     to_object(StatusAnswer {
         principal: principal.to_json(),
@@ -157,8 +182,13 @@ pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>
         sandbox: sandbox::report(),
         pve_aside: role.map(|_| provost.client.aside().into_iter().map(Aside::from).collect()),
         ledger: role.map(|_| ledger(&provost.desk.ledger)),
-        pending: Vec::new(),
-        halted: false,
+        pending: pending(provost, principal),
+        halted: halted.is_some(),
+        halt: halted.filter(|_| role.is_some()).map(|halted| HaltStatus {
+            by: halted.by,
+            since: halted.since.to_string(),
+            why: halted.why,
+        }),
         configuration: role.map(|_| configuration(rules)),
         catalog: role.and_then(|_| provost.catalog.problem()),
         not_yet: role.map(|_| config.not_yet().into_iter().map(not_yet).collect()),
@@ -177,6 +207,21 @@ fn ledger(ledger: &Ledger) -> LedgerStatus {
     let head_age_s = written.ok().and_then(|written| written.elapsed().ok()).map(|age| age.as_secs());
     let open_intents = open_intents.len();
     LedgerStatus { state, why, next, size, signed, head_age_s, open_intents, mirror, unrecorded, unmirrored }
+}
+
+fn pending(provost: &Provost, principal: &Principal) -> Vec<Pending> {
+    let plans = provost.policy.plans(principal).into_iter();
+    let pending = plans.filter_map(|held| {
+        let state = match &held.standing {
+            Standing::Waiting | Standing::Deciding => "waiting",
+            Standing::Decided(decision) if decision.yes => "approved",
+            _ => return None,
+        };
+        let summary = crate::text::clean(held.request.summary.join("; ").as_bytes());
+        let expires = held.request.expires_at.to_string();
+        Some(Pending { plan_id: held.request.plan.clone(), summary, state, expires })
+    });
+    pending.collect()
 }
 
 fn configuration(rules: &Rules) -> Configuration {

@@ -14,7 +14,7 @@ fn the_units_walls_stand_and_provostd_serves_behind_them() {
         .file("/etc/provost/provost.toml", 0o644, "[[role]]\nname = 'all'\nmembers = ['user:root']\n")
         .file("/usr/sbin/provostd", 0o755, fs::read(env!("CARGO_BIN_EXE_provostd")).expect("provostd"))
         .file("/usr/bin/provost", 0o755, fs::read(env!("CARGO_BIN_EXE_provost")).expect("provost"));
-    for unit in ["provost.service", "provost.socket"] {
+    for unit in ["provost.service", "provost.socket", "provost-control.socket"] {
         let text = fs::read(root().join("systemd").join(unit)).expect("unit");
         recipe = recipe.file(&format!("/etc/systemd/system/{unit}"), 0o644, text);
     }
@@ -30,6 +30,18 @@ fn the_units_walls_stand_and_provostd_serves_behind_them() {
     let sandbox = &status["sandbox"];
     assert_eq!((&sandbox["capabilities"], &sandbox["seccomp"]), (&json!("none"), &json!(true)), "{sandbox}");
 
+    // The operators' door is the second socket that is handed over.
+    inside("provost halt --why 'a test' && provost plans");
+    assert_eq!(self::status(&guest)["halted"], json!(true));
+    inside("systemctl restart provost.service");
+    assert_eq!(self::status(&guest)["halt"]["why"], json!("a test"), "a restart lifts no halt");
+    inside("provost resume");
+    let halted = inside("setpriv --reuid 65534 --clear-groups provost halt 2>&1 || echo refused");
+    assert!(
+        halted.contains("root, and the members of [approval]") && halted.ends_with("refused\n"),
+        "{halted}"
+    );
+
     let pid = inside("systemctl show -P MainPID provost.service");
     let held = inside(&format!("cat /proc/{}/status", pid.trim()));
     for line in ["CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
@@ -39,7 +51,7 @@ fn the_units_walls_stand_and_provostd_serves_behind_them() {
     for line in ["MemoryMax=1073741824", "TasksMax=32", "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX"] {
         assert!(limits.contains(line), "{line}: {limits}");
     }
-    inside("systemctl stop provost.service provost.socket");
+    inside("systemctl stop provost.service provost.socket provost-control.socket");
     assert_eq!(inside("systemctl show -P Result provost.service").trim(), "success");
 }
 

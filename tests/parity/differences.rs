@@ -98,7 +98,7 @@ pub const DIFFERENCES: &[Difference] = &[
     row("stat/pgrp", OnPurpose(leads_its_session), "its own session"),
     row("status/NSsid", OnPurpose(leads_its_session), "its own session"),
     row("status/NSpgid", OnPurpose(leads_its_session), "its own session"),
-    row("autogroup", OnPurpose(same_nice), "the scheduler's group of a session: its own"),
+    row("autogroup", OnPurpose(group_of_its_own), "the scheduler's group of a session: its own"),
     row("stat/tty_nr", Sometimes(has_no_terminal), "lxc-attach's caller may have a terminal"),
     row("stat/tpgid", Sometimes(has_no_terminal), "lxc-attach's caller may have a terminal"),
     row(
@@ -164,14 +164,10 @@ fn has_no_terminal(_: &Facts, provost: &Facts) -> bool {
     provost["stat/tty_nr"] == "0" && provost["stat/tpgid"] == "-1"
 }
 
-fn same_nice(lxc: &Facts, provost: &Facts) -> bool {
-    // A session that is as old as the node's init has no group, and the kernel then writes nothing: such may be the
-    // caller's of lxc-attach. Then the nice value is the group's own beginning, 0.
-    let nice = |facts: &Facts| facts["autogroup"].split_once(' ').map(|(_, nice)| nice.to_owned());
-    match nice(lxc) {
-        None => lxc["autogroup"].is_empty() && nice(provost).as_deref() == Some("nice 0"),
-        theirs => theirs == nice(provost),
-    }
+/// The group of a session that is its own begins at 0; the caller's of lxc-attach has what somebody gave it, or is none, where
+/// the session is as old as the node's init.
+fn group_of_its_own(_: &Facts, provost: &Facts) -> bool {
+    provost["autogroup"].ends_with(" nice 0")
 }
 
 /// Inside, a parent that is outside has the number 0, whoever it is.

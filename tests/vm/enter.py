@@ -151,7 +151,7 @@ def main():
     until("a killed provost-execd's commands are swept by the next", lambda: client.exec(101, "true").get("exit_code") == 0
           and not sh("pgrep -x -f 'sleep 7400' || true"))
     holds("a killed provost-execd is started again by its socket", True)
-    sh("systemctl stop provost.service provost.socket provost-execd.service provost-execd.socket")
+    sh("systemctl stop provost.service provost.socket provost-control.socket provost-execd.service provost-execd.socket")
     failed = sh("systemctl --failed --no-legend 'provost*' || true")
     holds("both units stop cleanly", not failed.strip(), failed)
     del started

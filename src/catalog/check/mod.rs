@@ -9,7 +9,7 @@ mod pattern;
 mod problem;
 mod property;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod value;
 
 use std::{collections::BTreeMap, fmt};

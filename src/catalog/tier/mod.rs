@@ -11,7 +11,7 @@ mod tests;
 
 use serde_json::{Map, Value};
 
-use super::Method;
+use super::{Catalog, Endpoint, Method};
 pub use crate::config::Tier;
 pub use table::{Row, rows};
 
@@ -57,6 +57,13 @@ pub fn of(method: Method, path: &str) -> (Tier, &'static str) {
         None if method == Method::Get => (Tier::Read, "only reads"),
         None => (Tier::Destructive, UNKNOWN),
     }
+}
+
+/// What changes something in a catalogue and has no row: destructive, until somebody has looked at it. A newer release of
+/// PVE may bring some.
+pub fn unclassified(catalog: &Catalog) -> impl Iterator<Item = &Endpoint> {
+    let unknown = |endpoint: &&Endpoint| table::find(endpoint.method, &endpoint.path).is_none();
+    catalog.endpoints().iter().filter(|endpoint| endpoint.method != Method::Get).filter(unknown)
 }
 
 /// The tier of a call with these arguments. `path` is the endpoint's, with its parameters in braces.

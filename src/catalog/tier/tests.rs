@@ -56,6 +56,21 @@ fn a_call_that_no_table_knows_is_destructive() {
 }
 
 #[test]
+fn what_a_newer_release_brings_is_listed_as_unclassified() {
+    let known = &catalogs().last().unwrap().1;
+    assert_eq!(super::unclassified(known).count(), 0);
+    let new = |method, path: &str| crate::catalog::Endpoint {
+        method,
+        path: path.into(),
+        ..known.template(Method::Post, "/nodes/{node}/qemu").unwrap().clone()
+    };
+    let newer = [new(Method::Post, "/nodes/{node}/new"), new(Method::Get, "/nodes/{node}/new")];
+    let newer = crate::catalog::Catalog::new(known.endpoints().iter().cloned().chain(newer).collect());
+    let listed: Vec<&str> = super::unclassified(&newer).map(|endpoint| endpoint.path.as_str()).collect();
+    assert_eq!(listed, ["/nodes/{node}/new"]);
+}
+
+#[test]
 fn logins_consoles_and_batches_are_held() {
     for row in rows() {
         let held =

@@ -158,7 +158,7 @@ async fn an_open_session_follows_the_configuration() {
     let status = client.status().await;
     assert_eq!((&status["role"], &status["configuration"]), (&json!("me"), &json!({ "in_force": true })));
 
-    std::fs::write(&file, may.replace("name = 'me'", "name = 'other'\nexec = 'none'\napproval = ['host']"))
+    std::fs::write(&file, may.replace("name = 'me'", "name = 'other'\nexec = 'none'\nguests = ['pool:x']"))
         .unwrap();
     client.exec(1, "").await;
     let answer = client.hear().await;
@@ -166,7 +166,7 @@ async fn an_open_session_follows_the_configuration() {
     let status = client.status().await;
     assert_eq!(
         (&status["role"], &status["not_yet"][0]["key"]),
-        (&json!("other"), &json!("approval of role \"other\""))
+        (&json!("other"), &json!("guests \"pool:\" of role \"other\""))
     );
 
     std::fs::write(&file, may.replace("[[role]]", "[[rolle]]")).unwrap();

@@ -69,7 +69,8 @@ struct Case<'a> {
     required: Map<String, Value>,
 }
 
-fn required(endpoint: &Endpoint) -> Map<String, Value> {
+/// The least that the endpoint takes.
+pub(crate) fn required(endpoint: &Endpoint) -> Map<String, Value> {
     let required = endpoint.parameters.iter().filter(|parameter| !parameter.optional);
     let mut args: Map<String, Value> =
         required.map(|parameter| (parameter.name.clone(), good(&parameter.schema))).collect();

@@ -2,3 +2,5 @@ mod answers;
 mod every;
 mod patterns;
 mod samples;
+
+pub(crate) use every::required;

@@ -1,0 +1,173 @@
+//! The wire between `provost` and `provostd`: what operators ask, and what they are answered.
+//!
+//! In and out: one line of JSON each way on a socket of its own ([`crate::config::Listen::control`]). Who asks, the kernel
+//! says; nothing of it stands in an [`Ask`]. Texts in answers may hold what a guest or a model wrote: whoever shows them
+//! cleans them.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Bytes of a question's line, and of an answer's.
+pub const MOST_ASKED: u64 = 16 << 10;
+pub const MOST_ANSWERED: u64 = 8 << 20;
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Ask {
+    /// Stop every change and every command: [`Switched`].
+    Halt { why: String },
+    /// Let them go on: [`Switched`].
+    Resume { why: String },
+    /// The plans that wait, and those that waited lately: [`Plans`].
+    Plans {},
+    /// One of them, whole: [`Shown`].
+    Plan { id: String },
+    /// Yes or no to what was shown: [`Decided`].
+    Decide { id: String, sha256: String, approve: bool, why: String },
+    /// Where the catalogue of the API is from, and what of it has no tier: [`Catalogue`].
+    Catalogue {},
+}
+
+/// What is answered: one of the types below as JSON, or why not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    Done(Value),
+    Refused(Refused),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// A short name that programs can compare.
+    pub kind: String,
+    pub message: String,
+    /// What to do about it.
+    pub next: String,
+}
+
+/// A halt that stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Halted {
+    pub by: String,
+    pub since: Timestamp,
+    pub why: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Switched {
+    /// The halt that stands now.
+    pub halted: Option<Halted>,
+    /// The one that was lifted.
+    pub lifted: Option<Halted>,
+    /// PVE's tasks that run on: a halt stops none.
+    pub running: Vec<Running>,
+    /// Why they are not known.
+    pub unseen: Option<String>,
+    /// What did not go as it should: it cannot be kept, or not be recorded.
+    pub note: Option<String>,
+}
+
+/// A task of PVE's that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    pub upid: String,
+    pub node: String,
+    /// `vzdump`, `qmigrate`
+    pub kind: String,
+    /// What it works on: a guest's id, a disk; empty for a node's own.
+    pub id: String,
+    pub user: String,
+    pub since: Timestamp,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Plans {
+    pub halted: Option<Halted>,
+    /// The latest first.
+    pub plans: Vec<Line>,
+}
+
+/// A plan in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    pub id: String,
+    /// `waiting`, `deciding`, `approved`, `denied`, `applied`, `expired`
+    pub state: String,
+    pub asked_by: String,
+    pub role: String,
+    /// `PUT /nodes/{node}/qemu/{vmid}/config`
+    pub endpoint: String,
+    pub guest: Option<u32>,
+    pub summary: Vec<String>,
+    /// Why it needs a yes.
+    pub because: Vec<String>,
+    pub expires: Timestamp,
+    pub decided_by: Option<String>,
+    pub decided_at: Option<Timestamp>,
+    /// Number of the answer's receipt; without one, of the plan's.
+    pub receipt: u64,
+}
+
+impl Line {
+    pub fn waits(&self) -> bool {
+        self.state == "waiting"
+    }
+}
+
+/// A plan as a person is shown it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Shown {
+    pub line: Line,
+    /// The whole plan, to be read before it is answered.
+    pub text: String,
+    /// What an answer is bound to.
+    pub sha256: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    pub id: String,
+    pub approved: bool,
+    pub asked_by: String,
+    /// Number of the answer's receipt.
+    pub receipt: u64,
+    /// It cannot be applied meanwhile.
+    pub halted: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalogue {
+    /// `node`, `cache` (of the node's own), `built in for PVE 9.2`
+    pub origin: String,
+    /// What keeps a newer one from being here.
+    pub problem: Option<String>,
+    pub endpoints: usize,
+    /// `POST /nodes/{node}/…`: they count as destructive.
+    pub unclassified: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_question_reads_back_and_what_nobody_asks_is_refused() {
+        let text = String::new;
+        for ask in [
+            Ask::Halt { why: "x".into() },
+            Ask::Resume { why: text() },
+            Ask::Plans {},
+            Ask::Plan { id: "x".into() },
+            Ask::Decide { id: text(), sha256: text(), approve: true, why: text() },
+            Ask::Catalogue {},
+        ] {
+            let line = serde_json::to_string(&ask).unwrap();
+            assert_eq!(serde_json::from_str::<Ask>(&line).unwrap(), ask, "{line}");
+        }
+        for line in ["{}", r#"{"ask":"stop"}"#, r#"{"ask":"plans","all":true}"#, r#"{"ask":"halt"}"#, "[]"] {
+            assert!(serde_json::from_str::<Ask>(line).is_err(), "{line}");
+        }
+    }
+}
