@@ -19,7 +19,7 @@
 //! | [`sandbox`] | what `provostd` gives up before it serves |
 //! | [`sim`] | a simulated cluster, for tests and for trying Provost without Proxmox; in no released program |
 //! | [`control`] | the wire between `provost` and `provostd`: what operators ask |
-//! | [`config`], [`journal`], [`process`], [`secret`], [`share`], [`stale`], [`text`], [`turns`] | what every room may use |
+//! | [`config`], [`http`], [`journal`], [`process`], [`secret`], [`share`], [`stale`], [`text`], [`turns`] | what every room may use |
 
 pub mod config;
 pub mod journal;
@@ -40,6 +40,8 @@ pub mod enter;
 pub mod estate;
 #[cfg(any(feature = "agent", feature = "execd"))]
 pub mod exec;
+#[cfg(feature = "agent")]
+pub mod http;
 #[cfg(feature = "ledger")]
 pub mod ledger;
 #[cfg(feature = "agent")]

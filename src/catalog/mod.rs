@@ -30,13 +30,14 @@ mod source;
 mod testing;
 pub mod tier;
 
+pub use crate::http::Method;
 pub use cache::Cache;
 #[cfg(test)]
 pub(crate) use check::tests::required;
 pub use check::{Checked, Fault, Problem, Unchecked};
 pub use embedded::{Release, TextError, text};
 pub use model::{
-    Catalog, Endpoint, Format, Kind, Method, Parameter, Permission, PropertyKey, Schema, Variant, Variants,
+    Catalog, Endpoint, Format, Kind, Parameter, Permission, PropertyKey, Schema, Variant, Variants,
 };
 pub use path::{Match, PathError};
 pub use segment::PathFault;

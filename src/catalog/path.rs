@@ -9,9 +9,10 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::{
-    model::{Catalog, Endpoint, Method},
+    model::{Catalog, Endpoint},
     segment::{self, MAX_PATH, PathFault},
 };
+use crate::http::Method;
 
 /// An endpoint as a concrete path names it.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! One segment of a path, between wire and meaning: decoded once, refused where it could mean another path to somebody
 //! else, and encoded whole.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
 /// Longer paths are nobody's: PVE's longest names are volume ids.
@@ -9,9 +9,6 @@ pub(super) const MAX_PATH: usize = 4096;
 
 /// The parameters of paths whose values may hold a slash: a volume id, a UPID, a network, a nested pool.
 const SLASHED: [&str; 4] = ["cidr", "poolid", "upid", "volume"];
-
-/// All but what RFC 3986 never lets mean anything.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Why a path is no path, whatever it would have named.
 #[derive(Debug, Error, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +58,7 @@ pub(super) fn encode(value: &str, parameter: &str) -> Result<String, PathFault> 
     if value.contains('/') && !may_hold_slash(parameter) {
         return Err(PathFault::Slash);
     }
-    Ok(utf8_percent_encode(value, ENCODED).to_string())
+    Ok(crate::http::encoded(value).to_string())
 }
 
 pub(super) fn may_hold_slash(parameter: &str) -> bool {

@@ -10,12 +10,13 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::call::{Call, Method};
+use super::call::Call;
 use super::connection::Raw;
 use super::error::PveError;
 use super::loose;
 use super::refusal::{Failure, Forbidden};
 use super::sink::{Held, Text};
+use crate::http::Method;
 use crate::secret;
 
 /// Characters of a message that are kept.

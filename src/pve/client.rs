@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::address::{Address, AddressError};
 use super::answer::{self, Accepted, Answer};
-use super::call::{Call, Method, Read, Write};
+use super::call::{Call, Read, Write};
 use super::circuit::Patience;
 use super::connection::{Broken, Raw, Unconnected};
 use super::daemon::{Asker, Daemon, Unanswered};
@@ -20,6 +20,7 @@ use super::sink::{Overfull, Room, Sink, Text};
 use super::tls::PinFile;
 use super::token::TokenFile;
 use crate::config;
+use crate::http::Method;
 use crate::share::Supply;
 
 /// What a handle can ask at all; the rest is refused before anything is sent.

@@ -12,13 +12,14 @@ use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use tokio::time::{Instant, timeout_at};
 
 use super::address::Address;
-use super::call::{Call, Method, Path, Read};
+use super::call::{Call, Path, Read};
 use super::circuit::{Circuit, Open};
 use super::client::Limits;
 use super::connection::{Broken, Connection, Raw, Unconnected};
 use super::pool::Pool;
 use super::sink::{Room, Sink, Text};
 use super::tls::PinFile;
+use crate::http::Method;
 use crate::share::Supply;
 use crate::turns::{self, Turn, Turns};
 

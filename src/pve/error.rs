@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::call::{Call, Method};
+use super::call::Call;
 use super::client::Methods;
 use super::connection::{Broken, Unconnected};
 use super::daemon::{Daemon, Unanswered};
@@ -11,6 +11,7 @@ use super::refusal::{Failure, Forbidden};
 use super::sink::Overfull;
 use super::tls::CertificateError;
 use super::token::TokenError;
+use crate::http::Method;
 
 /// `what` is the method and path, without values. Messages of PVE's are cleaned of control and hidden characters; they may
 /// quote what a guest or another user wrote.

@@ -8,7 +8,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `call` | what may be asked: methods, paths, values |
+//! | `call`, `path` | what may be asked: where, and with what values |
 //! | `client` | which daemon is asked, and how often |
 //! | `daemon` | one daemon: turns, circuit, one exchange |
 //! | `circuit` | a daemon that does not answer is left alone for a while |
@@ -28,6 +28,7 @@ mod daemon;
 mod error;
 mod local;
 pub mod loose;
+mod path;
 mod pool;
 mod refusal;
 mod sink;
@@ -38,9 +39,10 @@ mod upid;
 mod watched;
 mod wire;
 
+pub use crate::http::Method;
 pub use address::AddressError;
 pub use answer::{Accepted, Answer, Envelope, misfit};
-pub use call::{CallError, Method, Path, Read, Write};
+pub use call::{CallError, Path, Read, Write};
 pub use client::{Client, Limits, Methods, Options};
 pub use error::PveError;
 pub use refusal::{Failure, Forbidden, Privileges};

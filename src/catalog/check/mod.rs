@@ -15,7 +15,6 @@ mod value;
 
 use std::{collections::BTreeMap, fmt};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 pub use problem::{Fault, Problem};
@@ -26,6 +25,7 @@ use self::{
     value::{Findings, Place, Sent},
 };
 use super::{Endpoint, Match, Method, Parameter, Schema, path, segment};
+use crate::http::encoded;
 
 /// A request whose parameters are as the endpoint wants them. Only [`Endpoint::check`] makes one.
 ///
@@ -77,8 +77,6 @@ impl Checked {
     /// The pairs as `application/x-www-form-urlencoded`, every `=` and `,` within a value encoded.
     #[must_use]
     pub fn form(&self) -> String {
-        const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-        let encoded = |text: &str| utf8_percent_encode(text, KEPT).to_string();
         self.pairs
             .iter()
             .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))

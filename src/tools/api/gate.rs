@@ -168,8 +168,7 @@ impl Reader {
             return Err(sight.changed().into());
         }
         for leaf in ["status", "log"] {
-            let encoded =
-                percent_encoding::utf8_percent_encode(upid.as_ref(), percent_encoding::NON_ALPHANUMERIC);
+            let encoded = crate::http::encoded(upid.as_ref());
             let path = format!("/nodes/{}/tasks/{encoded}/{leaf}", upid.node);
             sight.may(&Call::new(
                 Method::Get,

@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::cursor::FARTHEST;
 use super::normalise::{Asked, normalise};
 use super::page::View;
 use crate::catalog::{Checked, Endpoint, Method, PathError, Schema};
+use crate::http::encoded;
 use crate::pve::loose;
 use crate::tools::answer::Failure;
 use crate::tools::api::{Permitted, Reader};
 use crate::tools::guests;
 
-/// All but what RFC 3986 never lets mean anything.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Characters of a path or of words that a message shows.
 const SHOWN: usize = 120;
 
@@ -108,7 +107,7 @@ impl Target {
 pub async fn find(reader: &Reader, asked: &str, args: Map<String, Value>) -> Result<Target, Failure> {
     match normalise(asked) {
         Asked::Task(upid) => {
-            let name = utf8_percent_encode(upid.as_ref(), ENCODED).to_string();
+            let name = encoded(upid.as_ref()).to_string();
             of_path(reader, &format!("/nodes/{}/tasks/{name}/status", upid.node), args).await
         }
         Asked::Path(path) => of_path(reader, &path, args).await,
@@ -180,7 +179,7 @@ async fn fill(reader: &Reader, path: &str, args: &mut Map<String, Value>) -> Res
                 return Err(Failure::new("parameters", message, format!("give {} in args", shown(name))));
             }
         };
-        segments[at] = utf8_percent_encode(&value, ENCODED).to_string();
+        segments[at] = encoded(&value).to_string();
     }
     Ok(segments.join("/"))
 }
