@@ -1,7 +1,6 @@
 //! Plan, apply and undo against a simulated cluster: what a plan says, that it is applied once and as planned, that it is
 //! taken back whole, and that what became of it is never lost.
 
-#[allow(dead_code, reason = "other suites use the rest")]
 #[path = "../common/mod.rs"]
 mod common;
 #[allow(dead_code, reason = "other suites use the rest")]
