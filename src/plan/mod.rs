@@ -9,6 +9,7 @@
 //! | `request`, `reach` | the call, checked; every guest that it reaches |
 //! | `shape`, `eyes`, `observe` | what kind of change it is; what is there now |
 //! | `effects`, `fields` | before → after, field by field |
+//! | `outlook` | whether a call has been carried out, by how things are |
 //! | [`undo`] | the way back |
 //! | [`blast`] | who is hit |
 //! | `holds` | what PVE would refuse anyway: locks, protection, HA |
@@ -27,6 +28,7 @@ mod fields;
 mod holds;
 mod id;
 mod observe;
+mod outlook;
 mod reach;
 mod request;
 pub mod risk;
@@ -49,6 +51,7 @@ pub use eyes::Eyes;
 pub use fields::Effect;
 pub use id::PlanId;
 pub use observe::{Guest, Observed};
+pub use outlook::{Outlook, outlook};
 pub use request::{Ask, Request};
 pub use store::{Claim, LIFETIME, Limits, Store};
 pub use view::{View, shown};
@@ -62,7 +65,7 @@ use crate::policy::{Leave, Needs, Policy, Principal, Wanted};
 use blast::{Change, Found, World};
 use risk::Risk;
 use shape::Shape;
-use undo::{Undo, Way};
+use undo::Undo;
 
 /// What planning and applying share between all sessions.
 pub struct Desk {
@@ -217,7 +220,7 @@ impl Desk {
         asked.request = Some(request.clone());
         let leave = foresee(policy, principal, &request, asked.asker.taint)?;
         let draft = draft(self, eyes, asked.asker.clone(), request, leave, undoes).await?;
-        let draft = with_snapshot(policy, principal, eyes, draft, snapshot).await?;
+        let draft = snapshot::with_snapshot(policy, principal, eyes, draft, snapshot).await?;
         let (plan, approval) = self.record(draft).await?;
         let plan = Arc::new(plan);
         self.plans.keep(plan.clone())?;
@@ -338,39 +341,6 @@ pub(crate) fn wanted(request: &Request, taint: bool) -> Wanted<'_> {
         guests: &request.guests,
         taint,
     }
-}
-
-/// Names the snapshot that has to be taken first, or sees to it that it may be left out.
-async fn with_snapshot(
-    policy: &Policy,
-    principal: &Principal,
-    eyes: &Eyes,
-    mut draft: Draft,
-    choice: Snapshot,
-) -> Result<Draft, Refused> {
-    if draft.undo.way != Way::Snapshot {
-        return Ok(draft);
-    }
-    let Some(taken) = snapshot::Taken::before(eyes, &draft.request)? else {
-        draft.undo = Undo::none("it is no one guest's");
-        return Ok(draft);
-    };
-    if choice == Snapshot::None {
-        // Who goes without a snapshot could as well remove it: the same right.
-        foresee(policy, principal, &taken.remove, draft.asker.taint)?;
-        draft.undo = Undo::none("no snapshot is taken, as was asked");
-        draft.risk = risk::risk(&draft.request, &draft.undo, &draft.found, draft.no_op.is_some());
-        return Ok(draft);
-    }
-    snapshot::is_possible(eyes, &draft.request).await?;
-    let leave = foresee(policy, principal, &taken.take, draft.asker.taint)?;
-    if let Needs::Approval { because, .. } = leave.needs() {
-        return Err(snapshot::impossible(&draft.request, &because.join("; ")));
-    }
-    draft.undo.call = Some(taken.rollback);
-    draft.undo.lost.push("what the guest writes between the snapshot and its rollback".to_owned());
-    draft.snapshot = Some(taken.name);
-    Ok(draft)
 }
 
 /// What a person is asked, where one has to say yes.
@@ -502,51 +472,4 @@ pub(crate) fn fill(text: &str, request: &Request) -> Option<String> {
     }
     filled.push_str(rest);
     Some(filled)
-}
-
-/// How things stand beside what a request means to make of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outlook {
-    AsMeant,
-    /// What it makes is not there, or what it removes is.
-    NotThere,
-    Otherwise {
-        digest: Option<String>,
-    },
-}
-
-/// Looks whether a request has been carried out, as far as its state shows.
-pub async fn outlook(eyes: &Eyes, request: &Request) -> Result<Outlook, Refused> {
-    let endpoint = eyes.catalog.template(request.method(), request.template());
-    let shape = endpoint.map_or(Shape::Act, |endpoint| shape::of(&eyes.catalog, endpoint));
-    let observed = match observe::observe(eyes, request, &shape).await {
-        Err(Refused::NoGuest { .. }) if matches!(shape, Shape::Remove { .. }) => return Ok(Outlook::AsMeant),
-        observed => observed?,
-    };
-    let there = observed.subject.as_ref().map(|subject| match subject {
-        eyes::Seen::There(_) => Some(true),
-        eyes::Seen::Missing(_) => Some(false),
-        eyes::Seen::Hidden(_) => None,
-    });
-    let effects = effects::effects(&eyes.catalog, request, &shape, &observed);
-    Ok(match (&shape, there.flatten()) {
-        // A rule is known by its place, which says nothing.
-        (Shape::Create { key, .. }, _) if key == "pos" => Outlook::Otherwise { digest: None },
-        (Shape::Create { .. }, Some(there)) => {
-            if there {
-                Outlook::AsMeant
-            } else {
-                Outlook::NotThere
-            }
-        }
-        (Shape::Remove { .. }, Some(there)) if request.text("pos").is_none() => {
-            if there {
-                Outlook::NotThere
-            } else {
-                Outlook::AsMeant
-            }
-        }
-        _ if effects::nothing(request, &shape, &effects).is_some() => Outlook::AsMeant,
-        _ => Outlook::Otherwise { digest: observed.digest },
-    })
 }

@@ -4,9 +4,10 @@
 use serde_json::{Map, Value};
 
 use super::eyes::Seen;
-use super::undo::Inverse;
-use super::{Eyes, Refused, Request, fields};
+use super::undo::{Inverse, Undo, Way};
+use super::{Draft, Eyes, Refused, Request, Snapshot, fields, foresee, risk};
 use crate::catalog::Method;
+use crate::policy::{Needs, Policy, Principal};
 
 /// The calls of one snapshot.
 pub struct Taken {
@@ -64,4 +65,37 @@ pub async fn is_possible(eyes: &Eyes, request: &Request) -> Result<(), Refused> 
         Seen::There(_) => Err(impossible(request, "a storage that it lies on makes none")),
         Seen::Missing(why) | Seen::Hidden(why) => Err(impossible(request, &why)),
     }
+}
+
+/// Names the snapshot that has to be taken first, or sees to it that it may be left out.
+pub(super) async fn with_snapshot(
+    policy: &Policy,
+    principal: &Principal,
+    eyes: &Eyes,
+    mut draft: Draft,
+    choice: Snapshot,
+) -> Result<Draft, Refused> {
+    if draft.undo.way != Way::Snapshot {
+        return Ok(draft);
+    }
+    let Some(taken) = Taken::before(eyes, &draft.request)? else {
+        draft.undo = Undo::none("it is no one guest's");
+        return Ok(draft);
+    };
+    if choice == Snapshot::None {
+        // Who goes without a snapshot could as well remove it: the same right.
+        foresee(policy, principal, &taken.remove, draft.asker.taint)?;
+        draft.undo = Undo::none("no snapshot is taken, as was asked");
+        draft.risk = risk::risk(&draft.request, &draft.undo, &draft.found, draft.no_op.is_some());
+        return Ok(draft);
+    }
+    is_possible(eyes, &draft.request).await?;
+    let leave = foresee(policy, principal, &taken.take, draft.asker.taint)?;
+    if let Needs::Approval { because, .. } = leave.needs() {
+        return Err(impossible(&draft.request, &because.join("; ")));
+    }
+    draft.undo.call = Some(taken.rollback);
+    draft.undo.lost.push("what the guest writes between the snapshot and its rollback".to_owned());
+    draft.snapshot = Some(taken.name);
+    Ok(draft)
 }
