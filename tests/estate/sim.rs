@@ -1,13 +1,18 @@
 //! The simulated cluster: its tree and its API tell the same, and its changes are followed.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
 
 use provost::estate::finding::What;
 use provost::estate::guest::Guest;
 use provost::estate::{Api, Index, Refused, Tree, refresh};
 use provost::sim::estate::{Estate, demo, recorded};
 use provost::sim::{Options, Sim};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use serde_json::Value;
 
 use crate::real::check;
@@ -18,17 +23,33 @@ async fn start(estate: Estate) -> (Sim, tempfile::TempDir) {
     (Sim::start(Options::new(dir.path(), estate)).await.unwrap(), dir)
 }
 
-/// By pvedaemon, a connection each: a blocking client for a source that is read by threads.
-fn fetch(address: String, token: String) -> impl Fn(&str) -> Result<Value, Refused> + Send + Sync {
+/// By pveproxy, which forwards to the other nodes; a connection each. It blocks: the source is read by threads.
+fn fetch(
+    address: String,
+    certificate: &Path,
+    token: String,
+) -> impl Fn(&str) -> Result<Value, Refused> + Send + Sync + use<> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
     move |path| {
         let failed = |error: std::io::Error| Refused::Failed(error.to_string());
-        let mut stream = TcpStream::connect(&address).map_err(failed)?;
+        let name = ServerName::try_from("localhost").unwrap();
+        let session = ClientConnection::new(Arc::clone(&config), name).unwrap();
+        let mut stream = StreamOwned::new(session, TcpStream::connect(&address).map_err(failed)?);
         let request = format!(
             "GET /api2/json{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: PVEAPIToken={token}\r\n\r\n"
         );
         stream.write_all(request.as_bytes()).map_err(failed)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).map_err(failed)?;
+        let mut answer = Vec::new();
+        match stream.read_to_end(&mut answer) {
+            // It closes without a farewell, as pveproxy does.
+            Err(error) if error.kind() != ErrorKind::UnexpectedEof => return Err(failed(error)),
+            _ => {}
+        }
+        let answer = String::from_utf8(answer).unwrap();
         let (head, body) =
             answer.split_once("\r\n\r\n").ok_or_else(|| Refused::Failed("no answer".into()))?;
         match head.split(' ').nth(1) {
@@ -44,9 +65,10 @@ fn fetch(address: String, token: String) -> impl Fn(&str) -> Result<Value, Refus
     }
 }
 
-async fn by_api(sim: &Sim, token: &str) -> std::sync::Arc<Index> {
+async fn by_api(sim: &Sim, token: &str) -> Arc<Index> {
     let token = std::fs::read_to_string(sim.token.with_file_name(token)).unwrap().trim().to_owned();
-    let source = Api::new(fetch(sim.daemon_url.trim_start_matches("http://").to_owned(), token));
+    let address = sim.url.trim_start_matches("https://").to_owned();
+    let source = Api::new(fetch(address, &sim.certificate, token));
     tokio::task::spawn_blocking(move || refresh(&source, None)).await.unwrap()
 }
 
