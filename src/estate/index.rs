@@ -1,18 +1,18 @@
 //! The whole estate at one moment. It never changes: what moves makes another, which shares with it what did not.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
 
 use super::cluster::Cluster;
 use super::finding::{Finding, What};
-use super::guest::{Device, DeviceFrom, Guest};
-use super::mapping;
+use super::guest::Guest;
 use super::part::Part;
 use super::refresh::{Moved, Outcome, has_moved, same_names};
 use super::seen::Seen;
 use super::source::{Listed, Stamp, Survey};
+use super::users::{Used, Users};
 
 #[derive(Debug)]
 pub struct Index {
@@ -29,20 +29,10 @@ pub struct Index {
 }
 
 #[derive(Debug, Clone)]
-struct Held {
-    listed: Listed,
-    guest: Arc<Guest>,
+pub(super) struct Held {
+    pub listed: Listed,
+    pub guest: Arc<Guest>,
     findings: Option<Arc<[Finding]>>,
-}
-
-/// Places of guests in the list, by what they use.
-#[derive(Debug, Default)]
-struct Users {
-    storages: HashMap<SmolStr, Vec<u32>>,
-    bridges: HashMap<SmolStr, Vec<u32>>,
-    /// Guests with a linked clone of a disk of this one.
-    templates: HashMap<u32, Vec<u32>>,
-    mappings: HashMap<(mapping::Kind, SmolStr), Vec<u32>>,
 }
 
 impl Default for Index {
@@ -104,28 +94,9 @@ impl Index {
         Seen::new(found, unseen)
     }
 
-    pub(super) fn users_of_storage(&self, storage: &str) -> impl Iterator<Item = &Arc<Guest>> {
-        self.at(self.users.storages.get(storage))
-    }
-
-    pub(super) fn users_of_bridge(&self, bridge: &str) -> impl Iterator<Item = &Arc<Guest>> {
-        self.at(self.users.bridges.get(bridge))
-    }
-
-    pub(super) fn clones_of(&self, vmid: u32) -> impl Iterator<Item = &Arc<Guest>> {
-        self.at(self.users.templates.get(&vmid))
-    }
-
-    pub(super) fn users_of_mapping(
-        &self,
-        kind: mapping::Kind,
-        id: &SmolStr,
-    ) -> impl Iterator<Item = &Arc<Guest>> {
-        self.at(self.users.mappings.get(&(kind, id.clone())))
-    }
-
-    fn at<'a>(&'a self, places: Option<&'a Vec<u32>>) -> impl Iterator<Item = &'a Arc<Guest>> {
-        places.into_iter().flatten().filter_map(|place| Some(&self.guests.get(*place as usize)?.guest))
+    /// The guests that use it in any way.
+    pub(super) fn users(&self, of: Used) -> impl Iterator<Item = &Arc<Guest>> {
+        self.users.of(&of).iter().filter_map(|place| Some(&self.guests.get(*place as usize)?.guest))
     }
 }
 
@@ -142,7 +113,14 @@ impl Index {
 
     /// What has to be read, for this survey.
     pub(super) fn moved(&self, survey: &Survey, unknown_counts: bool) -> Moved {
-        let mut moved = Moved::default();
+        let mut moved = Moved { guests: Vec::new(), files: self.moved_files(survey, unknown_counts) };
+        // One list, and all of it held: there are only stamps to compare.
+        if Arc::ptr_eq(&self.survey.guests, &survey.guests) && self.guests.len() == survey.guests.len() {
+            let pairs = self.guests.iter().zip(survey.guests.iter());
+            let other = pairs.filter(|(held, now)| has_moved(held.listed.stamp, now.stamp, unknown_counts));
+            moved.guests.extend(other.map(|(_, listed)| listed.clone()));
+            return moved;
+        }
         let mut held = self.guests.iter().peekable();
         for listed in survey.guests.iter() {
             while held.next_if(|held| held.listed.key() < listed.key()).is_some() {}
@@ -151,13 +129,16 @@ impl Index {
                 _ => moved.guests.push(listed.clone()),
             }
         }
-        for (file, stamp) in &survey.files {
-            match self.files.get(file) {
-                Some((read, _)) if !has_moved(*read, *stamp, unknown_counts) => {}
-                _ => moved.files.push(file.clone()),
-            }
-        }
         moved
+    }
+
+    fn moved_files(&self, survey: &Survey, unknown_counts: bool) -> Vec<SmolStr> {
+        let is_held = |file: &SmolStr, stamp: &Stamp| match self.files.get(file) {
+            Some((read, _)) => !has_moved(*read, *stamp, unknown_counts),
+            None => false,
+        };
+        let moved = survey.files.iter().filter(|(file, stamp)| !is_held(file, stamp));
+        moved.map(|(file, _)| file.clone()).collect()
     }
 
     /// The next one: as the survey lists it, with what was read for it.
@@ -197,7 +178,7 @@ impl Index {
             }
         }
         let guests = merged(&survey, &self.guests, fresh);
-        let users = Users::of(&guests);
+        let users = self.users.next(&self.guests, &guests);
         let findings = duplicates(&guests);
         let mut next = Self { survey, guests, files, cluster, findings, hidden: BTreeMap::new(), users };
         next.hidden = next.hiding();
@@ -255,39 +236,4 @@ fn duplicates(guests: &[Held]) -> Vec<Finding> {
     let twice = |pair: &&[Held]| pair[0].listed.vmid == pair[1].listed.vmid;
     let named = |pair: &[Held]| Finding::of(&pair[1].listed.file(), What::Duplicate(pair[1].listed.vmid));
     guests.windows(2).filter(twice).map(named).collect()
-}
-
-impl Users {
-    fn of(guests: &[Held]) -> Self {
-        let mut users = Self::default();
-        for (place, held) in (0u32..).zip(guests) {
-            let guest = &held.guest;
-            let mut on = |storage: &SmolStr| note(&mut users.storages, storage, place);
-            for volume in guest.volumes() {
-                on(volume.storage());
-            }
-            guest.snapshots.iter().flat_map(|snapshot| &snapshot.storages).for_each(&mut on);
-            guest.state_storage.iter().for_each(&mut on);
-            for base in guest.volumes().filter_map(super::volume::Volume::base) {
-                base.owner().into_iter().for_each(|owner| note(&mut users.templates, &owner, place));
-            }
-            let bridges = guest.nets.iter().filter_map(|net| net.bridge.as_ref());
-            bridges.for_each(|bridge| note(&mut users.bridges, bridge, place));
-            for Device { from, .. } in &guest.devices {
-                if let DeviceFrom::Mapping(kind, id) = from {
-                    note(&mut users.mappings, &(*kind, id.clone()), place);
-                }
-            }
-        }
-        users
-    }
-}
-
-/// Once each: a guest's own come one after another.
-fn note<K: Clone + Eq + std::hash::Hash>(map: &mut HashMap<K, Vec<u32>>, key: &K, place: u32) {
-    match map.get_mut(key) {
-        Some(places) if places.last() == Some(&place) => {}
-        Some(places) => places.push(place),
-        None => drop(map.insert(key.clone(), vec![place])),
-    }
 }

@@ -11,7 +11,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `source`, `tree`, `api` | where it is read from |
-//! | `versions`, `refresh`, `index`, `keeper` | how it is read, and kept current |
+//! | `versions`, `refresh`, `index`, `users`, `keeper` | how it is read, and kept current |
 //! | [`guest`], [`storage`], [`access`], [`jobs`], … | one parser for each file of PVE's |
 //! | [`volume`] | volume ids |
 //! | `query`, `graph` | what is asked |
@@ -43,6 +43,7 @@ mod source;
 pub mod storage;
 mod text;
 mod tree;
+mod users;
 mod versions;
 pub mod volume;
 

@@ -101,6 +101,9 @@ impl Volume {
     /// The volume that this one is a linked clone of. LVM-thin has none: its clones live without their origin.
     #[must_use]
     pub fn base(&self) -> Option<Self> {
+        if !self.name.starts_with("base") && !self.name.contains("/base") {
+            return None;
+        }
         let name = match *self.name.split('/').collect::<Vec<_>>() {
             [base, clone] if is_base(base) && owned(clone).is_some() => base,
             [folder, base, _, clone] if is_base(base) && owned(clone).is_some() => {

@@ -6,6 +6,7 @@ use crate::estate::index::Index;
 use crate::estate::part::Part;
 use crate::estate::sdn::{Controller, Vnet, Zone};
 use crate::estate::seen::Seen;
+use crate::estate::users::Used;
 
 /// A network card of a guest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,7 +73,7 @@ impl Index {
 
     fn cards(&self, bridge: &str, through: Option<&SmolStr>) -> Vec<NetUse> {
         let mut found = Vec::new();
-        for guest in self.users_of_bridge(bridge) {
+        for guest in self.users(Used::Bridge(bridge.into())) {
             let cards = guest.nets.iter().filter(|net| net.bridge.as_deref() == Some(bridge));
             found.extend(cards.map(|net| NetUse {
                 guest: guest.vmid,

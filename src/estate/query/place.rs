@@ -8,6 +8,7 @@ use crate::estate::index::Index;
 use crate::estate::mapping;
 use crate::estate::part::Part;
 use crate::estate::seen::Seen;
+use crate::estate::users::Used;
 
 /// Something of a guest that is on its node alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,8 +108,8 @@ impl Index {
     }
 
     /// The guests that use a hardware mapping.
-    pub fn users_of_mapping_named(&self, kind: mapping::Kind, id: &SmolStr) -> Seen<Vec<u32>> {
-        let found = self.users_of_mapping(kind, id).map(|guest| guest.vmid).collect();
+    pub fn users_of_mapping(&self, kind: mapping::Kind, id: &SmolStr) -> Seen<Vec<u32>> {
+        let found = self.users(Used::Mapping(kind, id.clone())).map(|guest| guest.vmid).collect();
         self.seen(found, &[Part::Guests])
     }
 }

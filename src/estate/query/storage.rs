@@ -7,6 +7,7 @@ use crate::estate::index::Index;
 use crate::estate::part::Part;
 use crate::estate::seen::Seen;
 use crate::estate::storage::Storage;
+use crate::estate::users::Used;
 use crate::estate::volume::Volume;
 
 /// One thing that a guest has on a storage.
@@ -87,7 +88,7 @@ impl Index {
         let this = self.storage(id);
         let is_twin = |other: &&Storage| other.id != id && this.is_some_and(|this| same_place(this, other));
         let found = OnStorage {
-            uses: self.users_of_storage(id).flat_map(|guest| uses(guest, id)).collect(),
+            uses: self.users(Used::Storage(id.into())).flat_map(|guest| uses(guest, id)).collect(),
             jobs: self.backups_to(id).map(|job| job.id.clone()).collect(),
             stands: cluster
                 .storages
@@ -117,13 +118,13 @@ impl Index {
             disks.dedup();
             disks
         };
-        let found = self.clones_of(template).flat_map(|guest| disks(guest)).collect();
+        let found = self.users(Used::Template(template)).flat_map(|guest| disks(guest)).collect();
         self.seen(found, &[Part::Guests])
     }
 
     /// Every guest that names this volume, its snapshots included.
     pub fn users_of_volume(&self, volume: &Volume) -> Seen<Vec<Use>> {
-        let users = self.users_of_storage(volume.storage());
+        let users = self.users(Used::Storage(volume.storage().clone()));
         let all = users.flat_map(|guest| uses(guest, volume.storage()));
         let found = all.filter(|one| one.volume.as_ref() == Some(volume)).collect();
         self.seen(found, &[Part::Guests])
