@@ -14,7 +14,7 @@ use nix::sys::stat::{Mode, mkdirat};
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
 
 use super::error::EnterError;
-use super::home::Home;
+use super::home::{Family, Home};
 use super::leaf::{Leaf, open_in, says, write_in};
 use super::sys;
 use crate::process::start_time;
@@ -35,13 +35,8 @@ pub struct Cgroups {
 }
 
 impl Cgroups {
-    /// Tells the directories apart. `of` is the container that they are the home of: its init, and how many directories
-    /// lxc made for it, one in the other.
-    pub fn sort(
-        vmid: u32,
-        directories: Vec<OwnedFd>,
-        of: Option<(Rc<OwnedFd>, usize)>,
-    ) -> Result<Self, EnterError> {
+    /// Tells the directories apart. `of` is the container that they are the home of.
+    pub fn sort(vmid: u32, directories: Vec<OwnedFd>, of: Option<Family>) -> Result<Self, EnterError> {
         let mut cgroups = Self { home: None, events: None, v1: Vec::new() };
         for directory in directories {
             let kind =

@@ -3,6 +3,10 @@
 //! lxc removes a stopped container's directories itself, once. A leaf that stands in them in that moment keeps it from
 //! that, and lxc starts no container beside what is left of its last run: so whoever made a leaf there clears away, as
 //! lxc would have, what is left when the leaf has gone.
+//!
+//! Not before lxc has had its turn: a monitor that stops its container waits for an event of the container's cgroup, and
+//! where that is removed under it, it asks for the event for ever, on a whole core, and `lxc-stop` waits with it (seen
+//! with lxc 5.0). So nothing is removed while the monitor lives.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -25,23 +29,43 @@ const DEEPEST: usize = 64;
 
 pub struct Home {
     directory: OwnedFd,
-    /// The container's init, and how many directories lxc made for it: `lxc/101/ns` are two, below `lxc`.
-    of: Option<(Rc<OwnedFd>, usize)>,
+    of: Option<Family>,
+}
+
+/// The container that a home is of.
+#[derive(Clone)]
+pub struct Family {
+    pub init: Rc<OwnedFd>,
+    /// Its monitor, which is the parent of its init.
+    pub monitor: Rc<OwnedFd>,
+    /// How many directories lxc made for it: `lxc/101/ns` are two, below `lxc`.
+    pub made: usize,
+}
+
+/// What [`Home::clear`] came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleared {
+    /// Nothing is left.
+    Yes,
+    /// The container runs, or its monitor does: lxc clears away itself.
+    LeftToLxc,
+    /// Something is in it still.
+    No,
 }
 
 impl Home {
-    pub fn new(directory: OwnedFd, of: Option<(Rc<OwnedFd>, usize)>) -> Self {
+    pub fn new(directory: OwnedFd, of: Option<Family>) -> Self {
         Self { directory, of }
     }
 
     /// Whether the container's init has ended, and with it every process of its pid namespace.
     pub fn is_deserted(&self) -> bool {
-        self.of.as_ref().is_some_and(|(init, _)| sys::has_ended(init.as_fd()))
+        self.of.as_ref().is_some_and(|of| sys::has_ended(of.init.as_fd()))
     }
 
     /// As [`Home::is_deserted`], and true from the moment on in which the init begins to end.
     pub fn is_being_left(&self) -> bool {
-        self.of.as_ref().is_some_and(|(init, _)| !runs(init))
+        self.of.as_ref().is_some_and(|of| !runs(&of.init))
     }
 
     /// For people to read.
@@ -51,16 +75,22 @@ impl Home {
     }
 
     /// Removes the directories that lxc made for the container, and those in them: of a deserted home alone, and none
-    /// that holds a process. True when nothing of them is left.
-    pub fn clear(&self) -> bool {
-        let Some((_, made)) = self.of.as_ref().filter(|_| self.is_deserted()) else { return false };
-        let Ok(mut top) = up(&self.directory, ".") else { return true };
-        for _ in 1..*made {
-            let Ok(above) = up(&top, "..") else { return true };
+    /// that holds a process.
+    pub fn clear(&self) -> Cleared {
+        let Some(of) = self.of.as_ref().filter(|_| self.is_deserted()) else { return Cleared::LeftToLxc };
+        let Ok(mut top) = up(&self.directory, ".") else { return Cleared::Yes };
+        for _ in 1..of.made {
+            let Ok(above) = up(&top, "..") else { return Cleared::Yes };
             top = above;
         }
-        let Some((parent, name)) = place(&top) else { return true };
-        remove_tree(parent.as_fd(), &name, DEEPEST, &mut MOST.clone()).is_ok()
+        let Some((parent, name)) = place(&top) else { return Cleared::Yes };
+        if !sys::has_ended(of.monitor.as_fd()) {
+            return Cleared::LeftToLxc;
+        }
+        match remove_tree(parent.as_fd(), &name, DEEPEST, &mut MOST.clone()) {
+            Ok(()) => Cleared::Yes,
+            Err(_) => Cleared::No,
+        }
     }
 }
 

@@ -12,9 +12,11 @@ use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
+use nix::unistd::Pid;
 
 use super::cgroups::Cgroups;
 use super::error::EnterError;
+use super::home::Family;
 use super::inquiry::Facts;
 use super::label::Label;
 use super::limits::{Limit, ProcValue};
@@ -86,10 +88,11 @@ impl Target {
         // lxc makes the container's directory, and where this is set another in it.
         let inner = facts.setting("lxc.cgroup.dir.container.inner");
         let made = 1 + inner.map_or(0, |inner| Path::new(inner).components().count());
+        let family = Family { init: Rc::clone(&init), monitor: Rc::new(proc.parent()?), made };
         let target = Self {
             vmid,
             namespaces,
-            cgroups: Cgroups::sort(vmid, std::mem::take(&mut facts.cgroups), Some((Rc::clone(&init), made)))?,
+            cgroups: Cgroups::sort(vmid, std::mem::take(&mut facts.cgroups), Some(family))?,
             bounding,
             personality: proc.personality()?,
             label: proc.label()?,
@@ -146,6 +149,22 @@ impl Proc {
             Ok(pid) if pid > 0 => Ok(Self { vmid, dir: format!("/proc/{pid}").into() }),
             // -1: ended; 0: in no pid namespace below ours, so it cannot be a container of this node.
             _ => Err(EnterError::Gone { vmid }),
+        }
+    }
+
+    /// Its parent, which is the container's monitor.
+    fn parent(&self) -> Result<OwnedFd, EnterError> {
+        let path = self.dir.join("status");
+        let pid = || {
+            let status = self.text_of(path.clone())?;
+            Ok::<_, EnterError>(self.field(&status, "PPid:", &path)?.parse().unwrap_or_default())
+        };
+        let before: i32 = pid()?;
+        let parent = sys::pidfd_open(Pid::from_raw(before));
+        // A pid means another process only once the first has ended, and then it is nobody's parent any more.
+        match parent {
+            Ok(parent) if pid()? == before => Ok(parent),
+            _ => Err(EnterError::Gone { vmid: self.vmid }),
         }
     }
 

@@ -165,6 +165,32 @@ fn a_container_that_comes_and_goes_gets_every_call_an_answer() {
     ground.is_as_before_the_restart(&node, &guest);
 }
 
+/// Its monitor waits for events of its cgroups while it stops it: what is removed under it then lets it spin for ever, and
+/// whoever stops the container wait as long.
+#[test]
+fn nothing_of_a_stopped_container_is_cleared_away_before_its_monitor_has_ended() {
+    let (node, guest) = (Node::start(), Guest::idle());
+    let mut client = node.client();
+    client.start("exec", command(&guest, "exec sleep 4231"));
+    eventually("the command runs", || ground::leaves(&node).len() == 1);
+    let (monitor, init) = (monitor(&guest), guest.init());
+    let in_it = ground::leaves(&node)[0].parent().expect("a directory").to_owned();
+    kill(Pid::from_raw(monitor), Signal::SIGSTOP).expect("stop");
+    end(init);
+    assert_eq!(client.next().expect("an answer")["result"]["structuredContent"]["signal"], 9);
+    eventually("no leaf is left", || ground::leaves(&node).is_empty());
+    // What provost-execd looks at again soon, it has looked at by the time that a second of its own has passed.
+    let other = Guest::idle();
+    let late = json!({ "guest": other.id, "argv": ["/bin/sleep", "4232"], "mode": "change", "timeout_s": 1 });
+    assert_eq!(client.exec(late)["timed_out"], true);
+    assert_eq!(client.refused(command(&guest, "true"))["kind"], "gone");
+    assert!(in_it.is_dir(), "{in_it:?} was removed under the monitor");
+    kill(Pid::from_raw(monitor), Signal::SIGCONT).expect("cont");
+    eventually("its directories are gone", || !in_it.exists());
+    guest.restart();
+    client.change(guest.id, &["/bin/true"]);
+}
+
 /// A systemd that is told to shut down by a command does so, and ends the command.
 #[test]
 fn a_command_does_not_hold_up_the_containers_own_shutdown() {

@@ -3,16 +3,21 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::enter::home::Home;
+use crate::enter::home::{Cleared, Home};
 
 /// The container's processes may still be on their way out: looked at again so often, for so long.
 const AGAIN: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The monitor clears away itself, and runs the hooks of the container's end before it ends. One that lives on has started
+/// the container anew.
+const PATIENCE_WITH_LXC: Duration = Duration::from_secs(120);
 
 struct Remain {
     home: Rc<Home>,
     next: Instant,
+    /// Until when lxc's own turn is waited for, and from its end on, ours.
     until: Instant,
+    is_ours: bool,
 }
 
 #[derive(Default)]
@@ -23,9 +28,11 @@ impl Remains {
     /// `suspect`: something says that the container is on its way out, too; that takes a look into /proc to tell.
     pub fn look(&mut self, home: &Rc<Home>, suspect: bool) {
         let gone = home.is_deserted() || suspect && home.is_being_left();
-        if gone && !home.clear() {
+        let known = self.0.iter().any(|remain| Rc::ptr_eq(&remain.home, home));
+        if gone && !known && home.clear() != Cleared::Yes {
             let now = Instant::now();
-            self.0.push(Remain { home: Rc::clone(home), next: now + AGAIN, until: now + PATIENCE });
+            let until = now + PATIENCE_WITH_LXC;
+            self.0.push(Remain { home: Rc::clone(home), next: now + AGAIN, until, is_ours: false });
         }
     }
 
@@ -41,8 +48,11 @@ impl Remains {
                 return true;
             }
             remain.next = now + AGAIN;
-            if remain.home.clear() {
-                return false;
+            match remain.home.clear() {
+                Cleared::Yes => return false,
+                Cleared::LeftToLxc => return remain.until > now,
+                Cleared::No if !remain.is_ours => (remain.is_ours, remain.until) = (true, now + PATIENCE),
+                Cleared::No => {}
             }
             if remain.until > now {
                 return true;
