@@ -46,11 +46,12 @@ use rmcp::service::{RequestContext, RoleServer};
 pub use owed::Owed;
 
 use crate::catalog::find::Finders;
+use crate::estate::Keeper;
 #[cfg(test)]
 use crate::ledger::Options;
 use crate::ledger::resolve::resolve;
 use crate::ledger::{Ledger, Receipt};
-use crate::plan::blast::Unknown;
+use crate::plan::blast::{Sources, World};
 use crate::policy::{Policy, Principal, Rules, Supply};
 use crate::pve::{AddressError, Client};
 
@@ -78,21 +79,28 @@ pub struct Provost {
 
 const MOST_INPUT_KB: usize = 64 << 10;
 
+/// Why there is nothing to serve.
+#[derive(Debug, thiserror::Error)]
+pub enum NotMade {
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    #[error("the thread that reads the cluster's configuration cannot be started: {0}")]
+    Keeper(#[source] std::io::Error),
+}
+
 impl Provost {
     /// What `[pve]` says counts from here on to the end: another address or file takes a restart.
-    pub fn new(rules: Rules, ledger: Ledger) -> Result<Self, AddressError> {
+    pub fn new(rules: Rules, ledger: Ledger) -> Result<Self, NotMade> {
         let pve = &rules.now().pve;
         let finders = Arc::<Finders>::default();
+        let client = Client::new(pve.into())?;
+        let keeper = Keeper::start(Sources::new(&pve.etc_pve, &client)).map_err(NotMade::Keeper)?;
+        let world = World::new(Arc::new(keeper), Some(client.clone()));
         Ok(Self {
-            planning: crate::plan::Desk::new(
-                Arc::new(Unknown),
-                ledger.clone(),
-                finders.clone(),
-                Default::default(),
-            ),
+            planning: crate::plan::Desk::new(world, ledger.clone(), finders.clone(), Default::default()),
             desk: Desk::new(ledger),
             auditor: audit::Auditor::default(),
-            client: Client::new(pve.into())?,
+            client,
             catalog: api::Catalogue::of(&rules.now()),
             finders,
             policy: Arc::new(Policy::new(rules)),

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use provost::apply::{self, Applied, Node, Running};
 use provost::catalog::find::Finders;
 use provost::catalog::{Catalog, Method, Release};
+use provost::estate::Keeper;
 use provost::ledger::query::{self, Filter};
 use provost::ledger::{self, Ledger, Receipt, Seq};
-use provost::plan::blast::Unknown;
+use provost::plan::blast::{Sources, World};
 use provost::plan::{Ask, Asker, Desk, Eyes, Limits, Plan, Refused, Snapshot, Wish};
 use provost::policy::approval::How;
 use provost::policy::{Policy, Principal, Rules};
@@ -58,14 +59,17 @@ impl Site {
         write_role(dir.path(), FULL);
         let rules = Rules::of(dir.path().join("provost.toml")).unwrap();
         let ledger = open(dir.path());
-        let desk = Desk::new(Arc::new(Unknown), ledger.clone(), Arc::new(Finders::default()), limits);
+        let client = client.unwrap();
+        let keeper = Keeper::start(Sources::new(&sim.etc_pve, &client)).unwrap();
+        let world = World::new(Arc::new(keeper), Some(client.clone()));
+        let desk = Desk::new(world, ledger.clone(), Arc::new(Finders::default()), limits);
         let (ours, _theirs) = UnixStream::pair().unwrap();
         Self {
             sim,
             desk,
             ledger,
             policy: Policy::new(rules),
-            node: Node { client: client.unwrap(), catalog: Arc::new(Catalog::embedded(Release::V9_2)) },
+            node: Node { client, catalog: Arc::new(Catalog::embedded(Release::V9_2)) },
             principal: Principal::of_peer(&ours).unwrap(),
             dir,
         }

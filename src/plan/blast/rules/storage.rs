@@ -1,0 +1,301 @@
+//! A storage that goes, is switched off, leaves nodes, or no longer takes what lies on it.
+
+use std::collections::BTreeMap;
+
+use smol_str::SmolStr;
+
+use super::{Get, Need, Rule};
+use crate::estate::access::Holder;
+use crate::estate::guest::{Guest, Kind, Role};
+use crate::estate::volume::{Content, Volume};
+use crate::estate::{OnStorage, Use, Using};
+use crate::plan::blast::look::{and, called, object};
+use crate::plan::blast::{Found, Look, Runs, Severity};
+use crate::plan::fields::text;
+
+const BACKUPS: &str = "the list of backups on the storage";
+
+const LISTED: Need = Need::Get(Get {
+    name: BACKUPS,
+    template: "/nodes/{node}/storage/{storage}/content",
+    with: &[("content", "backup")],
+});
+
+pub const RULES: &[Rule] = &[
+    Rule { calls: &["DELETE /storage/{storage}"], needs: &[Need::Status, LISTED], checks: &[removed] },
+    Rule {
+        calls: &["PUT /storage/{storage}"],
+        needs: &[Need::Status, LISTED],
+        checks: &[disabled, taken_from_nodes, narrowed],
+    },
+];
+
+/// What of a storage is lost, and where.
+struct Loss<'a> {
+    storage: &'a str,
+    /// "lies on nas": how each sentence ends.
+    end: String,
+    is_lost_on: &'a dyn Fn(&str) -> bool,
+    is_lost: &'a dyn Fn(&Guest, Role, Option<&Volume>) -> bool,
+    /// Whether backups can no longer be written and read.
+    backups: bool,
+}
+
+fn removed(look: &Look<'_>, found: &mut Found) {
+    let Some(id) = look.text("storage") else { return };
+    let on = found.all(look.estate.on_storage(&id));
+    lose(look, found, &on, &Loss::whole(&id, format!("on {id}"), &|_| true));
+    if !on.twins.is_empty() {
+        let why = format!(
+            "whatever lies there can no longer be used by this name; {}, which is the same place, still has it",
+            and(&on.twins.iter().map(ToString::to_string).collect::<Vec<_>>())
+        );
+        found.hit(format!("storage/{id}"), Severity::Unreachable, why);
+    }
+    for other in &on.stands {
+        let why = format!("it stands on a volume of {id}: PVE refuses to remove {id} while it does");
+        found.hit(format!("storage/{other}"), Severity::Unreachable, why);
+    }
+    for pool in &on.pools {
+        found.hit(format!("pool {pool}"), Severity::Degraded, format!("{id} is no longer a member of it"));
+    }
+    let path = format!("/storage/{id}");
+    for acl in look.estate.cluster().access.acls.iter().filter(|acl| acl.path == path) {
+        let who = match &acl.holder {
+            Holder::User(name) => format!("user {name}"),
+            Holder::Token(name) => format!("token {name}"),
+            Holder::Group(name) => format!("group {name}"),
+        };
+        let why = format!("{} on {path} goes with the storage", acl.role);
+        found.hit(who, Severity::LosesAccess, why);
+    }
+}
+
+fn disabled(look: &Look<'_>, found: &mut Found) {
+    let Some(id) = look.text("storage").filter(|_| look.flag("disable")) else { return };
+    if look.estate.storage(&id).is_some_and(|storage| storage.disabled) {
+        return;
+    }
+    let on = found.all(look.estate.on_storage(&id));
+    lose(look, found, &on, &Loss::whole(&id, format!("on {id}, which is disabled"), &|_| true));
+    for other in &on.stands {
+        found.hit(
+            format!("storage/{other}"),
+            Severity::Unreachable,
+            format!("it stands on a volume of {id}"),
+        );
+    }
+}
+
+fn taken_from_nodes(look: &Look<'_>, found: &mut Found) {
+    let Some(id) = look.text("storage") else { return };
+    let stay = look.list("nodes");
+    let Some(storage) = look.estate.storage(&id).filter(|_| !stay.is_empty()) else { return };
+    let leaves = |node: &str| storage.is_on(node) && !stay.iter().any(|name| name == node);
+    let on = found.all(look.estate.on_storage(&id));
+    lose(look, found, &on, &Loss::whole(&id, format!("on {id}, which leaves its node"), &leaves));
+    let jobs = look.estate.cluster().replications.iter();
+    for job in jobs.filter(|job| !job.disabled && job.target.as_deref().is_some_and(leaves)) {
+        let uses = on.uses.iter().any(|one| one.guest == job.vmid && one.role().is_some());
+        if let (true, Some(guest), Some(target)) = (uses, look.one(job.vmid), &job.target) {
+            let why = format!("replication {} copies it to {target}, which {id} leaves", job.id);
+            found.hit(object(guest), Severity::LosesBackup, why);
+        }
+    }
+}
+
+/// `content` is set anew: what it no longer names cannot be used.
+fn narrowed(look: &Look<'_>, found: &mut Found) {
+    let Some(id) = look.text("storage") else { return };
+    let stay = look.list("content");
+    let Some(storage) = look.estate.storage(&id).filter(|_| !stay.is_empty()) else { return };
+    // Of a storage whose file does not say, the type's own content is not known here: the worst is believed.
+    let goes =
+        |content: &str| storage.takes(content).unwrap_or(true) && !stay.iter().any(|name| name == content);
+    let is_lost = |guest: &Guest, role: Role, volume: Option<&Volume>| {
+        goes(match (role, volume.map(Volume::content)) {
+            (Role::Media, _) | (_, Some(Content::Iso)) => "iso",
+            (Role::Snippet, _) => "snippets",
+            _ if guest.kind == Kind::Lxc => "rootdir",
+            _ => "images",
+        })
+    };
+    let on = found.all(look.estate.on_storage(&id));
+    let loss = Loss {
+        storage: &id,
+        end: format!("on {id}, which no longer takes it"),
+        is_lost_on: &|_| true,
+        is_lost: &is_lost,
+        backups: goes("backup"),
+    };
+    lose(look, found, &on, &loss);
+}
+
+impl<'a> Loss<'a> {
+    fn whole(storage: &'a str, end: String, is_lost_on: &'a dyn Fn(&str) -> bool) -> Self {
+        Self { storage, end, is_lost_on, is_lost: &|_, _, _| true, backups: true }
+    }
+}
+
+fn lose(look: &Look<'_>, found: &mut Found, on: &OnStorage, loss: &Loss<'_>) {
+    let mut by_guest: BTreeMap<u32, Vec<&Use>> = BTreeMap::new();
+    on.uses.iter().for_each(|one| by_guest.entry(one.guest).or_default().push(one));
+    for (vmid, uses) in by_guest {
+        // One that is on two nodes is looked at once on each.
+        for guest in look.estate.guest(vmid).filter(|guest| (loss.is_lost_on)(&guest.node)) {
+            let uses: Vec<&Use> = uses.iter().filter(|one| one.node == guest.node).copied().collect();
+            of_guest(look, found, guest, &uses, loss);
+        }
+    }
+    if loss.backups {
+        jobs(look, found, loss);
+        backups(look, found, loss);
+    }
+}
+
+/// What one guest has there.
+fn of_guest(look: &Look<'_>, found: &mut Found, guest: &Guest, uses: &[&Use], loss: &Loss<'_>) {
+    let (name, end) = (called(guest), &loss.end);
+    let (mut boots, mut needs, mut keeps, mut frozen) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut suspends = false;
+    for one in uses {
+        match &one.using {
+            Using::Disk { role, slot, pending } if (loss.is_lost)(guest, *role, one.volume.as_ref()) => {
+                let slot = match pending {
+                    true => format!("{} (pending)", slot.name()),
+                    false => slot.name(),
+                };
+                match role {
+                    Role::Boot => boots.push(slot),
+                    Role::Unused | Role::Leftover => keeps.push(slot),
+                    _ => needs.push(slot),
+                }
+            }
+            Using::Disk { .. } => {}
+            Using::SnapshotState(snapshot) | Using::SnapshotOnly(snapshot) | Using::SnapshotOn(snapshot) => {
+                if (loss.is_lost)(guest, Role::Data, None) && !frozen.contains(snapshot) {
+                    frozen.push(snapshot.clone());
+                }
+            }
+            Using::SuspendsTo => suspends = (loss.is_lost)(guest, Role::State, None),
+        }
+    }
+    let lie = |slots: &[String]| if slots.len() == 1 { "lies" } else { "lie" };
+    let needed = !boots.is_empty() || !needs.is_empty();
+    if needed && guest.template {
+        let disks: Vec<String> = boots.iter().chain(&needs).cloned().collect();
+        let why =
+            format!("template {}'s {} {} {end}: it cannot be cloned", guest.vmid, and(&disks), lie(&disks));
+        found.hit(object(guest), Severity::Degraded, why);
+    } else if needed {
+        let mut why = match (&boots[..], &needs[..]) {
+            ([], needs) => {
+                let them = if needs.len() == 1 { "it" } else { "them" };
+                format!("{name}'s {} {} {end}, and it does not start without {them}", and(needs), lie(needs))
+            }
+            (boots, []) => format!("{name}'s {} is what it boots from, and lies {end}", and(boots)),
+            (boots, needs) => {
+                format!(
+                    "{name}'s {} is what it boots from, and lies {end}; so {} its {}",
+                    and(boots),
+                    if needs.len() == 1 { "does" } else { "do" },
+                    and(needs)
+                )
+            }
+        };
+        if look.runs(guest.vmid) == Runs::Yes {
+            why += "; it runs on until it is next stopped";
+        }
+        found.hit(object(guest), Severity::WontBoot, why);
+    }
+    if !keeps.is_empty() {
+        let why = format!(
+            "{name}'s {} {} {end}, and can be neither attached nor removed",
+            and(&keeps),
+            lie(&keeps)
+        );
+        found.hit(object(guest), Severity::Degraded, why);
+    }
+    if !frozen.is_empty() {
+        let (names, it) = match &frozen[..] {
+            [one] => (format!("snapshot {one}"), "it"),
+            many => (
+                format!("snapshots {}", and(&many.iter().map(SmolStr::to_string).collect::<Vec<_>>())),
+                "them",
+            ),
+        };
+        let have = if frozen.len() == 1 { "has" } else { "have" };
+        let why = format!("{name}'s {names} {have} disks {end}: there is no way back to {it}");
+        found.hit(object(guest), Severity::Degraded, why);
+    }
+    if suspends {
+        found.hit(
+            object(guest),
+            Severity::Degraded,
+            format!("a suspend of {name} to disk goes to {}", loss.storage),
+        );
+    }
+}
+
+/// Jobs that write there, and the guests that no other job takes.
+fn jobs(look: &Look<'_>, found: &mut Found, loss: &Loss<'_>) {
+    let cluster = look.estate.cluster();
+    let is_hit = |node: Option<&str>| node.is_none_or(|node| (loss.is_lost_on)(node));
+    let writes = |job: &str| {
+        let mut all = cluster.jobs.iter().filter(|one| one.id == job);
+        all.any(|one| one.storage.as_deref() == Some(loss.storage) && is_hit(one.node.as_deref()))
+    };
+    let mut any = false;
+    for job in cluster.jobs.iter().filter(|job| job.enabled) {
+        if job.storage.is_none() {
+            found.unseen(format!(
+                "backup job {} names no storage, and where its node writes to was not looked at",
+                job.id
+            ));
+        }
+        if writes(&job.id) {
+            any = true;
+            let why = format!("it writes its backups to {}", loss.storage);
+            found.hit(format!("backup job {}", job.id), Severity::LosesBackup, why);
+        }
+    }
+    if !any {
+        return;
+    }
+    for guest in look.estate.guests().filter(|guest| (loss.is_lost_on)(&guest.node)) {
+        let covered = found.all(look.estate.backups_of(guest));
+        let by: Vec<&SmolStr> = covered.by.iter().filter(|one| one.enabled).map(|one| &one.job).collect();
+        if !by.is_empty() && by.iter().all(|job| writes(job)) {
+            let jobs: Vec<String> = by.iter().map(ToString::to_string).collect();
+            let why = format!("{} is backed up by {} alone, to {}", called(guest), and(&jobs), loss.storage);
+            found.hit(object(guest), Severity::LosesBackup, why);
+        }
+    }
+}
+
+/// The backups that lie there, as the API lists them.
+fn backups(look: &Look<'_>, found: &mut Found, loss: &Loss<'_>) {
+    let mut of: BTreeMap<u32, usize> = BTreeMap::new();
+    for row in look.rows(BACKUPS) {
+        let named =
+            row.get("volid").map(text).and_then(|id| Volume::parse(&id)).and_then(|volume| volume.owner());
+        let vmid = named.or_else(|| text(row.get("vmid")?).parse().ok());
+        *of.entry(vmid.unwrap_or(0)).or_default() += 1;
+    }
+    for (vmid, count) in of {
+        let backups = if count == 1 { "one backup".to_owned() } else { format!("{count} backups") };
+        let lie = if count == 1 { "lies" } else { "lie" };
+        match look.one(vmid) {
+            Some(guest) if !(loss.is_lost_on)(&guest.node) => {}
+            Some(guest) => {
+                let why = format!("{backups} of {} {lie} on {}", called(guest), loss.storage);
+                found.hit(object(guest), Severity::LosesBackup, why);
+            }
+            None => {
+                let why =
+                    format!("{backups} {lie} on {}, and the guest itself is no longer there", loss.storage);
+                found.hit(format!("guest/{vmid}"), Severity::LosesBackup, why);
+            }
+        }
+    }
+}

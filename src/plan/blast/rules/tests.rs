@@ -1,0 +1,62 @@
+//! Every call that changes something has rules, or a reason why it needs none; every table names what there is.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::catalog::tier::{self, Tier};
+use crate::catalog::{Catalog, Method, Release};
+
+fn endpoints() -> BTreeSet<String> {
+    let catalogs = Release::ALL.map(Catalog::embedded);
+    let changes = |catalog: &Catalog| {
+        let held = |method, path: &str| tier::of(method, path).0 == Tier::Held;
+        let all = catalog.endpoints().iter().filter(|one| one.method != Method::Get);
+        let planned = all.filter(|one| !held(one.method, &one.path));
+        planned.map(|one| format!("{} {}", one.method, one.path)).collect::<Vec<_>>()
+    };
+    catalogs.iter().flat_map(changes).collect()
+}
+
+#[test]
+fn each_change_has_rules_or_a_reason_to_have_none() {
+    let bare: Vec<String> = endpoints()
+        .into_iter()
+        .filter(|one| of(one).next().is_none() && why_alone(one).is_none() && !super::super::own::knows(one))
+        .collect();
+    assert!(
+        bare.is_empty(),
+        "neither a rule, a row of own.txt nor a line of alone.txt:\n{}",
+        bare.join("\n")
+    );
+}
+
+#[test]
+fn no_call_that_needs_no_rule_has_one() {
+    let both: Vec<String> =
+        endpoints().into_iter().filter(|one| of(one).next().is_some() && why_alone(one).is_some()).collect();
+    assert!(both.is_empty(), "{both:?}");
+}
+
+#[test]
+fn each_table_names_calls_that_there_are() {
+    let known = endpoints();
+    let calls = SUBJECTS.iter().copied().flatten().flat_map(|rule| rule.calls.iter().copied());
+    for call in calls.chain(ALONE.iter().map(|(call, _)| *call)) {
+        assert!(known.iter().any(|one| fits(call, one)), "{call}");
+    }
+    for (call, why) in ALONE.iter() {
+        assert!(why.len() > 10, "{call}: {why}");
+    }
+}
+
+#[test]
+fn what_rules_need_can_be_asked_for() {
+    let catalogs = Release::ALL.map(Catalog::embedded);
+    for rule in SUBJECTS.iter().copied().flatten() {
+        for need in rule.needs {
+            let Need::Get(get) = need else { continue };
+            let there = catalogs.iter().any(|catalog| catalog.template(Method::Get, get.template).is_some());
+            assert!(there && tier::of(Method::Get, get.template).0 == Tier::Read, "{}", get.template);
+        }
+    }
+}
