@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Change, Hit, Severity};
 use crate::catalog::tier::Tier;
+use crate::estate::volume::Volume;
 use crate::plan::effects::listed;
 use crate::plan::fields::{text, truth};
 use crate::plan::{Request, fill};
@@ -109,7 +110,7 @@ pub fn own(change: Change<'_>, looked: bool) -> Vec<Hit> {
     if !looked {
         hits.extend(every_guest(request));
     }
-    hits.extend(disks(change));
+    hits.extend(disks(change, looked));
     hits.extend(cards(change));
     if known.is_empty() {
         let named: Vec<Hit> = request
@@ -125,7 +126,7 @@ pub fn own(change: Change<'_>, looked: bool) -> Vec<Hit> {
 
 /// A call that no row knows is named by its tier, unless its effects are all told by disks and cards.
 fn hits_none(change: &Change<'_>) -> bool {
-    disks(*change).is_empty()
+    disks(*change, false).is_empty()
 }
 
 fn by_tier(request: &Request, tier: Tier, why: &'static str) -> Option<Hit> {
@@ -175,7 +176,7 @@ fn volume(value: &Value) -> String {
 }
 
 /// The disks that go with the guest, or are taken from it.
-fn disks(change: Change<'_>) -> Vec<Hit> {
+fn disks(change: Change<'_>, looked: bool) -> Vec<Hit> {
     let (Some(guest), request) = (&change.observed.guest, change.request) else { return Vec::new() };
     let endpoint = request.endpoint();
     let of = |key: &str, value: &Value, severity, why: String| Hit {
@@ -194,7 +195,8 @@ fn disks(change: Change<'_>) -> Vec<Hit> {
             .collect();
     }
     let config = endpoint.ends_with("/{vmid}/config") || endpoint.ends_with("/unlink");
-    if !config {
+    // The rules know snapshots and other guests that have the same disk.
+    if !config || looked {
         return Vec::new();
     }
     let mut hits = Vec::new();
@@ -223,8 +225,7 @@ fn disks(change: Change<'_>) -> Vec<Hit> {
 }
 
 fn is_own(vmid: u32, value: &Value) -> bool {
-    let volume = volume(value);
-    volume.contains(&format!("-{vmid}-")) || volume.contains(&format!(":{vmid}/"))
+    Volume::parse(&volume(value)).and_then(|volume| volume.owner()) == Some(vmid)
 }
 
 /// A disc in a drive.

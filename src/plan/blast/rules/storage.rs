@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use smol_str::SmolStr;
 
+use super::guest::holder;
 use super::{Get, Need, Rule};
-use crate::estate::access::Holder;
 use crate::estate::guest::{Guest, Kind, Role};
 use crate::estate::volume::{Content, Volume};
 use crate::estate::{OnStorage, Use, Using};
@@ -61,13 +61,8 @@ fn removed(look: &Look<'_>, found: &mut Found) {
     }
     let path = format!("/storage/{id}");
     for acl in look.estate.cluster().access.acls.iter().filter(|acl| acl.path == path) {
-        let who = match &acl.holder {
-            Holder::User(name) => format!("user {name}"),
-            Holder::Token(name) => format!("token {name}"),
-            Holder::Group(name) => format!("group {name}"),
-        };
         let why = format!("{} on {path} goes with the storage", acl.role);
-        found.hit(who, Severity::LosesAccess, why);
+        found.hit(holder(&acl.holder), Severity::LosesAccess, why);
     }
 }
 
@@ -129,6 +124,30 @@ fn narrowed(look: &Look<'_>, found: &mut Found) {
         backups: goes("backup"),
     };
     lose(look, found, &on, &loss);
+}
+
+/// While the guest that serves it is away: who runs from it hangs.
+pub(super) fn without(look: &Look<'_>, found: &mut Found, id: &str, server: &Guest) {
+    let on = found.all(look.estate.on_storage(id));
+    let mut hung: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+    for one in on.uses.iter().filter(|one| one.guest != server.vmid && look.may_run(one.guest)) {
+        if let Using::Disk { role: Role::Boot | Role::Data | Role::Firmware, slot, pending: false } =
+            one.using
+        {
+            hung.entry(one.guest).or_default().push(slot.name());
+        }
+    }
+    for (vmid, slots) in hung {
+        let Some(guest) = look.one(vmid) else { continue };
+        let lie = if slots.len() == 1 { "lies" } else { "lie" };
+        let why = format!(
+            "{}'s {} {lie} on {id}, which {} serves: it hangs while that is away",
+            called(guest),
+            and(&slots),
+            called(server)
+        );
+        found.hit(object(guest), Severity::Stops, why);
+    }
 }
 
 impl<'a> Loss<'a> {
