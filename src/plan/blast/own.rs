@@ -14,6 +14,8 @@ use crate::plan::{Request, fill};
 struct Row {
     endpoint: String,
     when: When,
+    /// Only where no rule looked: it would say the same, and more.
+    unlooked: bool,
     severity: Severity,
     object: String,
     why: &'static str,
@@ -25,6 +27,8 @@ enum When {
     Given(&'static str),
     True(&'static str),
     False(&'static str),
+    /// The id that is to be given is a guest's.
+    Taken,
 }
 
 const TEXT: &str = include_str!("own.txt");
@@ -38,8 +42,13 @@ fn rows(line: &'static str) -> Option<Vec<Row>> {
     let [call, when, severity, object, why]: [&'static str; 5] =
         line.split('|').map(str::trim).collect::<Vec<_>>().try_into().ok()?;
     let kinds: &[&str] = if call.contains("{kind}") { &["lxc", "qemu"] } else { &[""] };
+    let (when, unlooked) = match when.strip_suffix(" unlooked") {
+        Some(when) => (when, true),
+        None => (when, false),
+    };
     let row = |kind: &&str| {
         Some(Row {
+            unlooked,
             endpoint: call.replace("{kind}", kind),
             when: written(when)?,
             severity: named(severity)?,
@@ -54,6 +63,7 @@ fn written(text: &'static str) -> Option<When> {
     Some(match text.split_once(' ') {
         None if text == "always" => When::Always,
         None if text == "running" => When::Running,
+        None if text == "taken" => When::Taken,
         Some(("given", name)) => When::Given(name),
         Some(("true", name)) => When::True(name),
         Some(("false", name)) => When::False(name),
@@ -81,17 +91,12 @@ impl When {
             When::Always => true,
             // Who cannot tell takes it to run.
             When::Running => change.observed.guest.as_ref().is_none_or(|guest| guest.status != "stopped"),
+            When::Taken => change.observed.taken.is_some(),
             When::Given(name) => given(name).is_some(),
             When::True(name) => given(name).is_some_and(|value| truth(value) != Some(false)),
             When::False(name) => given(name).is_some_and(|value| truth(value) != Some(true)),
         }
     }
-}
-
-/// Whether a row says what the call does.
-#[cfg(test)]
-pub fn knows(endpoint: &str) -> bool {
-    ROWS.iter().any(|row| row.endpoint == endpoint)
 }
 
 /// `looked`: whether the estate was asked which guests a call on all of them reaches.
@@ -100,7 +105,7 @@ pub fn own(change: Change<'_>, looked: bool) -> Vec<Hit> {
     let endpoint = request.endpoint();
     let known: Vec<&Row> = ROWS.iter().filter(|row| row.endpoint == endpoint).collect();
     let said = |row: &&Row| {
-        row.when.holds(change).then(|| {
+        (row.when.holds(change) && !(row.unlooked && looked)).then(|| {
             let object = fill(&row.object, request).unwrap_or_else(|| request.path().to_owned());
             let why = fill(row.why, request).unwrap_or_else(|| row.why.to_owned());
             Hit { object, severity: row.severity, why }

@@ -98,7 +98,7 @@ fn removed(look: &Look<'_>, found: &mut Found, guest: &Guest, disk: &Disk) {
     if disk.role == Role::Media {
         return;
     }
-    if disk.role == Role::Boot {
+    if disk.role == Role::Boot && !guest.template {
         let why = format!("{}'s {slot} is what it boots from ({volume})", called(guest));
         found.hit(object(guest), Severity::WontBoot, why);
     }

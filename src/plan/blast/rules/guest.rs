@@ -128,11 +128,11 @@ fn naming_it(look: &Look<'_>, found: &mut Found) {
         }
     }
     for job in cluster.replications.iter().filter(|job| job.vmid == vmid) {
-        let why = match purge {
-            true => "it goes with the guest, and so do the copies on its target",
-            false => "PVE refuses to remove the guest while it is there",
+        let (severity, why) = match purge {
+            true => (Severity::LosesBackup, "it goes with the guest, and so do the copies on its target"),
+            false => (Severity::Degraded, "PVE refuses to remove the guest while it is there"),
         };
-        found.hit(format!("replication {}", job.id), Severity::LosesBackup, why);
+        found.hit(format!("replication {}", job.id), severity, why);
     }
     let sid = guest.sid();
     if cluster.resources.iter().any(|one| one.sid == sid) && purge {
