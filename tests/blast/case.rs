@@ -98,15 +98,15 @@ impl Case {
             Request::of(catalog, Method::from_name(method).unwrap(), path, self.args.clone(), Vec::new());
         let request = request.unwrap_or_else(|refused| panic!("{}: {refused}", self.name));
         let observed = self.observed(&request, &index, dir.path());
-        let view = View {
+        let mut view = View {
             status: self.status(&index),
             node: Some("pve1".into()),
             tokens: vec!["provost@pve!agent".into()],
             peers: self.peers.iter().map(|text| peer(text)).collect(),
-            answers: self.answers.iter().map(|(name, text)| (&*name.clone().leak(), seen(text))).collect(),
             estate: Some(index),
-            not_seen: Vec::new(),
+            ..View::default()
         };
+        self.answers.iter().for_each(|(name, text)| view.put(name.clone().leak(), seen(text)));
         let found = radius(catalog, &request, &observed, &view);
         let said = |hit: &provost::plan::blast::Hit| {
             let severity = serde_json::to_value(hit.severity).unwrap();
@@ -158,7 +158,10 @@ impl Case {
             (None, Some(guest)) if shows_guest => Some(Seen::There(Value::Object(guest.config.clone()))),
             _ => None,
         };
-        Observed { subject, digest: None, guest, taken: None }
+        let new = ["/nodes/{node}/lxc", "/nodes/{node}/qemu"].contains(&request.template());
+        let taken = request.text("vmid").filter(|_| new).and_then(|vmid| vmid.parse().ok());
+        let taken = taken.filter(|vmid| index.guest(*vmid).next().is_some());
+        Observed { subject, digest: None, guest, taken }
     }
 }
 

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `world` | gathers what the rules of a call need: the estate, who runs, who is connected, answers of the API |
 //! | `look` | what a rule looks at, and how it says what it found |
-//! | `rules` | which rules a call has, one file a subject; `alone.txt` names the calls that need none |
+//! | `rules` | which rules a call has, one file a subject; `alone.txt` names the calls that need none, `unseen.txt` what nobody looks at |
 //! | `own` | what a call does to the very thing it is made on |
 
 mod look;
@@ -56,7 +56,12 @@ pub fn radius(change: Change<'_>, view: &View) -> Found {
     match &view.estate {
         _ if rules.peek().is_none() => {
             if rules::why_alone(&endpoint).is_none() {
-                found.unseen("what else depends on it was not looked at: no rule is made for this call");
+                let unseen = rules::what_unseen(&endpoint);
+                found.unseen(
+                    unseen.unwrap_or(
+                        "what else depends on it was not looked at: no rule is made for this call",
+                    ),
+                );
             }
         }
         Some(estate) => {

@@ -1,7 +1,7 @@
 //! Which rules a call has: what they need to have gathered, and the functions that look.
 //!
 //! One file a subject, each with a table `RULES`. A call that no rule is made for is said not to have been looked at,
-//! unless `alone.txt` says why nothing else depends on it.
+//! unless `alone.txt` says why nothing else depends on it; `unseen.txt` says for some in their own words what is not looked at.
 
 mod access;
 mod backup;
@@ -94,11 +94,24 @@ pub(super) fn fits(call: &str, endpoint: &str) -> bool {
     }
 }
 
-/// Calls on whose subject nothing else depends: METHOD path | why.
-static ALONE: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| {
-    let lines = include_str!("alone.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines.filter_map(|line| line.split_once('|')).map(|(call, why)| (call.trim(), why.trim())).collect()
-});
+/// Lines of METHOD path | words.
+type Lines = Vec<(&'static str, &'static str)>;
+
+/// Calls on whose subject nothing else depends, and why.
+static ALONE: LazyLock<Lines> = LazyLock::new(|| lines(include_str!("alone.txt")));
+
+/// Calls of which it is known what is not looked at.
+static UNSEEN: LazyLock<Lines> = LazyLock::new(|| lines(include_str!("unseen.txt")));
+
+fn lines(text: &'static str) -> Lines {
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.filter_map(|line| line.split_once('|')).map(|(call, words)| (call.trim(), words.trim())).collect()
+}
+
+/// What nobody looks at for a call without rules.
+pub fn what_unseen(endpoint: &str) -> Option<&'static str> {
+    UNSEEN.iter().find(|(call, _)| fits(call, endpoint)).map(|(_, what)| *what)
+}
 
 /// Why nothing else depends on what a call is made on.
 pub fn why_alone(endpoint: &str) -> Option<&'static str> {

@@ -55,6 +55,16 @@ pub struct View {
     pub not_seen: Vec<String>,
 }
 
+impl View {
+    /// An answer of the API, and that it could not be had.
+    pub fn put(&mut self, name: &'static str, answer: Seen) {
+        if let Seen::Missing(why) | Seen::Hidden(why) = &answer {
+            self.not_seen.push(format!("{name} was not seen: {why}"));
+        }
+        self.answers.insert(name, answer);
+    }
+}
+
 impl World {
     pub fn new(keeper: Arc<Keeper>, own: Option<Client>) -> Self {
         Self { keeper, own, connections: Connections::default(), patience: PATIENCE }
@@ -135,13 +145,7 @@ impl World {
                 Err(error) => unseen(format!("who is connected to this node could not be read: {error}")),
             }
         }
-        for (name, answer) in answers {
-            match &answer {
-                Seen::There(_) => {}
-                Seen::Missing(why) | Seen::Hidden(why) => unseen(format!("{name} was not seen: {why}")),
-            }
-            view.answers.insert(name, answer);
-        }
+        answers.into_iter().for_each(|(name, answer)| view.put(name, answer));
         view
     }
 
