@@ -52,7 +52,7 @@ use crate::ledger::Options;
 use crate::ledger::resolve::resolve;
 use crate::ledger::{Ledger, Receipt};
 use crate::plan::blast::{Sources, World};
-use crate::policy::{Policy, Principal, Rules, Supply};
+use crate::policy::{Members, Policy, Principal, Rules, Supply};
 use crate::pve::{AddressError, Client};
 
 /// What every session shares.
@@ -95,7 +95,8 @@ impl Provost {
         let finders = Arc::<Finders>::default();
         let client = Client::new(pve.into())?;
         let keeper = Keeper::start(Sources::new(&pve.etc_pve, &client)).map_err(NotMade::Keeper)?;
-        let world = World::new(Arc::new(keeper), Some(client.clone()));
+        let keeper = Arc::new(keeper);
+        let world = World::new(keeper.clone(), Some(client.clone()));
         Ok(Self {
             planning: crate::plan::Desk::new(world, ledger.clone(), finders.clone(), Default::default()),
             desk: Desk::new(ledger),
@@ -103,13 +104,22 @@ impl Provost {
             client,
             catalog: api::Catalogue::of(&rules.now()),
             finders,
-            policy: Arc::new(Policy::new(rules)),
+            policy: Arc::new(Policy::new(rules).with_members(Members::new(keeper))),
             tasks: tasks::Tasks::default(),
             turns: Arc::default(),
             input: Supply::halves(MOST_INPUT_KB),
             #[cfg(test)]
             _dir: None,
         })
+    }
+
+    /// Goes on seeing what roles' pools and tags stand for, so that a call which takes its time is judged by them too.
+    pub async fn follow_members(&self) {
+        const EVERY: Duration = Duration::from_secs(3);
+        loop {
+            self.policy.look_around().await;
+            tokio::time::sleep(EVERY).await;
+        }
     }
 
     /// Ends what is under way, and waits until all of it has left its receipts. Sessions have ended before.
@@ -256,6 +266,7 @@ impl ServerHandler for Session {
         asked: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        self.provost.policy.look_around().await;
         let arguments = asked.arguments.unwrap_or_default();
         let Some(tool) = schema::name(&asked.name) else {
             let call = self.begin(None, None, &context);
@@ -301,6 +312,7 @@ impl ServerHandler for Session {
         asked: GetTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
+        self.provost.policy.look_around().await;
         // What is withheld is on record, as it would be had it been asked for anew.
         let call = || self.begin(Some("read"), None, &context);
         self.provost.tasks.get(&self.provost.policy, &self.principal, &asked.task_id, call)
@@ -327,6 +339,7 @@ impl ServerHandler for Session {
         asked: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
+        self.provost.policy.look_around().await;
         let args =
             JsonObject::from_iter([(asked.argument.name.clone(), asked.argument.value.clone().into())]);
         let rules = &self.provost.policy.rules;
@@ -363,6 +376,7 @@ impl ServerHandler for Session {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<rmcp::model::ReadResourceResponse, ErrorData> {
+        self.provost.policy.look_around().await;
         let args = JsonObject::from_iter([("uri".to_owned(), request.uri.clone().into())]);
         let call = self.visit.glance(&self.provost.policy.rules, "resource", &args, &context);
         tokio::select! {

@@ -44,6 +44,13 @@ impl Site {
         Self::with(estate, Some(speed), Limits::default()).await
     }
 
+    /// What depends on what is read from there, and where that cannot be, from the API.
+    pub async fn reading(estate: Estate, etc_pve: &str) -> Self {
+        let mut site = Self::new(estate).await;
+        site.desk = desk(Path::new(etc_pve), &site.node.client, &site.ledger, Limits::default());
+        site
+    }
+
     pub async fn with(estate: Estate, speed: Option<f64>, limits: Limits) -> Self {
         let dir = tempfile::Builder::new().prefix("provost-plan-").tempdir().unwrap();
         let sim = Sim::start(Options { speed, ..Options::new(dir.path(), estate) }).await.unwrap();
@@ -60,9 +67,7 @@ impl Site {
         let rules = Rules::of(dir.path().join("provost.toml")).unwrap();
         let ledger = open(dir.path());
         let client = client.unwrap();
-        let keeper = Keeper::start(Sources::new(&sim.etc_pve, &client)).unwrap();
-        let world = World::new(Arc::new(keeper), Some(client.clone()));
-        let desk = Desk::new(world, ledger.clone(), Arc::new(Finders::default()), limits);
+        let desk = desk(&sim.etc_pve, &client, &ledger, limits);
         let (ours, _theirs) = UnixStream::pair().unwrap();
         Self {
             sim,
@@ -169,6 +174,12 @@ impl Site {
         walk(&self.sim.etc_pve, &self.sim.etc_pve, &mut files);
         files
     }
+}
+
+fn desk(etc_pve: &Path, client: &Client, ledger: &Ledger, limits: Limits) -> Desk {
+    let keeper = Keeper::start(Sources::new(etc_pve, client)).unwrap();
+    let world = World::new(Arc::new(keeper), Some(client.clone()));
+    Desk::new(world, ledger.clone(), Arc::new(Finders::default()), limits)
 }
 
 fn write_role(dir: &Path, keys: &str) {

@@ -104,6 +104,7 @@ fn disabled(look: &Look<'_>, found: &mut Found) {
             Severity::Unreachable,
             format!("it stands on a volume of {id}"),
         );
+        on_top(look, found, other, &id);
     }
 }
 

@@ -21,13 +21,9 @@ fn endpoints() -> BTreeSet<String> {
 fn each_change_has_rules_or_a_reason_to_have_none() {
     let bare: Vec<String> = endpoints()
         .into_iter()
-        .filter(|one| of(one).next().is_none() && why_alone(one).is_none() && !super::super::own::knows(one))
+        .filter(|one| of(one).next().is_none() && why_alone(one).is_none() && what_unseen(one).is_none())
         .collect();
-    assert!(
-        bare.is_empty(),
-        "neither a rule, a row of own.txt nor a line of alone.txt:\n{}",
-        bare.join("\n")
-    );
+    assert!(bare.is_empty(), "neither a rule nor a line of alone.txt or unseen.txt:\n{}", bare.join("\n"));
 }
 
 #[test]
@@ -55,11 +51,30 @@ fn each_table_names_calls_that_there_are() {
 #[test]
 fn what_rules_need_can_be_asked_for() {
     let catalogs = Release::ALL.map(Catalog::embedded);
+    let blanks = |template: &str| -> Vec<String> {
+        template.split('{').skip(1).filter_map(|rest| rest.split('}').next()).map(str::to_owned).collect()
+    };
+    let known = endpoints();
     for rule in SUBJECTS.iter().copied().flatten() {
         for need in rule.needs {
             let Need::Get(get) = need else { continue };
             let there = catalogs.iter().any(|catalog| catalog.template(Method::Get, get.template).is_some());
             assert!(there && tier::of(Method::Get, get.template).0 == Tier::Read, "{}", get.template);
+            // Each blank is filled: by the rule, by this node's name, or by an argument of every call of the rule.
+            for call in rule.calls.iter().flat_map(|call| known.iter().filter(|one| fits(call, one))) {
+                let (method, path) = call.split_once(' ').unwrap();
+                let method = Method::from_name(method).unwrap();
+                let endpoint =
+                    catalogs.iter().rev().find_map(|catalog| catalog.template(method, path)).unwrap();
+                for blank in blanks(get.template) {
+                    let given = get.with.iter().any(|(name, _)| *name == blank) || blank == "node";
+                    assert!(
+                        given || endpoint.parameter(&blank).is_some(),
+                        "{call}: {blank} of {}",
+                        get.template
+                    );
+                }
+            }
         }
     }
 }
