@@ -14,6 +14,7 @@ mod principal;
 mod rate;
 mod refused;
 mod rules;
+mod scoped;
 mod sight;
 
 use std::collections::HashMap;
