@@ -117,21 +117,18 @@ pub fn own(change: Change<'_>, looked: bool) -> Vec<Hit> {
     }
     hits.extend(disks(change, looked));
     hits.extend(cards(change));
-    if known.is_empty() {
-        let named: Vec<Hit> = request
-            .judgement
-            .grounds()
-            .iter()
-            .filter_map(|ground| by_tier(request, ground.tier, ground.why))
-            .collect();
-        hits.extend(named.into_iter().filter(|_| hits_none(&change)));
+    // A call that no row knows is named by its tier, unless its effects are all told by disks and cards.
+    if known.is_empty() && disks(change, false).is_empty() {
+        hits.extend(by_grounds(request, true));
     }
     hits
 }
 
-/// A call that no row knows is named by its tier, unless its effects are all told by disks and cards.
-fn hits_none(change: &Change<'_>) -> bool {
-    disks(*change, false).is_empty()
+/// What the tier of a call says it can do. `lost`: whether that something is lost counts too.
+pub fn by_grounds(request: &Request, lost: bool) -> Vec<Hit> {
+    let grounds = request.judgement.grounds().iter();
+    let grounds = grounds.filter(|ground| lost || ground.tier != Tier::Destructive);
+    grounds.filter_map(|ground| by_tier(request, ground.tier, ground.why)).collect()
 }
 
 fn by_tier(request: &Request, tier: Tier, why: &'static str) -> Option<Hit> {
