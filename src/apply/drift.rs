@@ -50,7 +50,7 @@ pub async fn after_snapshot(eyes: &Eyes, plan: &Plan) -> Result<Undrifted, Refus
     Ok(Undrifted { request: guarded(eyes, &plan.request, now.digest)? })
 }
 
-fn guarded(eyes: &Eyes, request: &Request, digest: Option<String>) -> Result<Request, Refused> {
+pub(super) fn guarded(eyes: &Eyes, request: &Request, digest: Option<String>) -> Result<Request, Refused> {
     let takes = eyes
         .catalog
         .template(request.method(), request.template())

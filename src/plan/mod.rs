@@ -18,6 +18,7 @@
 //! | `view` | the plan as it is shown |
 //! | `store`, `id` | the plans that wait |
 //! | `back` | the undo of a receipt |
+//! | [`steps`] | plans of several calls |
 
 mod back;
 pub mod blast;
@@ -34,6 +35,7 @@ mod request;
 pub mod risk;
 mod shape;
 pub mod snapshot;
+pub mod steps;
 mod store;
 pub mod undo;
 mod view;
@@ -62,7 +64,7 @@ use crate::ledger::tree::sha256_hex;
 use crate::ledger::{Decision, Entry, Ledger, Seq, Who};
 use crate::policy::approval::Request as Approval;
 use crate::policy::{Leave, Needs, Policy, Principal, Wanted};
-use blast::{Change, Found, World};
+use blast::{Found, World};
 use risk::Risk;
 use shape::Shape;
 use undo::Undo;
@@ -112,6 +114,8 @@ pub struct Plan {
     pub asker: Asker,
     pub request: Request,
     pub shape: Shape,
+    /// The calls that follow it, each once the one before is done.
+    pub then: Vec<Request>,
     /// What it rests on.
     pub observed: Observed,
     pub fingerprint: String,
@@ -127,6 +131,11 @@ pub struct Plan {
     pub sha256: String,
     /// As it is shown.
     pub shown: Map<String, Value>,
+    /// The same in a few lines.
+    pub summary: Vec<String>,
+    pub expires: tokio::time::Instant,
+    /// The same by the clock on the wall.
+    pub expires_at: jiff::Timestamp,
     /// What it takes of the memory, about.
     pub bytes: usize,
 }
@@ -142,8 +151,11 @@ impl fmt::Debug for Plan {
 pub struct Draft {
     pub asker: Asker,
     pub request: Request,
+    pub then: Vec<Request>,
     pub shape: Shape,
-    pub leave: Leave,
+    /// The role that may.
+    pub role: String,
+    pub needs: Needs,
     pub observed: Observed,
     pub effects: Vec<Effect>,
     pub no_op: Option<String>,
@@ -213,28 +225,33 @@ impl Desk {
         snapshot: Snapshot,
     ) -> Result<Arc<Plan>, Refused> {
         asked.note(&wish);
-        let (request, undoes) = match wish {
-            Wish::Call(ask) => (Request::read(eyes, &self.finders, ask).await?, None),
-            Wish::Undo(seq) => (back::request(eyes, &self.ledger, seq).await?, Some(seq)),
+        let (request, then, undoes) = match wish {
+            Wish::Call(ask) => (Request::read(eyes, &self.finders, ask).await?, Vec::new(), None),
+            Wish::Undo(seq) => {
+                let (first, then) = back::requests(eyes, &self.ledger, seq).await?;
+                (first, then, Some(seq))
+            }
         };
         asked.request = Some(request.clone());
-        let leave = foresee(policy, principal, &request, asked.asker.taint)?;
-        let draft = draft(self, eyes, asked.asker.clone(), request, leave, undoes).await?;
+        let leaves = leaves(policy, principal, &request, &then, asked.asker.taint)?;
+        let draft = draft(self, eyes, asked.asker.clone(), request, then, &leaves, undoes).await?;
         let draft = snapshot::with_snapshot(policy, principal, eyes, draft, snapshot).await?;
-        let (plan, approval) = self.record(draft).await?;
-        let plan = Arc::new(plan);
+        let needs = draft.needs.clone();
+        let plan = Arc::new(self.record(draft).await?);
         self.plans.keep(plan.clone())?;
-        if let Some(approval) = approval {
-            policy.approvals.ask(approval).map_err(|full| Refused::NoRoom { why: full.to_string() })?;
-        }
+        await_person(policy, &plan, leaves.first().map_or("", Leave::role), &needs)?;
         Ok(plan)
     }
 
+    pub(crate) fn world(&self) -> &dyn World {
+        &*self.world
+    }
+
     /// The receipt that makes it a plan.
-    async fn record(&self, draft: Draft) -> Result<(Plan, Option<Approval>), Refused> {
+    async fn record(&self, draft: Draft) -> Result<Plan, Refused> {
         let id = PlanId::random()?;
-        let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(LIFETIME.as_secs() as i64);
-        let view = view::view(&draft, id, expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let expires_at = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(LIFETIME.as_secs() as i64);
+        let view = view::view(&draft, id, expires_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         let Ok(Value::Object(shown)) = serde_json::to_value(&view) else {
             return Err(Refused::NoPlan { id: id.to_string() });
         };
@@ -248,7 +265,7 @@ impl Desk {
             tool: Some("plan"),
             guest: request.guest().or_else(|| only(&request.guests)),
             endpoint: Some(request.endpoint().into()),
-            decision: Some(match draft.leave.needs() {
+            decision: Some(match draft.needs {
                 Needs::Nothing => Decision::Allowed,
                 Needs::Approval { .. } => Decision::Held,
             }),
@@ -271,15 +288,16 @@ impl Desk {
             .into(),
         };
         let receipt = self.ledger.append_durable(entry).await?;
-        let approval = approval(&draft, id, &sha256, &shown, receipt, expires);
+        let summary = view::summary(&draft);
         let fingerprint = draft.observed.fingerprint();
         let bytes = canonical.get().len() * 3 + size(&draft);
-        let Draft { asker, request, shape, observed, effects, undo, snapshot, undoes, .. } = draft;
-        let plan = Plan {
+        let Draft { asker, request, then, shape, observed, effects, undo, snapshot, undoes, .. } = draft;
+        Ok(Plan {
             id,
             asker,
             request,
             shape,
+            then,
             observed,
             fingerprint,
             effects,
@@ -289,9 +307,11 @@ impl Desk {
             receipt,
             sha256,
             shown,
+            summary,
+            expires: tokio::time::Instant::now() + LIFETIME,
+            expires_at,
             bytes,
-        };
-        Ok((plan, approval))
+        })
     }
 
     /// Leaves the receipt of a refusal. That it cannot be recorded changes nothing: nothing was done.
@@ -343,33 +363,41 @@ pub(crate) fn wanted(request: &Request, taint: bool) -> Wanted<'_> {
     }
 }
 
-/// What a person is asked, where one has to say yes.
-fn approval(
-    draft: &Draft,
-    id: PlanId,
-    sha256: &str,
-    shown: &Map<String, Value>,
-    receipt: Seq,
-    expires: jiff::Timestamp,
-) -> Option<Approval> {
-    let Needs::Approval { because, self_approval } = draft.leave.needs() else { return None };
-    let request = &draft.request;
-    Some(Approval {
-        plan: id.to_string(),
-        sha256: sha256.to_owned(),
-        uid: draft.asker.uid,
-        who: draft.asker.name.clone(),
-        role: draft.leave.role().to_owned(),
+/// What policy says of each call of a plan, in their order.
+pub(crate) fn leaves(
+    policy: &Policy,
+    principal: &Principal,
+    first: &Request,
+    then: &[Request],
+    taint: bool,
+) -> Result<Vec<Leave>, Refused> {
+    let all = std::iter::once(first).chain(then);
+    all.map(|request| foresee(policy, principal, request, taint)).collect()
+}
+
+/// Lets the plan wait for a person, where one has to say yes. One that waits already is announced no second time.
+pub(crate) fn await_person(policy: &Policy, plan: &Plan, role: &str, needs: &Needs) -> Result<(), Refused> {
+    let Needs::Approval { because, self_approval, how } = needs else { return Ok(()) };
+    let request = &plan.request;
+    let approval = Approval {
+        plan: plan.id.to_string(),
+        sha256: plan.sha256.clone(),
+        uid: plan.asker.uid,
+        who: plan.asker.name.clone(),
+        role: role.to_owned(),
         endpoint: request.endpoint(),
         guest: request.guest().or_else(|| only(&request.guests)),
-        summary: view::summary(draft),
-        text: serde_json::to_string_pretty(shown).unwrap_or_default(),
+        summary: plan.summary.clone(),
+        text: serde_json::to_string_pretty(&plan.shown).unwrap_or_default(),
         because: because.clone(),
-        receipt,
-        expires: tokio::time::Instant::now() + LIFETIME,
-        expires_at: expires,
+        receipt: plan.receipt,
+        expires: plan.expires,
+        expires_at: plan.expires_at,
         self_approval: *self_approval,
-    })
+        how: how.clone(),
+    };
+    let asked = policy.approvals.ask(approval);
+    asked.map(drop).map_err(|full| Refused::NoRoom { why: full.to_string() })
 }
 
 /// What is known of a question while it is thought through, for the receipt of its refusal.
@@ -401,30 +429,31 @@ impl Asked {
     }
 }
 
-/// What a request would do.
+/// What a request would do, and those that follow it.
 async fn draft(
     desk: &Desk,
     eyes: &Eyes,
     asker: Asker,
     request: Request,
-    leave: Leave,
+    then: Vec<Request>,
+    leaves: &[Leave],
     undoes: Option<Seq>,
 ) -> Result<Draft, Refused> {
-    let endpoint = eyes.catalog.template(request.method(), request.template());
-    let shape = endpoint.map_or(Shape::Act, |endpoint| shape::of(&eyes.catalog, endpoint));
-    let observed = observe::observe(eyes, &request, &shape).await?;
-    let warnings = holds::holds(&request, &shape, &observed)?;
-    let effects = effects::effects(&eyes.catalog, &request, &shape, &observed);
-    let no_op = effects::nothing(&request, &shape, &effects);
-    let undo = undo::undo(&eyes.catalog, &request, &shape, &observed);
-    let found =
-        blast::radius(&*desk.world, Change { request: &request, observed: &observed, effects: &effects });
-    let risk = risk::risk(&request, &undo, &found, no_op.is_some());
+    let first = steps::think(desk, eyes, &request).await?;
+    let warnings = holds::holds(&request, &first.shape, &first.observed)?;
+    let mut others = Vec::new();
+    for step in &then {
+        others.push(steps::think(desk, eyes, step).await?);
+    }
+    let steps::Thought { shape, observed, effects, no_op, found, undo, risk } =
+        steps::together(first, others);
     Ok(Draft {
         asker,
         request,
+        then,
         shape,
-        leave,
+        role: leaves.first().map(|leave| leave.role().to_owned()).unwrap_or_default(),
+        needs: steps::needs(leaves),
         observed,
         effects,
         no_op,
@@ -455,8 +484,10 @@ fn size(draft: &Draft) -> usize {
         _ => 0,
     };
     let config = draft.observed.guest.as_ref().map_or(0, |guest| json!(guest.config).to_string().len());
+    let args = std::iter::once(&draft.request).chain(&draft.then);
+    let args: usize = args.map(|request| json!(request.args).to_string().len() + 256).sum();
     // A value in memory is several times its text.
-    4 * (subject + config + json!(draft.request.args).to_string().len())
+    4 * (subject + config + args)
 }
 
 /// `text` with the request's arguments in its braces: `{name}`, or `{a|b}` for the first that was given. None where one

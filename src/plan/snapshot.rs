@@ -75,7 +75,7 @@ pub(super) async fn with_snapshot(
     mut draft: Draft,
     choice: Snapshot,
 ) -> Result<Draft, Refused> {
-    if draft.undo.way != Way::Snapshot {
+    if draft.undo.way != Way::Snapshot || !draft.then.is_empty() {
         return Ok(draft);
     }
     let Some(taken) = Taken::before(eyes, &draft.request)? else {

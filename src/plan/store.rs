@@ -48,11 +48,12 @@ enum State {
     Taken(Option<Seq>),
 }
 
-/// The right to apply a plan, of which there is one. What is done with it cannot be done again.
+/// The right to apply a plan, of which there is one. Dropped, nothing was begun, and the plan may be tried again.
 #[must_use]
 pub struct Claim<'a> {
     store: &'a Store,
     plan: Arc<Plan>,
+    used: bool,
 }
 
 impl Claim<'_> {
@@ -61,13 +62,22 @@ impl Claim<'_> {
     }
 
     /// The receipt by which it was applied.
-    pub fn spent(self, receipt: Seq) {
+    pub fn spent(mut self, receipt: Seq) {
+        self.used = true;
         self.store.change(self.plan.id, State::Taken(Some(receipt)));
     }
 
-    /// Nothing was begun, and the plan may be tried again.
-    pub fn give_back(self) {
-        self.store.change(self.plan.id, State::Waits);
+    /// It does not hold any more.
+    pub fn used_up(mut self) {
+        self.used = true;
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if !self.used {
+            self.store.change(self.plan.id, State::Waits);
+        }
     }
 }
 
@@ -143,7 +153,7 @@ impl Store {
         if let Some(held) = held.get_mut(&id) {
             held.state = State::Taken(None);
         }
-        Ok(Claim { store: self, plan })
+        Ok(Claim { store: self, plan, used: false })
     }
 
     fn judged(&self, held: &HashMap<PlanId, Held>, id: PlanId, uid: u32) -> Result<Arc<Plan>, Refused> {

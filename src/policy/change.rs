@@ -12,7 +12,7 @@ use super::halt::Halt;
 use super::{Denied, Policy, Principal, membership, role, scope};
 use crate::catalog::Method;
 use crate::catalog::tier::{Ground, Judgement};
-use crate::config::{Config, Profile, Role};
+use crate::config::{Config, How, Profile, Role};
 use crate::pve::Methods;
 
 /// A change that somebody wants to have made.
@@ -56,6 +56,8 @@ pub enum Needs {
     Approval {
         because: Vec<String>,
         self_approval: bool,
+        /// Ways by which the answer counts.
+        how: Vec<How>,
     },
 }
 
@@ -274,7 +276,11 @@ fn needs(role: &Role, judgement: &Judgement, taint: bool) -> Needs {
     let because: Vec<String> = judgement.grounds().iter().filter_map(because).collect();
     match because.is_empty() {
         true => Needs::Nothing,
-        false => Needs::Approval { because, self_approval: role.self_approval },
+        false => Needs::Approval {
+            because,
+            self_approval: role.self_approval,
+            how: role.approve_by().to_vec(),
+        },
     }
 }
 

@@ -139,8 +139,8 @@ impl Provost {
 
     /// Who asks, for plans and their receipts.
     pub(super) fn asker(&self, principal: &Principal, record: &Call) -> Asker {
-        // Whether the session has read what guests wrote is not followed yet: it is taken to have.
-        Asker { uid: principal.uid(), name: principal.to_string(), who: record.who().clone(), taint: true }
+        let who = record.who();
+        Asker { uid: principal.uid(), name: principal.to_string(), taint: who.tainted, who }
     }
 }
 

@@ -39,6 +39,9 @@ pub struct Undo {
     pub lost: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<Inverse>,
+    /// The calls that follow it, where one is not enough.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<Inverse>,
 }
 
 /// A call that takes another back.
@@ -52,13 +55,35 @@ pub struct Inverse {
 
 impl Undo {
     pub fn none(why: impl Into<String>) -> Self {
-        Self { way: Way::None, why: why.into(), lost: Vec::new(), call: None }
+        Self { way: Way::None, why: why.into(), lost: Vec::new(), call: None, then: Vec::new() }
     }
 
     /// Whether a secret that nobody could read, or that no receipt holds, is among what the call would need.
-    pub fn lacks_secret(&self) -> Option<&str> {
-        let args = &self.call.as_ref()?.args;
-        args.iter().find_map(|(name, value)| is_masked(value).then_some(name.as_str()))
+    pub fn lacks_secret(&self) -> Option<String> {
+        let masked = |call: &'_ Inverse| {
+            let found = call.args.iter().find(|(_, value)| is_masked(value));
+            found.map(|(name, _)| name.clone())
+        };
+        self.calls().find_map(masked)
+    }
+
+    /// The calls in their order.
+    pub fn calls(&self) -> impl Iterator<Item = &Inverse> {
+        self.call.iter().chain(&self.then)
+    }
+
+    /// With one more call after it, if both are to be had.
+    fn and(mut self, next: Self) -> Self {
+        match next.call {
+            _ if self.call.is_none() => self,
+            None => next,
+            Some(call) => {
+                self.then.push(call);
+                self.then.extend(next.then);
+                self.lost.extend(next.lost);
+                self
+            }
+        }
     }
 }
 
@@ -67,6 +92,9 @@ fn is_masked(value: &Value) -> bool {
     let text = text(value);
     text.contains(secret::WITHHELD) || (text.len() > 3 && text.bytes().all(|byte| byte == b'*'))
 }
+
+/// Calls that one undo may take.
+const MOST_STEPS: usize = 64;
 
 /// Texts for people, of which an empty one is none.
 const PROSE: &[&str] = &["comment", "email", "firstname", "lastname", "notes"];
@@ -102,7 +130,7 @@ impl Back<'_> {
         match way {
             Written::None => Undo::none(why),
             Written::Snapshot => {
-                Undo { way: Way::Snapshot, why: why.to_owned(), lost: Vec::new(), call: None }
+                Undo { way: Way::Snapshot, why: why.to_owned(), lost: Vec::new(), call: None, then: Vec::new() }
             }
             Written::Call { method, path, args } => {
                 let given = args
@@ -163,6 +191,7 @@ impl Back<'_> {
                 why: why.to_owned(),
                 lost: Vec::new(),
                 call: Some(Inverse { method, path: path.to_owned(), args }),
+                then: Vec::new(),
             },
             Err(error) => Undo::none(format!("the way back would not be taken: {error}")),
         }
@@ -357,27 +386,52 @@ impl Back<'_> {
         self.checked(Way::CapturedConfig, "PUT", &path, there.collect(), why)
     }
 
-    /// A change of rights is taken back by one call where all of its lines were alike before.
+    /// A change of rights is taken back by one call for all lines that were alike before.
     fn rights(&self, why: &str) -> Undo {
         let request = self.request;
         let path = request.text("path").unwrap_or_default();
-        let held: Vec<Option<bool>> =
-            effects::entries(request).iter().map(|entry| entry.held(self.observed, &path)).collect();
-        let alike = held.first().copied().filter(|first| held.iter().all(|held| held == first));
-        let mut args = request.args.clone();
-        args.remove("delete");
-        args.remove("propagate");
-        match alike {
-            Some(None) if !request.flag("delete") => drop(args.insert("delete".to_owned(), 1.into())),
-            Some(Some(spreads)) => drop(args.insert("propagate".to_owned(), u8::from(spreads).into())),
-            Some(None) => return Undo::none("none of these rights was held"),
-            None => {
-                return Undo::none(
-                    "some of these rights were held and some were not: no one call gives that back",
-                );
+        let takes = request.flag("delete");
+        // As it was, and whose: what is given back in one call.
+        let mut alike: Vec<(Option<bool>, &str, Vec<String>, Vec<String>)> = Vec::new();
+        for kind in ["users", "groups", "tokens"] {
+            for who in listed(request, kind) {
+                for (held, roles) in self.held(&path, &who, takes) {
+                    match alike.iter_mut().find(|(was, of, _, same)| (*was, *of, &*same) == (held, kind, &roles)) {
+                        Some((_, _, all, _)) => all.push(who.clone()),
+                        None => alike.push((held, kind, vec![who.clone()], roles)),
+                    }
+                }
             }
         }
-        self.checked(Way::InverseCall, "PUT", request.path(), args, why)
+        let calls = alike.into_iter().map(|(held, kind, who, roles)| {
+            let mut args = Map::from_iter([
+                ("path".to_owned(), path.clone().into()),
+                ("roles".to_owned(), roles.join(",").into()),
+                (kind.to_owned(), who.join(",").into()),
+            ]);
+            match held {
+                None => args.insert("delete".to_owned(), 1.into()),
+                Some(spreads) => args.insert("propagate".to_owned(), u8::from(spreads).into()),
+            };
+            self.checked(Way::InverseCall, "PUT", request.path(), args, why)
+        });
+        calls.reduce(Undo::and).unwrap_or_else(|| Undo::none("none of these rights was held"))
+    }
+
+    /// The roles of one holder by how each was held; those that the call takes and that were not held stay away.
+    fn held(&self, path: &str, who: &str, takes: bool) -> Vec<(Option<bool>, Vec<String>)> {
+        let mut by: Vec<(Option<bool>, Vec<String>)> = Vec::new();
+        for entry in effects::entries(self.request).into_iter().filter(|entry| entry.who == who) {
+            let held = entry.held(self.observed, path);
+            if held.is_none() && takes {
+                continue;
+            }
+            match by.iter_mut().find(|(was, _)| *was == held) {
+                Some((_, roles)) => roles.push(entry.role),
+                None => by.push((held, vec![entry.role])),
+            }
+        }
+        by
     }
 
     fn pool(&self, why: &str) -> Undo {
@@ -416,14 +470,24 @@ impl Back<'_> {
         self.set()
     }
 
+    /// The set first, then each of its members.
     fn emptied_set(&self, why: &str) -> Undo {
         let members = self.observed.subject.as_ref().map(Seen::rows).unwrap_or_default();
-        if !members.is_empty() {
-            return Undo::none("its members are removed with it: no one call puts them all back");
+        if members.len() > MOST_STEPS {
+            return Undo::none(format!("it has {} members, and one undo puts {MOST_STEPS} back", members.len()));
         }
-        let list = self.request.path().rsplit_once('/').map_or("", |(list, _)| list);
+        let path = self.request.path();
+        let list = path.rsplit_once('/').map_or("", |(list, _)| list);
         let name = self.request.captured.get("name").cloned().unwrap_or_default();
-        self.checked(Way::InverseCall, "POST", list, Map::from_iter([("name".to_owned(), name)]), why)
+        let set = self.checked(Way::InverseCall, "POST", list, Map::from_iter([("name".to_owned(), name)]), why);
+        let member = |row: &Value| {
+            let fields = ["cidr", "comment", "nomatch"].into_iter();
+            let args = fields.filter_map(|name| Some((name.to_owned(), restored(row.get(name)?))));
+            self.checked(Way::InverseCall, "POST", path, args.collect(), why)
+        };
+        let mut undo = members.iter().map(member).fold(set, Undo::and);
+        undo.lost.push("the set's own comment, if it had one".to_owned());
+        undo
     }
 
     fn subnet(&self, why: &str) -> Undo {
@@ -439,16 +503,21 @@ impl Back<'_> {
         }
     }
 
+    /// PVE puts a rule in before all others; it is moved to its place from there.
     fn rule(&self, method: &str, template: &str, why: &str) -> Undo {
         let mut undo = self.recreate(method, template, why);
-        if let Some(call) = &mut undo.call {
-            call.args.remove("pos");
+        let Some(call) = &mut undo.call else { return undo };
+        call.args.remove("pos");
+        let place = self.request.text("pos").and_then(|pos| pos.parse::<u64>().ok());
+        let list = self.request.path().rsplit_once('/').map_or("", |(list, _)| list);
+        match place {
+            Some(0) => undo,
+            Some(place) => {
+                let args = Map::from_iter([("moveto".to_owned(), Value::from(place + 1))]);
+                undo.and(self.checked(Way::InverseCall, "PUT", &format!("{list}/0"), args, why))
+            }
+            None => Undo::none("where the rule stands is not said"),
         }
-        if self.request.text("pos").as_deref() != Some("0") {
-            undo.lost
-                .push("its place: it comes back as the first rule, and is to be moved from there".to_owned());
-        }
-        undo
     }
 }
 

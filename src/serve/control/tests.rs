@@ -61,6 +61,7 @@ impl Office {
             expires: Instant::now() + expires,
             expires_at: jiff::Timestamp::now() + expires,
             self_approval: false,
+            how: vec![How::Terminal],
         };
         policy.approvals.ask(request).unwrap();
         Self { dir, policy, ledger }
