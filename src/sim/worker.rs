@@ -66,7 +66,13 @@ impl Shared {
                 return self.change(|estate| finish(estate, begun, failure));
             }
         }
-        self.change(|estate| finish(estate, begun, None));
+        let warning = self.faults.take_task_warning(&begun.upid);
+        self.change(|estate| {
+            if let Some(warning) = warning {
+                write_line(estate, &begun.upid, format!("WARN: {warning}"));
+            }
+            finish(estate, begun, None);
+        });
     }
 
     /// How long what takes a real node so many seconds takes here; `None` for no time at all.
@@ -82,6 +88,14 @@ impl super::fault::Faults {
     pub fn take_task_failure(&self, upid: &str) -> Option<String> {
         self.take(upid, |fault| match fault {
             Fault::TaskFails(error) => Some(error.clone()),
+            _ => None,
+        })
+    }
+
+    /// What this task warns of at its end, if that was asked for.
+    pub fn take_task_warning(&self, upid: &str) -> Option<String> {
+        self.take(upid, |fault| match fault {
+            Fault::TaskWarns(warning) => Some(warning.clone()),
             _ => None,
         })
     }
