@@ -124,6 +124,7 @@ impl Refused {
             Self::NoWayBack { .. } => "no_way_back",
             Self::Pve(PveError::MayHaveHappened { .. }) => "may_have_happened",
             Self::Pve(error) if error.is_passing() => "pve_unreachable",
+            Self::Pve(PveError::Unauthorized { .. }) => "pve_token",
             Self::Pve(PveError::Forbidden { .. }) => "forbidden",
             Self::Pve(PveError::Withheld { .. }) => "withheld",
             Self::Pve(_) => "pve",

@@ -7,6 +7,7 @@ mod common;
 #[path = "../read/site.rs"]
 mod daemon;
 
+mod announced;
 mod dialog;
 mod doors;
 mod every;
@@ -23,3 +24,5 @@ mod served;
 mod site;
 mod steps;
 mod taint;
+mod tokens;
+mod worlds;
