@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::id::PlanIdError;
 use crate::ledger::{Seq, Unrecorded};
-use crate::policy::{Denied, NotApproved};
+use crate::policy::{Broken, Denied, NotApproved};
 use crate::pve::{CallError, PveError};
 
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,8 @@ pub enum Refused {
     // Policy.
     #[error(transparent)]
     Denied(#[from] Denied),
+    #[error(transparent)]
+    Broken(#[from] Broken),
     #[error("plan {id}: {why}")]
     Unapproved { id: String, why: NotApproved },
     #[error("{why}")]
@@ -130,7 +132,7 @@ impl Refused {
             Self::Pve(_) => "pve",
             Self::Unrecorded(unrecorded) => unrecorded.kind(),
             Self::SnapshotFailed { .. } => "snapshot_failed",
-            Self::Lost { .. } | Self::NotBegun => "internal",
+            Self::Lost { .. } | Self::NotBegun | Self::Broken(_) => "internal",
         }
     }
 
@@ -146,6 +148,7 @@ impl Refused {
             }
             Self::Upload { .. } => "let the node fetch it: plan POST …/storage/{storage}/download-url".into(),
             Self::Denied(denied) => denied.next(),
+            Self::Broken(_) => "nothing is changed over such a catalogue; report this".into(),
             Self::Unapproved { why, .. } => why.next(),
             Self::NoRoom { .. } => "let those be answered first: provost plans".into(),
             Self::NoGuest { .. } => "read /cluster/resources for the guests that there are".into(),

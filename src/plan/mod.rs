@@ -41,7 +41,7 @@ pub mod undo;
 mod view;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -59,11 +59,12 @@ pub use store::{Claim, LIFETIME, Limits, Store};
 pub use view::{View, shown};
 
 use crate::catalog::find::Finders;
+use crate::catalog::{Catalog, tier};
 use crate::ledger::receipt::{Clean, Json, body};
 use crate::ledger::tree::sha256_hex;
 use crate::ledger::{Decision, Entry, Ledger, Seq, Who};
 use crate::policy::approval::Request as Approval;
-use crate::policy::{Leave, Needs, Policy, Principal, Wanted};
+use crate::policy::{Leave, Needs, Policy, Principal, Wanted, promises};
 use blast::{Found, World};
 use risk::Risk;
 use shape::Shape;
@@ -78,6 +79,8 @@ pub struct Desk {
     finders: Arc<Finders>,
     /// Changes that are being made.
     under_way: TaskTracker,
+    /// The catalogue over which the profiles' promises were checked last.
+    promised: Mutex<Weak<Catalog>>,
 }
 
 /// Who asks.
@@ -169,7 +172,8 @@ pub struct Draft {
 
 impl Desk {
     pub fn new(world: Arc<dyn World>, ledger: Ledger, finders: Arc<Finders>, limits: Limits) -> Self {
-        Self { world, ledger, plans: Store::new(limits), finders, under_way: TaskTracker::new() }
+        let promised = Mutex::default();
+        Self { world, ledger, plans: Store::new(limits), finders, under_way: TaskTracker::new(), promised }
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -225,8 +229,12 @@ impl Desk {
         snapshot: Snapshot,
     ) -> Result<Arc<Plan>, Refused> {
         asked.note(&wish);
+        self.promise(&eyes.catalog)?;
         let (request, then, undoes) = match wish {
-            Wish::Call(ask) => (Request::read(eyes, &self.finders, ask).await?, Vec::new(), None),
+            Wish::Call(ask) => {
+                self.closed(policy, principal, asked, eyes, &ask)?;
+                (Request::read(eyes, &self.finders, ask).await?, Vec::new(), None)
+            }
             Wish::Undo(seq) => {
                 let (first, then) = back::requests(eyes, &self.ledger, seq).await?;
                 (first, then, Some(seq))
@@ -241,6 +249,43 @@ impl Desk {
         self.plans.keep(plan.clone())?;
         await_person(policy, &plan, leaves.first().map_or("", Leave::role), &needs)?;
         Ok(plan)
+    }
+
+    /// Holds the profiles' promises against all of a catalogue that comes into use, once: no plan is made over one that would
+    /// give a profile what it never has.
+    fn promise(&self, catalog: &Arc<Catalog>) -> Result<(), Refused> {
+        let mut promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::ptr::eq(promised.as_ptr(), Arc::as_ptr(catalog)) {
+            promises(catalog)?;
+            *promised = Arc::downgrade(catalog);
+        }
+        Ok(())
+    }
+
+    /// Refuses a call that the profile never has, before anybody looks at its arguments: no argument opens that door.
+    fn closed(
+        &self,
+        policy: &Policy,
+        principal: &Principal,
+        asked: &mut Asked,
+        eyes: &Eyes,
+        ask: &Ask,
+    ) -> Result<(), Refused> {
+        let found = Request::endpoint_of(&eyes.catalog, &self.finders, ask);
+        let Some((endpoint, guest)) = found else { return Ok(()) };
+        let template = endpoint.path.as_str();
+        asked.endpoint = Some(format!("{} {template}", endpoint.method));
+        asked.guest = guest;
+        let judgement = tier::judge(endpoint.method, template, &Map::new());
+        let wanted = Wanted {
+            method: endpoint.method,
+            template,
+            path: template,
+            judgement: &judgement,
+            guests: &[],
+            taint: false,
+        };
+        policy.foresee(principal, &wanted).map(drop).map_err(Refused::from)
     }
 
     pub(crate) fn world(&self) -> &dyn World {
@@ -323,7 +368,9 @@ impl Desk {
         let entry = Entry {
             principal: Some(asked.asker.who.clone()),
             tool: Some(tool),
-            guest: request.and_then(|request| request.guest().or_else(|| only(&request.guests))),
+            guest: request
+                .and_then(|request| request.guest().or_else(|| only(&request.guests)))
+                .or(asked.guest),
             endpoint: request.map(Request::endpoint).or_else(|| asked.endpoint.clone()).map(Clean::from),
             decision: Some(Decision::Refused),
             why: Some(refused.to_string().into()),
@@ -405,6 +452,7 @@ pub(crate) fn await_person(policy: &Policy, plan: &Plan, role: &str, needs: &Nee
 pub(crate) struct Asked {
     pub asker: Asker,
     pub endpoint: Option<String>,
+    pub guest: Option<u32>,
     pub args: Option<Map<String, Value>>,
     pub request: Option<Request>,
     pub plan: Option<String>,

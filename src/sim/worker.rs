@@ -36,6 +36,7 @@ impl Shared {
                     }
                     write_line(estate, &begun.upid, line);
                 }
+                self.warn(estate, &begun.upid, &failure);
                 finish(estate, begun, failure);
             }
             Some(_) => {
@@ -66,13 +67,18 @@ impl Shared {
                 return self.change(|estate| finish(estate, begun, failure));
             }
         }
-        let warning = self.faults.take_task_warning(&begun.upid);
         self.change(|estate| {
-            if let Some(warning) = warning {
-                write_line(estate, &begun.upid, format!("WARN: {warning}"));
-            }
+            self.warn(estate, &begun.upid, &None);
             finish(estate, begun, None);
         });
+    }
+
+    /// Writes the warning that was asked for into the log of a task that ends well.
+    fn warn(&self, estate: &mut Estate, upid: &str, failure: &Option<String>) {
+        let warning = failure.is_none().then(|| self.faults.take_task_warning(upid)).flatten();
+        if let Some(warning) = warning {
+            write_line(estate, upid, format!("WARN: {warning}"));
+        }
     }
 
     /// How long what takes a real node so many seconds takes here; `None` for no time at all.

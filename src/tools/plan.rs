@@ -45,6 +45,9 @@ pub struct PlanAnswer {
     plan_id: String,
     /// The exact call: method, path, args.
     request: Map<String, Value>,
+    /// Where one call is not enough: those that follow, each once the one before is done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    then: Vec<Value>,
     asked_by: String,
     /// What it rests on: digest of the configuration, status, lock, HA. `apply` refuses when it moved.
     observed: Map<String, Value>,

@@ -152,11 +152,12 @@ impl House {
         receipts(self.dir.path())
     }
 
-    /// The newest refusal's code, and what the receipt is about.
-    pub fn refusal(&self) -> (String, Receipt) {
-        let found = self.receipts().into_iter().find(|receipt| receipt.kind.name() == "refusal");
-        let receipt = found.expect("a refusal");
-        (receipt.body["code"].as_str().unwrap_or_default().to_owned(), receipt)
+    /// The newest refusal's receipt, which is to say this; some are left without waiting for the disk.
+    pub fn refusal(&self, code: &str) -> Receipt {
+        let newest = || self.receipts().into_iter().find(|receipt| receipt.kind.name() == "refusal");
+        let says = |receipt: &Receipt| receipt.body["code"] == code;
+        eventually(&format!("a refusal says {code}"), || newest().as_ref().is_some_and(says));
+        newest().expect("a refusal")
     }
 
     pub fn setting(&self, guest: u32, name: &str) -> Option<String> {

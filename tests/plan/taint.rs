@@ -92,8 +92,7 @@ fn policy_wants_a_yes_earlier_of_a_tainted_session_and_receipts_say_why() {
     let before = plan(&mut client, "PUT", CONFIG, json!({ "memory": 700 }));
     read(&mut client, "/nodes/pve1/qemu/104/config");
     assert_eq!(error(&mut client, "apply", apply(&before)), "needs_approval");
-    let (code, refusal) = house.refusal();
-    assert_eq!(code, "needs_approval");
+    let refusal = house.refusal("needs_approval");
     assert!(refusal.principal.as_ref().unwrap().tainted, "{refusal:?}");
     assert!(refusal.why.unwrap().contains("has read what a guest wrote"));
     let after = call(&mut client, "plan", json!({ "method": "PUT", "path": CONFIG, "args": { "memory": 800 } }));

@@ -213,6 +213,16 @@ async fn each_refused_answer_leaves_a_receipt_of_its_own() {
     assert!(office.ask(&bob(), other).await.is_ok());
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_after_the_plan_expired_is_refused_with_a_receipt() {
+    let office = Office::new();
+    tokio::time::advance(Duration::from_secs(900)).await;
+    assert_eq!(office.decide(&bob(), PLAN, true).await, Err("plan_expired".into()));
+    let receipt = office.receipts().await.remove(0);
+    assert_eq!((receipt.kind, &receipt.body["code"]), (Kind::Refusal, &json!("plan_expired")));
+    assert_eq!(receipt.plan.as_deref(), Some(PLAN));
+}
+
 #[tokio::test]
 async fn plans_are_shown_to_who_asked_and_to_who_decides() {
     let office = Office::new();
