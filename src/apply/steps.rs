@@ -116,7 +116,12 @@ pub(super) fn verdict(plan: &Plan, first: Became, steps: &[Step]) -> Became {
             .collect();
         let open: Vec<&str> = steps.iter().skip(done).map(|step| step.call.as_str()).collect();
         let rest = if open.is_empty() { "nothing".to_owned() } else { open.join(", ") };
-        format!("call {} of {all}, {}: {why}; done: {}; not begun: {rest}", done + 1, stopped.call, made.join(", "))
+        format!(
+            "call {} of {all}, {}: {why}; done: {}; not begun: {rest}",
+            done + 1,
+            stopped.call,
+            made.join(", ")
+        )
     };
     match &stopped.result {
         Some(Became::Failed(why)) => Became::Failed(told(why)),

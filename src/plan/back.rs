@@ -49,7 +49,9 @@ fn inverses(receipt: &Receipt) -> Result<Vec<Inverse>, String> {
 /// The intents that are taken back with receipt `seq`, the latest first.
 fn intents(place: &crate::ledger::Place, seq: Seq) -> Result<Vec<Receipt>, String> {
     let first = intent(place, seq)?;
-    let step = |receipt: &Receipt, name: &str| receipt.body.pointer(&format!("/before/step/{name}")).and_then(Value::as_u64);
+    let step = |receipt: &Receipt, name: &str| {
+        receipt.body.pointer(&format!("/before/step/{name}")).and_then(Value::as_u64)
+    };
     let (Some(0), Some(plan)) = (step(&first, "at"), first.plan.clone()) else { return Ok(vec![first]) };
     let mut failed = Vec::new();
     let mut made = Vec::new();

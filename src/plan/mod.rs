@@ -16,12 +16,14 @@
 //! | [`risk`] | how much it can cost |
 //! | [`snapshot`] | the snapshot of a guest, where nothing else gives a way back |
 //! | `view` | the plan as it is shown |
+//! | `consent` | what policy says of it, and whether a person has to |
 //! | `store`, `id` | the plans that wait |
 //! | `back` | the undo of a receipt |
 //! | [`steps`] | plans of several calls |
 
 mod back;
 pub mod blast;
+mod consent;
 mod effects;
 mod error;
 pub mod eyes;
@@ -41,13 +43,14 @@ pub mod undo;
 mod view;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use consent::{await_person, foresee, leaves, wanted};
 pub use error::Refused;
 pub use eyes::Eyes;
 pub use fields::Effect;
@@ -58,13 +61,12 @@ pub use request::{Ask, Request};
 pub use store::{Claim, LIFETIME, Limits, Store};
 pub use view::{View, shown};
 
+use crate::catalog::Catalog;
 use crate::catalog::find::Finders;
-use crate::catalog::{Catalog, tier};
 use crate::ledger::receipt::{Clean, Json, body};
 use crate::ledger::tree::sha256_hex;
 use crate::ledger::{Decision, Entry, Ledger, Seq, Who};
-use crate::policy::approval::Request as Approval;
-use crate::policy::{Leave, Needs, Policy, Principal, Wanted, promises};
+use crate::policy::{Leave, Needs, Policy, Principal};
 use blast::{Found, World};
 use risk::Risk;
 use shape::Shape;
@@ -251,43 +253,6 @@ impl Desk {
         Ok(plan)
     }
 
-    /// Holds the profiles' promises against all of a catalogue that comes into use, once: no plan is made over one that would
-    /// give a profile what it never has.
-    fn promise(&self, catalog: &Arc<Catalog>) -> Result<(), Refused> {
-        let mut promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
-        if !std::ptr::eq(promised.as_ptr(), Arc::as_ptr(catalog)) {
-            promises(catalog)?;
-            *promised = Arc::downgrade(catalog);
-        }
-        Ok(())
-    }
-
-    /// Refuses a call that the profile never has, before anybody looks at its arguments: no argument opens that door.
-    fn closed(
-        &self,
-        policy: &Policy,
-        principal: &Principal,
-        asked: &mut Asked,
-        eyes: &Eyes,
-        ask: &Ask,
-    ) -> Result<(), Refused> {
-        let found = Request::endpoint_of(&eyes.catalog, &self.finders, ask);
-        let Some((endpoint, guest)) = found else { return Ok(()) };
-        let template = endpoint.path.as_str();
-        asked.endpoint = Some(format!("{} {template}", endpoint.method));
-        asked.guest = guest;
-        let judgement = tier::judge(endpoint.method, template, &Map::new());
-        let wanted = Wanted {
-            method: endpoint.method,
-            template,
-            path: template,
-            judgement: &judgement,
-            guests: &[],
-            taint: false,
-        };
-        policy.foresee(principal, &wanted).map(drop).map_err(Refused::from)
-    }
-
     pub(crate) fn world(&self) -> &dyn World {
         &*self.world
     }
@@ -387,64 +352,6 @@ impl Desk {
             tracing::warn!("a refusal was not recorded: {unrecorded}");
         }
     }
-}
-
-/// What policy says of a request now, which counts for nothing yet.
-pub(crate) fn foresee(
-    policy: &Policy,
-    principal: &Principal,
-    request: &Request,
-    taint: bool,
-) -> Result<Leave, Refused> {
-    Ok(policy.foresee(principal, &wanted(request, taint))?)
-}
-
-pub(crate) fn wanted(request: &Request, taint: bool) -> Wanted<'_> {
-    Wanted {
-        method: request.method(),
-        template: request.template(),
-        path: request.path(),
-        judgement: &request.judgement,
-        guests: &request.guests,
-        taint,
-    }
-}
-
-/// What policy says of each call of a plan, in their order.
-pub(crate) fn leaves(
-    policy: &Policy,
-    principal: &Principal,
-    first: &Request,
-    then: &[Request],
-    taint: bool,
-) -> Result<Vec<Leave>, Refused> {
-    let all = std::iter::once(first).chain(then);
-    all.map(|request| foresee(policy, principal, request, taint)).collect()
-}
-
-/// Lets the plan wait for a person, where one has to say yes. One that waits already is announced no second time.
-pub(crate) fn await_person(policy: &Policy, plan: &Plan, role: &str, needs: &Needs) -> Result<(), Refused> {
-    let Needs::Approval { because, self_approval, how } = needs else { return Ok(()) };
-    let request = &plan.request;
-    let approval = Approval {
-        plan: plan.id.to_string(),
-        sha256: plan.sha256.clone(),
-        uid: plan.asker.uid,
-        who: plan.asker.name.clone(),
-        role: role.to_owned(),
-        endpoint: request.endpoint(),
-        guest: request.guest().or_else(|| only(&request.guests)),
-        summary: plan.summary.clone(),
-        text: serde_json::to_string_pretty(&plan.shown).unwrap_or_default(),
-        because: because.clone(),
-        receipt: plan.receipt,
-        expires: plan.expires,
-        expires_at: plan.expires_at,
-        self_approval: *self_approval,
-        how: how.clone(),
-    };
-    let asked = policy.approvals.ask(approval);
-    asked.map(drop).map_err(|full| Refused::NoRoom { why: full.to_string() })
 }
 
 /// What is known of a question while it is thought through, for the receipt of its refusal.

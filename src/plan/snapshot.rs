@@ -106,7 +106,9 @@ pub(super) async fn with_snapshot(
     let ours = ours(eyes, &draft.request).await?;
     if !ours.is_empty() {
         let all = ours.join(", ");
-        draft.warnings.push(format!("Provost made snapshots of it before: {all}; each stays until its removal is planned"));
+        draft.warnings.push(format!(
+            "Provost made snapshots of it before: {all}; each stays until its removal is planned"
+        ));
     }
     draft.undo.call = Some(taken.rollback);
     draft.undo.lost.push("what the guest writes between the snapshot and its rollback".to_owned());

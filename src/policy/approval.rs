@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use super::change::{Leave, Needs};
 use super::refused::{NotApproved, Undecided};
 use super::{Policy, Principal};
-pub use crate::config::How;
 use crate::config::Config;
+pub use crate::config::How;
 use crate::ledger::Seq;
 
 /// Plans that one account may have waiting, and all accounts.

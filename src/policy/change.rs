@@ -276,11 +276,9 @@ fn needs(role: &Role, judgement: &Judgement, taint: bool) -> Needs {
     let because: Vec<String> = judgement.grounds().iter().filter_map(because).collect();
     match because.is_empty() {
         true => Needs::Nothing,
-        false => Needs::Approval {
-            because,
-            self_approval: role.self_approval,
-            how: role.approve_by().to_vec(),
-        },
+        false => {
+            Needs::Approval { because, self_approval: role.self_approval, how: role.approve_by().to_vec() }
+        }
     }
 }
 

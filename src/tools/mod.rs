@@ -267,7 +267,8 @@ impl ServerHandler for Session {
                 return self.read_as_task(arguments, call);
             }
             "apply" => {
-                let answers = apply::ask::Given { responses: asked.input_responses, state: asked.request_state };
+                let answers =
+                    apply::ask::Given { responses: asked.input_responses, state: asked.request_state };
                 return Ok(apply::call(provost, principal, arguments, answers, call, &context).await);
             }
             "read" => tokio::select! {
@@ -296,7 +297,9 @@ impl ServerHandler for Session {
         // What is withheld is on record, as it would be had it been asked for anew.
         let call = || self.begin(Some("read"), None, &context);
         let told = self.provost.tasks.get(&self.provost.policy, &self.principal, &asked.task_id, call)?;
-        if told.task.task.status_message.is_some() || matches!(told.task.payload, TaskPayload::Completed { .. }) {
+        if told.task.task.status_message.is_some()
+            || matches!(told.task.payload, TaskPayload::Completed { .. })
+        {
             // Of a task's log, whichever of the user's sessions began it.
             self.visit.taint().mark();
         }

@@ -169,12 +169,7 @@ struct NotYetStatus {
 }
 
 /// `tainted`: whether the session that asks is.
-pub fn call(
-    provost: &Provost,
-    principal: &Principal,
-    given: &Map<String, Value>,
-    tainted: bool,
-) -> Answer {
+pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>, tainted: bool) -> Answer {
     let StatusArguments {} = arguments(given.clone())?;
     let rules = &provost.policy.rules;
     let config = rules.now();

@@ -16,11 +16,7 @@ fn a_plan_that_waits_is_mailed_to_root_once_even_where_the_next_cannot_be() {
     let (told, mails, full) = (dir.join("told"), dir.join("mails"), dir.join("full"));
     // Takes a mail, or says that there is no room.
     let program = dir.join("sendmail");
-    let script = format!(
-        "#!/bin/sh\n[ ! -e {} ] || exit 75\ncat >> {}\n",
-        full.display(),
-        mails.display()
-    );
+    let script = format!("#!/bin/sh\n[ ! -e {} ] || exit 75\ncat >> {}\n", full.display(), mails.display());
     fs::write(&program, script).unwrap();
     fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
     let (told_at, program) = (told.to_str().unwrap(), program.to_str().unwrap());

@@ -209,7 +209,9 @@ fn somebody_elses_client_is_not_asked_about_a_plan_that_is_not_theirs() {
     let mut client = house.client();
     let id = plan(&mut client, "PUT", CONFIG, json!({ "memory": 1024 }));
     let Some(mut other) = house.client_of_another() else {
-        return eprintln!("NOT RUN without root: somebody_elses_client_is_not_asked_about_a_plan_that_is_not_theirs");
+        return eprintln!(
+            "NOT RUN without root: somebody_elses_client_is_not_asked_about_a_plan_that_is_not_theirs"
+        );
     };
     assert_eq!(error(&mut other, "apply", apply(&id)), "not_your_plan");
 }

@@ -95,7 +95,10 @@ fn a_halt_between_plan_and_apply_and_while_a_task_runs() {
     let mut other = house.client();
     assert_eq!(error(&mut other, "apply", apply(&config)), "halted");
     house.refusal("halted");
-    assert_eq!(error(&mut other, "plan", json!({ "method": "PUT", "path": CONFIG, "args": { "memory": 600 } })), "halted");
+    assert_eq!(
+        error(&mut other, "plan", json!({ "method": "PUT", "path": CONFIG, "args": { "memory": 600 } })),
+        "halted"
+    );
     // What had begun goes on to its end, on record.
     let ended = client.answer(running);
     let applied = &ended["result"]["structuredContent"];
@@ -134,7 +137,11 @@ fn who_gives_up_before_anything_was_begun_has_changed_nothing() {
     let house = House::of(FULL);
     let (mut client, mut other) = (house.client(), house.client());
     let id = plan(&mut client, "PUT", CONFIG, json!({ "memory": 1024 }));
-    house.sim.fault_at(Fault::Slow(Duration::from_millis(800)), "GET /api2/json/nodes/pve1/lxc/101/config", Some(1));
+    house.sim.fault_at(
+        Fault::Slow(Duration::from_millis(800)),
+        "GET /api2/json/nodes/pve1/lxc/101/config",
+        Some(1),
+    );
     let given_up = client.start("apply", apply(&id));
     eventually("it is being looked at", || {
         let tried = other.call("apply", apply(&id));
@@ -205,7 +212,10 @@ fn a_handle_that_is_cancelled_ends_the_listening_and_not_the_change() {
     let handle = client.call("apply", apply(&planned["structuredContent"]["plan_id"]));
     client.request("tasks/cancel", json!({ "taskId": handle["taskId"] }));
     eventually("the change has ended, on record", || {
-        house.receipts().iter().any(|receipt| receipt.kind.name() == "outcome" && receipt.body["result"] == "done")
+        house
+            .receipts()
+            .iter()
+            .any(|receipt| receipt.kind.name() == "outcome" && receipt.body["result"] == "done")
     });
     assert!(house.is_running(101));
 }

@@ -161,7 +161,8 @@ impl House {
     }
 
     pub fn setting(&self, guest: u32, name: &str) -> Option<String> {
-        self.sim.with_estate(|estate| estate.guest(guest).and_then(|guest| guest.get(name).map(str::to_owned)))
+        self.sim
+            .with_estate(|estate| estate.guest(guest).and_then(|guest| guest.get(name).map(str::to_owned)))
     }
 
     pub fn is_running(&self, guest: u32) -> bool {

@@ -96,14 +96,17 @@ fn during_its_task_it_is_resolved_from_the_task_list() {
         let id = plan(&mut client, "POST", "/nodes/pve1/lxc/101/status/start", json!({}));
         client.start("apply", apply(&id));
         let tasks = |house: &House| {
-            house.sim.with_estate(|estate| estate.tasks.all().filter(|task| task.upid.kind == "vzstart" && task.upid.id == "101").count())
+            house.sim.with_estate(|estate| {
+                estate.tasks.all().filter(|task| task.upid.kind == "vzstart" && task.upid.id == "101").count()
+            })
         };
         let before = tasks(&house);
         eventually("the task runs", || has(&house, "intent") && tasks(&house) > before);
         house.kill();
         // The trap is the task's, not the daemon's.
         house.start();
-        let find = |house: &House| house.receipts().into_iter().find(|receipt| receipt.kind.name() == "outcome");
+        let find =
+            |house: &House| house.receipts().into_iter().find(|receipt| receipt.kind.name() == "outcome");
         eventually("the intent is resolved", || find(&house).is_some());
         let outcome = find(&house).unwrap();
         assert_eq!(outcome.body["result"], if fails { "failed" } else { "done" }, "{outcome:?}");
@@ -136,15 +139,21 @@ fn between_two_calls_of_one_plan_what_was_done_is_known_and_the_rest_was_not_beg
     client.start("apply", apply(&back["plan_id"]));
     eventually("the second call hangs", || {
         let plan = back["plan_id"].as_str();
-        house.receipts().iter().filter(|r| r.kind.name() == "intent" && r.plan.as_deref() == plan).count() == 2
+        house.receipts().iter().filter(|r| r.kind.name() == "intent" && r.plan.as_deref() == plan).count()
+            == 2
     });
     house.kill();
     house.sim.heal();
     house.start();
     let count = |house: &House| house.receipts().iter().filter(|r| r.kind.name() == "outcome").count();
     eventually("both are resolved", || count(&house) == outcomes + 2);
-    let mut results: Vec<String> = house.receipts().iter().filter(|r| r.kind.name() == "outcome").take(2)
-        .map(|r| r.body["result"].as_str().unwrap_or_default().to_owned()).collect();
+    let mut results: Vec<String> = house
+        .receipts()
+        .iter()
+        .filter(|r| r.kind.name() == "outcome")
+        .take(2)
+        .map(|r| r.body["result"].as_str().unwrap_or_default().to_owned())
+        .collect();
     results.sort();
     assert_eq!(results, ["done", "failed"]);
     let mut client = house.client();

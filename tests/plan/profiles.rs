@@ -68,7 +68,9 @@ fn no_profile_is_given(profile: &str, never: impl Fn(Method, Tier) -> bool) {
         let by_policy: usize =
             ["tier_not_allowed", "held"].iter().filter_map(|kind| kinds.get(*kind)).map(Vec::len).sum();
         println!("{release} {profile}: {by_policy} of {all} by policy");
-        for (kind, names) in kinds.iter().filter(|(kind, _)| !["tier_not_allowed", "held"].contains(&kind.as_str())) {
+        for (kind, names) in
+            kinds.iter().filter(|(kind, _)| !["tier_not_allowed", "held"].contains(&kind.as_str()))
+        {
             println!("  {kind}: {}", names.join(", "));
         }
         assert!(all > 30 && by_policy * 100 >= all * 95, "{release} {profile}: {by_policy} of {all}");
@@ -77,7 +79,8 @@ fn no_profile_is_given(profile: &str, never: impl Fn(Method, Tier) -> bool) {
         let command = json!({ "guest": 101, "argv": ["true"], "mode": "change" });
         assert_eq!(refused(&mut client, "exec", command), "lane_not_allowed");
         assert_eq!(world(), before, "{release} {profile}: something changed");
-        let made = house.receipts().into_iter().filter(|receipt| ["plan", "intent"].contains(&receipt.kind.name()));
+        let made =
+            house.receipts().into_iter().filter(|receipt| ["plan", "intent"].contains(&receipt.kind.name()));
         assert_eq!(made.count(), 0);
     }
 }

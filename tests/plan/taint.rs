@@ -70,7 +70,8 @@ fn resources_and_progress_taint_as_tools_do() {
     let change = json!({ "method": "PUT", "path": CONFIG, "args": { "description": "mine" } });
     call(&mut client, "plan", change);
     assert!(!is_tainted(&mut client), "its own words");
-    let change = json!({ "method": "PUT", "path": "/nodes/pve1/qemu/104/config", "args": { "description": "mine" } });
+    let change =
+        json!({ "method": "PUT", "path": "/nodes/pve1/qemu/104/config", "args": { "description": "mine" } });
     call(&mut client, "plan", change);
     assert!(is_tainted(&mut client), "the guest's");
     // A change's own task, by its log.
@@ -85,7 +86,8 @@ fn resources_and_progress_taint_as_tools_do() {
 fn policy_wants_a_yes_earlier_of_a_tainted_session_and_receipts_say_why() {
     let house = house();
     let mut client = house.client();
-    let clean = call(&mut client, "plan", json!({ "method": "PUT", "path": CONFIG, "args": { "memory": 600 } }));
+    let clean =
+        call(&mut client, "plan", json!({ "method": "PUT", "path": CONFIG, "args": { "memory": 600 } }));
     assert_eq!(clean["needs"], "nothing", "{clean}");
     call(&mut client, "apply", apply(&clean["plan_id"]));
     // Planned before, applied after: what it has read counts then.
@@ -95,11 +97,13 @@ fn policy_wants_a_yes_earlier_of_a_tainted_session_and_receipts_say_why() {
     let refusal = house.refusal("needs_approval");
     assert!(refusal.principal.as_ref().unwrap().tainted, "{refusal:?}");
     assert!(refusal.why.unwrap().contains("has read what a guest wrote"));
-    let after = call(&mut client, "plan", json!({ "method": "PUT", "path": CONFIG, "args": { "memory": 800 } }));
+    let after =
+        call(&mut client, "plan", json!({ "method": "PUT", "path": CONFIG, "args": { "memory": 800 } }));
     let because = after["needs"]["approval"]["because"].to_string();
     assert!(because.contains("has read what a guest wrote"), "{after}");
     // Tiers that the role does not name go on.
-    let start = call(&mut client, "plan", json!({ "method": "POST", "path": "/nodes/pve1/lxc/101/status/start" }));
+    let start =
+        call(&mut client, "plan", json!({ "method": "POST", "path": "/nodes/pve1/lxc/101/status/start" }));
     assert_eq!(start["needs"], "nothing");
     call(&mut client, "apply", apply(&start["plan_id"]));
     // Another session of the same account is its own.

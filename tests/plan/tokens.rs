@@ -39,7 +39,10 @@ fn what_a_role_reads_plans_and_applies_goes_by_its_own_token() {
     let seen = call(&mut client, "read", json!({ "path": "/cluster/resources", "args": { "type": "vm" } }));
     let seen: Vec<&Value> = seen["data"].as_array().unwrap().iter().map(|row| &row["vmid"]).collect();
     assert_eq!(seen, [101], "read");
-    let other = client.call("plan", json!({ "method": "PUT", "path": "/nodes/pve1/qemu/104/config", "args": { "memory": 512 } }));
+    let other = client.call(
+        "plan",
+        json!({ "method": "PUT", "path": "/nodes/pve1/qemu/104/config", "args": { "memory": 512 } }),
+    );
     let not_seen = other["structuredContent"]["not_seen"].to_string();
     assert!(other["isError"] == true || not_seen.contains("could not be read"), "plan: {other}");
     let start = plan(&mut client, "POST", "/nodes/pve1/lxc/101/status/start", json!({}));

@@ -19,19 +19,35 @@ fn change() -> impl Strategy<Value = (String, String)> {
         args.prop_map(move |args| (call.clone(), args)).boxed()
     };
     let text = |pattern: &str| proptest::string::string_regex(pattern).unwrap().boxed();
-    let any_guest = (GUESTS, text("(memory=[1-9][0-9]{2,3}|cores=[1-8]|onboot=[01]|tags=[a-c](;[d-f])?|description=[a-z]{1,9}|delete=(tags|onboot|description))( startup=order=[1-9])?"));
-    let config = any_guest.prop_map(|(vmid, args)| (format!("PUT /nodes/{{node}}/GUEST/{vmid}/config"), args)).boxed();
-    let act = (GUESTS, proptest::sample::select(vec!["start", "stop", "shutdown", "suspend", "resume", "reboot"]))
-        .prop_map(|(vmid, verb)| (format!("POST /nodes/{{node}}/GUEST/{vmid}/status/{verb}"), String::new())).boxed();
-    let snapshot = (GUESTS, text("[a-c]")).prop_map(|(vmid, name)| {
-        (format!("POST /nodes/{{node}}/GUEST/{vmid}/snapshot"), format!("snapname=s{name}"))
-    }).boxed();
-    let guest_rule = (GUESTS, text("type=(in|out) action=(ACCEPT|DROP) enable=[01]( proto=tcp dport=(22|80|443))?"))
-        .prop_map(|(vmid, args)| (format!("POST /nodes/{{node}}/GUEST/{vmid}/firewall/rules"), args)).boxed();
+    let any_guest = (
+        GUESTS,
+        text(
+            "(memory=[1-9][0-9]{2,3}|cores=[1-8]|onboot=[01]|tags=[a-c](;[d-f])?|description=[a-z]{1,9}|delete=(tags|onboot|description))( startup=order=[1-9])?",
+        ),
+    );
+    let config =
+        any_guest.prop_map(|(vmid, args)| (format!("PUT /nodes/{{node}}/GUEST/{vmid}/config"), args)).boxed();
+    let act =
+        (GUESTS, proptest::sample::select(vec!["start", "stop", "shutdown", "suspend", "resume", "reboot"]))
+            .prop_map(|(vmid, verb)| {
+                (format!("POST /nodes/{{node}}/GUEST/{vmid}/status/{verb}"), String::new())
+            })
+            .boxed();
+    let snapshot = (GUESTS, text("[a-c]"))
+        .prop_map(|(vmid, name)| {
+            (format!("POST /nodes/{{node}}/GUEST/{vmid}/snapshot"), format!("snapname=s{name}"))
+        })
+        .boxed();
+    let guest_rule =
+        (GUESTS, text("type=(in|out) action=(ACCEPT|DROP) enable=[01]( proto=tcp dport=(22|80|443))?"))
+            .prop_map(|(vmid, args)| (format!("POST /nodes/{{node}}/GUEST/{vmid}/firewall/rules"), args))
+            .boxed();
     let guest_options = (GUESTS, text("(enable|dhcp|macfilter)=[01]"))
-        .prop_map(|(vmid, args)| (format!("PUT /nodes/{{node}}/GUEST/{vmid}/firewall/options"), args)).boxed();
+        .prop_map(|(vmid, args)| (format!("PUT /nodes/{{node}}/GUEST/{vmid}/firewall/options"), args))
+        .boxed();
     let pool_guest = (GUESTS, text("( delete=1)?"))
-        .prop_map(|(vmid, rest)| ("PUT /pools/dev".to_owned(), format!("vms={vmid}{rest}"))).boxed();
+        .prop_map(|(vmid, rest)| ("PUT /pools/dev".to_owned(), format!("vms={vmid}{rest}")))
+        .boxed();
     proptest::strategy::Union::new(vec![
         config.clone(),
         config,
@@ -43,7 +59,12 @@ fn change() -> impl Strategy<Value = (String, String)> {
         of("POST /pools", text("poolid=p[a-c]( comment=[a-z]{1,5})?")),
         of("DELETE /pools/pa", text("")),
         of("PUT /pools/dev", text("comment=[a-z]{1,6}")),
-        of("PUT /access/acl", text("path=/(vms/10[0-9]|pool/dev|storage/local) roles=PVE(VMUser|Auditor|VMAdmin)(,PVEDatastoreUser)? groups=ops( propagate=[01])?( delete=1)?")),
+        of(
+            "PUT /access/acl",
+            text(
+                "path=/(vms/10[0-9]|pool/dev|storage/local) roles=PVE(VMUser|Auditor|VMAdmin)(,PVEDatastoreUser)? groups=ops( propagate=[01])?( delete=1)?",
+            ),
+        ),
         of("POST /access/groups", text("groupid=g[a-c]( comment=[a-z]{1,5})?")),
         of("DELETE /access/groups/ga", text("")),
         of("POST /access/users", text("userid=u[a-c]@pve( comment=[a-z]{1,5})?( enable=[01])?")),
@@ -58,9 +79,15 @@ fn change() -> impl Strategy<Value = (String, String)> {
         of("POST /cluster/firewall/aliases", text("name=a[a-c] cidr=10\\.[0-9]\\.0\\.0/16")),
         of("DELETE /cluster/firewall/aliases/aa", text("")),
         of("POST /cluster/firewall/ipset", text("name=i[ab]")),
-        of("POST /cluster/firewall/ipset/ia", text("cidr=10\\.[0-9]\\.0\\.0/16( comment=[a-z]{1,5})?( nomatch=1)?")),
+        of(
+            "POST /cluster/firewall/ipset/ia",
+            text("cidr=10\\.[0-9]\\.0\\.0/16( comment=[a-z]{1,5})?( nomatch=1)?"),
+        ),
         of("DELETE /cluster/firewall/ipset/ia", text("force=1")),
-        of("POST /cluster/firewall/rules", text("type=in action=ACCEPT enable=1 proto=tcp dport=[1-9][0-9]{1,3}")),
+        of(
+            "POST /cluster/firewall/rules",
+            text("type=in action=ACCEPT enable=1 proto=tcp dport=[1-9][0-9]{1,3}"),
+        ),
         of("DELETE /cluster/firewall/rules/0", text("")),
         of("DELETE /cluster/firewall/rules/1", text("")),
         of("DELETE /cluster/firewall/rules/2", text("")),
@@ -140,14 +167,18 @@ fn moved(before: &World, after: &World) -> BTreeSet<String> {
 
 /// Without headings that stand over nothing, and what an empty file leaves.
 fn bare(world: &World) -> World {
-    let says = |said: &BTreeSet<String>| said.iter().any(|line| !line.split(' ').next_back().unwrap_or("").starts_with('['));
+    let says = |said: &BTreeSet<String>| {
+        said.iter().any(|line| !line.split(' ').next_back().unwrap_or("").starts_with('['))
+    };
     world.iter().filter(|(_, said)| says(said)).map(|(name, said)| (name.clone(), said.clone())).collect()
 }
 
 /// What a plan says that it is about: the thing of each of its calls, and all that is hit.
 fn named(plan: &Plan) -> BTreeSet<String> {
-    let mut named: BTreeSet<String> =
-        crate::site::hits(plan).iter().filter_map(|hit| Some(hit.rsplit_once(' ')?.0.replace(' ', "/"))).collect();
+    let mut named: BTreeSet<String> = crate::site::hits(plan)
+        .iter()
+        .filter_map(|hit| Some(hit.rsplit_once(' ')?.0.replace(' ', "/")))
+        .collect();
     for request in std::iter::once(&plan.request).chain(&plan.then) {
         let template = request.template();
         let text = |name: &str| request.text(name).unwrap_or_default();
@@ -207,7 +238,14 @@ fn nothing_but_what_a_plan_names_changes_and_all_of_it_is_taken_back_and_done_ag
             let moved = moved(&before, &after);
             let named = named(&plan);
             let unnamed: Vec<&String> = moved.difference(&named).collect();
-            prop_assert!(unnamed.is_empty(), "{} {}: {:?} changed, and {:?} are named", call, args, unnamed, named);
+            prop_assert!(
+                unnamed.is_empty(),
+                "{} {}: {:?} changed, and {:?} are named",
+                call,
+                args,
+                unnamed,
+                named
+            );
             if plan.shown.contains_key("no_op") {
                 prop_assert!(moved.is_empty(), "{} {}: {:?} changed, and nothing should", call, args, moved);
             }
@@ -229,7 +267,13 @@ fn nothing_but_what_a_plan_names_changes_and_all_of_it_is_taken_back_and_done_ag
                 back.set(back.get() + 1);
                 if !stays && let Ok(undo) = site.try_undo(redone.receipt).await {
                     site.apply(&undo).await;
-                    prop_assert_eq!(bare(&world(&site)), bare(&before), "{} {}: not as before, again", call, args);
+                    prop_assert_eq!(
+                        bare(&world(&site)),
+                        bare(&before),
+                        "{} {}: not as before, again",
+                        call,
+                        args
+                    );
                 }
             }
             Ok(())

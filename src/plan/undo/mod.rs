@@ -4,13 +4,13 @@
 //! In: the request and what was observed. Out: an [`Undo`], whose call is checked as any other. It must never promise
 //! what it cannot give back: what is lost all the same is named.
 
+mod several;
 pub mod table;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::effects::{self, CONTROLS, listed};
-use super::eyes::Seen;
 use super::fields::{self, text};
 use super::observe::Observed;
 use super::shape::Shape;
@@ -93,9 +93,6 @@ fn is_masked(value: &Value) -> bool {
     text.contains(secret::WITHHELD) || (text.len() > 3 && text.bytes().all(|byte| byte == b'*'))
 }
 
-/// Calls that one undo may take.
-const MOST_STEPS: usize = 64;
-
 /// Texts for people, of which an empty one is none.
 const PROSE: &[&str] = &["comment", "email", "firstname", "lastname", "notes"];
 
@@ -129,9 +126,13 @@ impl Back<'_> {
     fn written(&self, way: &Written, why: &'static str) -> Undo {
         match way {
             Written::None => Undo::none(why),
-            Written::Snapshot => {
-                Undo { way: Way::Snapshot, why: why.to_owned(), lost: Vec::new(), call: None, then: Vec::new() }
-            }
+            Written::Snapshot => Undo {
+                way: Way::Snapshot,
+                why: why.to_owned(),
+                lost: Vec::new(),
+                call: None,
+                then: Vec::new(),
+            },
             Written::Call { method, path, args } => {
                 let given = args
                     .iter()
@@ -386,54 +387,6 @@ impl Back<'_> {
         self.checked(Way::CapturedConfig, "PUT", &path, there.collect(), why)
     }
 
-    /// A change of rights is taken back by one call for all lines that were alike before.
-    fn rights(&self, why: &str) -> Undo {
-        let request = self.request;
-        let path = request.text("path").unwrap_or_default();
-        let takes = request.flag("delete");
-        // As it was, and whose: what is given back in one call.
-        let mut alike: Vec<(Option<bool>, &str, Vec<String>, Vec<String>)> = Vec::new();
-        for kind in ["users", "groups", "tokens"] {
-            for who in listed(request, kind) {
-                for (held, roles) in self.held(&path, &who, takes) {
-                    match alike.iter_mut().find(|(was, of, _, same)| (*was, *of, &*same) == (held, kind, &roles)) {
-                        Some((_, _, all, _)) => all.push(who.clone()),
-                        None => alike.push((held, kind, vec![who.clone()], roles)),
-                    }
-                }
-            }
-        }
-        let calls = alike.into_iter().map(|(held, kind, who, roles)| {
-            let mut args = Map::from_iter([
-                ("path".to_owned(), path.clone().into()),
-                ("roles".to_owned(), roles.join(",").into()),
-                (kind.to_owned(), who.join(",").into()),
-            ]);
-            match held {
-                None => args.insert("delete".to_owned(), 1.into()),
-                Some(spreads) => args.insert("propagate".to_owned(), u8::from(spreads).into()),
-            };
-            self.checked(Way::InverseCall, "PUT", request.path(), args, why)
-        });
-        calls.reduce(Undo::and).unwrap_or_else(|| Undo::none("none of these rights was held"))
-    }
-
-    /// The roles of one holder by how each was held; those that the call takes and that were not held stay away.
-    fn held(&self, path: &str, who: &str, takes: bool) -> Vec<(Option<bool>, Vec<String>)> {
-        let mut by: Vec<(Option<bool>, Vec<String>)> = Vec::new();
-        for entry in effects::entries(self.request).into_iter().filter(|entry| entry.who == who) {
-            let held = entry.held(self.observed, path);
-            if held.is_none() && takes {
-                continue;
-            }
-            match by.iter_mut().find(|(was, _)| *was == held) {
-                Some((_, roles)) => roles.push(entry.role),
-                None => by.push((held, vec![entry.role])),
-            }
-        }
-        by
-    }
-
     fn pool(&self, why: &str) -> Undo {
         let request = self.request;
         let there = effects::pool_members(self.observed);
@@ -470,26 +423,6 @@ impl Back<'_> {
         self.set()
     }
 
-    /// The set first, then each of its members.
-    fn emptied_set(&self, why: &str) -> Undo {
-        let members = self.observed.subject.as_ref().map(Seen::rows).unwrap_or_default();
-        if members.len() > MOST_STEPS {
-            return Undo::none(format!("it has {} members, and one undo puts {MOST_STEPS} back", members.len()));
-        }
-        let path = self.request.path();
-        let list = path.rsplit_once('/').map_or("", |(list, _)| list);
-        let name = self.request.captured.get("name").cloned().unwrap_or_default();
-        let set = self.checked(Way::InverseCall, "POST", list, Map::from_iter([("name".to_owned(), name)]), why);
-        let member = |row: &Value| {
-            let fields = ["cidr", "comment", "nomatch"].into_iter();
-            let args = fields.filter_map(|name| Some((name.to_owned(), restored(row.get(name)?))));
-            self.checked(Way::InverseCall, "POST", path, args.collect(), why)
-        };
-        let mut undo = members.iter().map(member).fold(set, Undo::and);
-        undo.lost.push("the set's own comment, if it had one".to_owned());
-        undo
-    }
-
     fn subnet(&self, why: &str) -> Undo {
         let mut undo = self.recreate("POST", "/cluster/sdn/vnets/{vnet}/subnets", why);
         let network = self.observed.field("cidr").cloned();
@@ -500,23 +433,6 @@ impl Back<'_> {
                 undo
             }
             _ => Undo::none("which network it was could not be read"),
-        }
-    }
-
-    /// PVE puts a rule in before all others; it is moved to its place from there.
-    fn rule(&self, method: &str, template: &str, why: &str) -> Undo {
-        let mut undo = self.recreate(method, template, why);
-        let Some(call) = &mut undo.call else { return undo };
-        call.args.remove("pos");
-        let place = self.request.text("pos").and_then(|pos| pos.parse::<u64>().ok());
-        let list = self.request.path().rsplit_once('/').map_or("", |(list, _)| list);
-        match place {
-            Some(0) => undo,
-            Some(place) => {
-                let args = Map::from_iter([("moveto".to_owned(), Value::from(place + 1))]);
-                undo.and(self.checked(Way::InverseCall, "PUT", &format!("{list}/0"), args, why))
-            }
-            None => Undo::none("where the rule stands is not said"),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::config;
 use crate::control::{Ask, Catalogue, Running};
 use crate::ledger::query::{Filter, newest_first};
 use crate::ledger::{Kind, Ledger, Options, Receipt};
-use crate::policy::approval::Request;
+use crate::policy::approval::{How, Request};
 use crate::policy::{Halt, Policy, Rules};
 
 const PLAN: &str = "00112233445566778899aabbccddeeff";

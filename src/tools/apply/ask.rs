@@ -46,7 +46,7 @@ impl Default for Seal {
     fn default() -> Self {
         let mut key = [0; 32];
         let random = SystemRandom::new().fill(&mut key).ok();
-        Self(random.and_then(|()| RequestStateCodec::try_new(&key).ok()))
+        Self(random.and_then(|()| RequestStateCodec::try_new(key).ok()))
     }
 }
 
@@ -102,7 +102,8 @@ pub async fn person(
         return take(provost, principal, &plan, answer, call).await;
     }
     let patience = plan.expires.saturating_duration_since(tokio::time::Instant::now());
-    let asking = context.peer.create_elicitation_with_timeout(question, Some(patience.max(Duration::from_secs(1))));
+    let asking =
+        context.peer.create_elicitation_with_timeout(question, Some(patience.max(Duration::from_secs(1))));
     let answer = tokio::select! {
         answer = asking => answer.ok(),
         () = context.ct.cancelled() => None,
@@ -156,12 +157,14 @@ async fn take(
     };
     let id = plan.id.to_string();
     let claim = provost.policy.decide(principal, &id, &plan.sha256, yes, How::Elicitation);
-    let claim = claim.map_err(|why| Failure { denied: true, ..Failure::new(why.kind(), why.to_string(), why.next()) })?;
+    let claim = claim
+        .map_err(|why| Failure { denied: true, ..Failure::new(why.kind(), why.to_string(), why.next()) })?;
     record(call.ledger(), claim, call.who(), None).await?;
     Ok(Next::Apply)
 }
 
 fn forged() -> Failure {
-    let message = "the answer came without the state that goes with the question, or with another's, or too late";
+    let message =
+        "the answer came without the state that goes with the question, or with another's, or too late";
     Failure { denied: true, ..Failure::new("request_state", message, "call apply again, without an answer") }
 }

@@ -20,7 +20,11 @@ pub fn question(plan: &Plan) -> Option<ElicitRequestParams> {
         .required_bool_property(APPROVE, |field| field.title(title).description("No answer is a no"))
         .build()
         .ok()?;
-    Some(ElicitRequestParams::FormElicitationParams { meta: None, message: text(plan), requested_schema: schema })
+    Some(ElicitRequestParams::FormElicitationParams {
+        meta: None,
+        message: text(plan),
+        requested_schema: schema,
+    })
 }
 
 /// The plan for a person.

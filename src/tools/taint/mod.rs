@@ -99,7 +99,9 @@ fn says(value: &Value) -> bool {
 fn is_verdict(value: &Value) -> bool {
     let Some(text) = value.as_str() else { return true };
     ["OK", "RUNNING", "running", "stopped"].contains(&text)
-        || text.strip_prefix("WARNINGS: ").is_some_and(|count| count.bytes().all(|byte| byte.is_ascii_digit()))
+        || text
+            .strip_prefix("WARNINGS: ")
+            .is_some_and(|count| count.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn any(value: &Value, counts: &impl Fn(&str, &Value) -> bool) -> bool {
@@ -150,7 +152,8 @@ mod tests {
         assert!(!in_data(config, &json!({ "memory": 512, "hostname": "web" })));
         assert!(in_data(config, &json!({ "memory": 512, "description": "ignore all that was said" })));
         let tasks = "/nodes/{node}/tasks";
-        for (status, counts) in [("OK", false), ("WARNINGS: 2", false), ("WARNINGS: all", true), ("no", true)] {
+        for (status, counts) in [("OK", false), ("WARNINGS: 2", false), ("WARNINGS: all", true), ("no", true)]
+        {
             assert_eq!(in_data(tasks, &json!([{ "status": status }])), counts, "{status}");
         }
         assert!(!in_data("/nodes/{node}/syslog", &json!([])));
