@@ -5,27 +5,34 @@ use std::ops::ControlFlow;
 use serde_json::Value;
 
 use super::undo::{Inverse, Undo, Way};
-use super::{Eyes, Refused, Request, reach};
+use super::{Eyes, Refused, Request, reach, since};
 use crate::ledger::query::{Filter, newest_first};
 use crate::ledger::{Kind, Ledger, Receipt, Segments, Seq};
+
+/// What is taken back, and what has happened to it since.
+pub struct Back {
+    pub first: Request,
+    pub then: Vec<Request>,
+    pub warnings: Vec<String>,
+}
 
 /// The calls that take back what receipt `seq` says: of the first call of a plan that had several, all that were made, the
 /// last first; of another receipt, its own.
 ///
 /// `of`: whose changes may be asked for; everybody's where it is nobody.
-pub async fn requests(
-    eyes: &Eyes,
-    ledger: &Ledger,
-    seq: Seq,
-    of: Option<u32>,
-) -> Result<(Request, Vec<Request>), Refused> {
+pub async fn requests(eyes: &Eyes, ledger: &Ledger, seq: Seq, of: Option<u32>) -> Result<Back, Refused> {
     let place = ledger.place().clone();
     let looked = tokio::task::spawn_blocking(move || intents(&place, seq, of)).await;
     let receipts = looked.unwrap_or_else(|_| Err("it could not be read".to_owned()));
     let receipts = receipts.map_err(|why| Refused::NoReceipt { seq, why })?;
     let mut calls = Vec::new();
+    let mut warnings = Vec::new();
     for receipt in receipts {
-        calls.extend(inverses(&receipt).map_err(|why| Refused::NoWayBack { seq, why })?);
+        let inverses = inverses(&receipt).map_err(|why| Refused::NoWayBack { seq, why })?;
+        let inverses = since::found_again(eyes, &receipt, inverses).await?;
+        let inverses = inverses.map_err(|why| Refused::NoWayBack { seq, why })?;
+        warnings.extend(since::changed(eyes, &receipt, &inverses).await?);
+        calls.extend(inverses);
     }
     let mut requests = Vec::new();
     for call in calls {
@@ -35,7 +42,7 @@ pub async fn requests(
     }
     let mut requests = requests.into_iter();
     let first = requests.next().ok_or_else(|| Refused::NoWayBack { seq, why: "nothing was done".into() })?;
-    Ok((first, requests.collect()))
+    Ok(Back { first, then: requests.collect(), warnings })
 }
 
 fn inverses(receipt: &Receipt) -> Result<Vec<Inverse>, String> {

@@ -36,6 +36,7 @@ mod reach;
 mod request;
 pub mod risk;
 mod shape;
+mod since;
 pub mod snapshot;
 pub mod steps;
 mod store;
@@ -232,6 +233,7 @@ impl Desk {
     ) -> Result<Arc<Plan>, Refused> {
         asked.note(&wish);
         self.promise(&eyes.catalog)?;
+        let mut since = Vec::new();
         let (request, then, undoes) = match wish {
             Wish::Call(ask) => {
                 self.closed(policy, principal, asked, eyes, &ask)?;
@@ -241,14 +243,16 @@ impl Desk {
                 // Who sees only some of the receipts takes back their own.
                 let everybody = policy.read(principal)?.sees_everybody();
                 let own = (!everybody).then_some(asked.asker.uid);
-                let (first, then) = back::requests(eyes, &self.ledger, seq, own).await?;
-                (first, then, Some(seq))
+                let back = back::requests(eyes, &self.ledger, seq, own).await?;
+                since = back.warnings;
+                (back.first, back.then, Some(seq))
             }
         };
         asked.request = Some(request.clone());
         let leaves = leaves(policy, principal, &request, &then, asked.asker.taint)?;
         let draft = draft(self, eyes, asked.asker.clone(), request, then, &leaves, undoes).await?;
-        let draft = snapshot::with_snapshot(policy, principal, eyes, draft, snapshot).await?;
+        let mut draft = snapshot::with_snapshot(policy, principal, eyes, draft, snapshot).await?;
+        draft.warnings.extend(since);
         let needs = draft.needs.clone();
         let plan = Arc::new(self.record(draft).await?);
         self.plans.keep(plan.clone())?;

@@ -22,6 +22,7 @@ mod races;
 mod restore;
 mod secrets;
 mod served;
+mod since;
 mod site;
 mod steps;
 mod taint;

@@ -212,9 +212,20 @@ impl Back<'_> {
         };
         let (mut args, mut gone, mut lost) = (Map::new(), Vec::new(), Vec::new());
         let names = request.args.keys().filter(|name| !CONTROLS.contains(&name.as_str())).cloned();
-        let names: Vec<String> = names.chain(listed(request, "delete")).collect();
+        let deleted = listed(request, "delete");
+        let removed = |name: &String, value: &Value| {
+            let volume =
+                self.observed.guest.is_some() && text(value).contains(':') && !name.starts_with("net");
+            let whole = name.starts_with("unused") || request.flag("force");
+            volume && whole && deleted.contains(name)
+        };
+        let names: Vec<String> = names.chain(deleted.iter().cloned()).collect();
         for name in names {
             match fields.get(&name) {
+                Some(value) if removed(&name, value) => {
+                    let volume = text(value).split(',').next().map(str::to_owned).unwrap_or_default();
+                    lost.push(format!("{name}: {volume} is removed, with what is on it"));
+                }
                 Some(value) if is_masked(value) => lost.push(format!("{name}: nobody can read what it was")),
                 Some(value) => {
                     if let Some(after) = request.args.get(&name) {
