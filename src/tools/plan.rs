@@ -87,6 +87,7 @@ pub async fn call(provost: &Provost, principal: &Principal, given: JsonObject, r
         None => Snapshot::WhereNeeded,
     };
     let wish = given.wish()?;
+    provost.policy.planned(principal)?;
     let eyes = provost.eyes(principal)?;
     let asker = provost.asker(principal, record);
     // From here on the room leaves its own receipts.
