@@ -177,10 +177,14 @@ fn role_narrowed(look: &Look<'_>, found: &mut Found) {
     }
     let stay = look.list("privs");
     let Some(held) = before.roles.get(role.as_str()) else {
-        return found.unseen(format!("what {role} gives now was not seen, and so not what it no longer gives"));
+        return found
+            .unseen(format!("what {role} gives now was not seen, and so not what it no longer gives"));
     };
-    let lost: Vec<String> =
-        held.iter().filter(|name| !stay.iter().any(|stays| stays == *name)).map(ToString::to_string).collect();
+    let lost: Vec<String> = held
+        .iter()
+        .filter(|name| !stay.iter().any(|stays| stays == *name))
+        .map(ToString::to_string)
+        .collect();
     if lost.is_empty() {
         return;
     }
@@ -257,7 +261,10 @@ fn realm_synced(look: &Look<'_>, found: &mut Found) {
     found.unseen(format!("which users the directory of {realm} still names"));
     let users: Vec<String> = of_realm(before, &realm).iter().map(ToString::to_string).collect();
     if !users.is_empty() {
-        let why = format!("of {}, those whom the directory no longer names are removed, or lose their rights", and(&users));
+        let why = format!(
+            "of {}, those whom the directory no longer names are removed, or lose their rights",
+            and(&users)
+        );
         found.hit(format!("realm {realm}"), Severity::LosesAccess, why);
     }
 }

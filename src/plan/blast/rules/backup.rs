@@ -33,11 +33,7 @@ pub const RULES: &[Rule] = &[
     Rule { calls: &["DELETE /cluster/backup/{id}"], needs: &[], checks: &[job_removed] },
     Rule { calls: &["PUT /cluster/backup/{id}"], needs: &[], checks: &[job_changed, job_keeps_less] },
     Rule { calls: &["POST /nodes/{node}/vzdump"], needs: &[Need::Status], checks: &[halts] },
-    Rule {
-        calls: &["DELETE /nodes/{node}/storage/{storage}/prunebackups"],
-        needs: &[],
-        checks: &[pruned],
-    },
+    Rule { calls: &["DELETE /nodes/{node}/storage/{storage}/prunebackups"], needs: &[], checks: &[pruned] },
     Rule { calls: &["PUT /storage/{storage}"], needs: &[DRY_RUN], checks: &[keeps_less] },
     Rule {
         calls: &["DELETE /nodes/{node}/storage/{storage}/content/{volume}"],
@@ -180,7 +176,9 @@ fn lose(look: &Look<'_>, found: &mut Found, rows: &[Value], when: &str) {
         let why = match (goes, stays) {
             (0, _) => continue,
             (1, 0) => format!("the only backup of {name} on {storage} is removed{when}"),
-            (all, 0) => format!("all {all} backups of {name} on {storage} are removed{when}: none stays there"),
+            (all, 0) => {
+                format!("all {all} backups of {name} on {storage} are removed{when}: none stays there")
+            }
             (1, stays) => format!("one backup of {name} on {storage} is removed{when}, and {stays} stay"),
             (goes, stays) => {
                 format!("{goes} backups of {name} on {storage} are removed{when}, and {stays} stay")

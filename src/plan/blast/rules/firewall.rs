@@ -103,7 +103,9 @@ fn judged(look: &Look<'_>, found: &mut Found, check: impl FnOnce(&Both<'_>, &mut
     found.all(look.estate.users_of_group(""));
     let Some(scope) = edit::scope(look) else { return };
     let Some(after) = edit::after(look, &scope) else {
-        found.unseen("what the call is about is not in the firewall's files, so that nothing could be compared");
+        found.unseen(
+            "what the call is about is not in the firewall's files, so that nothing could be compared",
+        );
         return;
     };
     let local = local_nets(look);

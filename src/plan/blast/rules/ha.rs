@@ -26,7 +26,11 @@ pub const RULES: &[Rule] = &[
         needs: STATUS,
         checks: &[sent],
     },
-    Rule { calls: &["POST /cluster/ha/rules", "PUT /cluster/ha/rules/{rule}"], needs: STATUS, checks: &[ruled] },
+    Rule {
+        calls: &["POST /cluster/ha/rules", "PUT /cluster/ha/rules/{rule}"],
+        needs: STATUS,
+        checks: &[ruled],
+    },
     Rule { calls: &["DELETE /cluster/ha/rules/{rule}"], needs: &[], checks: &[unruled] },
     Rule { calls: &["PUT /cluster/ha/groups/{group}"], needs: STATUS, checks: &[group_changed] },
     Rule { calls: &["DELETE /cluster/ha/groups/{group}"], needs: &[], checks: &[group_removed] },
@@ -89,7 +93,12 @@ fn released(look: &Look<'_>, found: &mut Found) {
         }
         for other in rule.resources.iter().filter_map(|sid| look.one(vmid(sid)?)) {
             if other.vmid != guest.vmid {
-                let why = format!("{} of {} and {}", rule_ends(&rule.id, &rule.places), called(other), called(guest));
+                let why = format!(
+                    "{} of {} and {}",
+                    rule_ends(&rule.id, &rule.places),
+                    called(other),
+                    called(guest)
+                );
                 found.hit(object(other), Severity::Degraded, why);
             }
         }
@@ -117,7 +126,8 @@ fn wanted(look: &Look<'_>, found: &mut Found) {
             found.hit(object(guest), Severity::Stops, why);
         }
         Some("ignored") if was.is_some_and(is_started) => {
-            let why = format!("HA leaves {} alone, and starts it nowhere when {} fails", called(guest), guest.node);
+            let why =
+                format!("HA leaves {} alone, and starts it nowhere when {} fails", called(guest), guest.node);
             found.hit(object(guest), Severity::Degraded, why);
         }
         _ => {}
@@ -130,7 +140,12 @@ fn regrouped(look: &Look<'_>, found: &mut Found) {
     let groups = &look.estate.cluster().ha_groups;
     match groups.iter().find(|group| group.id == id) {
         Some(group) if !group.nodes.contains(&guest.node) => {
-            moves(look, found, guest, &format!("group {id} is of {}, not {}", list(&group.nodes), guest.node));
+            moves(
+                look,
+                found,
+                guest,
+                &format!("group {id} is of {}, not {}", list(&group.nodes), guest.node),
+            );
         }
         Some(_) => {}
         None => found.unseen(format!("which nodes the group {id} has")),
@@ -170,7 +185,11 @@ fn sent(look: &Look<'_>, found: &mut Found) {
                     moves(look, found, other, &format!("rule {} keeps it with {}", rule.id, called(guest)));
                 }
                 Places::Apart if other.node == node => {
-                    let why = format!("rule {} keeps it apart from {}, which comes to {node}", rule.id, called(guest));
+                    let why = format!(
+                        "rule {} keeps it apart from {}, which comes to {node}",
+                        rule.id,
+                        called(guest)
+                    );
                     moves(look, found, other, &why);
                 }
                 _ => {}
@@ -248,7 +267,8 @@ fn ruled(look: &Look<'_>, found: &mut Found) {
         Places::Nodes { nodes, strict } => {
             for guest in guests.iter().filter(|guest| !nodes.contains(&guest.node)) {
                 if *strict && !nodes.iter().any(is_up) && look.may_run(guest.vmid) {
-                    let why = format!("{} may run on {} alone, and none of that is up", called(guest), list(nodes));
+                    let why =
+                        format!("{} may run on {} alone, and none of that is up", called(guest), list(nodes));
                     found.hit(object(guest), Severity::Stops, why);
                 } else {
                     let may = if *strict { "may run on" } else { "is to run on" };
@@ -273,7 +293,12 @@ fn ruled(look: &Look<'_>, found: &mut Found) {
                     .map(|other| called(other))
                     .collect();
                 if !beside.is_empty() {
-                    let why = format!("rule {} keeps it apart from {}, which is on {} too", rule.id, and(&beside), guest.node);
+                    let why = format!(
+                        "rule {} keeps it apart from {}, which is on {} too",
+                        rule.id,
+                        and(&beside),
+                        guest.node
+                    );
                     perhaps(look, found, guest, &why);
                 }
             }
@@ -307,10 +332,16 @@ fn unruled(look: &Look<'_>, found: &mut Found) {
             Places::Nodes { nodes, strict: true } => {
                 format!("HA may start {} on other nodes than {}", called(guest), list(nodes))
             }
-            Places::Nodes { nodes, .. } => format!("HA no longer prefers {} for {}", list(nodes), called(guest)),
-            Places::Together => format!("HA no longer keeps {} together with {}", called(guest), and(&others)),
+            Places::Nodes { nodes, .. } => {
+                format!("HA no longer prefers {} for {}", list(nodes), called(guest))
+            }
+            Places::Together => {
+                format!("HA no longer keeps {} together with {}", called(guest), and(&others))
+            }
             Places::Apart => format!("HA may put {} on one node with {}", called(guest), and(&others)),
-            Places::Unknown(kind) => format!("{} is no longer under a rule of the kind {kind}", called(guest)),
+            Places::Unknown(kind) => {
+                format!("{} is no longer under a rule of the kind {kind}", called(guest))
+            }
         };
         found.hit(object(guest), Severity::Degraded, why);
     }
@@ -349,7 +380,11 @@ fn group_removed(look: &Look<'_>, found: &mut Found) {
 fn disarmed(look: &Look<'_>, found: &mut Found) {
     for own in resources(look, found).iter().filter(|own| is_started(&own.state)) {
         if let Some(guest) = look.one(own.vmid) {
-            let why = format!("while HA is disarmed nobody starts {} again when it or {} fails", called(guest), guest.node);
+            let why = format!(
+                "while HA is disarmed nobody starts {} again when it or {} fails",
+                called(guest),
+                guest.node
+            );
             found.hit(object(guest), Severity::Degraded, why);
         }
     }

@@ -34,7 +34,8 @@ pub const RULES: &[Rule] = &[
 
 fn subject(look: &Look<'_>) -> Option<(Kind, SmolStr)> {
     let template = look.request().template();
-    let kind = Kind::ALL.into_iter().find(|kind| template == format!("/cluster/mapping/{}/{{id}}", kind.name()))?;
+    let kind =
+        Kind::ALL.into_iter().find(|kind| template == format!("/cluster/mapping/{}/{{id}}", kind.name()))?;
     Some((kind, look.text("id")?.into()))
 }
 
@@ -42,7 +43,8 @@ fn users<'a>(look: &Look<'a>, found: &mut Found, kind: Kind, id: &SmolStr) -> Ve
     let vmids = found.all(look.estate.users_of_mapping(kind, id));
     let guests = vmids.into_iter().filter_map(|vmid| look.one(vmid));
     let keys = |guest: &Guest| {
-        let by = |from: &DeviceFrom| matches!(from, DeviceFrom::Mapping(of, name) if *of == kind && name == id);
+        let by =
+            |from: &DeviceFrom| matches!(from, DeviceFrom::Mapping(of, name) if *of == kind && name == id);
         guest.devices.iter().filter(|device| by(&device.from)).map(|device| device.key.to_string()).collect()
     };
     guests.map(|guest| (guest.as_ref(), keys(guest))).collect()

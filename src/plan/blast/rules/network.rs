@@ -256,10 +256,9 @@ fn lose(look: &Look<'_>, found: &mut Found, all: &[Interface], loss: &Loss<'_>) 
     nets.dedup();
     let end = |on: &str| match on == loss.id {
         true => format!("{on}, which {} once the network is applied", loss.how),
-        false => format!(
-            "{on}, which lies on {}, and that {} once the network is applied",
-            loss.id, loss.how
-        ),
+        false => {
+            format!("{on}, which lies on {}, and that {} once the network is applied", loss.id, loss.how)
+        }
     };
     addresses(look, found, &nets, &end);
     if loss.link {
@@ -271,12 +270,7 @@ fn lose(look: &Look<'_>, found: &mut Found, all: &[Interface], loss: &Loss<'_>) 
 }
 
 /// Those who reach the node, or whom it reaches, by these addresses.
-fn addresses(
-    look: &Look<'_>,
-    found: &mut Found,
-    nets: &[(String, IpNet)],
-    end: &dyn Fn(&str) -> String,
-) {
+fn addresses(look: &Look<'_>, found: &mut Found, nets: &[(String, IpNet)], end: &dyn Fn(&str) -> String) {
     let id = look.text("node").unwrap_or_default();
     for peer in look.view.peers.iter().filter(|_| is_here(look)) {
         if let Some((on, _)) = nets.iter().find(|(_, net)| net.addr() == peer.local) {
@@ -298,9 +292,10 @@ fn addresses(
     }
     let cluster = look.estate.cluster();
     for storage in cluster.storages.iter().filter(|storage| storage.is_on(&id)) {
-        let places = storage.source.iter().filter(|(key, _)| {
-            ["server", "server2", "portal", "monhost"].contains(&key.as_str())
-        });
+        let places = storage
+            .source
+            .iter()
+            .filter(|(key, _)| ["server", "server2", "portal", "monhost"].contains(&key.as_str()));
         let hosts: Vec<IpAddr> = places
             .flat_map(|(_, hosts)| property::list(hosts))
             .filter_map(|host| host.parse().ok())

@@ -18,7 +18,9 @@ fn job<'a>(look: &Look<'a>, found: &mut Found) -> Option<&'a Replication> {
     let id = look.text("id")?;
     let job = look.estate.cluster().replications.iter().find(|job| job.id == id);
     if job.is_none() {
-        found.unseen(format!("replication {id} is not in the cluster's files, so that its guest is not known"));
+        found.unseen(format!(
+            "replication {id} is not in the cluster's files, so that its guest is not known"
+        ));
     }
     job
 }

@@ -115,7 +115,8 @@ pub fn compare(
             }
         }
         if !lost.is_empty() {
-            let mut names: Vec<String> = lost.iter().take(MOST).map(|(path, grant)| told(path, grant)).collect();
+            let mut names: Vec<String> =
+                lost.iter().take(MOST).map(|(path, grant)| told(path, grant)).collect();
             if lost.len() > MOST {
                 names.push(format!("{} more", lost.len() - MOST));
             }
@@ -160,9 +161,8 @@ fn told(path: &str, grant: &Grant) -> String {
 /// People who may all there is, root@pam aside: that one is for when nobody else is left.
 pub fn administrators(look: &Look<'_>, access: &Access) -> Vec<SmolStr> {
     let is_agent = |user: &str| look.view.tokens.iter().any(|token| owner(token) == user);
-    let may_all = |user: &str| {
-        access.granted_to(user, "/").iter().any(|grant| grant.role == ALL && grant.propagate)
-    };
+    let may_all =
+        |user: &str| access.granted_to(user, "/").iter().any(|grant| grant.role == ALL && grant.propagate);
     let people = access.users.keys().filter(|user| *user != "root@pam" && !is_agent(user));
     people.filter(|user| is_let_in(access, user) && may_all(user)).cloned().collect()
 }

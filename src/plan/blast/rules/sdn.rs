@@ -127,9 +127,9 @@ fn moved(look: &Look<'_>, keys: &[&str]) -> Vec<String> {
                 Some(before) => format!("{key} is {after}, no longer {before},"),
                 None => format!("{key} is {after}"),
             }),
-            (before, None) if gone.iter().any(|name| name == *key) => {
-                Some(before.map_or_else(|| format!("{key} is gone"), |was| format!("{key} is no longer {was}")))
-            }
+            (before, None) if gone.iter().any(|name| name == *key) => Some(
+                before.map_or_else(|| format!("{key} is gone"), |was| format!("{key} is no longer {was}")),
+            ),
             _ => None,
         }
     };
@@ -224,7 +224,8 @@ fn served(look: &Look<'_>, found: &mut Found) {
     let Some(name) = name else { return };
     let is_fabric = what == "way";
     if look.request().method() == crate::catalog::Method::Put
-        && moved(look, &["area", "ip_prefix", "ip6_prefix", "hello_interval", "ip", "ip6", "interfaces"]).is_empty()
+        && moved(look, &["area", "ip_prefix", "ip6_prefix", "hello_interval", "ip", "ip6", "interfaces"])
+            .is_empty()
     {
         return;
     }

@@ -41,8 +41,11 @@ fn edited(look: &Look<'_>, firewall: &mut Firewall) -> Option<()> {
     match (method, rest) {
         (Method::Put, "options") => options(look, firewall),
         (_, "rules" | "rules/{pos}") => firewall.rules = rules(look, &firewall.rules)?,
-        (_, "groups/{group}" | "groups/{group}/{pos}") if method != Method::Delete || rest.ends_with("{pos}") => {
-            let group = firewall.groups.iter_mut().find(|group| Some(&group.name) == name("group").as_ref())?;
+        (_, "groups/{group}" | "groups/{group}/{pos}")
+            if method != Method::Delete || rest.ends_with("{pos}") =>
+        {
+            let group =
+                firewall.groups.iter_mut().find(|group| Some(&group.name) == name("group").as_ref())?;
             group.rules = rules(look, &group.rules)?.into_vec();
         }
         (Method::Delete, "groups/{group}") => {
@@ -85,7 +88,8 @@ fn edited(look: &Look<'_>, firewall: &mut Firewall) -> Option<()> {
             firewall.aliases = without(&firewall.aliases, |alias| Some(&alias.name) == name("name").as_ref());
         }
         (Method::Put, "aliases/{name}") => {
-            let alias = firewall.aliases.iter_mut().find(|alias| Some(&alias.name) == name("name").as_ref())?;
+            let alias =
+                firewall.aliases.iter_mut().find(|alias| Some(&alias.name) == name("name").as_ref())?;
             if let Some(cidr) = name("cidr") {
                 alias.address = cidr;
             }
@@ -109,8 +113,9 @@ fn options(look: &Look<'_>, firewall: &mut Firewall) {
     options.extend(given);
     let enabled = options.iter().rev().find(|(key, _)| key == "enable");
     // The cluster's is a number, which dates the change: what is not 0 is on.
-    firewall.enabled =
-        enabled.map(|(_, value)| truth(&value.as_str().into()) == Some(true) || value.parse::<u64>().is_ok_and(|since| since > 0));
+    firewall.enabled = enabled.map(|(_, value)| {
+        truth(&value.as_str().into()) == Some(true) || value.parse::<u64>().is_ok_and(|since| since > 0)
+    });
     firewall.options = options.into();
 }
 

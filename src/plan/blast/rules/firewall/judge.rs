@@ -255,7 +255,9 @@ impl Side<'_> {
         if let Some(nets) = written(part) {
             return Resolved::Nets(nets);
         }
-        let Some(named) = Named::of_member(part).filter(|_| depth < DEEPEST) else { return Resolved::Nothing };
+        let Some(named) = Named::of_member(part).filter(|_| depth < DEEPEST) else {
+            return Resolved::Nothing;
+        };
         let (place, name) = match &named {
             Named::Alias { place, name } | Named::Set { place, name } => (*place, name),
         };
@@ -281,8 +283,7 @@ impl Side<'_> {
                 let (mut nets, mut exceptions) = (Vec::new(), Vec::new());
                 for member in set.into_iter().flat_map(|set| &set.members) {
                     let into = if member.starts_with('!') { &mut exceptions } else { &mut nets };
-                    if let Resolved::Nets(more) =
-                        self.nets(scope, member.trim_start_matches('!'), depth + 1)
+                    if let Resolved::Nets(more) = self.nets(scope, member.trim_start_matches('!'), depth + 1)
                     {
                         into.extend(more);
                     }
