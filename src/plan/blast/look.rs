@@ -142,6 +142,15 @@ pub fn called(guest: &Guest) -> String {
     format!("{} {}", guest.kind.sid(), guest.vmid)
 }
 
+/// The same of a guest that may not be there.
+pub fn object_of(look: &Look<'_>, vmid: u32) -> String {
+    look.one(vmid).map_or_else(|| format!("guest/{vmid}"), |guest| object(guest))
+}
+
+pub fn called_of(look: &Look<'_>, vmid: u32) -> String {
+    look.one(vmid).map_or_else(|| format!("guest {vmid}"), |guest| called(guest))
+}
+
 /// `a`, `a and b`, `a, b and c`
 pub fn and(names: &[String]) -> String {
     match names {
