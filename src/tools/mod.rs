@@ -115,7 +115,8 @@ impl Provost {
 
     /// Finds out what became of changes that were being made when the daemon before this one ended.
     pub async fn resolve_changes(&self) {
-        let eyes = crate::plan::Eyes::new(&self.client, self.catalog.now());
+        // Most starts find none, and then the catalogue is not read for it.
+        let eyes = std::sync::LazyLock::new(|| crate::plan::Eyes::new(&self.client, self.catalog.now()));
         let fate = async |intent: &Receipt| crate::apply::resolve::fate(&eyes, intent).await;
         match resolve(&self.desk.ledger, fate).await {
             Ok(0) => {}

@@ -11,6 +11,7 @@ mod filter;
 mod fit;
 mod flat;
 pub mod incoming;
+mod lean;
 mod names;
 mod normalise;
 pub mod page;
