@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Parser;
 use provost::catalog::Catalog;
@@ -15,6 +14,7 @@ use provost::policy::{Rules, promises};
 use provost::sandbox;
 use provost::serve;
 use provost::tools::Provost;
+use sd_notify::{NotifyState, notify, watchdog_enabled};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -78,7 +78,7 @@ async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
     let stopper = stop.clone();
     tokio::spawn(async move {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-        let _ = systemd::daemon::notify([("STOPPING", "1")].iter());
+        let _ = notify(&[NotifyState::Stopping]);
         stopper.cancel();
     });
     let (mut hangup, to_reload) = (signal(SignalKind::hangup())?, provost.clone());
@@ -88,7 +88,7 @@ async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
         }
     });
     tracing::info!(socket = %config.listen.unix.display(), roles = config.roles.len(), "serving");
-    let _ = systemd::daemon::notify([("READY", "1")].iter());
+    let _ = notify(&[NotifyState::Ready]);
     tokio::spawn(watchdog());
     let resolving = async {
         provost.resolve_changes().await;
@@ -107,10 +107,10 @@ async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
 
 /// Tells systemd twice in each span that the loop still turns.
 async fn watchdog() {
-    let Some(span) = systemd::daemon::watchdog_enabled().ok().filter(|span| *span > 0) else { return };
-    let mut ticks = tokio::time::interval(Duration::from_micros(span / 2));
+    let Some(span) = watchdog_enabled().filter(|span| !span.is_zero()) else { return };
+    let mut ticks = tokio::time::interval(span / 2);
     loop {
         ticks.tick().await;
-        let _ = systemd::daemon::notify([("WATCHDOG", "1")].iter());
+        let _ = notify(&[NotifyState::Watchdog]);
     }
 }

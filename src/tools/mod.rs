@@ -259,27 +259,35 @@ impl ServerHandler for Session {
         let mut call = self.begin(Some(tool), args, &context);
         let notes = call.notes().clone();
         let (provost, principal) = (&self.provost, &self.principal);
+        // Each by itself on the heap: otherwise a call takes as much as the largest of them would.
         let answer = match tool {
             "read" if knows_tasks(&context) && read::waits(&arguments) => {
                 return self.read_as_task(arguments, call);
             }
-            "read" => tokio::select! {
-                answer = read::call(provost, principal, arguments, Progress::of(&context), &notes) => answer,
-                // What was to be read goes on without anybody who listens.
-                () = context.ct.cancelled() => Err(answer::no_longer_wanted()),
-            },
+            "read" => {
+                let progress = Progress::of(&context);
+                let read = Box::pin(read::call(provost, principal, arguments, progress, &notes));
+                tokio::select! {
+                    answer = read => answer,
+                    // What was to be read goes on without anybody who listens.
+                    () = context.ct.cancelled() => Err(answer::no_longer_wanted()),
+                }
+            }
             "find" => find::call(provost, principal, arguments, &notes),
-            "exec" => exec::call(provost, principal, arguments, &self.owed, &context, &mut call).await,
-            "plan" => plan::call(provost, principal, arguments, &mut call).await,
+            "exec" => {
+                Box::pin(exec::call(provost, principal, arguments, &self.owed, &context, &mut call)).await
+            }
+            "plan" => Box::pin(plan::call(provost, principal, arguments, &mut call)).await,
             "apply" => {
                 let progress = Progress::of(&context);
+                let applied = Box::pin(apply::call(provost, principal, arguments, progress, &mut call));
                 tokio::select! {
-                    answer = apply::call(provost, principal, arguments, progress, &mut call) => answer,
+                    answer = applied => answer,
                     // The change goes on, and what becomes of it is recorded.
                     () = context.ct.cancelled() => Err(answer::no_longer_wanted()),
                 }
             }
-            "audit" => audit::call(provost, principal, arguments, &notes, &context.ct).await,
+            "audit" => Box::pin(audit::call(provost, principal, arguments, &notes, &context.ct)).await,
             _ => status::call(provost, principal, &arguments),
         };
         let answer = match tool {
@@ -324,7 +332,7 @@ impl ServerHandler for Session {
             JsonObject::from_iter([(asked.argument.name.clone(), asked.argument.value.clone().into())]);
         let rules = &self.provost.policy.rules;
         let call = self.visit.glance(rules, "complete", &args, &context);
-        complete::complete(&self.provost, &self.principal, &asked, call).await
+        Box::pin(complete::complete(&self.provost, &self.principal, &asked, call)).await
     }
 
     async fn list_prompts(
@@ -358,8 +366,9 @@ impl ServerHandler for Session {
     ) -> Result<rmcp::model::ReadResourceResponse, ErrorData> {
         let args = JsonObject::from_iter([("uri".to_owned(), request.uri.clone().into())]);
         let call = self.visit.glance(&self.provost.policy.rules, "resource", &args, &context);
+        let read = Box::pin(resources::read(&self.provost, &self.principal, &request.uri, call));
         tokio::select! {
-            contents = resources::read(&self.provost, &self.principal, &request.uri, call) => {
+            contents = read => {
                 contents.map(|contents| ReadResourceResult::new(vec![contents]).into())
             }
             () = context.ct.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
