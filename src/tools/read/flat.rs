@@ -59,17 +59,26 @@ fn is_of_name(byte: u8) -> bool {
 /// A field's name as it stands in a row. Rows of one list have their fields each in an order of its own, as a Perl hash
 /// gives them, so there is no place where it is looked for first.
 pub struct Name {
-    /// The name behind its first quote. With the quote and the colon behind it there would be more places to look at: every
-    /// name of the same length has those at the same distance.
+    /// The name without its quotes, unless it is very short. With them there would be more places to look at: every name
+    /// has a quote, and the search is for the rarest two bytes of what it is given.
     finder: Finder<'static>,
+    /// Where in that the name begins.
+    begins: usize,
+    length: usize,
 }
 
 impl Name {
     /// `None`: what could also be found within a text, and must be looked for by a parser.
     pub fn new(name: &str) -> Option<Self> {
         let plain = name.bytes().all(|byte| is_of_name(byte) || byte == b'-' || byte == b'.');
-        let sure = plain && name.bytes().next().is_some_and(is_of_name);
-        sure.then(|| Self { finder: Finder::new(&format!("\"{name}")).into_owned() })
+        if !plain || !name.bytes().next().is_some_and(is_of_name) {
+            return None;
+        }
+        let (finder, begins) = match name.len() {
+            ..3 => (Finder::new(&format!("\"{name}\"")).into_owned(), 1),
+            _ => (Finder::new(name).into_owned(), 0),
+        };
+        Some(Self { finder, begins, length: name.len() })
     }
 
     /// The field's value in a row of [`cut`]'s.
@@ -89,14 +98,13 @@ impl Name {
 
     /// Where its value begins.
     fn find(&self, row: &[u8]) -> Option<usize> {
-        let length = self.finder.needle().len();
         let mut from = 0;
         loop {
-            let at = from + self.finder.find(&row[from..])?;
-            from = at + length;
+            let at = from + self.finder.find(&row[from..])? + self.begins;
+            from = at + self.length;
             // A quote within another field's name has a backslash before it.
-            let begins = at > 0 && matches!(row[at - 1], b'{' | b',');
-            if begins && row[from..].starts_with(b"\":") {
+            let opens = at > 1 && row[at - 1] == b'"' && matches!(row[at - 2], b'{' | b',');
+            if opens && row[from..].starts_with(b"\":") {
                 return Some(from + 2);
             }
         }
