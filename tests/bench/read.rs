@@ -10,6 +10,7 @@
 //! does not put another one in its place.) The cluster is simulated, by this program again.
 
 mod apidoc;
+#[allow(dead_code)]
 mod bare;
 mod large;
 #[allow(dead_code)]
@@ -22,6 +23,7 @@ mod samples;
 #[allow(dead_code)]
 mod session;
 mod sessions;
+#[allow(dead_code)]
 mod site;
 mod still;
 

@@ -65,10 +65,11 @@ impl Stop {
     }
 }
 
-/// Bytes read in one go: at first, of a command that writes a lot, and of one that has filled its pipe, which then holds as
-/// much: its writer and its reader wait for each other less often so. All of an account's pipes together may hold 64 MiB
-/// before the kernel makes new ones narrow.
-const CHUNKS: [usize; 3] = [4 << 10, 64 << 10, 256 << 10];
+/// Bytes read in one go: at first, of a command that writes more, and of one that has filled its pipe.
+const CHUNKS: [usize; 3] = [4 << 10, 64 << 10, 128 << 10];
+/// What such a pipe then holds: while one half is read and hashed, the other is written. All of an account's pipes together
+/// may hold 64 MiB before the kernel makes new ones narrow.
+const WIDE: i32 = 256 << 10;
 /// What is still read once the command has ended: all that a pipe can hold. More comes from a process that goes on,
 /// and that is not waited for.
 const LAST: usize = 1 << 20;
@@ -194,7 +195,7 @@ fn widen(stream: &Receiver, chunk: &mut Vec<u8>) {
     chunk.reserve_exact(next - chunk.len());
     if *next == CHUNKS[2] {
         // Where the kernel gives no more, it goes on as it is.
-        let _ = fcntl(stream, FcntlArg::F_SETPIPE_SZ(*next as i32));
+        let _ = fcntl(stream, FcntlArg::F_SETPIPE_SZ(WIDE));
     }
 }
 
