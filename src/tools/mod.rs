@@ -137,7 +137,8 @@ impl Provost {
 
     /// Finds out what became of changes that were being made when the daemon before this one ended.
     pub async fn resolve_changes(&self) {
-        let eyes = crate::plan::Eyes::new(&self.client, self.catalog.now());
+        // Most starts find none, and then the catalogue is not read for it.
+        let eyes = std::sync::LazyLock::new(|| crate::plan::Eyes::new(&self.client, self.catalog.now()));
         let fate = async |intent: &Receipt| crate::apply::resolve::fate(&eyes, intent).await;
         match resolve(&self.desk.ledger, fate).await {
             Ok(0) => {}
@@ -281,6 +282,7 @@ impl ServerHandler for Session {
         let mut call = self.begin(Some(tool), args, &context);
         let notes = call.notes().clone();
         let (provost, principal) = (&self.provost, &self.principal);
+        // Each by itself on the heap: otherwise a call takes as much as the largest of them would.
         let answer = match tool {
             "read" if knows_tasks(&context) && read::waits(&arguments) => {
                 return self.read_as_task(arguments, call);
@@ -288,17 +290,25 @@ impl ServerHandler for Session {
             "apply" => {
                 let answers =
                     apply::ask::Given { responses: asked.input_responses, state: asked.request_state };
-                return Ok(apply::call(provost, principal, arguments, answers, call, &context).await);
+                return Ok(
+                    Box::pin(apply::call(provost, principal, arguments, answers, call, &context)).await
+                );
             }
-            "read" => tokio::select! {
-                answer = read::call(provost, principal, arguments, Progress::of(&context), &notes) => answer,
-                // What was to be read goes on without anybody who listens.
-                () = context.ct.cancelled() => Err(answer::no_longer_wanted()),
-            },
+            "read" => {
+                let progress = Progress::of(&context);
+                let read = Box::pin(read::call(provost, principal, arguments, progress, &notes));
+                tokio::select! {
+                    answer = read => answer,
+                    // What was to be read goes on without anybody who listens.
+                    () = context.ct.cancelled() => Err(answer::no_longer_wanted()),
+                }
+            }
             "find" => find::call(provost, principal, arguments, &notes),
-            "exec" => exec::call(provost, principal, arguments, &self.owed, &context, &mut call).await,
-            "plan" => plan::call(provost, principal, arguments, &mut call).await,
-            "audit" => audit::call(provost, principal, arguments, &notes, &context.ct).await,
+            "exec" => {
+                Box::pin(exec::call(provost, principal, arguments, &self.owed, &context, &mut call)).await
+            }
+            "plan" => Box::pin(plan::call(provost, principal, arguments, &mut call)).await,
+            "audit" => Box::pin(audit::call(provost, principal, arguments, &notes, &context.ct)).await,
             _ => status::call(provost, principal, &arguments, notes.is_tainted()),
         };
         let answer = match tool {
@@ -352,7 +362,7 @@ impl ServerHandler for Session {
             JsonObject::from_iter([(asked.argument.name.clone(), asked.argument.value.clone().into())]);
         let rules = &self.provost.policy.rules;
         let call = self.visit.glance(rules, "complete", &args, &context);
-        complete::complete(&self.provost, &self.principal, &asked, call).await
+        Box::pin(complete::complete(&self.provost, &self.principal, &asked, call)).await
     }
 
     async fn list_prompts(
@@ -387,8 +397,9 @@ impl ServerHandler for Session {
         self.provost.policy.look_around().await;
         let args = JsonObject::from_iter([("uri".to_owned(), request.uri.clone().into())]);
         let call = self.visit.glance(&self.provost.policy.rules, "resource", &args, &context);
+        let read = Box::pin(resources::read(&self.provost, &self.principal, &request.uri, call));
         tokio::select! {
-            contents = resources::read(&self.provost, &self.principal, &request.uri, call) => {
+            contents = read => {
                 contents.map(|contents| ReadResourceResult::new(vec![contents]).into())
             }
             () = context.ct.cancelled() => Err(ErrorData::internal_error("cancelled", None)),

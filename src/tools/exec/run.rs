@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::service::{Peer, RequestContext, RoleServer};
@@ -67,8 +67,11 @@ impl Stop {
     }
 }
 
-/// Bytes read in one go.
-const CHUNK: usize = 64 * 1024;
+/// Bytes read in one go: at first, of a command that writes more, and of one that has filled its pipe.
+const CHUNKS: [usize; 3] = [4 << 10, 64 << 10, 128 << 10];
+/// What such a pipe then holds: while one half is read and hashed, the other is written. All of an account's pipes together
+/// may hold 64 MiB before the kernel makes new ones narrow.
+const WIDE: i32 = 256 << 10;
 /// What is still read once the command has ended: all that a pipe can hold. More comes from a process that goes on,
 /// and that is not waited for.
 const LAST: usize = 1 << 20;
@@ -116,7 +119,7 @@ pub async fn run(
     let _feed = feed.map(AbortOnDrop);
 
     let (mut out_open, mut err_open) = (true, true);
-    let (mut out_chunk, mut err_chunk) = (Vec::with_capacity(CHUNK), Vec::with_capacity(CHUNK));
+    let (mut out_chunk, mut err_chunk) = (Vec::with_capacity(CHUNKS[0]), Vec::with_capacity(CHUNKS[0]));
     let reply = call.reply();
     tokio::pin!(reply);
     let reply = loop {
@@ -134,6 +137,8 @@ pub async fn run(
             read = stderr.read_buf(&mut err_chunk), if err_open => err_open = took(read, &mut err, &err_chunk),
             () = until(due), if due.is_some() => {}
         }
+        widen(&stdout, &mut out_chunk);
+        widen(&stderr, &mut err_chunk);
         if let Some(progress) = &mut progress {
             progress.saw(&out_chunk, &err_chunk);
         }
@@ -183,6 +188,17 @@ fn took(read: io::Result<usize>, kept: &mut Kept, chunk: &[u8]) -> bool {
     }
     // An error on our own end of a pipe ends the stream as its close would.
     read.is_ok_and(|length| length > 0)
+}
+
+/// More room for a stream that has just filled what there was.
+fn widen(stream: &Receiver, chunk: &mut Vec<u8>) {
+    let room = chunk.capacity();
+    let Some(next) = CHUNKS.iter().find(|size| chunk.len() == room && **size > room) else { return };
+    chunk.reserve_exact(next - chunk.len());
+    if *next == CHUNKS[2] {
+        // Where the kernel gives no more, it goes on as it is.
+        let _ = fcntl(stream, FcntlArg::F_SETPIPE_SZ(WIDE));
+    }
 }
 
 /// What is in the pipe now.
