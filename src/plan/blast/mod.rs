@@ -23,6 +23,7 @@ use serde::Serialize;
 use super::eyes::Seen;
 
 pub use look::{Change, Found, Look, Runs};
+use own::by_grounds;
 pub use own::own;
 pub use world::{Connections, Door, Peer, Sources, View, World};
 
@@ -78,6 +79,9 @@ pub fn radius(change: Change<'_>, view: &View) -> Found {
     let own =
         own(change, looked).into_iter().filter(|hit| !told.contains(&(hit.object.clone(), hit.severity)));
     found.hits.extend(own);
+    if found.hits.is_empty() {
+        found.hits = by_grounds(change.request, !looked);
+    }
     found.hits.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.object.cmp(&b.object)));
     let mut seen = BTreeSet::new();
     found.hits.retain(|hit| seen.insert(hit.clone()));
