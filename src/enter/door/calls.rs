@@ -32,7 +32,8 @@ const READING: &[Row] = &[
 const WRITING: &[Row] = &[
     Row(Rule::Allow, &[SYS_openat], "a file that was found, or a new one"),
     Row(Rule::Allow, &[SYS_fchown, SYS_fchmod, SYS_fsync], "the new file, on its descriptor"),
-    Row(Rule::Allow, &[SYS_linkat, SYS_renameat2, SYS_unlinkat], "its way into place"),
+    Row(Rule::Allow, &[SYS_linkat, SYS_renameat, SYS_renameat2, SYS_unlinkat],
+        "its way into place; where it takes no flags the C library makes the older call of the newer"),
 ];
 
 pub fn filter(changes: bool) -> Vec<sock_filter> {

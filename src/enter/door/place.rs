@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
@@ -19,8 +20,9 @@ use crate::door::No;
 
 /// As many links as the kernel follows in one path.
 const MOST_LINKS: usize = 40;
-/// How often a path is resolved anew that was moved about in the middle.
-const ATTEMPTS: usize = 16;
+/// How long a path is resolved anew. With `..` in it the kernel gives up whenever anything is moved or mounted on the whole
+/// node meanwhile, so one that moves files all the time makes everybody try again.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// File systems whose files are no files: windows into the kernel, and to other processes.
 const NO_FILES: &[FsType] = &[
@@ -166,14 +168,13 @@ impl Door {
         let how = OpenHow::new()
             .flags(flags | OFlag::O_CLOEXEC)
             .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        for _ in 0..ATTEMPTS {
+        let until = Instant::now() + PATIENCE;
+        loop {
             match openat2(self.root.as_fd(), path, how) {
-                // Something was moved on the way, so that the kernel cannot tell whether it stayed within.
-                Err(Errno::EAGAIN | Errno::EINTR) => {}
+                Err(Errno::EAGAIN | Errno::EINTR) if Instant::now() < until => {}
                 other => return other,
             }
         }
-        Err(Errno::EAGAIN)
     }
 }
 

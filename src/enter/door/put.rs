@@ -28,15 +28,16 @@ use crate::enter::sys;
 pub fn put(door: &Door, put: &Put) -> Result<(), End> {
     let path = &put.path;
     let place = door.place(path)?;
-    let was = tell_what_was(door, &place, path, put.keep)?;
-    match (&put.over, &was) {
-        (Over::Never, Some(_)) => return Err(Errno::EEXIST).on(path, Doing::Replace)?,
-        (Over::IfHash(wanted), was) if was.as_ref() != Some(wanted) => return Err(changed(path, was).into()),
-        _ => {}
+    if put.over == Over::Never && place.old.is_some() {
+        return Err(by_kernel(path, Doing::Replace, Errno::EEXIST).into());
     }
     let (uid, gid) = whose(put, &place)?;
     let mode = put.mode.or(place.old.as_ref().map(|(_, old)| old.st_mode & 0o7777)).unwrap_or(0o644);
-    await_go()?;
+    let was = show_what_was(door, &place, path, put.keep)?;
+    if matches!(&put.over, Over::IfHash(wanted) if was.as_ref() != Some(wanted)) {
+        return Err(changed(path, &was).into());
+    }
+    await_go(was)?;
     let mut new = New::make(&place.directory).on(path, Doing::Make)?;
     take(&mut new, put)?;
     fchown(&new.file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).on(path, Doing::Owner)?;
@@ -56,11 +57,11 @@ pub fn put(door: &Door, put: &Put) -> Result<(), End> {
 pub fn remove(door: &Door, remove: &Remove) -> Result<(), End> {
     let path = &remove.path;
     let place = door.place(path)?;
-    let was = tell_what_was(door, &place, path, remove.keep)?;
+    let was = show_what_was(door, &place, path, remove.keep)?;
     if was.as_ref() != Some(&remove.sha256) {
         return Err(changed(path, &was).into());
     }
-    await_go()?;
+    await_go(was)?;
     place.is_as_it_was(path)?;
     unlinkat(&place.directory, place.name.as_os_str(), UnlinkatFlags::NoRemoveDir).on(path, Doing::Remove)?;
     fsync(&place.directory).map_err(|errno| not_synced(path, errno))?;
@@ -68,10 +69,9 @@ pub fn remove(door: &Door, remove: &Remove) -> Result<(), End> {
 }
 
 /// Says what is there, gives its content out where that is to be kept, and answers with its hash.
-fn tell_what_was(door: &Door, place: &Place, path: &str, keep: u64) -> Result<Option<String>, End> {
+fn show_what_was(door: &Door, place: &Place, path: &str, keep: u64) -> Result<Option<String>, End> {
     let Some((seen, _)) = &place.old else {
         say(&Said::Absent)?;
-        say(&Said::Was(None))?;
         return Ok(None);
     };
     let (file, stat) = door.open_file(seen, path)?;
@@ -91,9 +91,7 @@ fn tell_what_was(door: &Door, place: &Place, path: &str, keep: u64) -> Result<Op
             return Err(by_kernel(path, Doing::Read, errno).into());
         }
     }
-    let hash = hex(hash);
-    say(&Said::Was(Some(hash.clone())))?;
-    Ok(Some(hash))
+    Ok(Some(hex(hash)))
 }
 
 fn hex(hash: Sha256) -> String {
@@ -124,8 +122,9 @@ fn whose(put: &Put, place: &Place) -> Result<(u32, u32), No> {
     Ok((uid, gid.unwrap_or(old.1)))
 }
 
-/// Waits until what has to be known and recorded before a change is.
-fn await_go() -> Result<(), End> {
+/// Says what the change will replace, by its hash, and waits until what has to be known and recorded before is.
+fn await_go(was: Option<String>) -> Result<(), End> {
+    say(&Said::Was(was))?;
     let mut byte = [0];
     loop {
         match nix::unistd::read(STDIN, &mut byte) {
