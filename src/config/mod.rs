@@ -142,7 +142,7 @@ pub struct Exec {
     pub max_parallel: usize,
     /// Of these, commands of one account; absent: half.
     pub max_parallel_per_user: Option<usize>,
-    /// Bytes of a file that one call gives out or puts in at most.
+    /// Bytes of a file that one call gives out or puts in at most. A call itself has 8 MiB at most.
     pub max_file: usize,
     /// Bytes that all replaced files together take that are kept for undo, oldest out first; 0 keeps none.
     pub keep_replaced: u64,

@@ -154,7 +154,8 @@ impl<'a> Outside<'a> {
         let (mut label_file, mut own_list) = (None, None);
         match entry.work {
             Work::Command(_) => {
-                label_file = target.label.as_ref().map(|label| label.open()).transpose().at(Step::LabelFile)?;
+                label_file =
+                    target.label.as_ref().map(|label| label.open()).transpose().at(Step::LabelFile)?;
             }
             Work::Errand(..) => {
                 let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;

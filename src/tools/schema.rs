@@ -49,7 +49,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry {
             tool: tool::<files::FileGetArguments>(
                 "file_get",
-                "A container's file, a part or the end of it, or a directory's entries.",
+                "A container's file, or a directory's entries.",
                 ToolAnnotations::new().read_only(true).open_world(false),
             ),
             answer: answer::<files::FileGetAnswer>(),
@@ -57,7 +57,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry {
             tool: tool::<files::FilePutArguments>(
                 "file_put",
-                "Write a container's file, atomically; what it replaces is kept for undo.",
+                "Write a container's file whole; undone by restore.",
                 ToolAnnotations::new().read_only(false).destructive(true).open_world(false),
             ),
             answer: answer::<files::FilePutAnswer>(),

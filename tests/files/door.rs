@@ -6,8 +6,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, sendmsg, setsockopt, socket,
-    sockopt,
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, sendmsg,
+    setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 use provost::door::{Errand, GO, Over, Put, Said};
@@ -50,8 +50,14 @@ impl Door {
         let ends = [stdin.0.as_raw_fd(), stdout.1.as_raw_fd(), stderr.1.as_raw_fd()];
         let packet = request.encode().expect("a request");
         let rights = [ControlMessage::ScmRights(&ends)];
-        sendmsg::<()>(connection.as_raw_fd(), &[IoSlice::new(&packet)], &rights, MsgFlags::MSG_NOSIGNAL, None)
-            .expect("send");
+        sendmsg::<()>(
+            connection.as_raw_fd(),
+            &[IoSlice::new(&packet)],
+            &rights,
+            MsgFlags::MSG_NOSIGNAL,
+            None,
+        )
+        .expect("send");
         let said = BufReader::new(File::from(stderr.0));
         Self { connection, input: Some(File::from(stdin.1)), output: File::from(stdout.0), said }
     }

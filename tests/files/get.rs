@@ -10,7 +10,9 @@ use crate::{base64, call, get, get_with, sha256};
 fn a_file_comes_as_it_is_whole_or_in_part_with_its_hash() {
     let (node, guest) = (Node::start(), Guest::idle());
     let mut client = node.client();
-    guest.run("printf 'one\\ntwo\\nthree\\n' > /srv/t; chown 33:33 /srv/t; chmod 640 /srv/t; ln /srv/t /srv/u");
+    guest.run(
+        "printf 'one\\ntwo\\nthree\\n' > /srv/t; chown 33:33 /srv/t; chmod 640 /srv/t; ln /srv/t /srv/u",
+    );
     let whole = get(&mut client, &guest, "/srv/t").expect("a file");
     assert_eq!(
         (&whole["content"], &whole["encoding"], &whole["kind"]),
@@ -19,7 +21,10 @@ fn a_file_comes_as_it_is_whole_or_in_part_with_its_hash() {
     assert_eq!((&whole["size"], &whole["length"], &whole["links"]), (&json!(14), &json!(14), &json!(2)));
     assert_eq!((&whole["mode"], &whole["owner"]), (&json!("0640"), &json!("www-data:www-data")));
     assert_eq!((&whole["uid"], &whole["gid"]), (&json!(33), &json!(33)));
-    assert_eq!((&whole["sha256"], &whole["sha256_of"]), (&json!(sha256(b"one\ntwo\nthree\n")), &json!("file")));
+    assert_eq!(
+        (&whole["sha256"], &whole["sha256_of"]),
+        (&json!(sha256(b"one\ntwo\nthree\n")), &json!("file"))
+    );
     for (more, content, offset) in [
         (json!({ "offset": 4, "length": 3 }), "two", 4),
         (json!({ "tail": 6 }), "three\n", 8),
@@ -30,11 +35,16 @@ fn a_file_comes_as_it_is_whole_or_in_part_with_its_hash() {
     ] {
         let part = get_with(&mut client, &guest, "/srv/t", more.clone()).expect("a part");
         assert_eq!((&part["content"], &part["offset"]), (&json!(content), &json!(offset)), "{more}");
-        assert_eq!((&part["sha256"], &part["sha256_of"]), (&json!(sha256(content.as_bytes())), &json!("part")));
+        assert_eq!(
+            (&part["sha256"], &part["sha256_of"]),
+            (&json!(sha256(content.as_bytes())), &json!("part"))
+        );
         let end = offset + content.len();
         assert_eq!(part["next_offset"], if end < 14 { json!(end) } else { json!(null) }, "{more}");
     }
-    for more in [json!({ "offset": 1, "tail": 1 }), json!({ "offset": 1, "lines": 1 }), json!({ "length": 1 << 30 })] {
+    for more in
+        [json!({ "offset": 1, "tail": 1 }), json!({ "offset": 1, "lines": 1 }), json!({ "length": 1 << 30 })]
+    {
         let error = get_with(&mut client, &guest, "/srv/t", more).expect_err("no sense");
         assert_eq!(error["kind"], "arguments");
     }
@@ -73,10 +83,7 @@ fn a_directory_is_listed_in_order_with_names_that_cannot_mislead() {
     let kinds: String = entries.iter().map(|entry| entry["kind"].as_str().expect("kind")).collect();
     assert_eq!(kinds, "dflpff");
     let b = &entries[1];
-    assert_eq!(
-        (&b["size"], &b["mode"], &b["owner"]),
-        (&json!(5), &json!("4711"), &json!("www-data:root"))
-    );
+    assert_eq!((&b["size"], &b["mode"], &b["owner"]), (&json!(5), &json!("4711"), &json!("www-data:root")));
     assert_eq!(entries[2]["to"], "/etc/passwd");
     assert_eq!(base64(&entries[4]["name_base64"]), b"x\n\x1b[31my");
     assert_eq!(base64(&entries[5]["name_base64"]), b"z\xff");
@@ -106,8 +113,12 @@ fn a_huge_and_sparse_file_is_read_where_it_is_asked_for() {
     guest.run("truncate -s 8T /srv/huge 2>/dev/null || truncate -s 200G /srv/huge; printf END >> /srv/huge");
     let size = std::fs::metadata(guest.path("/srv/huge")).expect("a file").len();
     let tail = get_with(&mut client, &guest, "/srv/huge", json!({ "tail": 3 })).expect("its end");
-    assert_eq!((&tail["content"], &tail["size"], &tail["offset"]), (&json!("END"), &json!(size), &json!(size - 3)));
-    let head = get_with(&mut client, &guest, "/srv/huge", json!({ "encoding": "base64" })).expect("its beginning");
+    assert_eq!(
+        (&tail["content"], &tail["size"], &tail["offset"]),
+        (&json!("END"), &json!(size), &json!(size - 3))
+    );
+    let head =
+        get_with(&mut client, &guest, "/srv/huge", json!({ "encoding": "base64" })).expect("its beginning");
     assert!(base64(&head["content"]) == vec![0; 65536]);
 }
 

@@ -72,7 +72,11 @@ fn a_provostd_killed_at_any_moment_leaves_a_whole_file() {
         eventually("the errand is over", || doors(&guest) == 0);
         let now = guest.read("/srv/t");
         assert!(now == old || now == new, "{} bytes", now.len());
-        if now == old { olds += 1 } else { news += 1 }
+        if now == old {
+            olds += 1
+        } else {
+            news += 1
+        }
         assert_eq!(guest.run("ls -A /srv").trim(), "t");
         node.restart_provostd();
     }
@@ -86,7 +90,8 @@ fn a_put_whose_caller_gives_up_is_given_up() {
     for _ in 0..5 {
         let mut client = node.client();
         let content = "n".repeat(3 << 20);
-        let arguments = json!({ "guest": guest.id, "path": "/srv/t", "content": content, "overwrite": "always" });
+        let arguments =
+            json!({ "guest": guest.id, "path": "/srv/t", "content": content, "overwrite": "always" });
         let id = client.start("file_put", arguments);
         client.cancel(id);
         drop(client);

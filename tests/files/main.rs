@@ -41,7 +41,13 @@ fn get_with(client: &mut Client, guest: &Guest, path: &str, mut more: Value) -> 
     call(client, "file_get", more)
 }
 
-fn put(client: &mut Client, guest: &Guest, path: &str, content: &str, mut more: Value) -> Result<Value, Value> {
+fn put(
+    client: &mut Client,
+    guest: &Guest,
+    path: &str,
+    content: &str,
+    mut more: Value,
+) -> Result<Value, Value> {
     (more["guest"], more["path"], more["content"]) = (guest.id.into(), path.into(), content.into());
     call(client, "file_put", more)
 }

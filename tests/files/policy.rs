@@ -8,7 +8,8 @@ use crate::{call, kind};
 fn refusals(exec: &str, role: &str) -> [Option<String>; 2] {
     let node = Node::with("v2", exec, &format!("[[role]]\nname = \"a\"\nmembers = [\"user:root\"]\n{role}"));
     let mut client = node.client();
-    let mut kind_of = |tool: &str, arguments| call(&mut client, tool, arguments).err().map(|error| kind(&error).to_owned());
+    let mut kind_of =
+        |tool: &str, arguments| call(&mut client, tool, arguments).err().map(|error| kind(&error).to_owned());
     let get = kind_of("file_get", json!({ "guest": 101, "path": "/etc/passwd" }));
     let arguments = json!({ "guest": 101, "path": "/etc/passwd", "content": "x", "overwrite": "never" });
     let put = kind_of("file_put", arguments);

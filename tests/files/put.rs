@@ -16,13 +16,15 @@ fn a_file_is_made_replaced_only_as_it_was_said_and_keeps_its_owner_and_mode() {
     let error = put(&mut client, &guest, "/srv/t", "two\n", json!({})).expect_err("exists");
     assert_eq!(kind(&error), "exists");
     guest.run("chown 33:4 /srv/t; chmod 4751 /srv/t");
-    let always = put(&mut client, &guest, "/srv/t", "two\n", json!({ "overwrite": "always" })).expect("replaced");
+    let always =
+        put(&mut client, &guest, "/srv/t", "two\n", json!({ "overwrite": "always" })).expect("replaced");
     assert_eq!((&always["mode"], &always["owner"]), (&json!("4751"), &json!("www-data:adm")));
     let replaced = &always["replaced"];
     assert_eq!((&replaced["sha256"], &replaced["size"]), (&json!(sha256(b"one\n")), &json!(4)));
     assert_eq!(guest.run("stat -c '%u:%g %a' /srv/t; cat /srv/t").trim(), "33:4 4751\ntwo");
     for hash in [sha256(b"one\n"), sha256(b"two")] {
-        let error = put(&mut client, &guest, "/srv/t", "three", json!({ "if_sha256": hash })).expect_err("changed");
+        let error =
+            put(&mut client, &guest, "/srv/t", "three", json!({ "if_sha256": hash })).expect_err("changed");
         assert_eq!(kind(&error), "changed");
         assert!(error["message"].as_str().unwrap().contains(&sha256(b"two\n")), "{error}");
     }
@@ -52,7 +54,10 @@ fn a_file_is_made_replaced_only_as_it_was_said_and_keeps_its_owner_and_mode() {
         let error = put(&mut client, &guest, path, "x", json!({ "overwrite": "always" })).expect_err(path);
         assert_eq!(kind(&error), "not_a_file", "{path}: {error}");
     }
-    assert_eq!(kind(&put(&mut client, &guest, "/no/such", "x", json!({})).expect_err("nowhere")), "not_found");
+    assert_eq!(
+        kind(&put(&mut client, &guest, "/no/such", "x", json!({})).expect_err("nowhere")),
+        "not_found"
+    );
     assert_eq!(guest.run("ls -A /srv").split_whitespace().collect::<Vec<_>>(), ["b", "empty", "t"]);
 }
 
@@ -81,7 +86,8 @@ fn a_full_file_system_keeps_the_old_file_and_nothing_besides() {
     put(&mut client, &guest, "/srv/small/t", "fits", json!({ "overwrite": "always" })).expect("room again");
     // No inode left.
     guest.run("mkdir /srv/few; mount -t tmpfs -o nr_inodes=2 none /srv/few; printf old > /srv/few/t");
-    let error = put(&mut client, &guest, "/srv/few/t", "new", json!({ "overwrite": "always" })).expect_err("full");
+    let error =
+        put(&mut client, &guest, "/srv/few/t", "new", json!({ "overwrite": "always" })).expect_err("full");
     assert_eq!(kind(&error), "full", "{error}");
     assert_eq!(guest.run("cat /srv/few/t; ls -A /srv/few").trim(), "oldt");
 }
@@ -127,11 +133,13 @@ fn a_put_has_its_intent_and_its_end_on_record_and_neither_says_what_was_in_the_f
     let (node, guest) = (Node::start(), Guest::idle());
     let mut client = node.client();
     guest.run("printf OLD-MARK > /srv/t");
-    let done = put(&mut client, &guest, "/srv/t", "NEW-MARK", json!({ "overwrite": "always" })).expect("done");
+    let done =
+        put(&mut client, &guest, "/srv/t", "NEW-MARK", json!({ "overwrite": "always" })).expect("done");
     let _ = put(&mut client, &guest, "/srv/t", "THIRD-MARK", json!({})).expect_err("exists");
     let _ = call(&mut client, "file_put", json!({ "guest": guest.id, "path": 1, "content": "FOURTH-MARK" }));
     let audit = call(&mut client, "audit", json!({ "guest": guest.id, "limit": 20 })).expect("receipts");
-    let mine: Vec<_> = audit["receipts"].as_array().unwrap().iter().filter(|one| one["tool"] == "file_put").collect();
+    let mine: Vec<_> =
+        audit["receipts"].as_array().unwrap().iter().filter(|one| one["tool"] == "file_put").collect();
     let kinds: Vec<&str> = mine.iter().map(|one| one["kind"].as_str().unwrap()).collect();
     assert!(kinds.ends_with(&["refusal", "file", "intent"]), "{kinds:?}");
     let text = audit.to_string();

@@ -34,8 +34,10 @@ impl Outside {
     }
 
     fn is_untouched(&self) {
-        let names: Vec<_> =
-            fs::read_dir(self.path()).expect("read").map(|entry| entry.expect("an entry").file_name()).collect();
+        let names: Vec<_> = fs::read_dir(self.path())
+            .expect("read")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
         assert_eq!(names, ["f"]);
         assert_eq!(fs::read_to_string(self.directory.path().join("f")).expect("read"), "HOST-SECRET");
     }
@@ -69,7 +71,18 @@ fn race(guest: &Guest, outside: &Outside, attacker: &str) {
     println!("read {read}, written {written}, refused {refused:?}");
     outside.is_untouched();
     assert!(read + written > 0, "the race was never won by us: {refused:?}, {}", guest.read("/srv/log"));
-    let known = ["not_found", "symlinks", "not_a_file", "not_a_directory", "changed", "busy", "gone", "exists", "outside", "permission"];
+    let known = [
+        "not_found",
+        "symlinks",
+        "not_a_file",
+        "not_a_directory",
+        "changed",
+        "busy",
+        "gone",
+        "exists",
+        "outside",
+        "permission",
+    ];
     assert!(refused.keys().all(|kind| known.contains(&kind.as_str())), "{refused:?}");
 }
 
@@ -110,7 +123,8 @@ fn a_path_through_dot_dot_stays_within_while_directories_move() {
     let node = Node::start();
     let mut client = node.client();
     guest.run("mkdir -p /srv/a/b/c/d /srv/deep; printf INSIDE > /srv/f");
-    let script = "perl -e 'chdir \"/srv\"; while (1) { rename \"a/b/c\", \"deep/c\"; rename \"deep/c\", \"a/b/c\";
+    let script =
+        "perl -e 'chdir \"/srv\"; while (1) { rename \"a/b/c\", \"deep/c\"; rename \"deep/c\", \"a/b/c\";
         select undef, undef, undef, 0.0005 if ++$n % 64 == 0 }'";
     guest.run(&format!("setsid sh -c {} > /srv/log 2>&1 < /dev/null & echo $! > /srv/pid", quoted(script)));
     let up = "../".repeat(12);

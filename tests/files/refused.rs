@@ -47,12 +47,18 @@ fn what_is_no_file_is_refused_at_once_and_never_opened() {
         let error = get(&mut client, &guest, path).expect_err(path);
         let missing = path.starts_with("/sys/kernel") && kind(&error) == "not_found";
         // Who may not look into a process is told that first.
-        let expected = if expected == "symlinks" && kind(&error) == "permission" { "permission" } else { expected };
+        let expected =
+            if expected == "symlinks" && kind(&error) == "permission" { "permission" } else { expected };
         assert!(kind(&error) == expected || missing, "{path}: {error}");
         // Where a file may be made, one that is not there is no hindrance.
         if expected != "not_found" && !missing {
-            let error = put(&mut client, &guest, path, "x", json!({ "overwrite": "always" })).expect_err(path);
-            assert!(["not_a_file", "symlinks", "permission", "not_a_directory", "arguments"].contains(&kind(&error)), "{path}: {error}");
+            let error =
+                put(&mut client, &guest, path, "x", json!({ "overwrite": "always" })).expect_err(path);
+            assert!(
+                ["not_a_file", "symlinks", "permission", "not_a_directory", "arguments"]
+                    .contains(&kind(&error)),
+                "{path}: {error}"
+            );
         }
     }
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
@@ -74,9 +80,15 @@ fn no_link_leads_out_of_the_container() {
          ln -s {dir} directory; ln -s ../../../../../../../../../..{dir} up; ln -s missing dangling; ln -s / root"
     ));
     let roundabout = format!("/srv/../../../../../..{path}");
-    for path in
-        [path, &roundabout, "/srv/absolute", "/srv/relative", "/srv/magic", "/srv/directory/secret", "/srv/up/secret"]
-    {
+    for path in [
+        path,
+        &roundabout,
+        "/srv/absolute",
+        "/srv/relative",
+        "/srv/magic",
+        "/srv/directory/secret",
+        "/srv/up/secret",
+    ] {
         let error = get(&mut client, &guest, path).expect_err(path);
         assert!(["not_found", "symlinks", "permission"].contains(&kind(&error)), "{path}: {error}");
         let done = put(&mut client, &guest, path, "PUT", json!({ "overwrite": "always" }));
@@ -84,7 +96,14 @@ fn no_link_leads_out_of_the_container() {
     }
     // The same path within is another file.
     guest.run(&format!("mkdir -p {dir}; printf INSIDE > {path}"));
-    for path in [path, &roundabout, "/srv/absolute", "/srv/relative", "/srv/directory/secret", "/srv/root/srv/absolute"] {
+    for path in [
+        path,
+        &roundabout,
+        "/srv/absolute",
+        "/srv/relative",
+        "/srv/directory/secret",
+        "/srv/root/srv/absolute",
+    ] {
         assert_eq!(get(&mut client, &guest, path).expect(path)["content"], "INSIDE", "{path}");
     }
     put(&mut client, &guest, "/srv/relative", "CHANGED", json!({ "overwrite": "always" })).expect("put");
@@ -104,7 +123,8 @@ fn what_the_containers_root_may_not_is_not_done_for_it() {
     std::fs::write(&foreign, "THE NODE'S").expect("write");
     std::fs::set_permissions(&foreign, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
     assert_eq!(kind(&get(&mut client, &guest, "/srv/foreign").expect_err("foreign")), "permission");
-    let error = put(&mut client, &guest, "/srv/foreign", "x", json!({ "overwrite": "always" })).expect_err("foreign");
+    let error =
+        put(&mut client, &guest, "/srv/foreign", "x", json!({ "overwrite": "always" })).expect_err("foreign");
     assert_eq!(kind(&error), "permission", "{error}");
     guest.run("mkdir /srv/ro; mount -t tmpfs -o ro none /srv/ro");
     assert_eq!(kind(&put(&mut client, &guest, "/srv/ro/x", "x", json!({})).expect_err("ro")), "read_only");
@@ -113,7 +133,8 @@ fn what_the_containers_root_may_not_is_not_done_for_it() {
     std::os::unix::fs::chown(&fixed, Some(100_000), Some(100_000)).expect("chown");
     let immutable = std::process::Command::new("chattr").arg("+i").arg(&fixed).status();
     if immutable.is_ok_and(|status| status.success()) {
-        let error = put(&mut client, &guest, "/srv/fixed", "x", json!({ "overwrite": "always" })).expect_err("fixed");
+        let error =
+            put(&mut client, &guest, "/srv/fixed", "x", json!({ "overwrite": "always" })).expect_err("fixed");
         let _ = std::process::Command::new("chattr").arg("-i").arg(&fixed).status();
         assert_eq!(kind(&error), "permission", "{error}");
     } else {

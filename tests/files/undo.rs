@@ -50,7 +50,10 @@ fn what_was_touched_since_or_is_not_kept_does_not_come_back() {
     let mut client = node.client();
     guest.run("printf old > /srv/t; printf 'longer than is kept' > /srv/u");
     let done = put(&mut client, &guest, "/srv/t", "new", json!({ "overwrite": "always" })).expect("replaced");
-    assert_eq!(kind(&restore(&mut client, &other, &done["receipt"]).expect_err("another guest")), "no_way_back");
+    assert_eq!(
+        kind(&restore(&mut client, &other, &done["receipt"]).expect_err("another guest")),
+        "no_way_back"
+    );
     guest.run("printf theirs > /srv/t");
     assert_eq!(kind(&restore(&mut client, &guest, &done["receipt"]).expect_err("touched")), "changed");
     assert_eq!(guest.read("/srv/t"), "theirs");

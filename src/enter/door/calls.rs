@@ -8,7 +8,8 @@ const NOT_EXECUTABLE: &[&[Test]] = &[&[Test::In(2, PROT_EXEC as u32, &[0])]];
 /// `openat` with its flags in a register: to read, without making anything.
 const READS: &[&[Test]] = &[&[Test::In(2, (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND) as u32, &[0])]];
 /// Questions only: none of the flags and locks that outlive a descriptor.
-const ASKS: &[&[Test]] = &[&[Test::In(1, ALL, &[F_GETFL as u32, F_GETFD as u32, F_SETFD as u32, F_DUPFD_CLOEXEC as u32])]];
+const ASKS: &[&[Test]] =
+    &[&[Test::In(1, ALL, &[F_GETFL as u32, F_GETFD as u32, F_SETFD as u32, F_DUPFD_CLOEXEC as u32])]];
 
 #[rustfmt::skip]
 const BOTH: &[Row] = &[

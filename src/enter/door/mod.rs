@@ -149,8 +149,12 @@ fn found(stat: &FileStat, names: &names::Names) -> Found {
 }
 
 /// Copies the whole of what `from` gives to `to`, by way of `seen`.
-fn pump(mut from: impl Read, mut to: Option<&mut File>, mut seen: impl FnMut(&[u8]) -> Result<(), End>, most: u64)
--> Result<Pumped, End> {
+fn pump(
+    mut from: impl Read,
+    mut to: Option<&mut File>,
+    mut seen: impl FnMut(&[u8]) -> Result<(), End>,
+    most: u64,
+) -> Result<Pumped, End> {
     let mut buffer = vec![0; CHUNK];
     let mut total = 0;
     while total < most {

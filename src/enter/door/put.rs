@@ -107,7 +107,8 @@ fn changed(path: &str, is: &Option<String>) -> No {
 }
 
 fn not_synced(path: &str, errno: Errno) -> No {
-    let message = format!("{path:?} is changed, and whether it stays so over a power cut is not known: {errno}");
+    let message =
+        format!("{path:?} is changed, and whether it stays so over a power cut is not known: {errno}");
     no("not_synced", message, "see dmesg on the node; the file system may be damaged")
 }
 
@@ -117,7 +118,11 @@ fn whose(put: &Put, place: &Place) -> Result<(u32, u32), No> {
     let Some(spec) = &put.owner else { return Ok(old) };
     let (uid, gid) = owner(spec).map_err(|_| {
         let message = format!("the container has no owner {spec:?}");
-        no("no_such_user", message, "name a user or user:group that its /etc/passwd and /etc/group hold, or give numbers")
+        no(
+            "no_such_user",
+            message,
+            "name a user or user:group that its /etc/passwd and /etc/group hold, or give numbers",
+        )
     })?;
     Ok((uid, gid.unwrap_or(old.1)))
 }

@@ -50,7 +50,10 @@ impl<T> OnPath<T> for Result<T, Errno> {
 pub fn by_kernel(path: &str, doing: Doing, errno: Errno) -> No {
     let (kind, next) = match errno {
         Errno::ENOENT => ("not_found", "see what is there: file_get of the directory above"),
-        Errno::ENOTDIR => ("not_a_directory", "a part of the path is a file: see what is there, file_get of the directory above"),
+        Errno::ENOTDIR => (
+            "not_a_directory",
+            "a part of the path is a file: see what is there, file_get of the directory above",
+        ),
         Errno::ELOOP => (
             "symlinks",
             "the path runs in a circle, or through /proc where that leads out of the file tree: name the file by another path",
@@ -61,11 +64,15 @@ pub fn by_kernel(path: &str, doing: Doing, errno: Errno) -> No {
             "the container's root itself may not: the file may be immutable (lsattr), or belong to a user whom the container does not map",
         ),
         Errno::EROFS => ("read_only", "the file system is mounted read-only there"),
-        Errno::ENOSPC | Errno::EDQUOT => ("full", "make room there (df, df -i), then call again: nothing was changed"),
+        Errno::ENOSPC | Errno::EDQUOT => {
+            ("full", "make room there (df, df -i), then call again: nothing was changed")
+        }
         Errno::EFBIG => ("too_large", "the container's limits take no file of that size"),
         Errno::EBUSY => ("busy", "something is mounted on it; write to what is mounted there by exec"),
         Errno::EEXIST => ("exists", "overwrite \"if_hash\" or \"always\" replaces it"),
-        Errno::EAGAIN => ("busy", "it is being moved, or leased to somebody who does not give it back: call again"),
+        Errno::EAGAIN => {
+            ("busy", "it is being moved, or leased to somebody who does not give it back: call again")
+        }
         Errno::ESTALE => ("gone", "it went meanwhile: call again"),
         Errno::EXDEV => ("outside", "it lies beyond the container's root"),
         _ => ("file", "see dmesg on the node if the file system is damaged"),

@@ -67,13 +67,7 @@ pub enum After {
 }
 
 impl Command {
-    pub fn new(
-        running: Running,
-        mode: Mode,
-        ends_itself: bool,
-        lane: LaneReport,
-        deadline: Instant,
-    ) -> Self {
+    pub fn new(running: Running, mode: Mode, ends_itself: bool, lane: LaneReport, deadline: Instant) -> Self {
         let (killed, phase, stopped) = (None, Phase::Going, false);
         Self { running, mode, ends_itself, lane, deadline, killed, phase, stopped }
     }

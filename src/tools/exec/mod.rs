@@ -22,8 +22,8 @@ use super::{Owed, Provost};
 use crate::exec::wire::{self, PeakOf};
 use crate::ledger::receipt::Argv;
 use crate::policy::{Permit, Principal, Share, Spent};
-pub use crate::turns::{Limits, Turns};
 use crate::turns::Turn;
+pub use crate::turns::{Limits, Turns};
 use receipt::Running;
 
 const DEFAULT_TIMEOUT_S: u32 = 60;

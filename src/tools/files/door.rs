@@ -151,11 +151,17 @@ impl<'a> Door<'a> {
         };
         if outcome.timed_out {
             let message = format!("it took longer than {PATIENCE:?}: the file system is slow, or hangs");
-            return Err(Failure::new("timeout", message, "ask for less of the file, or see what its storage does"));
+            return Err(Failure::new(
+                "timeout",
+                message,
+                "ask for less of the file, or see what its storage does",
+            ));
         }
         match (outcome.exit_code, outcome.container_stopped) {
             (Some(0), _) => Ok(()),
-            (_, true) => Err(Failure::new("gone", "the container stopped meanwhile", "start it and call again")),
+            (_, true) => {
+                Err(Failure::new("gone", "the container stopped meanwhile", "start it and call again"))
+            }
             _ => Err(Failure::new(
                 "broken",
                 "the process at the file door was ended from within the container, or by its limits",

@@ -31,16 +31,14 @@ const MOST_LISTING: u64 = 8 << 20;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileGetArguments {
-    /// vmid
     guest: u32,
     path: String,
-    /// First byte; of a directory, entry
+    // What stands here, every conversation pays for: of a directory, offset and length count entries.
     offset: Option<u64>,
-    /// Default 65536; 200 entries
     length: Option<u64>,
-    /// Instead of offset: last bytes
+    /// Last bytes
     tail: Option<u64>,
-    /// Last lines, within length
+    /// Last lines
     lines: Option<u32>,
     encoding: Option<Encoding>,
 }
@@ -112,7 +110,10 @@ pub async fn get(
     let exec = permit.exec();
     let most = given.length.unwrap_or(exec.max_output as u64);
     if most > exec.max_file as u64 {
-        return Err(wrong(format!("length is {most}, and at most {} bytes go in one call; go on by offset", exec.max_file)));
+        return Err(wrong(format!(
+            "length is {most}, and at most {} bytes go in one call; go on by offset",
+            exec.max_file
+        )));
     }
     let part = match (given.offset, given.tail) {
         (Some(_), Some(_)) => return Err(wrong("offset and tail exclude each other")),

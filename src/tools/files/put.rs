@@ -32,22 +32,21 @@ use crate::tools::{Owed, Provost};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilePutArguments {
-    /// vmid
     pub(super) guest: u32,
     pub(super) path: Option<String>,
     content: Option<String>,
     encoding: Option<Encoding>,
     /// Octal
     mode: Option<String>,
-    /// user:group
+    // `user:group`.
     owner: Option<String>,
     overwrite: Option<Overwrite>,
     if_sha256: Option<String>,
-    /// Instead of all but guest: the receipt to undo
+    /// Receipt to undo
     restore: Option<Seq>,
 }
 
-/// Default never
+// Never, where nothing is said; or if_hash, where a hash is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Overwrite {
@@ -209,7 +208,8 @@ async fn look(provost: &Provost, permit: &Permit, door: &mut Door<'_>) -> Result
         _ => return Err(door::unclear()),
     };
     let not_kept = |error: std::io::Error| {
-        let next = "make room in the daemon's state directory (df), or set [exec] keep_replaced = 0 to go without";
+        let next =
+            "make room in the daemon's state directory (df), or set [exec] keep_replaced = 0 to go without";
         Failure::new("not_kept", format!("what is there cannot be kept for undo: {error}"), next)
     };
     let kept = &provost.files.kept;
@@ -265,7 +265,11 @@ fn intent(wanted: &Wanted, was: &Was) -> Intent {
 }
 
 /// Makes the change, which is on record as meant.
-async fn hand_over(mut door: Door<'_>, _recorded: &Recorded, wanted: &Wanted) -> Result<Option<Found>, Failure> {
+async fn hand_over(
+    mut door: Door<'_>,
+    _recorded: &Recorded,
+    wanted: &Wanted,
+) -> Result<Option<Found>, Failure> {
     // What is half handed over can still be given up; what is whole is done in no time.
     door.see_through();
     door.give([&[GO], &wanted.content]).await?;

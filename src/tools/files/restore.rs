@@ -53,7 +53,11 @@ pub async fn wanted(
 }
 
 fn no(message: String) -> Failure {
-    Failure::new("no_way_back", message, "`audit` lists receipts; those of kind \"file\" with act \"put\" can be taken back")
+    Failure::new(
+        "no_way_back",
+        message,
+        "`audit` lists receipts; those of kind \"file\" with act \"put\" can be taken back",
+    )
 }
 
 /// The intent that the receipt is, or that it closes.

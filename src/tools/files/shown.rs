@@ -117,7 +117,8 @@ pub fn owner_of(found: &Found) -> String {
 }
 
 fn owner(uid: u32, gid: u32, user: Option<&str>, group: Option<&str>) -> String {
-    let shown = |id: u32, name: Option<&str>| name.map_or_else(|| id.to_string(), |name| one_line(name.as_bytes()));
+    let shown =
+        |id: u32, name: Option<&str>| name.map_or_else(|| id.to_string(), |name| one_line(name.as_bytes()));
     format!("{}:{}", shown(uid, user), shown(gid, group))
 }
 
