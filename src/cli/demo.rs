@@ -80,9 +80,9 @@ async fn serve(arguments: &Arguments) -> io::Result<()> {
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let sim = Sim::start(options).await.map_err(io::Error::other)?;
     let told = format!(
-        "A simulated cluster is up, until SIGTERM or Ctrl-C. For a provost.toml:\n\n[pve]\nurl         = \"{}\"\n\
+        "# A simulated cluster is up, until SIGTERM or Ctrl-C. All of this is for a provost.toml:\n\n[pve]\nurl         = \"{}\"\n\
          daemon      = \"{}\"\ntoken       = \"{}\"\ncertificate = \"{}\"\napidoc      = \"{}\"\netc_pve     = \"{}\"\n\n\
-         Faults: a line to {}, as \"slow 500\"; \"heal\" ends them.\n",
+         # Faults: a line to {}, as \"slow 500\"; \"heal\" ends them.\n",
         sim.url,
         sim.daemon_url,
         sim.token.display(),

@@ -23,6 +23,7 @@ pub struct Leaf {
     home: Rc<Home>,
     name: String,
     directory: OwnedFd,
+    is_removed: bool,
     events: Option<File>,
     cpu: Option<File>,
 }
@@ -38,7 +39,7 @@ impl Leaf {
     pub(super) fn open(home: &Rc<Home>, name: String) -> Result<Self, Errno> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         let directory = openat(home.as_fd(), name.as_str(), flags, Mode::empty())?;
-        Ok(Self { home: Rc::clone(home), name, directory, events: None, cpu: None })
+        Ok(Self { home: Rc::clone(home), name, directory, is_removed: false, events: None, cpu: None })
     }
 
     /// Opens what is asked when the command has ended, while the command is still on its way.
@@ -52,9 +53,10 @@ impl Leaf {
         self.cpu = None;
     }
 
-    /// Whether the kernel says that no process is in it any more.
+    /// Whether the kernel says that no process is in it any more, or that it is not there any more.
     pub fn is_empty(&self) -> bool {
-        self.events.as_ref().is_some_and(|events| says(events, b"populated 0"))
+        self.is_removed
+            || self.events.as_ref().is_some_and(|events| says(events, b"populated 0") || is_gone(events))
     }
 
     pub fn usage(&self) -> Usage {
@@ -100,8 +102,15 @@ impl Leaf {
         sys::has_trusted_mark(self.directory.as_fd())
     }
 
-    /// Removes it; [`Errno::EBUSY`] while a process is in it.
-    pub fn remove(&self) -> Result<(), Errno> {
+    /// Removes it if nothing is in it, before the end of its command is taken: until then the container's init cannot end
+    /// either, and lxc not be at work here.
+    pub(super) fn remove_before_reaping(&mut self) {
+        if !self.is_removed && self.is_empty() {
+            self.is_removed = self.remove().is_ok();
+        }
+    }
+
+    fn remove(&self) -> Result<(), Errno> {
         unlinkat(self.home.as_fd(), self.name.as_str(), UnlinkatFlags::RemoveDir)
     }
 
@@ -110,9 +119,10 @@ impl Leaf {
         &self.home
     }
 
-    /// Removes it if it is empty; false while it is not.
+    /// Removes it if it is empty; false while it is not. In a container that is on its way out it is left to lxc, which
+    /// gives up on all of them when one goes away while it looks at it; what lxc leaves is cleared when lxc has ended.
     pub fn is_gone_after_remove(&self) -> bool {
-        self.remove() != Err(Errno::EBUSY)
+        self.is_removed || self.home.is_being_left() || self.remove() != Err(Errno::EBUSY)
     }
 }
 
@@ -136,6 +146,11 @@ pub(super) fn says(events: &File, line: &[u8]) -> bool {
     events
         .read_at(&mut text, 0)
         .is_ok_and(|length| text[..length].split(|byte| *byte == b'\n').any(|one| one == line))
+}
+
+/// Whether the file's cgroup has been removed.
+fn is_gone(file: &File) -> bool {
+    file.read_at(&mut [0], 0).is_err_and(|error| error.raw_os_error() == Some(libc::ENODEV))
 }
 
 pub(super) fn write_in(directory: BorrowedFd<'_>, name: &str, text: &str) -> Result<(), Errno> {

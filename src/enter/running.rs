@@ -104,10 +104,16 @@ impl Running {
     /// Takes the command's end, if it has come: how it ended, or the step of the entry that failed.
     pub fn reap(&mut self) -> Result<Option<Ended>, EnterError> {
         let vmid = self.vmid;
+        if !self.has_ended() {
+            return Ok(None);
+        }
+        let counted = self.leaf.as_ref().map(Leaf::usage).unwrap_or_default();
+        if let Some(leaf) = &mut self.leaf {
+            leaf.remove_before_reaping();
+        }
         let reaped = sys::reap(self.pid).map_err(|errno| EnterError::Spawn { vmid, errno })?;
         let Some(reaped) = reaped else { return Ok(None) };
         let duration = self.started.elapsed();
-        let counted = self.leaf.as_ref().map(Leaf::usage).unwrap_or_default();
         let usage = Usage {
             cpu_us: counted.cpu_us.or(Some(reaped.cpu_us)),
             peak_bytes: counted.peak_bytes.or(Some(reaped.peak_bytes)),

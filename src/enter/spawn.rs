@@ -47,12 +47,12 @@ pub fn spawn(
     let born = match in_leaf {
         Some((Ok(born), leaf)) => Ok((born, Some(leaf))),
         Some((Err(errno), leaf)) if !means_no_leaf(errno) => {
-            let _ = leaf.remove();
+            leaf.is_gone_after_remove();
             Err(errno)
         }
         unusable => {
             if let Some((_, leaf)) = unusable {
-                let _ = leaf.remove();
+                leaf.is_gone_after_remove();
             }
             // Beside the container's init then. Never in this process's own cgroup: it is not under the container's
             // limits.

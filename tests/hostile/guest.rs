@@ -4,10 +4,11 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::common::{eventually, in_lab, init_of, lab, lxcpath};
+use crate::common::{in_lab, init_of, lab, lxcpath};
 
 /// An init that does nothing but stay and take in orphans: enough for most attacks, and up at once.
 const IDLE: &str = "#!/bin/sh\ntrap : TERM\nwhile :; do sleep 1000 & wait; done\n";
@@ -138,11 +139,25 @@ impl Guest {
     /// waited for.
     pub fn restart(&self) {
         let (path, id) = (lxcpath(self.layout), self.id.to_string());
+        let log = self.dir().join("restart.log");
         let start = ["lxc-start", "-P", path.to_str().expect("path"), "-n", &id, "-d"];
-        eventually("it starts again", || {
-            let lab = Command::new(lab()).args(["run", "--cgroup", self.layout, "--"]).args(start).output();
-            lab.expect("run the lab").status.success()
-        });
+        let say = ["-o", log.to_str().expect("path"), "-l", "DEBUG"];
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let _ = fs::remove_file(&log);
+            let lab = Command::new(lab())
+                .args(["run", "--cgroup", self.layout, "--"])
+                .args(start)
+                .args(say)
+                .output();
+            let lab = lab.expect("run the lab");
+            if lab.status.success() {
+                return;
+            }
+            let words = fs::read_to_string(&log).unwrap_or_default();
+            assert!(Instant::now() < deadline, "it does not start again: {lab:?}\n{words}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// One of lxc's own programs on this container.

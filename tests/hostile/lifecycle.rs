@@ -1,5 +1,6 @@
 //! A container that stops, is frozen, is killed or is another one by the next command.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
@@ -133,31 +134,19 @@ fn a_frozen_container_holds_no_call_past_its_time() {
     ground.is_as_before(&node, &guest);
 }
 
-/// Stopped and started over and over under a stream of commands: each is answered, with a result or a reason.
+/// Stopped and started over and over under streams of commands: each is answered, with a result or a reason.
 #[test]
 fn a_container_that_comes_and_goes_gets_every_call_an_answer() {
     let (node, guest) = (Node::start(), Guest::idle());
     let mut client = node.client();
     let ground = Ground::of(&node, &guest, &mut client);
-    let kinds = std::thread::scope(|scope| {
-        let busy = scope.spawn(|| {
-            let (mut client, mut kinds) = (node.client(), std::collections::BTreeSet::new());
-            let until = Instant::now() + Duration::from_secs(4);
-            while Instant::now() < until {
-                let started = Instant::now();
-                let result = client.call("exec", command(&guest, "true"));
-                assert!(started.elapsed() < Duration::from_secs(5), "{result}");
-                kinds.insert(
-                    result["structuredContent"]["error"]["kind"].as_str().unwrap_or("none").to_owned(),
-                );
-            }
-            kinds
-        });
-        while !busy.is_finished() {
+    let kinds: BTreeSet<String> = std::thread::scope(|scope| {
+        let busy = [0; 3].map(|_| scope.spawn(|| call_for(Duration::from_secs(4), &node, &guest)));
+        while busy.iter().any(|caller| !caller.is_finished()) {
             guest.stop();
             guest.restart();
         }
-        busy.join().expect("the stream of commands")
+        busy.into_iter().flat_map(|caller| caller.join().expect("a stream of commands")).collect()
     });
     let known = ["none", "stopped", "gone", "monitor", "spawn", "entry"];
     assert!(kinds.contains("none") && kinds.iter().all(|kind| known.contains(&kind.as_str())), "{kinds:?}");
@@ -203,6 +192,19 @@ fn a_command_does_not_hold_up_the_containers_own_shutdown() {
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     eventually("it is down", || guest.is_down());
     eventually("its leaves are gone", || ground::leaves(&node).is_empty());
+}
+
+/// Commands one after the other: the kinds of refusals that they met, and `none` where there was none.
+fn call_for(time: Duration, node: &Node, guest: &Guest) -> BTreeSet<String> {
+    let (mut client, mut kinds) = (node.client(), BTreeSet::new());
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        let started = Instant::now();
+        let result = client.call("exec", command(guest, "true"));
+        assert!(started.elapsed() < Duration::from_secs(5), "{result}");
+        kinds.insert(result["structuredContent"]["error"]["kind"].as_str().unwrap_or("none").to_owned());
+    }
+    kinds
 }
 
 fn command(guest: &Guest, script: &str) -> Value {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::enter::home::{Cleared, Home};
 
 /// The container's processes may still be on their way out: looked at again so often, for so long.
-const AGAIN: Duration = Duration::from_millis(20);
+const AGAIN: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The monitor clears away itself, and runs the hooks of the container's end before it ends. One that lives on has started
 /// the container anew.
