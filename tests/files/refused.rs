@@ -114,6 +114,22 @@ fn no_link_leads_out_of_the_container() {
     assert_eq!(std::fs::read_dir(outside.path()).expect("read").count(), 1);
 }
 
+/// A user of the container who may not write somewhere has root do it, by a link where everybody may put one.
+#[test]
+fn a_link_that_somebody_else_left_for_us_is_not_followed() {
+    let (node, guest) = (Node::start(), Guest::idle());
+    let mut client = node.client();
+    guest.run(
+        "chmod 1777 /tmp; ln -s /etc/cron.d/lure /tmp/lure; chown -h 33:33 /tmp/lure; mkdir -p /etc/cron.d; \
+         ln -s /srv/mine /tmp/mine",
+    );
+    let error = put(&mut client, &guest, "/tmp/lure", "x", json!({})).expect_err("a lure");
+    assert_eq!(kind(&error), "symlinks", "{error}");
+    assert_eq!(guest.run("ls /etc/cron.d/lure 2>/dev/null || echo none").trim(), "none");
+    put(&mut client, &guest, "/tmp/mine", "x", json!({})).expect("root's own link");
+    assert_eq!(guest.read("/srv/mine"), "x");
+}
+
 /// A file of a user whom the container does not map is beyond its root's rights, and so beyond ours.
 #[test]
 fn what_the_containers_root_may_not_is_not_done_for_it() {

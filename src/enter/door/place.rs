@@ -114,7 +114,7 @@ impl Door {
                     let old = self.under(&directory, name, path)?;
                     return Ok(Place { name: name.to_owned(), directory, old: Some(old) });
                 }
-                Ok(_) => {}
+                Ok(link) => refuse_a_lure(&directory, &link, path)?,
             }
             let to = match readlinkat(&directory, name) {
                 Ok(to) => to,
@@ -176,6 +176,21 @@ impl Door {
             }
         }
     }
+}
+
+/// As the kernel does where it follows a link itself (fs.protected_symlinks), whatever the node has set: in a directory where
+/// everybody may put links, one of somebody else's leads where that somebody wants root to write.
+fn refuse_a_lure(directory: &OwnedFd, link: &FileStat, path: &str) -> Result<(), No> {
+    const EVERYBODYS: u32 = libc::S_ISVTX | libc::S_IWOTH;
+    let above = fstat(directory).on(path, Doing::Look)?;
+    let everybodys = above.st_mode & EVERYBODYS == EVERYBODYS;
+    if everybodys && link.st_uid != 0 && link.st_uid != above.st_uid {
+        let next = "name the file by its own path, if that is what you mean";
+        let message =
+            format!("{path:?} is a symbolic link that another user put into a directory of everybody's");
+        return Err(no("symlinks", message, next));
+    }
+    Ok(())
 }
 
 /// By the file system that it is in.

@@ -52,7 +52,8 @@ impl Kept {
         let mut all: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
-            let meta = entry.metadata()?;
+            // One that is being taken in may have got its name meanwhile.
+            let Ok(meta) = entry.metadata() else { continue };
             // One that is being taken in is young; what a daemon that was killed has left there is not.
             let young = meta.modified()?.elapsed().is_ok_and(|age| age.as_secs() < 3600);
             if entry.file_name().as_encoded_bytes().starts_with(b".") && young {
