@@ -69,7 +69,8 @@ pub fn read(mount: &Path, group: &str) -> Result<Figures, String> {
         io_pressure: places.unified("io.pressure").and_then(|text| pressure(&text)),
         ..Figures::default()
     };
-    (figures.pids, figures.pids_max) = (places.number("pids", "pids.current"), places.number("pids", "pids.max"));
+    (figures.pids, figures.pids_max) =
+        (places.number("pids", "pids.current"), places.number("pids", "pids.max"));
     figures.io = places.unified("io.stat").map(|text| io_bytes(&text));
     Ok(figures)
 }

@@ -82,4 +82,5 @@ impl Gathered {
     }
 }
 
-const CUT_OFF: &str = "the shell in the container ended, or its output was cut, before this probe's was there";
+const CUT_OFF: &str =
+    "the shell in the container ended, or its output was cut, before this probe's was there";

@@ -12,15 +12,19 @@ fn figures(gathered: &Gathered) -> Result<&(Figures, Figures), String> {
 
 fn oom(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     let (_, now) = figures(gathered)?;
-    let kills = now.memory.oom_kill.ok_or("this kernel counts no out-of-memory kills for the guest's cgroup")?;
+    let kills =
+        now.memory.oom_kill.ok_or("this kernel counts no out-of-memory kills for the guest's cgroup")?;
     page.fact(format!("{kills} out-of-memory kills since the guest started"));
     if kills as f64 >= page.limit("oom_kill") {
-        let limit = now.memory.limit.map_or("no limit".to_owned(), |limit| format!("a limit of {}", size(limit)));
+        let limit =
+            now.memory.limit.map_or("no limit".to_owned(), |limit| format!("a limit of {}", size(limit)));
         let at = now.memory.at_limit.unwrap_or_default();
         page.flag(
             "oom_kill",
             format!("the kernel killed {kills} of its processes for want of memory"),
-            format!("{kills} kills since the guest started, by the host's count; {limit}, reached {at} times"),
+            format!(
+                "{kills} kills since the guest started, by the host's count; {limit}, reached {at} times"
+            ),
         );
     }
     Ok(())
@@ -38,7 +42,8 @@ fn memory(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     let share = percent(held, limit);
     page.fact(format!("{} of {} held, {} with cache", size(held), size(limit), size(current)));
     if share >= page.limit("memory_full") {
-        let evidence = format!("{} of {} held, beside {} of cache", size(held), size(limit), size(current - held));
+        let evidence =
+            format!("{} of {} held, beside {} of cache", size(held), size(limit), size(current - held));
         page.flag("memory_full", format!("memory is {share:.0} % used"), evidence);
     }
     if let (Some(swap), Some(limit)) = (now.memory.swap, now.memory.swap_limit.filter(|limit| *limit > 0)) {

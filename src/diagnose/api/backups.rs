@@ -26,9 +26,9 @@ fn guests(gathered: &Gathered) -> Result<Vec<Guest<'_>>, String> {
         _ => true,
     };
     let rows = rows(gathered.answer("guests")?)?.iter().filter(here);
-    let guests = rows.filter(|row| row.flag("template") != Some(true)).filter_map(|row| {
-        Some(Guest { vmid: vmid(row)?, name: row.text("name"), node: row.text("node") })
-    });
+    let guests = rows
+        .filter(|row| row.flag("template") != Some(true))
+        .filter_map(|row| Some(Guest { vmid: vmid(row)?, name: row.text("name"), node: row.text("node") }));
     Ok(guests.collect())
 }
 
@@ -46,7 +46,12 @@ pub fn coverage(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> 
     let without: Vec<&Guest<'_>> = guests.iter().filter(|guest| uncovered.contains(&guest.vmid)).collect();
     page.fact(format!("{} of {} in no backup job", without.len(), guests.len()));
     for guest in without {
-        page.flag_on(guest.node, "no_backup_job", format!("{} is in no backup job", title(guest)), "by /cluster/backup-info/not-backed-up");
+        page.flag_on(
+            guest.node,
+            "no_backup_job",
+            format!("{} is in no backup job", title(guest)),
+            "by /cluster/backup-info/not-backed-up",
+        );
     }
     Ok(())
 }
@@ -63,7 +68,9 @@ pub fn backups(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     let mut newest: BTreeMap<u32, Newest<'_>> = BTreeMap::new();
     for (_, list) in gathered.answers("backups") {
         for row in rows(list)? {
-            let (Some(vmid), Some(at)) = (vmid(row), row.number("ctime").map(|at| at as i64)) else { continue };
+            let (Some(vmid), Some(at)) = (vmid(row), row.number("ctime").map(|at| at as i64)) else {
+                continue;
+            };
             let failed = row["verification"].text("state") == "failed";
             let this = Newest { at, volume: row.text("volid"), failed };
             if newest.get(&vmid).is_none_or(|other| other.at < at) {
@@ -75,22 +82,41 @@ pub fn backups(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     let all_read = gathered.api.get("backups").into_iter().flatten().all(|answered| answered.said.is_ok());
     let uncovered = uncovered(gathered).unwrap_or_default();
     let guests = guests(gathered)?;
-    page.fact(format!("{} of {} guests have one", guests.iter().filter(|guest| newest.contains_key(&guest.vmid)).count(), guests.len()));
+    page.fact(format!(
+        "{} of {} guests have one",
+        guests.iter().filter(|guest| newest.contains_key(&guest.vmid)).count(),
+        guests.len()
+    ));
     for guest in &guests {
         match newest.get(&guest.vmid) {
             Some(newest) => {
                 let days = (page.now - newest.at) / DAY;
                 let evidence = format!("{} of {}", newest.volume, super::super::page::date(newest.at));
                 if newest.failed {
-                    page.flag_on(guest.node, "bad_backup", format!("the last backup of {} is damaged", title(guest)), &evidence);
+                    page.flag_on(
+                        guest.node,
+                        "bad_backup",
+                        format!("the last backup of {} is damaged", title(guest)),
+                        &evidence,
+                    );
                 }
                 if days as f64 >= page.limit("old_backup") {
-                    page.flag_on(guest.node, "old_backup", format!("the last backup of {} is {days} days old", title(guest)), &evidence);
+                    page.flag_on(
+                        guest.node,
+                        "old_backup",
+                        format!("the last backup of {} is {days} days old", title(guest)),
+                        &evidence,
+                    );
                 }
             }
             // That no job covers it is said of it already.
             None if all_read && (gathered.subject.guest().is_some() || !uncovered.contains(&guest.vmid)) => {
-                page.flag_on(guest.node, "no_backup", format!("there is no backup of {}", title(guest)), "no storage that holds backups has one");
+                page.flag_on(
+                    guest.node,
+                    "no_backup",
+                    format!("there is no backup of {}", title(guest)),
+                    "no storage that holds backups has one",
+                );
             }
             None => {}
         }

@@ -9,11 +9,19 @@ pub fn status(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     for row in rows(gathered.answer("cluster_status")?)? {
         match row.text("type") {
             "cluster" if row.flag("quorate") == Some(false) => {
-                page.flag("no_quorum", "the cluster has no quorum", format!("{} nodes configured, quorate 0", row.bytes("nodes")));
+                page.flag(
+                    "no_quorum",
+                    "the cluster has no quorum",
+                    format!("{} nodes configured, quorate 0", row.bytes("nodes")),
+                );
             }
             "node" if row.flag("online") == Some(false) => {
                 let name = row.text("name");
-                page.flag("node_offline", format!("node {name} is offline"), format!("online 0, address {}", row.text("ip")));
+                page.flag(
+                    "node_offline",
+                    format!("node {name} is offline"),
+                    format!("online 0, address {}", row.text("ip")),
+                );
             }
             "node" => page.fact(format!("{} online", row.text("name"))),
             _ => {}
@@ -23,7 +31,20 @@ pub fn status(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
 }
 
 /// States of a service that HA has brought to where it should be, or is bringing there.
-const WELL: &[&str] = &["started", "stopped", "disabled", "ignored", "queued", "starting", "request_start", "request_start_balance", "request_stop", "migrate", "relocate", "freeze"];
+const WELL: &[&str] = &[
+    "started",
+    "stopped",
+    "disabled",
+    "ignored",
+    "queued",
+    "starting",
+    "request_start",
+    "request_start_balance",
+    "request_stop",
+    "migrate",
+    "relocate",
+    "freeze",
+];
 
 pub fn ha(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     let mut services = 0;
@@ -78,10 +99,15 @@ pub fn versions(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> 
     for (node, version) in gathered.answers("version_skew") {
         by_version.entry(version.text("version")).or_default().push(node);
     }
-    let listed: Vec<String> = by_version.iter().map(|(version, nodes)| format!("{version}: {}", nodes.join(", "))).collect();
+    let listed: Vec<String> =
+        by_version.iter().map(|(version, nodes)| format!("{version}: {}", nodes.join(", "))).collect();
     page.fact(listed.join("; "));
     if by_version.len() > 1 {
-        page.flag("versions_differ", format!("nodes run {} versions of Proxmox VE", by_version.len()), listed.join("; "));
+        page.flag(
+            "versions_differ",
+            format!("nodes run {} versions of Proxmox VE", by_version.len()),
+            listed.join("; "),
+        );
     }
     Ok(())
 }

@@ -30,9 +30,15 @@ pub fn vm_status(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String>
     if !matches!(qemu, "" | "running" | "stopped") {
         page.flag("paused", format!("it does not run: QEMU says {qemu}"), format!("qmpstatus \"{qemu}\""));
     }
-    for (key, what) in [("pressureiosome", "disks"), ("pressurememorysome", "memory"), ("pressurecpusome", "a CPU")] {
+    for (key, what) in
+        [("pressureiosome", "disks"), ("pressurememorysome", "memory"), ("pressurecpusome", "a CPU")]
+    {
         if let Some(share) = status.number(key).filter(|share| *share >= page.limit("vm_pressure")) {
-            page.flag("vm_pressure", format!("it waits for {what} {share:.0} % of the time"), format!("{key} {share}"));
+            page.flag(
+                "vm_pressure",
+                format!("it waits for {what} {share:.0} % of the time"),
+                format!("{key} {share}"),
+            );
         }
     }
     Ok(())
@@ -60,7 +66,8 @@ pub fn agent_os(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> 
 /// One that is configured, in a machine that runs, should answer.
 pub fn agent(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     let runs = gathered.answer("vm_status")?.text("status") == "running";
-    let failed = gathered.api.get("agent_os").into_iter().flatten().find_map(|answered| answered.said.as_ref().err());
+    let failed =
+        gathered.api.get("agent_os").into_iter().flatten().find_map(|answered| answered.said.as_ref().err());
     if let Some(why) = failed.filter(|_| runs && has_agent(gathered).unwrap_or(false)) {
         page.flag("agent_silent", "its guest agent does not answer", why);
     }
@@ -111,7 +118,11 @@ pub fn load(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     let mean = shares.iter().sum::<f64>() / shares.len() as f64 * 100.0;
     page.fact(format!("CPU {mean:.0} % of the last hour"));
     if mean >= page.limit("cpu_busy") {
-        page.flag("cpu_busy", format!("its CPUs were {mean:.0} % busy for an hour"), format!("mean of {} points", shares.len()));
+        page.flag(
+            "cpu_busy",
+            format!("its CPUs were {mean:.0} % busy for an hour"),
+            format!("mean of {} points", shares.len()),
+        );
     }
     Ok(())
 }
@@ -124,7 +135,11 @@ pub fn snapshots(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String>
         count += 1;
         let days = (page.now - at) / DAY;
         if days as f64 >= page.limit("old_snapshot") {
-            page.flag("old_snapshot", format!("snapshot {name} is {days} days old"), super::super::page::date(at));
+            page.flag(
+                "old_snapshot",
+                format!("snapshot {name} is {days} days old"),
+                super::super::page::date(at),
+            );
         }
     }
     page.fact(format!("{count} snapshots"));

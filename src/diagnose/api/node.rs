@@ -11,14 +11,20 @@ const DAY: i64 = 86_400;
 
 pub fn status(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     let status = gathered.answer("node_status")?;
-    for (sign, key, what) in
-        [("node_memory_full", "memory", "memory"), ("node_swap_full", "swap", "swap"), ("root_full", "rootfs", "its root file system")]
-    {
+    for (sign, key, what) in [
+        ("node_memory_full", "memory", "memory"),
+        ("node_swap_full", "swap", "swap"),
+        ("root_full", "rootfs", "its root file system"),
+    ] {
         let (used, total) = (status[key].bytes("used"), status[key].bytes("total"));
         let share = percent(used, total);
         page.fact(format!("{what} {share:.0} %"));
         if share >= page.limit(sign) {
-            page.flag(sign, format!("{what} is {share:.0} % full"), format!("{} of {}", size(used), size(total)));
+            page.flag(
+                sign,
+                format!("{what} is {share:.0} % full"),
+                format!("{} of {}", size(used), size(total)),
+            );
         }
     }
     let cpus = status["cpuinfo"].number("cpus").unwrap_or(1.0).max(1.0);
@@ -47,10 +53,18 @@ pub fn load(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
         let mean = figures.iter().sum::<f64>() / figures.len() as f64;
         page.fact(format!("waiting for {what} {mean:.0} %"));
         if mean >= page.limit("node_pressure") {
-            page.flag("node_pressure", format!("its work waits for {what} {mean:.0} % of the time"), format!("{key}, mean of the last {} points", figures.len()));
+            page.flag(
+                "node_pressure",
+                format!("its work waits for {what} {mean:.0} % of the time"),
+                format!("{key}, mean of the last {} points", figures.len()),
+            );
         }
     }
-    if known { Ok(()) } else { Err("PVE has no pressure figures of the last hour; before release 9 it keeps none".into()) }
+    if known {
+        Ok(())
+    } else {
+        Err("PVE has no pressure figures of the last hour; before release 9 it keeps none".into())
+    }
 }
 
 /// Enabled on every node, and only running in a cluster.
@@ -63,7 +77,8 @@ pub fn services(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> 
         .is_ok_and(|status| status.as_array().into_iter().flatten().any(|row| row.text("type") == "cluster"));
     let mut run = 0;
     for service in services {
-        let (name, state, unit) = (service.text("service"), service.text("active-state"), service.text("unit-state"));
+        let (name, state, unit) =
+            (service.text("service"), service.text("active-state"), service.text("unit-state"));
         let evidence = format!("{state} ({}), {unit}", service.text("state"));
         run += usize::from(state == "active");
         match state {
@@ -84,7 +99,11 @@ pub fn replication(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), Strin
             let (failures, error) = (job.number("fail_count").unwrap_or_default(), job.text("error"));
             if failures > 0.0 || !error.is_empty() {
                 let last = job.number("last_sync").map_or("never".to_owned(), |at| date(at as i64));
-                let what = format!("replication {} to {} failed {failures} times", job.text("id"), job.text("target"));
+                let what = format!(
+                    "replication {} to {} failed {failures} times",
+                    job.text("id"),
+                    job.text("target")
+                );
                 page.flag_on(node, "replication_failed", what, format!("{error}; last good {last}"));
             }
         }
@@ -99,7 +118,12 @@ pub fn time(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
         page.fact(format!("{node} {off} s from this node's"));
         if off.unsigned_abs() as f64 >= page.limit("time_skew") {
             let name = if node.is_empty() { "its" } else { node };
-            page.flag_on(node, "time_skew", format!("the clock of {name} is {off} s off"), format!("{said} there, {} here", page.now));
+            page.flag_on(
+                node,
+                "time_skew",
+                format!("the clock of {name} is {off} s off"),
+                format!("{said} there, {} here", page.now),
+            );
         }
     }
     Ok(())
@@ -112,7 +136,11 @@ pub fn certificates(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), Stri
         page.fact(format!("{name} {days} days"));
         let evidence = format!("subject {}; valid until {}", certificate.text("subject"), date(until));
         if until <= page.now {
-            page.flag("certificate_expired", format!("certificate {name} expired {} days ago", -days), evidence);
+            page.flag(
+                "certificate_expired",
+                format!("certificate {name} expired {} days ago", -days),
+                evidence,
+            );
         } else if (days as f64) < page.limit("certificate_expires") {
             page.flag("certificate_expires", format!("certificate {name} expires in {days} days"), evidence);
         }

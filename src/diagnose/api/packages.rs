@@ -14,7 +14,11 @@ pub fn repositories(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), Stri
     let answer = gathered.answer("repositories")?;
     for error in answer["errors"].as_array().into_iter().flatten() {
         let evidence = format!("{}: {}", error.text("path"), error.text("error"));
-        page.flag("repository_broken", format!("repositories in {} cannot be read", error.text("path")), evidence);
+        page.flag(
+            "repository_broken",
+            format!("repositories in {} cannot be read", error.text("path")),
+            evidence,
+        );
     }
     let holds = |list: &Value, words: &[&str]| {
         let texts = list.as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -37,13 +41,20 @@ pub fn repositories(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), Stri
             Ok(status) => page.flag(
                 "enterprise_without_subscription",
                 "the enterprise repository is enabled and there is no valid subscription",
-                format!("subscription \"{status}\"{}", if free { "; pve-no-subscription is enabled too" } else { "" }),
+                format!(
+                    "subscription \"{status}\"{}",
+                    if free { "; pve-no-subscription is enabled too" } else { "" }
+                ),
             ),
             Err(why) => page.cannot_tell(format!("whether the enterprise repository may be used: {why}")),
         }
     }
     if !(enterprise || free || test) {
-        page.flag("no_pve_repository", "no repository of Proxmox VE is enabled", format!("{} others are", enabled.len()));
+        page.flag(
+            "no_pve_repository",
+            "no repository of Proxmox VE is enabled",
+            format!("{} others are", enabled.len()),
+        );
     }
     if test {
         page.flag("test_repository", "the test repository is enabled", "component pvetest or pve-test");
@@ -56,7 +67,11 @@ pub fn updates(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     page.fact(format!("{} updates wait", rows.len()));
     if rows.len() as f64 >= page.limit("updates_pending") {
         let names: Vec<&str> = rows.iter().take(10).map(|row| row.text("Package")).collect();
-        page.flag("updates_pending", format!("{} updates wait to be installed", rows.len()), names.join(", "));
+        page.flag(
+            "updates_pending",
+            format!("{} updates wait to be installed", rows.len()),
+            names.join(", "),
+        );
     }
     Ok(())
 }
@@ -75,16 +90,22 @@ pub fn kernel(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
         running => Some(running),
     };
     let running = running.ok_or("PVE does not say which kernel runs")?;
-    let installed = packages.iter().filter(|package| package.text("CurrentState") == "Installed").filter_map(|package| {
-        let name = package.text("Package");
-        let release = name.strip_prefix("proxmox-kernel-").or_else(|| name.strip_prefix("pve-kernel-"))?;
-        // `proxmox-kernel-6.17` only says which series is followed.
-        Some(release.trim_end_matches("-signed")).filter(|release| release.ends_with("-pve"))
-    });
+    let installed =
+        packages.iter().filter(|package| package.text("CurrentState") == "Installed").filter_map(|package| {
+            let name = package.text("Package");
+            let release =
+                name.strip_prefix("proxmox-kernel-").or_else(|| name.strip_prefix("pve-kernel-"))?;
+            // `proxmox-kernel-6.17` only says which series is followed.
+            Some(release.trim_end_matches("-signed")).filter(|release| release.ends_with("-pve"))
+        });
     let newest = installed.max_by_key(|name| release(name));
     page.fact(format!("kernel {running} runs, the newest installed is {}", newest.unwrap_or("not known")));
     if let Some(newest) = newest.filter(|newest| release(newest) > release(running)) {
-        page.flag("reboot_pending", format!("kernel {newest} is installed and {running} runs"), "the node has not been rebooted since");
+        page.flag(
+            "reboot_pending",
+            format!("kernel {newest} is installed and {running} runs"),
+            "the node has not been rebooted since",
+        );
     }
     Ok(())
 }

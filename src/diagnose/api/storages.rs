@@ -26,7 +26,13 @@ pub fn of_cluster(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String
     for row in rows(gathered.answer("cluster_storages")?)? {
         let (name, node, status) = (row.text("storage"), row.text("node"), row.text("status"));
         if status != "available" && !status.is_empty() {
-            inactive(page, node, &format!("{name} on {node}"), row.text("plugintype"), &format!("status \"{status}\""));
+            inactive(
+                page,
+                node,
+                &format!("{name} on {node}"),
+                row.text("plugintype"),
+                &format!("status \"{status}\""),
+            );
             continue;
         }
         // The same on each node.
@@ -54,7 +60,12 @@ fn filled(page: &mut Page<'_>, node: &str, name: &str, used: u64, total: u64) {
         share if share >= page.limit("storage_filling") => "storage_filling",
         _ => return,
     };
-    page.flag_on(node, sign, format!("storage {name} is {share:.0} % full"), format!("{} of {}", size(used), size(total)));
+    page.flag_on(
+        node,
+        sign,
+        format!("storage {name} is {share:.0} % full"),
+        format!("{} of {}", size(used), size(total)),
+    );
 }
 
 pub fn zfs(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
@@ -67,7 +78,11 @@ pub fn zfs(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
             page.flag("zfs_degraded", format!("ZFS pool {name} is {health}"), format!("health {health}"));
         }
         if share >= page.limit("zfs_full") {
-            page.flag("zfs_full", format!("ZFS pool {name} is {share:.0} % full"), format!("{} of {}", size(used), size(total)));
+            page.flag(
+                "zfs_full",
+                format!("ZFS pool {name} is {share:.0} % full"),
+                format!("{} of {}", size(used), size(total)),
+            );
         }
     }
     Ok(())
@@ -102,7 +117,11 @@ pub fn smart(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
         match health {
             "PASSED" | "OK" => {}
             "" | "UNKNOWN" => unknown.push(device),
-            _ => page.flag("smart_failing", format!("disk {device} fails: SMART says {health}"), described(disk)),
+            _ => page.flag(
+                "smart_failing",
+                format!("disk {device} fails: SMART says {health}"),
+                described(disk),
+            ),
         }
         // What is left, in percent; a text where it is not known.
         if let Some(left) = disk["wearout"].as_f64().filter(|left| *left <= page.limit("disk_worn")) {

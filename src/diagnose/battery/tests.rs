@@ -51,10 +51,16 @@ fn every_next_step_can_be_taken() {
             let at = format!("{name}: {}: {}", sign.name, sign.next);
             match sign.next.split_once(": ") {
                 Some(("find", words)) => {
-                    let recipe = crate::catalog::recipe::all().iter().find(|recipe| recipe.title.eq_ignore_ascii_case(words));
+                    let recipe = crate::catalog::recipe::all()
+                        .iter()
+                        .find(|recipe| recipe.title.eq_ignore_ascii_case(words));
                     let recipe = recipe.unwrap_or_else(|| panic!("{at}: no such recipe"));
                     let found = finder.recipes(catalog, words, &finder.search(catalog, words));
-                    assert!(found.iter().take(3).any(|one| one.title == recipe.title), "{at}: {:?}", found.iter().take(3).map(|recipe| recipe.title).collect::<Vec<_>>());
+                    assert!(
+                        found.iter().take(3).any(|one| one.title == recipe.title),
+                        "{at}: {:?}",
+                        found.iter().take(3).map(|recipe| recipe.title).collect::<Vec<_>>()
+                    );
                 }
                 Some(("read", path)) => {
                     assert!(catalog.template(Method::Get, path).is_some(), "{at}");

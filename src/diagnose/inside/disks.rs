@@ -106,7 +106,9 @@ pub fn logs(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     logs.sort_by_key(|(size, _, _)| std::cmp::Reverse(*size));
     page.fact(format!("{} logs over 4 MiB", logs.len()));
     for (bytes, time, name) in logs {
-        let within = |disk: &&Disk<'_>| disk.at == "/" || name.strip_prefix(disk.at).is_some_and(|rest| rest.starts_with('/'));
+        let within = |disk: &&Disk<'_>| {
+            disk.at == "/" || name.strip_prefix(disk.at).is_some_and(|rest| rest.starts_with('/'))
+        };
         let on = disks.iter().filter(within).max_by_key(|disk| disk.at.len());
         let share = on.map_or(0.0, |disk| percent(bytes, disk.used.saturating_add(disk.free)));
         if share < page.limit("log_fills") && bytes < HUGE {
@@ -115,7 +117,11 @@ pub fn logs(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
         let ago = page.now.saturating_sub(time);
         let grows = if ago < LATELY { "still written to" } else { "not written to lately" };
         let of = on.map_or(String::new(), |disk| format!(", {share:.0} % of {}", disk.at));
-        page.flag("log_fills", format!("log {name} has {}{of}", size(bytes)), format!("{bytes} bytes, last written {ago} s ago: {grows}"));
+        page.flag(
+            "log_fills",
+            format!("log {name} has {}{of}", size(bytes)),
+            format!("{bytes} bytes, last written {ago} s ago: {grows}"),
+        );
     }
     Ok(())
 }

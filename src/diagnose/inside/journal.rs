@@ -115,11 +115,16 @@ pub fn units(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     for (name, unit) in units {
         let last = last_words(gathered, name);
         if unit.oom {
-            page.flag("unit_oom", format!("unit {name} was killed for want of memory"), format!("its systemd says oom-kill{last}"));
+            page.flag(
+                "unit_oom",
+                format!("unit {name} was killed for want of memory"),
+                format!("its systemd says oom-kill{last}"),
+            );
         }
         let ago = latest - unit.restarted;
         if unit.restarts as f64 >= page.limit("crash_loop") && ago < LATELY {
-            let evidence = format!("restarted {} times, last {ago} s ago, by its journal{last}", unit.restarts);
+            let evidence =
+                format!("restarted {} times, last {ago} s ago, by its journal{last}", unit.restarts);
             page.flag("crash_loop", format!("unit {name} fails and is restarted again and again"), evidence);
         } else if let Some((result, at)) = unit.failed {
             failed += 1;
@@ -131,7 +136,11 @@ pub fn units(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     page.fact(format!("{failed} units failed; {} errors in an hour", errors.len()));
     if errors.len() as f64 >= page.limit("errors") {
         let evidence: Vec<String> = errors.iter().rev().take(3).map(|entry| line(entry)).collect();
-        page.flag("errors", format!("{} errors in its journal within an hour", errors.len()), evidence.join(" | "));
+        page.flag(
+            "errors",
+            format!("{} errors in its journal within an hour", errors.len()),
+            evidence.join(" | "),
+        );
     }
     Ok(())
 }
@@ -143,7 +152,8 @@ fn line(entry: &Entry) -> String {
 /// The last that a unit's own processes wrote.
 fn last_words(gathered: &Gathered, unit: &str) -> String {
     let entries = gathered.section("log").map(entries).unwrap_or_default();
-    let last: Vec<String> = entries.iter().rev().filter(|entry| text(&entry.of) == unit).take(2).map(line).collect();
+    let last: Vec<String> =
+        entries.iter().rev().filter(|entry| text(&entry.of) == unit).take(2).map(line).collect();
     if last.is_empty() { String::new() } else { format!("; it wrote: {}", last.join(" | ")) }
 }
 
@@ -156,7 +166,9 @@ pub fn log(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     // Without a journal, lines of syslog's files.
     let lines: Vec<(i64, String)> = match entries.is_empty() {
         false => entries.iter().map(|entry| (entry.at(), line(entry))).collect(),
-        true => section.lines().filter(|line| *line != "none").map(|line| (page.now, line.to_owned())).collect(),
+        true => {
+            section.lines().filter(|line| *line != "none").map(|line| (page.now, line.to_owned())).collect()
+        }
     };
     if lines.is_empty() {
         return Err("it has neither a journal nor a log of syslog's that can be read".into());
@@ -170,7 +182,12 @@ pub fn log(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     let found: Vec<&(i64, String)> = lines.iter().filter(taken).collect();
     if let Some((at, line)) = found.last() {
         let who = line.split(':').next().unwrap_or_default();
-        let evidence = format!("{} lines; the last {} s ago: {line}; it listens on {}", found.len(), latest - at, super::network::listening(gathered));
+        let evidence = format!(
+            "{} lines; the last {} s ago: {line}; it listens on {}",
+            found.len(),
+            latest - at,
+            super::network::listening(gathered)
+        );
         page.flag("port_conflict", format!("{who} wants a port that is taken"), evidence);
     }
     Ok(())

@@ -95,7 +95,11 @@ fn updates(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     };
     if text.lines().any(|line| line.ends_with("run/reboot-required")) {
         let packages = after("/run/reboot-required.pkgs").join(", ");
-        page.flag("reboot_required", "it asks to be rebooted", format!("/run/reboot-required is there: {packages}"));
+        page.flag(
+            "reboot_required",
+            "it asks to be rebooted",
+            format!("/run/reboot-required is there: {packages}"),
+        );
     }
     let pending = after("/var/lib/update-notifier/updates-available").into_iter().find_map(|line| {
         let count: u64 = line.split_whitespace().next()?.parse().ok()?;
@@ -113,7 +117,9 @@ fn updates(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
         (None, Some(time)) => {
             let days = page.now.saturating_sub(time).max(0) / 86_400;
             page.fact(format!("package lists refreshed {days} days ago"));
-            page.cannot_tell("which updates wait takes apt longer than this may: exec `apt list --upgradable` tells");
+            page.cannot_tell(
+                "which updates wait takes apt longer than this may: exec `apt list --upgradable` tells",
+            );
         }
         (None, None) => page.cannot_tell("no apt there, and no other package manager is known here"),
         _ => {}
@@ -130,7 +136,9 @@ mod tests {
 
     #[test]
     fn each_section_is_its_probes_and_nobody_elses() {
-        let output = format!("motd\n{MARK} a\none\n@@ b\ntwo\n\n{MARK} b\n\n{MARK} c\ncut [9 bytes cut here]\n\n{MARK} d\nx\n{MARK} d\ny\n\n{MARK} e\nhalf");
+        let output = format!(
+            "motd\n{MARK} a\none\n@@ b\ntwo\n\n{MARK} b\n\n{MARK} c\ncut [9 bytes cut here]\n\n{MARK} d\nx\n{MARK} d\ny\n\n{MARK} e\nhalf"
+        );
         let sections = sections(&output, MARK, "bytes cut here]");
         let names: Vec<&str> = sections.keys().map(String::as_str).collect();
         assert_eq!(names, ["a", "b"], "{sections:?}");

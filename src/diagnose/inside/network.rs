@@ -44,7 +44,11 @@ pub fn dns(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     let connected = !interfaces(section).is_empty();
     if servers.is_empty() {
         match connected {
-            true => page.flag("no_resolver", "it has no DNS server configured", "/etc/resolv.conf names no nameserver"),
+            true => page.flag(
+                "no_resolver",
+                "it has no DNS server configured",
+                "/etc/resolv.conf names no nameserver",
+            ),
             false => page.fact("no network but loopback, and no DNS server"),
         }
         return Ok(());
@@ -68,7 +72,9 @@ pub fn dns(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
                     dead.push(format!("no route leads to {server}"));
                 }
             }
-            IpAddr::V6(_) => page.cannot_tell(format!("whether {server} can be reached: routes of IPv6 are not read")),
+            IpAddr::V6(_) => {
+                page.cannot_tell(format!("whether {server} can be reached: routes of IPv6 are not read"))
+            }
         }
     }
     if dead.len() == servers.len() {
@@ -96,7 +102,11 @@ pub fn gateway(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     }
     let routes = routes(section);
     let Some(default) = routes.iter().find(|route| route.mask == 0 && route.gateway != 0) else {
-        page.flag("no_gateway", "it has a network, and no default route", format!("interfaces: {}", interfaces.join(", ")));
+        page.flag(
+            "no_gateway",
+            "it has a network, and no default route",
+            format!("interfaces: {}", interfaces.join(", ")),
+        );
         return Ok(());
     };
     let address = Ipv4Addr::from(default.gateway);
@@ -108,10 +118,16 @@ pub fn gateway(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     match neighbour {
         // Asked for, and nobody said it was there.
         Some((flags, _)) if flags == "0x0" => {
-            page.flag("gateway_silent", format!("its gateway {address} does not answer"), format!("/proc/net/arp has it with flags {flags}"));
+            page.flag(
+                "gateway_silent",
+                format!("its gateway {address} does not answer"),
+                format!("/proc/net/arp has it with flags {flags}"),
+            );
         }
         Some((_, hardware)) => page.fact(format!("known as {hardware}")),
-        None => page.cannot_tell(format!("whether {address} answers: it was not asked for lately, and the inspect lane sends nothing")),
+        None => page.cannot_tell(format!(
+            "whether {address} answers: it was not asked for lately, and the inspect lane sends nothing"
+        )),
     }
     Ok(())
 }
@@ -121,7 +137,9 @@ const MOST_PORTS: usize = 20;
 /// Ports that it listens on.
 fn open_ports(section: &str) -> BTreeSet<u16> {
     let port = |line: &str| {
-        let local = line.split_whitespace().find(|word| word.contains(':') && !word.ends_with(':') && !word.starts_with('/'))?;
+        let local = line
+            .split_whitespace()
+            .find(|word| word.contains(':') && !word.ends_with(':') && !word.starts_with('/'))?;
         u16::from_str_radix(local.rsplit(':').next()?, 16).ok()
     };
     section.lines().filter_map(|line| port(line.split_once(':')?.1)).collect()
@@ -148,7 +166,10 @@ mod tests {
                        /proc/net/route:eth0\t00000000\t0102A8C0\t0003\t0\t0\t0\t00000000\t0\n\
                        interfaces\neth0\nlo";
         let route = &routes(section)[0];
-        assert_eq!((route.interface, route.mask, Ipv4Addr::from(route.gateway)), ("eth0", 0, Ipv4Addr::new(192, 168, 2, 1)));
+        assert_eq!(
+            (route.interface, route.mask, Ipv4Addr::from(route.gateway)),
+            ("eth0", 0, Ipv4Addr::new(192, 168, 2, 1))
+        );
         assert_eq!(interfaces(section), ["eth0"]);
         let tcp = "/proc/net/tcp:   0: 00000000:0050 00000000:0000 0A 00000000:00000000\n\
                    /proc/net/tcp6:   1: 00000000000000000000000000000000:01BB 0:0000 0A";

@@ -50,7 +50,8 @@ pub fn zombies(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     }
     let stuck: Vec<_> = all.iter().filter(|process| process.state == 'D').collect();
     if stuck.len() as f64 >= page.limit("stuck") {
-        let names: Vec<String> = stuck.iter().map(|process| format!("{} ({})", process.pid, process.name)).collect();
+        let names: Vec<String> =
+            stuck.iter().map(|process| format!("{} ({})", process.pid, process.name)).collect();
         page.flag("stuck", format!("{} processes wait without end", stuck.len()), names.join(", "));
     }
     Ok(())

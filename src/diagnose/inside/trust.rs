@@ -30,7 +30,11 @@ fn judge(page: &mut Page<'_>, name: &str, subject: &str, until: i64) {
     let days = (until - page.now).div_euclid(DAY);
     let evidence = format!("subject {subject}; valid until {}", crate::diagnose::page::date(until));
     if until <= page.now {
-        page.flag("certificate_expired", format!("the certificate {name} expired {} days ago", -days), evidence);
+        page.flag(
+            "certificate_expired",
+            format!("the certificate {name} expired {} days ago", -days),
+            evidence,
+        );
     } else if (days as f64) < page.limit("certificate_expires") {
         page.flag("certificate_expires", format!("the certificate {name} expires in {days} days"), evidence);
     }

@@ -45,7 +45,11 @@ pub async fn gather(
             Ok(guest) if guest.kind == subject.kind() => Some(guest.node),
             Ok(guest) => {
                 let message = format!("guest {vmid} is no {}", subject.kind());
-                return Err(Failure::new("no_such_guest", message, format!("diagnose {}/{vmid}", guest.kind)));
+                return Err(Failure::new(
+                    "no_such_guest",
+                    message,
+                    format!("diagnose {}/{vmid}", guest.kind),
+                ));
             }
             Err(failure) if failure.denied || failure.kind == "no_such_guest" => return Err(failure),
             // What the API does not tell is missing; the rest may say why.
@@ -67,10 +71,12 @@ pub async fn gather(
             Some(Each::Backups) => storages(&answers, here),
         };
         match places {
-            Ok(places) => second.extend(places.into_iter().take(MOST).map(|(place, node, storage)| Ask {
-                place,
-                ..names(probe, &storage, &node)
-            })),
+            Ok(places) => second.extend(
+                places
+                    .into_iter()
+                    .take(MOST)
+                    .map(|(place, node, storage)| Ask { place, ..names(probe, &storage, &node) }),
+            ),
             Err(why) => {
                 let said = Err(why);
                 answers.insert(probe.name.clone(), vec![Answered { place: String::new(), said }]);
@@ -153,7 +159,9 @@ fn nodes(answers: &Answers) -> Result<Vec<Place>, String> {
 fn storages(answers: &Answers, here: &str) -> Result<Vec<Place>, String> {
     let mut seen = BTreeSet::new();
     let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
-    let is = |row: &Value, key: &str| matches!(&row[key], Value::Number(one) if one.as_i64() == Some(1)) || row[key] == "1";
+    let is = |row: &Value, key: &str| {
+        matches!(&row[key], Value::Number(one) if one.as_i64() == Some(1)) || row[key] == "1"
+    };
     let mut places = Vec::new();
     for row in list(answers, "backup_storages")? {
         let holds = text(row, "content").split(',').any(|content| content == "backup");

@@ -125,7 +125,13 @@ async fn look_inside(
         Ok(bits) => format!("@@ {bits}"),
         Err(error) => return Err(Failure::new("internal", error.to_string(), "report this")),
     };
-    let task = inside::Task { guest, script: script(battery), argument: marker.clone(), patience: PATIENCE, most: MOST };
+    let task = inside::Task {
+        guest,
+        script: script(battery),
+        argument: marker.clone(),
+        patience: PATIENCE,
+        most: MOST,
+    };
     let mut record = command();
     let ran = inside::inspect(provost, principal, task, &mut record, given_up).await;
     let (text, receipt) = record.passed(|(text, _): &(String, _)| text.len(), ran)?;
