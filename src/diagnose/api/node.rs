@@ -117,13 +117,9 @@ pub fn time(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
         let off = said - page.now;
         page.fact(format!("{node} {off} s from this node's"));
         if off.unsigned_abs() as f64 >= page.limit("time_skew") {
-            let name = if node.is_empty() { "its" } else { node };
-            page.flag_on(
-                node,
-                "time_skew",
-                format!("the clock of {name} is {off} s off"),
-                format!("{said} there, {} here", page.now),
-            );
+            let whose = if node.is_empty() { "its clock".to_owned() } else { format!("the clock of {node}") };
+            let evidence = format!("{said} there, {} here", page.now);
+            page.flag_on(node, "time_skew", format!("{whose} is {off} s off"), evidence);
         }
     }
     Ok(())

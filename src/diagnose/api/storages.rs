@@ -23,8 +23,20 @@ pub fn of_node(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
 
 pub fn of_cluster(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     let mut shared = std::collections::BTreeSet::new();
+    // What is on a node that is off is no fault of its own.
+    let off: Vec<&str> = match gathered.answer("nodes") {
+        Ok(nodes) => rows(nodes)?
+            .iter()
+            .filter(|row| row.text("status") != "online")
+            .map(|row| row.text("node"))
+            .collect(),
+        Err(_) => Vec::new(),
+    };
     for row in rows(gathered.answer("cluster_storages")?)? {
         let (name, node, status) = (row.text("storage"), row.text("node"), row.text("status"));
+        if off.contains(&node) {
+            continue;
+        }
         if status != "available" && !status.is_empty() {
             inactive(
                 page,

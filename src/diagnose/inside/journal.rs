@@ -2,6 +2,7 @@
 //!
 //! The systemd of the container wrote it, or somebody who passes for it: it is the container's word.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -38,6 +39,17 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
+/// What is no text, or what a terminal would obey, comes as bytes.
+fn message(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::Array(bytes) => {
+            let bytes: Vec<u8> = bytes.iter().filter_map(|byte| byte.as_u64()?.try_into().ok()).collect();
+            Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+        }
+        value => Cow::Borrowed(text(value)),
+    }
+}
+
 impl Entry {
     /// Seconds since 1970.
     fn at(&self) -> i64 {
@@ -57,6 +69,18 @@ mod said {
     pub const RESTARTS: &str = "5eb03494b6584870a536b337290809b3";
     pub const OUT_OF_MEMORY: &str = "fe6faa94e7774663a0da52717891d8ef";
     pub const SUCCEEDED: &str = "7ad2d189f7e94e70a38c781354912448";
+    /// All that was to be started at its start is.
+    pub const UP: &str = "b07a249cd024414a82dd00cd181378ff";
+    /// By journald, as it starts.
+    pub const JOURNAL_STARTED: &str = "f77379a8490b408bbe5f6940505a777b";
+}
+
+/// Those since the container's own last start: its kernel, and so what `journalctl` takes for a boot, is the host's.
+fn since_start(entries: &[Entry]) -> &[Entry] {
+    let up = entries.iter().rposition(|entry| text(&entry.id) == said::UP);
+    let start =
+        up.and_then(|up| entries[..up].iter().rposition(|entry| text(&entry.id) == said::JOURNAL_STARTED));
+    &entries[start.unwrap_or_default()..]
 }
 
 #[derive(Default)]
@@ -80,10 +104,10 @@ pub fn units(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
                     asked in the inspect lane"
             .into());
     }
+    let entries = since_start(&entries);
     let mut units: BTreeMap<&str, Unit<'_>> = BTreeMap::new();
     let mut errors: Vec<&Entry> = Vec::new();
-    for entry in &entries {
-        // The newest clock is the container's own, which may be another than ours.
+    for entry in entries {
         let name = text(&entry.unit);
         let is_init = text(&entry.pid) == "1";
         if is_init && !name.is_empty() {
@@ -110,7 +134,8 @@ pub fn units(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
             errors.push(entry);
         }
     }
-    let latest = entries.iter().map(Entry::at).max().unwrap_or_default().max(page.now);
+    // The node's clock: journald takes the kernel's, which is the same.
+    let latest = page.now;
     let mut failed = 0;
     for (name, unit) in units {
         let last = last_words(gathered, name);
@@ -146,7 +171,7 @@ pub fn units(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
 }
 
 fn line(entry: &Entry) -> String {
-    format!("{}: {}", text(&entry.by), text(&entry.message))
+    format!("{}: {}", text(&entry.by), message(&entry.message))
 }
 
 /// The last that a unit's own processes wrote.
