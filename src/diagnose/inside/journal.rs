@@ -69,15 +69,15 @@ mod said {
     pub const RESTARTS: &str = "5eb03494b6584870a536b337290809b3";
     pub const OUT_OF_MEMORY: &str = "fe6faa94e7774663a0da52717891d8ef";
     pub const SUCCEEDED: &str = "7ad2d189f7e94e70a38c781354912448";
-    /// All that was to be started at its start is.
-    pub const UP: &str = "b07a249cd024414a82dd00cd181378ff";
+    /// All that was to be started at its start is: on a machine, and in a container.
+    pub const UP: &[&str] = &["b07a249cd024414a82dd00cd181378ff", "eed00a68ffd84e31882105fd973abdd1"];
     /// By journald, as it starts.
     pub const JOURNAL_STARTED: &str = "f77379a8490b408bbe5f6940505a777b";
 }
 
 /// Those since the container's own last start: its kernel, and so what `journalctl` takes for a boot, is the host's.
 fn since_start(entries: &[Entry]) -> &[Entry] {
-    let up = entries.iter().rposition(|entry| text(&entry.id) == said::UP);
+    let up = entries.iter().rposition(|entry| text(&entry.pid) == "1" && said::UP.contains(&text(&entry.id)));
     let start =
         up.and_then(|up| entries[..up].iter().rposition(|entry| text(&entry.id) == said::JOURNAL_STARTED));
     &entries[start.unwrap_or_default()..]
