@@ -98,6 +98,7 @@ async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
         () = listening.serve(provost.clone(), stop, confined) => {}
         // A task that goes on for hours is followed for as long as this daemon serves.
         () = resolving => {}
+        () = provost.follow_members() => {}
     }
     drop(watch);
     provost.close().await;

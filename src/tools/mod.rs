@@ -24,6 +24,7 @@ pub mod record;
 mod resources;
 mod schema;
 mod status;
+mod taint;
 mod tasks;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,19 +41,20 @@ use rmcp::model::{
     GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation, JsonObject,
     ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
     PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResult, ServerCapabilities, ServerConfig,
-    Tool, UpdateTaskParams,
+    TaskPayload, Tool, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, RoleServer};
 
 pub use owed::Owed;
 
 use crate::catalog::find::Finders;
+use crate::estate::Keeper;
 #[cfg(test)]
 use crate::ledger::Options;
 use crate::ledger::resolve::resolve;
 use crate::ledger::{Ledger, Receipt};
-use crate::plan::blast::Unknown;
-use crate::policy::{Policy, Principal, Rules, Supply};
+use crate::plan::blast::{Sources, World};
+use crate::policy::{Members, Policy, Principal, Rules, Supply};
 use crate::pve::{AddressError, Client};
 
 /// What every session shares.
@@ -68,6 +70,8 @@ pub struct Provost {
     pub desk: Arc<Desk>,
     /// The plans that wait, and the changes that are being made.
     planning: crate::plan::Desk,
+    /// What binds a person's answer to what was asked.
+    seal: apply::ask::Seal,
     auditor: audit::Auditor,
     /// Commands that may run now.
     turns: Arc<exec::Turns>,
@@ -79,30 +83,48 @@ pub struct Provost {
 
 const MOST_INPUT_KB: usize = 64 << 10;
 
+/// Why there is nothing to serve.
+#[derive(Debug, thiserror::Error)]
+pub enum NotMade {
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    #[error("the thread that reads the cluster's configuration cannot be started: {0}")]
+    Keeper(#[source] std::io::Error),
+}
+
 impl Provost {
     /// What `[pve]` says counts from here on to the end: another address or file takes a restart.
-    pub fn new(rules: Rules, ledger: Ledger) -> Result<Self, AddressError> {
+    pub fn new(rules: Rules, ledger: Ledger) -> Result<Self, NotMade> {
         let pve = &rules.now().pve;
         let finders = Arc::<Finders>::default();
+        let client = Client::new(pve.into())?;
+        let keeper = Keeper::start(Sources::new(&pve.etc_pve, &client)).map_err(NotMade::Keeper)?;
+        let keeper = Arc::new(keeper);
+        let world = World::new(keeper.clone(), Some(client.clone()));
         Ok(Self {
-            planning: crate::plan::Desk::new(
-                Arc::new(Unknown),
-                ledger.clone(),
-                finders.clone(),
-                Default::default(),
-            ),
+            planning: crate::plan::Desk::new(world, ledger.clone(), finders.clone(), Default::default()),
+            seal: apply::ask::Seal::default(),
             desk: Desk::new(ledger),
             auditor: audit::Auditor::default(),
-            client: Client::new(pve.into())?,
+            client,
             catalog: api::Catalogue::of(&rules.now()),
             finders,
-            policy: Arc::new(Policy::new(rules)),
+            policy: Arc::new(Policy::new(rules).with_members(Members::new(keeper))),
             tasks: tasks::Tasks::default(),
             turns: Arc::default(),
             input: Supply::halves(MOST_INPUT_KB),
             #[cfg(test)]
             _dir: None,
         })
+    }
+
+    /// Goes on seeing what roles' pools and tags stand for, so that a call which takes its time is judged by them too.
+    pub async fn follow_members(&self) {
+        const EVERY: Duration = Duration::from_secs(3);
+        loop {
+            self.policy.look_around().await;
+            tokio::time::sleep(EVERY).await;
+        }
     }
 
     /// Ends what is under way, and waits until all of it has left its receipts. Sessions have ended before.
@@ -250,6 +272,7 @@ impl ServerHandler for Session {
         asked: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        self.provost.policy.look_around().await;
         let arguments = asked.arguments.unwrap_or_default();
         let Some(tool) = schema::name(&asked.name) else {
             let call = self.begin(None, None, &context);
@@ -263,6 +286,11 @@ impl ServerHandler for Session {
         let answer = match tool {
             "read" if knows_tasks(&context) && read::waits(&arguments) => {
                 return self.read_as_task(arguments, call);
+            }
+            "apply" => {
+                let answers =
+                    apply::ask::Given { responses: asked.input_responses, state: asked.request_state };
+                return Ok(apply::call(provost, principal, arguments, answers, call, &context).await);
             }
             "read" => tokio::select! {
                 answer = read::call(provost, principal, arguments, Progress::of(&context), &notes) => answer,
@@ -280,16 +308,8 @@ impl ServerHandler for Session {
                 }
             }
             "plan" => plan::call(provost, principal, arguments, &mut call).await,
-            "apply" => {
-                let progress = Progress::of(&context);
-                tokio::select! {
-                    answer = apply::call(provost, principal, arguments, progress, &mut call) => answer,
-                    // The change goes on, and what becomes of it is recorded.
-                    () = context.ct.cancelled() => Err(answer::no_longer_wanted()),
-                }
-            }
             "audit" => audit::call(provost, principal, arguments, &notes, &context.ct).await,
-            _ => status::call(provost, principal, &arguments),
+            _ => status::call(provost, principal, &arguments, notes.is_tainted()),
         };
         let answer = match tool {
             "find" | "read" => self.noting_the_catalogue(answer),
@@ -303,9 +323,17 @@ impl ServerHandler for Session {
         asked: GetTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
+        self.provost.policy.look_around().await;
         // What is withheld is on record, as it would be had it been asked for anew.
         let call = || self.begin(Some("read"), None, &context);
-        self.provost.tasks.get(&self.provost.policy, &self.principal, &asked.task_id, call)
+        let told = self.provost.tasks.get(&self.provost.policy, &self.principal, &asked.task_id, call)?;
+        if told.task.task.status_message.is_some()
+            || matches!(told.task.payload, TaskPayload::Completed { .. })
+        {
+            // Of a task's log, whichever of the user's sessions began it.
+            self.visit.taint().mark();
+        }
+        Ok(told)
     }
 
     async fn update_task(
@@ -329,6 +357,7 @@ impl ServerHandler for Session {
         asked: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
+        self.provost.policy.look_around().await;
         let args =
             JsonObject::from_iter([(asked.argument.name.clone(), asked.argument.value.clone().into())]);
         let rules = &self.provost.policy.rules;
@@ -365,6 +394,7 @@ impl ServerHandler for Session {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<rmcp::model::ReadResourceResponse, ErrorData> {
+        self.provost.policy.look_around().await;
         let args = JsonObject::from_iter([("uri".to_owned(), request.uri.clone().into())]);
         let call = self.visit.glance(&self.provost.policy.rules, "resource", &args, &context);
         tokio::select! {

@@ -1,6 +1,6 @@
 //! Whom a call goes to.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::PveError;
 use super::server::{Act, Server, answer, ok, with_headers};
@@ -49,8 +49,10 @@ async fn without_pvedaemon_pveproxy_is_asked_for_a_while() {
         stream.write_all(&answer("200 OK", "{\"data\":1}")).await.unwrap();
         let _ = stream.read(&mut head).await;
     });
-    tokio::time::sleep(Duration::from_millis(120)).await;
-    assert_eq!(client.get(&read("/version")).await.unwrap().data::<u32>().unwrap(), 1);
+    let until = Instant::now() + Duration::from_secs(10);
+    while client.get(&read("/version")).await.unwrap().data::<u32>().unwrap() != 1 {
+        assert!(Instant::now() < until, "pvedaemon is not found again");
+    }
     serving.abort();
 }
 
