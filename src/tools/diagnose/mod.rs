@@ -72,7 +72,6 @@ pub async fn call(
     reader.may_see(subject.guest())?;
     let battery = Battery::of(&subject);
     let before = host(&subject).await;
-    // TAINT: from here on the session has read what guests wrote.
     let (api, inside) = tokio::join!(
         api::gather(&reader, battery, &subject),
         look_inside(provost, principal, battery, &subject, command, given_up)
@@ -87,6 +86,8 @@ pub async fn call(
     let gathered = Gathered { subject, node, inside, api, host };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
     let report = judge(battery, &gathered, now);
+    // What a guest says of itself, or what a failed task quotes of it.
+    notes.made_by_guest();
     notes.several(gathered.subject.guest());
     notes.rows(report.flags.len());
     to_object(DiagnoseAnswer {
