@@ -9,6 +9,7 @@
 //! | [`tools`] | the MCP face: one file a tool |
 //! | [`apply`] | a plan becomes a change: once, as planned, recorded before and after |
 //! | [`plan`] | what a change would do: effects, who is hit, risk, the way back |
+//! | [`diagnose`] | evidence batteries and what they flag, incompleteness included |
 //! | [`policy`] | principals, roles, guest scopes, changes, approvals, rate, halt |
 //! | [`ledger`] | the receipts: an append-only Merkle log, signed heads, the journal's mirror, verification |
 //! | [`estate`] | what exists and what depends on what, from /etc/pve or the API |
@@ -19,7 +20,7 @@
 //! | [`sandbox`] | what `provostd` gives up before it serves |
 //! | [`sim`] | a simulated cluster, for tests and for trying Provost without Proxmox; in no released program |
 //! | [`control`] | the wire between `provost` and `provostd`: what operators ask |
-//! | [`config`], [`http`], [`journal`], [`process`], [`secret`], [`share`], [`stale`], [`text`], [`turns`] | what every room may use |
+//! | [`config`], [`door`], [`http`], [`journal`], [`process`], [`secret`], [`share`], [`stale`], [`text`], [`turns`] | what every room may use |
 
 pub mod config;
 pub mod journal;
@@ -34,6 +35,10 @@ pub mod catalog;
 pub mod cli;
 #[cfg(any(feature = "agent", feature = "cli"))]
 pub mod control;
+#[cfg(feature = "agent")]
+pub mod diagnose;
+#[cfg(any(feature = "agent", feature = "execd"))]
+pub mod door;
 #[cfg(feature = "execd")]
 pub mod enter;
 #[cfg(feature = "agent")]

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 
 use super::halt::Halt;
-use super::{Denied, Policy, Principal, membership, role, scope};
+use super::{Denied, Policy, Principal, membership, role, scope, scoped};
 use crate::catalog::Method;
 use crate::catalog::tier::{Ground, Judgement};
-use crate::config::{Config, Profile, Role};
+use crate::config::{Config, How, Profile, Role};
 use crate::pve::Methods;
 
 /// A change that somebody wants to have made.
@@ -30,7 +30,7 @@ pub struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    fn call(&self) -> String {
+    pub(super) fn call(&self) -> String {
         format!("{} {}", self.method, self.template)
     }
 }
@@ -56,6 +56,8 @@ pub enum Needs {
     Approval {
         because: Vec<String>,
         self_approval: bool,
+        /// Ways by which the answer counts.
+        how: Vec<How>,
     },
 }
 
@@ -122,6 +124,8 @@ pub enum Barred {
         profile: &'static str,
         why: &'static str,
     },
+    #[error("{call} reaches past the guests of role \"{role}\", which is limited to {scope}")]
+    Scoped { call: String, role: String, scope: String },
     #[error("role \"{role}\" is denied {call} by \"{pattern}\"")]
     Pattern { call: String, role: String, pattern: String },
 }
@@ -136,6 +140,7 @@ impl Barred {
         match self {
             Self::Held { .. } => "held",
             Self::Delete { .. } | Self::Tier { .. } => "tier_not_allowed",
+            Self::Scoped { .. } => "guest_out_of_scope",
             Self::Pattern { .. } => "denied_to_role",
         }
     }
@@ -155,6 +160,11 @@ impl Barred {
                     _ => "full",
                 };
                 format!("{without}the operator can set profile = \"{wider}\" for role \"{role}\"")
+            }
+            Self::Scoped { role, .. } => {
+                format!(
+                    "name a guest that it is about, or the operator can take \"guests\" out of role \"{role}\""
+                )
             }
             Self::Pattern { role, pattern, .. } => {
                 format!("the operator can take \"{pattern}\" out of deny of role \"{role}\" in provost.toml")
@@ -181,6 +191,10 @@ impl Policy {
         if let Some(guest) = wanted.guests.iter().find(outside) {
             return Err(Denied::Guest { guest: *guest, role: role.name.clone(), scope: scope(role) });
         }
+        if role.guests.is_some() && !scoped::is_open(wanted) {
+            let (call, role, scope) = (wanted.call(), role.name.clone(), scope(role));
+            return Err(Barred::Scoped { call, role, scope }.into());
+        }
         Ok(Leave {
             uid: principal.uid(),
             role: role.clone(),
@@ -190,6 +204,14 @@ impl Policy {
             config: config.clone(),
             halt: self.halt.clone(),
         })
+    }
+
+    /// Whether the principal's profile has such a call at all, whomever it is about.
+    pub fn profile(&self, principal: &Principal, wanted: &Wanted<'_>) -> Result<(), Denied> {
+        let config = self.rules.now();
+        let role = role(&config, principal).ok_or_else(|| Denied::NoRole { who: principal.to_string() })?;
+        self.halt.check()?;
+        Ok(permits(role, wanted)?)
     }
 
     /// The same leave by the rules of this moment, for a change that has waited. It counts for nothing more.
@@ -274,7 +296,9 @@ fn needs(role: &Role, judgement: &Judgement, taint: bool) -> Needs {
     let because: Vec<String> = judgement.grounds().iter().filter_map(because).collect();
     match because.is_empty() {
         true => Needs::Nothing,
-        false => Needs::Approval { because, self_approval: role.self_approval },
+        false => {
+            Needs::Approval { because, self_approval: role.self_approval, how: role.approve_by().to_vec() }
+        }
     }
 }
 

@@ -46,6 +46,7 @@ impl Shared {
                 fault,
                 Fault::Slow(_)
                     | Fault::Hang
+                    | Fault::Mute
                     | Fault::Status(..)
                     | Fault::Cut
                     | Fault::Html
@@ -72,7 +73,7 @@ impl Shared {
         }
         let mut response = self.respond(daemon, request).await;
         response.cut = fault == Some(Fault::Cut);
-        Some(response)
+        (fault != Some(Fault::Mute)).then_some(response)
     }
 
     async fn respond(self: &Arc<Self>, daemon: Daemon, request: &Request) -> Response {
@@ -152,6 +153,9 @@ impl Shared {
         self.place(estate, daemon, endpoint, &given, forwarded)?;
         quorate(estate, method)?;
         let parameters = verify::verify(endpoint, given)?;
+        if let Some(planted) = estate.planted.get(path).filter(|_| method == Method::Get) {
+            return Ok(planted.clone().into());
+        }
         match self.routes.handler(index) {
             Some(handler) => handler(&mut Call { shared: self, estate, who: &who, endpoint, parameters }),
             None => {

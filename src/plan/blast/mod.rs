@@ -21,8 +21,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::eyes::Seen;
+use crate::catalog::tier::Tier;
 
 pub use look::{Change, Found, Look, Runs};
+use own::by_grounds;
 pub use own::own;
 pub use world::{Connections, Door, Peer, Sources, View, World};
 
@@ -54,15 +56,10 @@ pub fn radius(change: Change<'_>, view: &View) -> Found {
     let endpoint = change.request.endpoint();
     let mut rules = rules::of(&endpoint).peekable();
     match &view.estate {
+        _ if rules.peek().is_none() && rules::why_alone(&endpoint).is_some() => {}
         _ if rules.peek().is_none() => {
-            if rules::why_alone(&endpoint).is_none() {
-                let unseen = rules::what_unseen(&endpoint);
-                found.unseen(
-                    unseen.unwrap_or(
-                        "what else depends on it was not looked at: no rule is made for this call",
-                    ),
-                );
-            }
+            const NO_RULE: &str = "what else depends on it was not looked at: no rule is made for this call";
+            found.unseen(rules::what_unseen(&endpoint).unwrap_or(NO_RULE));
         }
         Some(estate) => {
             let look = Look { change, view, estate };
@@ -78,6 +75,10 @@ pub fn radius(change: Change<'_>, view: &View) -> Found {
     let own =
         own(change, looked).into_iter().filter(|hit| !told.contains(&(hit.object.clone(), hit.severity)));
     found.hits.extend(own);
+    if found.hits.is_empty() {
+        let known: &[Tier] = if looked { &[Tier::Lockout, Tier::Destructive] } else { &[] };
+        found.hits = by_grounds(change.request, known);
+    }
     found.hits.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.object.cmp(&b.object)));
     let mut seen = BTreeSet::new();
     found.hits.retain(|hit| seen.insert(hit.clone()));

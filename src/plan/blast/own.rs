@@ -117,23 +117,19 @@ pub fn own(change: Change<'_>, looked: bool) -> Vec<Hit> {
     }
     hits.extend(disks(change, looked));
     hits.extend(cards(change));
-    if known.is_empty() {
-        let named: Vec<Hit> = request
-            .judgement
-            .grounds()
-            .iter()
-            // Whether it cuts anybody off, whoever looked knows.
-            .filter(|ground| !(looked && ground.tier == Tier::Lockout))
-            .filter_map(|ground| by_tier(request, ground.tier, ground.why))
-            .collect();
-        hits.extend(named.into_iter().filter(|_| hits_none(&change)));
+    // A call that no row knows is named by its tier, unless its effects are all told by disks and cards. Whether it cuts
+    // anybody off, whoever looked knows.
+    if known.is_empty() && disks(change, false).is_empty() {
+        hits.extend(by_grounds(request, if looked { &[Tier::Lockout] } else { &[] }));
     }
     hits
 }
 
-/// A call that no row knows is named by its tier, unless its effects are all told by disks and cards.
-fn hits_none(change: &Change<'_>) -> bool {
-    disks(*change, false).is_empty()
+/// What the tier of a call says it can do, but for tiers of which others know more.
+pub fn by_grounds(request: &Request, known: &[Tier]) -> Vec<Hit> {
+    let grounds = request.judgement.grounds().iter();
+    let grounds = grounds.filter(|ground| !known.contains(&ground.tier));
+    grounds.filter_map(|ground| by_tier(request, ground.tier, ground.why)).collect()
 }
 
 fn by_tier(request: &Request, tier: Tier, why: &'static str) -> Option<Hit> {
