@@ -20,7 +20,7 @@
 //! | [`sandbox`] | what `provostd` gives up before it serves |
 //! | [`sim`] | a simulated cluster, for tests and for trying Provost without Proxmox; in no released program |
 //! | [`control`] | the wire between `provost` and `provostd`: what operators ask |
-//! | [`config`], [`http`], [`journal`], [`process`], [`secret`], [`share`], [`stale`], [`text`], [`turns`] | what every room may use |
+//! | [`config`], [`door`], [`http`], [`journal`], [`process`], [`secret`], [`share`], [`stale`], [`text`], [`turns`] | what every room may use |
 
 pub mod config;
 pub mod journal;
@@ -37,6 +37,8 @@ pub mod cli;
 pub mod control;
 #[cfg(feature = "agent")]
 pub mod diagnose;
+#[cfg(any(feature = "agent", feature = "execd"))]
+pub mod door;
 #[cfg(feature = "execd")]
 pub mod enter;
 #[cfg(feature = "agent")]

@@ -9,7 +9,7 @@ use rmcp::schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use super::answer::Failure;
-use super::{apply, audit, diagnose, exec, find, plan, read, status};
+use super::{apply, audit, diagnose, exec, files, find, plan, read, status};
 
 /// Under it, by the names of the tools, are the schemas of their answers.
 pub const PREFIX: &str = "provost://schema/";
@@ -56,6 +56,22 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
             answer: answer::<exec::ExecAnswer>(),
         },
         Entry {
+            tool: tool::<files::FileGetArguments>(
+                "file_get",
+                "A container's file, or a directory's entries.",
+                ToolAnnotations::new().read_only(true).open_world(false),
+            ),
+            answer: answer::<files::FileGetAnswer>(),
+        },
+        Entry {
+            tool: tool::<files::FilePutArguments>(
+                "file_put",
+                "Write a container's file whole; undone by restore.",
+                ToolAnnotations::new().read_only(false).destructive(true).open_world(false),
+            ),
+            answer: answer::<files::FilePutAnswer>(),
+        },
+        Entry {
             tool: tool::<find::FindArguments>(
                 "find",
                 "Plain words to endpoints of the node's API, with tier and needs, and recipes for the common jobs.",
@@ -93,7 +109,9 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
 
 /// The tool's name as the list has it.
 pub fn name(asked: &str) -> Option<&'static str> {
-    ["apply", "audit", "diagnose", "exec", "find", "plan", "read", "status"].into_iter().find(|name| *name == asked)
+    ["apply", "audit", "diagnose", "exec", "file_get", "file_put", "find", "plan", "read", "status"]
+        .into_iter()
+        .find(|name| *name == asked)
 }
 
 pub fn tools() -> Vec<Tool> {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Hit, Severity, View};
 use crate::estate::guest::Guest;
+use crate::estate::part::Part;
 use crate::estate::{self, Index};
 use crate::plan::Request;
 use crate::plan::effects::listed;
@@ -41,6 +42,11 @@ impl Found {
         if !self.not_seen.contains(&what) {
             self.not_seen.push(what);
         }
+    }
+
+    /// Says what was not seen of parts that a rule looks at itself.
+    pub fn rests_on(&mut self, look: &Look<'_>, parts: &[Part]) {
+        self.all(look.estate.rests_on(parts));
     }
 
     /// What the estate answers; what it could not look at for the answer is said.

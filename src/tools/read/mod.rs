@@ -11,6 +11,7 @@ mod filter;
 mod fit;
 mod flat;
 pub mod incoming;
+mod lean;
 mod names;
 mod normalise;
 pub mod page;
@@ -92,7 +93,8 @@ pub async fn call(
     let reader = provost.reader(principal, notes)?;
     let target = target::find(&reader, &given.path, given.args.clone().unwrap_or_default()).await?;
     if given.wait() > 0 {
-        return wait::follow(&reader, target.upid().ok_or_else(no_task)?, given.wait(), progress).await;
+        let followed = wait::follow(&reader, target.upid().ok_or_else(no_task)?, given.wait(), progress);
+        return Box::pin(followed).await;
     }
     let answer = see(&reader, target, given.asked()?).await?;
     to_map(answer)

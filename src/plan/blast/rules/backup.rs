@@ -8,25 +8,18 @@ use smol_str::SmolStr;
 use super::{Get, Need, Rule};
 use crate::estate::guest::Guest;
 use crate::estate::jobs::{BackupJob, Chosen};
-use crate::estate::volume::Volume;
+use crate::estate::volume::{Content, Volume};
 use crate::plan::blast::look::{and, called, called_of, object, object_of};
 use crate::plan::blast::{Found, Look, Severity};
 use crate::plan::eyes::Seen;
 use crate::plan::fields::text;
 
 const KEPT: &str = "what the retention would keep";
-const BACKUPS: &str = "the list of backups on the storage";
 
 const DRY_RUN: Need = Need::Get(Get {
     name: KEPT,
     template: "/nodes/{node}/storage/{storage}/prunebackups",
     with: &[("prune-backups", "{prune-backups}")],
-});
-
-const LISTED: Need = Need::Get(Get {
-    name: BACKUPS,
-    template: "/nodes/{node}/storage/{storage}/content",
-    with: &[("content", "backup")],
 });
 
 pub const RULES: &[Rule] = &[
@@ -35,11 +28,6 @@ pub const RULES: &[Rule] = &[
     Rule { calls: &["POST /nodes/{node}/vzdump"], needs: &[Need::Status], checks: &[halts] },
     Rule { calls: &["DELETE /nodes/{node}/storage/{storage}/prunebackups"], needs: &[], checks: &[pruned] },
     Rule { calls: &["PUT /storage/{storage}"], needs: &[DRY_RUN], checks: &[keeps_less] },
-    Rule {
-        calls: &["DELETE /nodes/{node}/storage/{storage}/content/{volume}"],
-        needs: &[LISTED],
-        checks: &[volume_removed],
-    },
     Rule {
         calls: &["PUT /nodes/{node}/storage/{storage}/content/{volume}"],
         needs: &[],
@@ -202,43 +190,16 @@ fn keeps_less(look: &Look<'_>, found: &mut Found) {
     }
 }
 
-/// The guest whose backup a volume is.
-fn backup_of(volume: &str) -> Option<u32> {
-    let name = volume.split_once(':').map_or(volume, |(_, name)| name);
-    let name = name.strip_prefix("backup/").unwrap_or(name);
-    if let Some(rest) = name.rsplit('/').next().and_then(|leaf| leaf.strip_prefix("vzdump-")) {
-        return rest.split('-').nth(1)?.parse().ok();
-    }
-    // Of a Proxmox Backup Server: `backup/vm/104/2026-10-01T00:00:00Z`.
-    let mut parts = name.split('/');
-    match (parts.next(), parts.next()) {
-        (Some("vm" | "ct"), Some(vmid)) => vmid.parse().ok(),
-        _ => None,
-    }
-}
-
-fn volume_removed(look: &Look<'_>, found: &mut Found) {
-    let (Some(volume), Some(storage)) = (look.text("volume"), look.text("storage")) else { return };
-    let Some(vmid) = backup_of(&volume) else { return };
-    let whole = if volume.contains(':') { volume.clone() } else { format!("{storage}:{volume}") };
-    let of_guest = |row: &&Value| {
-        let named = row.get("volid").map(text).unwrap_or_default();
-        let owner = row.get("vmid").and_then(|vmid| text(vmid).parse().ok());
-        let owner = owner.or_else(|| Volume::parse(&named).and_then(|volume| volume.owner()));
-        owner == Some(vmid) && named != whole
-    };
-    let name = called_of(look, vmid);
-    let why = match (look.answer(BACKUPS), look.rows(BACKUPS).iter().filter(of_guest).count()) {
-        (None, _) => format!("a backup of {name} is removed"),
-        (Some(_), 0) => format!("this is the only backup of {name} on {storage}"),
-        (Some(_), 1) => format!("a backup of {name} is removed: one more stays on {storage}"),
-        (Some(_), stays) => format!("a backup of {name} is removed: {stays} more stay on {storage}"),
-    };
-    found.hit(object_of(look, vmid), Severity::LosesBackup, why);
+/// The guest whose backup the call's volume is.
+fn backup_of(look: &Look<'_>) -> Option<u32> {
+    let (storage, name) = (look.text("storage")?, look.text("volume")?);
+    let id = if name.contains(':') { name } else { format!("{storage}:{name}") };
+    let volume = Volume::parse(&id).filter(|volume| volume.content() == Content::Backup)?;
+    volume.owner()
 }
 
 fn unprotected(look: &Look<'_>, found: &mut Found) {
-    let Some(vmid) = look.text("volume").as_deref().and_then(backup_of) else { return };
+    let Some(vmid) = backup_of(look) else { return };
     if look.is_off("protected") {
         let why = format!("this backup of {} goes when it is next pruned", called_of(look, vmid));
         found.hit(object_of(look, vmid), Severity::LosesBackup, why);

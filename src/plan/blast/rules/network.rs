@@ -255,9 +255,9 @@ fn lose(look: &Look<'_>, found: &mut Found, all: &[Interface], loss: &Loss<'_>) 
     }
     nets.dedup();
     let end = |on: &str| match on == loss.id {
-        true => format!("{on}, which {} once the network is applied", loss.how),
+        true => format!("{on}, which once the network is applied {}", loss.how),
         false => {
-            format!("{on}, which lies on {}, and that {} once the network is applied", loss.id, loss.how)
+            format!("{on}, which lies on {}, and that once the network is applied {}", loss.id, loss.how)
         }
     };
     addresses(look, found, &nets, &end);

@@ -9,6 +9,7 @@ use super::guest::holder;
 use super::{Get, Need, Rule};
 use crate::estate::Using;
 use crate::estate::guest::{Guest, Kind, Role};
+use crate::estate::part::Part;
 use crate::estate::volume::{Content, Volume};
 use crate::plan::blast::look::{and, called, object};
 use crate::plan::blast::{Found, Look, Severity};
@@ -99,6 +100,7 @@ fn disabled(look: &Look<'_>, found: &mut Found) {
 fn taken_from_nodes(look: &Look<'_>, found: &mut Found) {
     let Some(id) = look.text("storage") else { return };
     let stay = look.list("nodes");
+    found.rests_on(look, &[Part::Replication]);
     let Some(storage) = look.estate.storage(&id).filter(|_| !stay.is_empty()) else { return };
     let leaves = |node: &str| storage.is_on(node) && !stay.iter().any(|name| name == node);
     let on = found.all(look.estate.on_storage(&id));
@@ -184,6 +186,7 @@ pub(super) fn without(look: &Look<'_>, found: &mut Found, id: &str, server: &Gue
 fn made_of(look: &Look<'_>, found: &mut Found) {
     let (Some(node), Some(name)) = (look.text("node"), look.text("name")) else { return };
     let template = look.request().template();
+    found.rests_on(look, &[Part::Storages]);
     for storage in look.estate.cluster().storages.iter().filter(|one| one.is_on(&node)) {
         let of =
             |key: &str| storage.source.iter().find(|(held, _)| held == key).map(|(_, value)| value.as_str());
