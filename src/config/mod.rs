@@ -19,7 +19,7 @@ pub use call::CallPattern;
 pub use file::{Identity, identity, load_trusted};
 pub use guests::{GuestSet, GuestTerm};
 pub use not_yet::NotYet;
-pub use role::{ExecLane, Member, Profile, Rate, Role, Tier};
+pub use role::{ExecLane, How, Member, Profile, Rate, Role, Tier};
 
 /// Where the configuration is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/provost/provost.toml";

@@ -23,6 +23,7 @@ pub mod record;
 mod resources;
 mod schema;
 mod status;
+mod taint;
 mod tasks;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,7 +40,7 @@ use rmcp::model::{
     GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation, JsonObject,
     ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
     PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResult, ServerCapabilities, ServerConfig,
-    Tool, UpdateTaskParams,
+    TaskPayload, Tool, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, RoleServer};
 
@@ -68,6 +69,8 @@ pub struct Provost {
     pub desk: Arc<Desk>,
     /// The plans that wait, and the changes that are being made.
     planning: crate::plan::Desk,
+    /// What binds a person's answer to what was asked.
+    seal: apply::ask::Seal,
     auditor: audit::Auditor,
     /// Commands that may run now.
     turns: Arc<exec::Turns>,
@@ -99,6 +102,7 @@ impl Provost {
         let world = World::new(keeper.clone(), Some(client.clone()));
         Ok(Self {
             planning: crate::plan::Desk::new(world, ledger.clone(), finders.clone(), Default::default()),
+            seal: apply::ask::Seal::default(),
             desk: Desk::new(ledger),
             auditor: audit::Auditor::default(),
             client,
@@ -283,6 +287,12 @@ impl ServerHandler for Session {
             "read" if knows_tasks(&context) && read::waits(&arguments) => {
                 return self.read_as_task(arguments, call);
             }
+            "apply" => {
+                let answers =
+                    apply::ask::Given { responses: asked.input_responses, state: asked.request_state };
+                let applied = apply::call(provost, principal, arguments, answers, call, &context);
+                return Ok(Box::pin(applied).await);
+            }
             "read" => {
                 let progress = Progress::of(&context);
                 let read = Box::pin(read::call(provost, principal, arguments, progress, &notes));
@@ -297,17 +307,8 @@ impl ServerHandler for Session {
                 Box::pin(exec::call(provost, principal, arguments, &self.owed, &context, &mut call)).await
             }
             "plan" => Box::pin(plan::call(provost, principal, arguments, &mut call)).await,
-            "apply" => {
-                let progress = Progress::of(&context);
-                let applied = Box::pin(apply::call(provost, principal, arguments, progress, &mut call));
-                tokio::select! {
-                    answer = applied => answer,
-                    // The change goes on, and what becomes of it is recorded.
-                    () = context.ct.cancelled() => Err(answer::no_longer_wanted()),
-                }
-            }
             "audit" => Box::pin(audit::call(provost, principal, arguments, &notes, &context.ct)).await,
-            _ => status::call(provost, principal, &arguments),
+            _ => status::call(provost, principal, &arguments, notes.is_tainted()),
         };
         let answer = match tool {
             "find" | "read" => self.noting_the_catalogue(answer),
@@ -324,7 +325,14 @@ impl ServerHandler for Session {
         self.provost.policy.look_around().await;
         // What is withheld is on record, as it would be had it been asked for anew.
         let call = || self.begin(Some("read"), None, &context);
-        self.provost.tasks.get(&self.provost.policy, &self.principal, &asked.task_id, call)
+        let told = self.provost.tasks.get(&self.provost.policy, &self.principal, &asked.task_id, call)?;
+        if told.task.task.status_message.is_some()
+            || matches!(told.task.payload, TaskPayload::Completed { .. })
+        {
+            // Of a task's log, whichever of the user's sessions began it.
+            self.visit.taint().mark();
+        }
+        Ok(told)
     }
 
     async fn update_task(

@@ -322,7 +322,7 @@ mod tests {
         let provost = super::super::Provost::for_tests(rules);
         for name in ["a", "b"] {
             let principal = Principal::for_tests(1, name, &[(1, "a")]);
-            let Ok(answer) = status::call(&provost, &principal, &JsonObject::new()) else {
+            let Ok(answer) = status::call(&provost, &principal, &JsonObject::new(), false) else {
                 panic!("an answer")
             };
             fits(&schema::<status::StatusAnswer>(Of::Answer), &Value::Object(answer), "");

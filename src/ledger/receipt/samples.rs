@@ -130,6 +130,7 @@ fn whole(body: Body) -> Entry {
             client: Some("inspector".into()),
             client_version: Some("1.0".into()),
             role: Some("operator".into()),
+            tainted: true,
             uid: Some(1000),
             user: Some("alice".into()),
         }),

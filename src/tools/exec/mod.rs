@@ -174,10 +174,13 @@ pub async fn call(
     };
     // What was allowed when it began to wait may not be any more.
     let permit = provost.policy.renew(permit, principal)?;
-    let progress = run::Progress::of(context);
+    let progress = run::Progress::of(context, record.notes());
     let running = Running::begin(record, &permit, &command, stdin.as_deref()).await?;
     let Some(leave) = running.leave() else { return Err(cancelled()) };
     let finished = run::run(&permit, leave, command, stdin, progress, &context.ct).await;
+    if finished.stdout.total + finished.stderr.total > 0 {
+        record.notes().made_by_guest();
+    }
     let (receipt, unrecorded) = running.ended(&finished).await;
     let outcome = match finished.end {
         Ok(outcome) => outcome,

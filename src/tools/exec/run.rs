@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -19,6 +20,7 @@ use crate::exec::wire::{Mode, Outcome, Reply, Request, Script, VERSION};
 use crate::policy::Permit;
 use crate::text::clean;
 use crate::tools::answer::Failure;
+use crate::tools::record::Notes;
 
 /// What to run, as far as the caller says it.
 pub struct Wanted {
@@ -277,6 +279,7 @@ impl Pipes {
 pub struct Progress {
     peer: Peer<RoleServer>,
     token: ProgressToken,
+    notes: Arc<Notes>,
     bytes: u64,
     pending: Vec<u8>,
     told: Option<Instant>,
@@ -290,11 +293,12 @@ impl Progress {
     const MOST: usize = 2048;
 
     /// None when the client did not ask for progress.
-    pub fn of(context: &RequestContext<RoleServer>) -> Option<Self> {
+    pub fn of(context: &RequestContext<RoleServer>, notes: &Arc<Notes>) -> Option<Self> {
         let token = context.meta.get_progress_token()?;
         Some(Self {
             peer: context.peer.clone(),
             token,
+            notes: notes.clone(),
             bytes: 0,
             pending: Vec::new(),
             told: None,
@@ -313,6 +317,7 @@ impl Progress {
         if soon || self.busy() || self.pending.is_empty() {
             return;
         }
+        self.notes.made_by_guest();
         let message = clean(&std::mem::take(&mut self.pending));
         let notification =
             ProgressNotificationParam::new(self.token.clone(), self.bytes as f64).with_message(message);

@@ -34,6 +34,7 @@ use super::answer::{Answer, Failure, arguments};
 use super::api::Reader;
 use super::progress::Progress;
 use super::record::Notes;
+use super::taint;
 use crate::policy::Principal;
 use crate::pve::{Envelope, Upid};
 use arguments::Asked;
@@ -129,6 +130,10 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     target.ask_for(window.0, window.1);
     let declared = target.declared();
     let plan = Plan::new(&view, target.template(), &declared)?;
+    if taint::is_all(target.template()) {
+        // A refusal of it quotes as well.
+        reader.notes().made_by_guest();
+    }
     let (page, total, changes) = match reader.choose(&target.permitted(), &plan).await? {
         Came::List(selected, beside) => (page::list(&selected, &plan)?, beside.total, beside.changes),
         Came::One(answer) => {
@@ -137,6 +142,9 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
         }
     };
     let Page { data, total: passing, next, more_fields, cut, withheld } = page;
+    if taint::in_data(target.template(), &data) {
+        reader.notes().made_by_guest();
+    }
     if let Some(rows) = data.as_array() {
         reader.notes().rows(rows.len());
     }
