@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use provost::catalog::Catalog;
@@ -14,7 +15,6 @@ use provost::policy::{Rules, promises};
 use provost::sandbox;
 use provost::serve;
 use provost::tools::Provost;
-use sd_notify::{NotifyState, notify, watchdog_enabled};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -78,7 +78,7 @@ async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
     let stopper = stop.clone();
     tokio::spawn(async move {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-        let _ = notify(&[NotifyState::Stopping]);
+        let _ = systemd::daemon::notify([("STOPPING", "1")].iter());
         stopper.cancel();
     });
     let (mut hangup, to_reload) = (signal(SignalKind::hangup())?, provost.clone());
@@ -88,7 +88,7 @@ async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
         }
     });
     tracing::info!(socket = %config.listen.unix.display(), roles = config.roles.len(), "serving");
-    let _ = notify(&[NotifyState::Ready]);
+    let _ = systemd::daemon::notify([("READY", "1")].iter());
     tokio::spawn(watchdog());
     let resolving = async {
         provost.resolve_changes().await;
@@ -108,10 +108,10 @@ async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
 
 /// Tells systemd twice in each span that the loop still turns.
 async fn watchdog() {
-    let Some(span) = watchdog_enabled().filter(|span| !span.is_zero()) else { return };
-    let mut ticks = tokio::time::interval(span / 2);
+    let Some(span) = systemd::daemon::watchdog_enabled().ok().filter(|span| *span > 0) else { return };
+    let mut ticks = tokio::time::interval(Duration::from_micros(span / 2));
     loop {
         ticks.tick().await;
-        let _ = notify(&[NotifyState::Watchdog]);
+        let _ = systemd::daemon::notify([("WATCHDOG", "1")].iter());
     }
 }

@@ -142,6 +142,10 @@ pub struct Exec {
     pub max_parallel: usize,
     /// Of these, commands of one account; absent: half.
     pub max_parallel_per_user: Option<usize>,
+    /// Bytes of a file that one call gives out or puts in at most. A call itself has 8 MiB at most.
+    pub max_file: usize,
+    /// Bytes that all replaced files together take that are kept for undo, oldest out first; 0 keeps none.
+    pub keep_replaced: u64,
 }
 
 impl Exec {
@@ -165,6 +169,8 @@ impl Default for Exec {
             max_output: 64 * 1024,
             max_parallel: 128,
             max_parallel_per_user: None,
+            max_file: 16 << 20,
+            keep_replaced: 256 << 20,
         }
     }
 }

@@ -117,13 +117,14 @@ fn intent(place: &crate::ledger::Place, seq: Seq) -> Result<Receipt, String> {
     let receipt = read(seq)?;
     let intent = match receipt.kind {
         Kind::Intent => receipt,
-        Kind::Outcome => read(receipt.closes().ok_or("it closes no intent")?)?,
+        Kind::Outcome | Kind::File => read(receipt.closes().ok_or("it closes no intent")?)?,
         kind => {
             return Err(format!("it is a {} receipt, which records no change that a plan made", kind.name()));
         }
     };
     match intent.body.get("act").and_then(Value::as_str) {
         Some("apply" | "undo") => Ok(intent),
+        Some("file_put") => Err("it records a file_put: file_put with restore takes it back".to_owned()),
         _ => Err("it records no change that a plan made".to_owned()),
     }
 }

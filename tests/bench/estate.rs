@@ -30,8 +30,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use provost::catalog::{Catalog, Method, Release};
 use provost::estate::guest::Role;
 use provost::estate::{Api, Index, Object, Refused, Tree, refresh};
+use provost::plan::blast::View;
+use provost::plan::{Observed, Request, radius};
 use report::{Promise, promises, table};
 use site::Cluster;
 
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         let found = index.on_storage(&format!("store{}", round % 30)).whole().expect("all of it");
         assert!(found.guests(Role::Boot).count() > 100);
     });
+    let hit = quantiles(goes(&index));
     let edges = quantiles(|round| {
         let storage = format!("store{}", round % 30);
         assert!(index.dependents(Object::Storage(&storage)).whole().expect("all of it").len() > 100);
@@ -103,6 +107,7 @@ fn main() -> ExitCode {
             row("one guest changed", one),
             row("nothing changed", still),
             row("what is on a storage", blast),
+            row("who is hit when it goes", hit),
             row("edges into a storage", edges),
             row("linked clones of a template", clones),
             row("guests of a tag", tags),
@@ -123,6 +128,7 @@ fn main() -> ExitCode {
         Promise::at_most("estate of 10,000 guests, cold: p50", 150.0, Some(ms(cold[1]))).in_unit("ms"),
         Promise::at_most("one guest of them changed: p50", 10.0, Some(ms(one[1]))).in_unit("ms"),
         Promise::at_most("what is on a storage: p50", 10.0, Some(ms(blast[1]))).in_unit("ms"),
+        Promise::at_most("who is hit when a storage goes: p50", 10.0, Some(ms(hit[1]))).in_unit("ms"),
         Promise::at_most("the process grows by", 40.0, Some(mib(kept))).in_unit("MiB"),
     ]);
     drop(index);
@@ -130,6 +136,24 @@ fn main() -> ExitCode {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
+    }
+}
+
+/// The whole blast radius of a storage that is removed.
+fn goes(index: &Arc<Index>) -> impl FnMut(usize) {
+    let catalog = Catalog::embedded(Release::LATEST);
+    let status = index.guests().map(|guest| (guest.vmid, "running".to_owned())).collect();
+    let view = View { estate: Some(Arc::clone(index)), status: Some(status), ..View::default() };
+    let observed = Observed { subject: None, digest: None, guest: None, taken: None };
+    let requests: Vec<Request> = (0..30)
+        .map(|number| {
+            let path = format!("/storage/store{number}");
+            Request::of(&catalog, Method::Delete, &path, Default::default(), Vec::new()).expect("a request")
+        })
+        .collect();
+    move |round| {
+        let found = radius(&catalog, &requests[round % 30], &observed, &view);
+        assert!(found.hits.len() > 100 && found.not_seen.is_empty());
     }
 }
 

@@ -102,7 +102,9 @@ type World = BTreeMap<String, BTreeSet<String>>;
 
 fn world(site: &Site) -> World {
     let mut world = World::new();
-    let mut say = |object: String, said: String| drop(world.entry(object).or_default().insert(said));
+    let mut say = |object: String, said: String| {
+        world.entry(object).or_default().insert(said);
+    };
     for (file, text) in files(&site.sim.etc_pve) {
         let mut section = String::new();
         for (at, line) in text.lines().map(str::trim_end).enumerate().filter(|(_, line)| !line.is_empty()) {

@@ -1,12 +1,10 @@
 //! One command: its pipes, its output while it runs, its end.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::pipe2;
+use nix::fcntl::{FcntlArg, fcntl};
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::service::{Peer, RequestContext, RoleServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,6 +18,7 @@ use crate::exec::wire::{Mode, Outcome, Reply, Request, Script, VERSION};
 use crate::policy::Permit;
 use crate::text::clean;
 use crate::tools::answer::Failure;
+use crate::tools::pipes::{Pipes, no_pipes};
 use crate::tools::record::Notes;
 
 /// What to run, as far as the caller says it.
@@ -100,6 +99,7 @@ pub async fn run(
         timeout_ms: wanted.timeout_ms,
         asked_by: permit.asked_by().to_owned(),
         script: stdin.as_deref().filter(|_| wanted.is_script).map(Script::of),
+        file: None,
     };
     let (mut out, mut err) = (Kept::new(exec.max_output), Kept::new(exec.max_output));
     let asked = Pipes::new().map_err(no_pipes).and_then(|pipes| {
@@ -227,51 +227,6 @@ struct AbortOnDrop(tokio::task::JoinHandle<()>);
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-fn no_pipes(error: io::Error) -> Failure {
-    Failure::new(
-        "resources",
-        format!("cannot make the command's pipes: {error}"),
-        "call again when less runs at once",
-    )
-}
-
-/// The command's three pipes. Pipes and not /dev/null or a socket, so that the command is given no object that stands
-/// anywhere else on the node.
-struct Pipes<In = OwnedFd, Out = OwnedFd, End = OwnedFd> {
-    stdin: In,
-    stdout: Out,
-    stderr: Out,
-    stdin_end: End,
-    stdout_end: End,
-    stderr_end: End,
-}
-
-impl Pipes {
-    fn new() -> io::Result<Self> {
-        let (stdin_end, stdin) = pipe2(OFlag::O_CLOEXEC)?;
-        let (stdout, stdout_end) = pipe2(OFlag::O_CLOEXEC)?;
-        let (stderr, stderr_end) = pipe2(OFlag::O_CLOEXEC)?;
-        // So that the command may open /dev/stdout and its like, whoever it is inside.
-        let everybody = nix::sys::stat::Mode::from_bits_truncate(0o666);
-        for end in [&stdin_end, &stdout_end, &stderr_end] {
-            nix::sys::stat::fchmod(end, everybody)?;
-        }
-        Ok(Self { stdin, stdout, stderr, stdin_end, stdout_end, stderr_end })
-    }
-
-    /// Closes the command's ends, so that a stream ends when the command's last process has closed it.
-    fn keep_ours(self) -> io::Result<Pipes<Sender, Receiver, ()>> {
-        Ok(Pipes {
-            stdin: Sender::from_owned_fd(self.stdin)?,
-            stdout: Receiver::from_owned_fd(self.stdout)?,
-            stderr: Receiver::from_owned_fd(self.stderr)?,
-            stdin_end: (),
-            stdout_end: (),
-            stderr_end: (),
-        })
     }
 }
 
