@@ -107,7 +107,8 @@ fn world(site: &Site) -> World {
     };
     for (file, text) in files(&site.sim.etc_pve) {
         let mut section = String::new();
-        for (at, line) in text.lines().map(str::trim_end).enumerate().filter(|(_, line)| !line.is_empty()) {
+        for (at, line) in text.lines().map(str::trim_end).enumerate().filter(|(_, line)| says_something(line))
+        {
             if let Some((_, guest)) = file.split_once("/qemu-server/").or_else(|| file.split_once("/lxc/")) {
                 let kind = if file.contains("/lxc/") { "lxc" } else { "qemu" };
                 say(format!("{kind}/{}", guest.trim_end_matches(".conf")), line.to_owned());
@@ -142,6 +143,11 @@ fn world(site: &Site) -> World {
         }
     });
     world
+}
+
+/// A heading that is left over nothing once what waited has been taken back says nothing: what waits has its own lines.
+fn says_something(line: &str) -> bool {
+    !line.is_empty() && line != "[PENDING]"
 }
 
 fn files(root: &std::path::Path) -> BTreeMap<String, String> {
