@@ -81,8 +81,9 @@ pub const RULES: &[Rule] = &[
     },
 ];
 
-const DIRECTIONS: [(Direction, &str); 3] =
-    [(Direction::In, "in"), (Direction::Out, "out"), (Direction::Forward, "through")];
+const IN: (Direction, &str) = (Direction::In, "in");
+const OUT: (Direction, &str) = (Direction::Out, "out");
+const THROUGH: (Direction, &str) = (Direction::Forward, "through");
 
 /// What was let through and no longer is, and the other way about; each with its direction's word.
 #[derive(Default)]
@@ -176,18 +177,27 @@ impl Both<'_> {
         probes
     }
 
-    fn moved(&self, scopes: &[Scope], verdict: impl Fn(&Side<'_>, &Probe) -> Verdict) -> Moved {
+    fn moved(
+        &self,
+        scopes: &[Scope],
+        directions: &[(Direction, &'static str)],
+        verdict: impl Fn(&Side<'_>, &Probe) -> Verdict,
+    ) -> Moved {
         let mut moved = Moved::default();
-        for (direction, word) in DIRECTIONS {
-            let (mut lost, mut gained) = (Vec::new(), Vec::new());
+        for (direction, word) in directions.iter().copied() {
+            let (mut lost, mut gained, mut unclear) = (Vec::new(), Vec::new(), None);
             for probe in self.probes(scopes, direction) {
                 match (verdict(&self.before, &probe), verdict(&self.after, &probe)) {
                     (before, after) if before == after => {}
                     (_, Verdict::Refused) => lost.push(probe.label),
                     (_, Verdict::Passes) => gained.push(probe.label),
-                    (Verdict::Passes, _) => lost.push(format!("perhaps {}", probe.label)),
+                    (Verdict::Passes, _) => unclear = unclear.or(Some(probe.label)),
                     _ => gained.push(format!("perhaps {}", probe.label)),
                 }
+            }
+            // What cannot be told of all is told of the part that a rule names.
+            if let Some(label) = unclear.filter(|_| lost.is_empty()) {
+                lost.push(format!("perhaps {label}"));
             }
             if !lost.is_empty() {
                 moved.lost.push((word, lost));
@@ -223,7 +233,7 @@ fn nodes(look: &Look<'_>, found: &mut Found) {
                 continue;
             }
             let scopes = [Scope::Node(node.clone()), Scope::Cluster];
-            both.moved(&scopes, |side, probe| side.node(node, probe)).tell(
+            both.moved(&scopes, &[IN, OUT, THROUGH], |side, probe| side.node(node, probe)).tell(
                 found,
                 &format!("node/{node}"),
                 node,
@@ -308,7 +318,7 @@ fn guests(look: &Look<'_>, found: &mut Found) {
                 let interface = probe.interface.clone().or_else(|| only.clone());
                 side.inner(&scope, side.is_on_guest(guest), &Probe { interface, ..probe.clone() })
             };
-            let moved = both.moved(std::slice::from_ref(&scope), verdict);
+            let moved = both.moved(std::slice::from_ref(&scope), &[IN, OUT], verdict);
             moved.tell(found, &object(guest), &called(guest));
         }
     });
@@ -323,7 +333,7 @@ fn vnet(look: &Look<'_>, found: &mut Found) {
         let mut last = None;
         for card in on.iter().filter(|card| last.replace(card.guest) != Some(card.guest)) {
             let Some(guest) = look.one(card.guest) else { continue };
-            let moved = both.moved(std::slice::from_ref(&both.scope), verdict);
+            let moved = both.moved(std::slice::from_ref(&both.scope), &[THROUGH], verdict);
             moved.tell(found, &object(guest), &format!("{id}, on which {} is,", called(guest)));
         }
     });
@@ -359,7 +369,7 @@ fn names(look: &Look<'_>, found: &mut Found) {
 
 fn place(of: &FirewallUse) -> String {
     match &of.within {
-        Within::Rule(number) => format!("its firewall's rule {number}"),
+        Within::Rule(number) => format!("rule {number} of its firewall"),
         Within::GroupRule(group, number) => format!("rule {number} of its security group {group}"),
         Within::Set(set) => format!("its address set {set}"),
     }

@@ -334,9 +334,16 @@ impl Side<'_> {
             (_, Some(protocol), None) => format!("all {protocol}"),
             _ => "what no rule names".to_owned(),
         };
-        let label = match &rule.source {
-            Some(source) => format!("{what} from {source}"),
-            None => format!("{what} from anywhere"),
+        let (side, word) = match rule.direction {
+            Direction::Out => (&rule.dest, "to"),
+            _ => (&rule.source, "from"),
+        };
+        let place = side.as_deref().unwrap_or("anywhere");
+        let by = rule.interface.as_ref().map(|name| format!(" by {name}")).unwrap_or_default();
+        let label = match what.as_str() {
+            "what no rule names" if side.is_none() && by.is_empty() => what,
+            "what no rule names" => format!("all {word} {place}{by}"),
+            _ => format!("{what} {word} {place}{by}"),
         };
         Probe {
             direction: rule.direction,
