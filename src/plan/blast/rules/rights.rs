@@ -100,7 +100,8 @@ pub fn compare(
         all.insert(one);
     }
     for one in all.iter().filter(|one| is_let_in(before, one)) {
-        let (mut lost, mut cut): (Vec<(SmolStr, Grant)>, Vec<(SmolStr, Grant)>) = Default::default();
+        let mut lost: Vec<(SmolStr, Grant)> = Vec::new();
+        let mut cut: Vec<(SmolStr, Grant)> = Vec::new();
         let is_cut = before.tokens.get(one).is_some_and(|token| token.separate);
         for path in paths {
             let stays = after.granted_to(one, path);
