@@ -15,7 +15,7 @@ use crate::estate::{FirewallUse, Within};
 use crate::plan::blast::look::{and, called, object};
 use crate::plan::blast::{Door, Found, Look, Severity};
 
-use judge::{Firewalls, Probe, Side, Verdict};
+use judge::{Firewalls, Probe, Side, UNNAMED, Verdict};
 
 pub const RULES: &[Rule] = &[
     Rule {
@@ -152,7 +152,7 @@ impl Both<'_> {
                     let mut add = |line: &Line| {
                         let is_other = line.direction == direction && line.enabled;
                         if is_other {
-                            probes.push(side.probe(scope, line));
+                            probes.extend(side.probes(scope, line));
                         }
                     };
                     match line.group() {
@@ -167,11 +167,11 @@ impl Both<'_> {
                 }
             }
         }
-        probes.push(packet(direction, None, "what no rule names"));
+        probes.push(packet(direction, None, UNNAMED));
         let mut seen = Vec::new();
         probes.retain(|probe| {
-            let new = !seen.contains(&probe.label);
-            seen.push(probe.label.clone());
+            let new = !seen.contains(probe);
+            seen.push(probe.clone());
             new
         });
         probes
@@ -199,11 +199,16 @@ impl Both<'_> {
             if let Some(label) = unclear.filter(|_| lost.is_empty()) {
                 lost.push(format!("perhaps {label}"));
             }
-            if !lost.is_empty() {
-                moved.lost.push((word, lost));
-            }
-            if !gained.is_empty() {
-                moved.gained.push((word, gained));
+            for (what, into) in [(lost, &mut moved.lost), (gained, &mut moved.gained)] {
+                let mut labels: Vec<String> = Vec::new();
+                for label in what {
+                    if !labels.contains(&label) {
+                        labels.push(label);
+                    }
+                }
+                if !labels.is_empty() {
+                    into.push((word, labels));
+                }
             }
         }
         moved
@@ -309,6 +314,15 @@ fn guests(look: &Look<'_>, found: &mut Found) {
                 continue;
             }
             let scope = Scope::Guest(guest.vmid);
+            // What the cluster names is nothing to a guest whose rules name nothing.
+            let names = |line: &Line| line.group().is_some() || line.named().next().is_some();
+            let own = both.before.firewalls.get(&scope);
+            if was == is
+                && both.scope == Scope::Cluster
+                && !own.is_some_and(|own| own.rules.iter().any(names))
+            {
+                continue;
+            }
             let mut cards = guest.nets.iter().filter(|net| net.firewall && !net.pending);
             let only: Option<SmolStr> = match (cards.next(), cards.next()) {
                 (Some(card), None) => Some(format!("net{}", card.number).into()),
