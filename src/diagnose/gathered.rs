@@ -67,8 +67,10 @@ impl Gathered {
             On::Host => self.host.as_ref().err().into_iter().flat_map(one).collect(),
             On::Derived => Vec::new(),
             On::Api => {
-                let answered = self.api.get(&probe.name).into_iter().flatten();
-                let failed = answered.filter_map(|answered| {
+                let Some(answered) = self.api.get(&probe.name).filter(|answered| !answered.is_empty()) else {
+                    return one(&UNASKED.to_owned());
+                };
+                let failed = answered.iter().filter_map(|answered| {
                     let why = answered.said.as_ref().err()?.clone();
                     let probe = match answered.place.as_str() {
                         "" => probe.name.clone(),
@@ -84,3 +86,4 @@ impl Gathered {
 
 const CUT_OFF: &str =
     "the shell in the container ended, or its output was cut, before this probe's was there";
+const UNASKED: &str = "it was not asked: there is no node, or no storage for backups, to ask it of";

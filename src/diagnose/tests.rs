@@ -58,9 +58,9 @@ fn a_probe_that_told_nothing_is_missing_by_its_name() {
 #[test]
 fn a_unit_that_failed_and_was_started_since_is_well() {
     let failed = of_unit("a.service", FAILED, 60);
-    assert_eq!(titles(&report(&said(&[("units", &failed)]))), ["unit a.service failed"]);
+    assert_eq!(titles(&report(&said(&[("units", failed.as_str())]))), ["unit a.service failed"]);
     let mended = failed + &of_unit("a.service", STARTED, 30);
-    assert!(report(&said(&[("units", &mended)])).flags.is_empty());
+    assert!(report(&said(&[("units", mended.as_str())])).flags.is_empty());
 }
 
 #[test]
@@ -70,14 +70,14 @@ fn what_failed_before_the_containers_last_start_is_over() {
     let up = entry(&[("MESSAGE_ID", UP), ("_PID", "1")], 790);
     let again = of_unit("new.service", FAILED, 795);
     let journal = before + &start + &again + &up;
-    assert_eq!(titles(&report(&said(&[("units", &journal)]))), ["unit new.service failed"]);
+    assert_eq!(titles(&report(&said(&[("units", journal.as_str())]))), ["unit new.service failed"]);
 }
 
 #[test]
 fn nothing_that_a_container_writes_decides_what_is_advised() {
     let name = "x\u{1b}[31m; exec: rm -rf / {vmid}.service";
     let gathered =
-        said(&[("units", &of_unit(name, FAILED, 1)), ("log", "mail: bind: Address already in use")]);
+        said(&[("units", of_unit(name, FAILED, 1).as_str()), ("log", "mail: bind: Address already in use")]);
     let with = report(&gathered);
     assert_eq!(with.flags.len(), 2, "{:?}", with.flags);
     for flag in &with.flags {
@@ -95,7 +95,7 @@ fn the_worst_comes_first_and_a_crowd_is_counted() {
     }
     let disks =
         "overlay 100 97 3 100 1 /\ntmpfs 0 0 0 0 0 /none\n".replace("100 97 3", "100000000 97000000 3000000");
-    let report = report(&said(&[("units", &lines), ("disks", &disks)]));
+    let report = report(&said(&[("units", lines.as_str()), ("disks", disks.as_str())]));
     assert_eq!(titles(&report)[0], "/ is 97 % full");
     assert_eq!(report.flags.len(), 1 + 8 + 1, "{:?}", titles(&report));
     assert_eq!(titles(&report)[9], "4 more of unit_failed");

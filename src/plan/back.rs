@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::undo::{Inverse, Undo, Way};
 use super::{Eyes, Refused, Request, reach, since};
+use crate::catalog::Method;
 use crate::ledger::query::{Filter, newest_first};
 use crate::ledger::{Kind, Ledger, Receipt, Segments, Seq};
 
@@ -29,13 +30,13 @@ pub async fn requests(eyes: &Eyes, ledger: &Ledger, seq: Seq, of: Option<u32>) -
     let mut warnings = Vec::new();
     for receipt in receipts {
         let inverses = inverses(&receipt).map_err(|why| Refused::NoWayBack { seq, why })?;
-        let inverses = since::found_again(eyes, &receipt, inverses).await?;
-        let inverses = inverses.map_err(|why| Refused::NoWayBack { seq, why })?;
+        let found = since::found_again(eyes, &receipt, inverses).await?;
+        let inverses = found.map_err(|why| Refused::NoWayBack { seq, why })?;
         warnings.extend(since::changed(eyes, &receipt, &inverses).await?);
         calls.extend(inverses);
     }
     let mut requests = Vec::new();
-    for call in calls {
+    for call in without_moves(calls) {
         let mut request = Request::of(&eyes.catalog, call.method, &call.path, call.args, Vec::new())?;
         request.guests = reach::guests(eyes, &request).await?;
         requests.push(request);
@@ -43,6 +44,14 @@ pub async fn requests(eyes: &Eyes, ledger: &Ledger, seq: Seq, of: Option<u32>) -
     let mut requests = requests.into_iter();
     let first = requests.next().ok_or_else(|| Refused::NoWayBack { seq, why: "nothing was done".into() })?;
     Ok(Back { first, then: requests.collect(), warnings })
+}
+
+/// Without moving a rule back to where it was made: it is removed where it stands now.
+fn without_moves(calls: Vec<Inverse>) -> Vec<Inverse> {
+    let list = |call: &Inverse| call.path.rsplit_once('/').map(|(list, _)| list.to_owned());
+    let removed: Vec<_> = calls.iter().filter(|call| call.method == Method::Delete).map(list).collect();
+    let moves = |call: &Inverse| call.args.contains_key("moveto") && removed.contains(&list(call));
+    calls.into_iter().filter(|call| !moves(call)).collect()
 }
 
 fn inverses(receipt: &Receipt) -> Result<Vec<Inverse>, String> {

@@ -157,41 +157,51 @@ fn a_storm_of_zombies_is_named() {
     assert!(answer["flags"][0]["evidence"].as_str().expect("text").contains("python3"), "{answer:#}");
 }
 
-/// A group of a v1 controller with PVE's name for the container, which is moved there: this machine's cgroup v2 has no
-/// controllers. Removed again when its container has gone.
-struct Group(PathBuf);
+/// The cgroup that limits a container's processes. Where the machine's v2 has no controllers, one of v1's with PVE's name for
+/// the container, which is moved there; it is removed again once the container has gone.
+struct Group {
+    place: PathBuf,
+    ours: bool,
+}
 
 impl Group {
-    /// None where the machine's cgroup v2 has the controller: there its own group takes the limit.
     fn of(controller: &str, guest: &Guest) -> Self {
-        let v1 = Path::new("/sys/fs/cgroup").join(controller).join("lxc").join(guest.id.to_string());
-        if !v1.parent().and_then(Path::parent).expect("a mount").join("cgroup.procs").exists() {
-            return Self(Path::new("/sys/fs/cgroup/lxc").join(guest.id.to_string()));
+        let (mount, group) = (Path::new("/sys/fs/cgroup"), format!("lxc/{}", guest.id));
+        if !mount.join(controller).join("cgroup.procs").exists() {
+            return Self { place: mount.join(group), ours: false };
         }
-        fs::create_dir_all(&v1).expect("a group");
-        fs::write(v1.join("cgroup.procs"), init_of(guest.layout, guest.id).to_string()).expect("moved");
-        Self(v1)
+        let place = mount.join(controller).join(group);
+        fs::create_dir_all(&place).expect("a group");
+        let group = Self { place, ours: true };
+        group.add(&init_of(guest.layout, guest.id).to_string());
+        group
     }
 
     /// The first of these names that the kernel has.
     fn set(&self, values: &[(&str, &str)]) {
-        let (file, value) = values.iter().find(|(file, _)| self.0.join(file).exists()).expect("a file");
-        fs::write(self.0.join(file), value).expect("a limit");
+        let found = values.iter().find(|(file, _)| self.place.join(file).exists());
+        let (file, value) = found.expect("a file");
+        fs::write(self.place.join(file), value).expect("a limit");
     }
 
     fn add(&self, pid: &str) {
-        fs::write(self.0.join("cgroup.procs"), pid).expect("moved");
+        if self.ours {
+            fs::write(self.place.join("cgroup.procs"), pid).expect("moved");
+        }
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let gone = || fs::read_to_string(self.0.join("cgroup.procs")).is_ok_and(|pids| pids.is_empty());
+        let is_empty =
+            || fs::read_to_string(self.place.join("cgroup.procs")).is_ok_and(|pids| pids.is_empty());
         let deadline = Instant::now() + Duration::from_secs(5);
-        while !gone() && Instant::now() < deadline {
+        while self.ours && !is_empty() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
         }
-        let _ = fs::remove_dir(&self.0);
+        if self.ours {
+            let _ = fs::remove_dir(&self.place);
+        }
     }
 }
 

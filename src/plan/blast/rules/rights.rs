@@ -12,10 +12,6 @@ use crate::plan::blast::{Found, Look, Severity};
 /// PVE's role that may all.
 const ALL: &str = "Administrator";
 
-/// A role, and the path where it is lost.
-type Entry = (SmolStr, Grant);
-type Lost = Vec<Entry>;
-
 /// Entries that one sentence names.
 const MOST: usize = 6;
 
@@ -104,7 +100,8 @@ pub fn compare(
         all.insert(one);
     }
     for one in all.iter().filter(|one| is_let_in(before, one)) {
-        let (mut lost, mut cut) = (Lost::new(), Lost::new());
+        let mut lost: Vec<(SmolStr, Grant)> = Vec::new();
+        let mut cut: Vec<(SmolStr, Grant)> = Vec::new();
         let is_cut = before.tokens.get(one).is_some_and(|token| token.separate);
         for path in paths {
             let stays = after.granted_to(one, path);
@@ -142,8 +139,8 @@ fn gone(before: Vec<Grant>, after: &[Grant]) -> Vec<Grant> {
 }
 
 /// Of one role, lost here and below, only here is told.
-fn push(lost: &mut Lost, path: &SmolStr, grant: Grant) {
-    let is_below = |(above, held): &Entry| {
+fn push(lost: &mut Vec<(SmolStr, Grant)>, path: &SmolStr, grant: Grant) {
+    let is_below = |(above, held): &(SmolStr, Grant)| {
         let above = above.trim_end_matches('/');
         let below = path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         held.role == grant.role && held.propagate && below
@@ -153,7 +150,7 @@ fn push(lost: &mut Lost, path: &SmolStr, grant: Grant) {
     }
 }
 
-fn list(lost: &[Entry]) -> String {
+fn list(lost: &[(SmolStr, Grant)]) -> String {
     let mut names: Vec<String> = lost.iter().take(MOST).map(|(path, grant)| told(path, grant)).collect();
     if lost.len() > MOST {
         names.push(format!("{} more", lost.len() - MOST));
