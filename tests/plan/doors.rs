@@ -89,7 +89,10 @@ fn a_halt_between_plan_and_apply_and_while_a_task_runs() {
     let config = plan(&mut client, "PUT", CONFIG, json!({ "memory": 1024 }));
     let start = plan(&mut client, "POST", START, json!({}));
     let running = client.start("apply", apply(&start));
-    eventually("the task runs", || house.receipts().iter().any(|receipt| receipt.kind.name() == "intent"));
+    // Not its intent alone: a halt stops what has not been sent.
+    eventually("the task runs", || {
+        house.sim.with_estate(|estate| estate.tasks.all().any(|task| task.upid.kind == "vzstart"))
+    });
     let (well, said) = house.provost(&["halt", "--why", "the test"]);
     assert!(well, "{said}");
     let mut other = house.client();
