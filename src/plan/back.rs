@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::undo::{Inverse, Undo, Way};
 use super::{Eyes, Refused, Request, reach, since};
 use crate::catalog::Method;
-use crate::ledger::query::{Filter, newest_first};
-use crate::ledger::{Kind, Ledger, Receipt, Segments, Seq};
+use crate::ledger::query::{self, Filter, newest_first};
+use crate::ledger::{Kind, Ledger, Receipt, Seq};
 
 /// What is taken back, and what has happened to it since.
 pub struct Back {
@@ -116,21 +116,9 @@ fn failed(place: &crate::ledger::Place, intent: &Receipt) -> Result<Option<Strin
     Ok(why)
 }
 
-/// The intent that the receipt is, or that it closes.
+/// The intent of a change that a plan made.
 fn intent(place: &crate::ledger::Place, seq: Seq) -> Result<Receipt, String> {
-    let read = |seq: Seq| -> Result<Receipt, String> {
-        let segments = Segments::open(place).map_err(|error| error.to_string())?;
-        let line = segments.line(seq).map_err(|error| error.to_string())?;
-        Receipt::parse(&line).map_err(|_| "it cannot be read".to_owned())
-    };
-    let receipt = read(seq)?;
-    let intent = match receipt.kind {
-        Kind::Intent => receipt,
-        Kind::Outcome | Kind::File => read(receipt.closes().ok_or("it closes no intent")?)?,
-        kind => {
-            return Err(format!("it is a {} receipt, which records no change that a plan made", kind.name()));
-        }
-    };
+    let intent = query::intent(place, seq)?;
     match intent.body.get("act").and_then(Value::as_str) {
         Some("apply" | "undo") => Ok(intent),
         Some("file_put") => Err("it records a file_put: file_put with restore takes it back".to_owned()),
