@@ -78,6 +78,28 @@ execd: fetch ## provost-execd, static
 	cargo build --profile execd --locked --target $(TRIPLE) --no-default-features --features execd --bin provost-execd
 	@tests/build/execd-dependencies
 
+# What dpkg-buildpackage makes of what is built here; by itself it builds in debian/target, and leaves nothing there.
+DEBS := $(TARGET)/debian
+.PHONY: deb
+deb: ## The Debian package, into target/debian
+	@tests/need deb
+	@rm -rf $(DEBS) && mkdir -p $(DEBS)
+	CARGO_TARGET_DIR=$(TARGET) DEB_OUT=$(DEBS) dpkg-buildpackage --build=binary --no-sign \
+	  --buildinfo-file=$(DEBS)/provost.buildinfo --changes-file=$(DEBS)/provost.changes \
+	  --buildinfo-option=-u$(DEBS) --changes-option=-u$(DEBS)
+	@ls -l $(DEBS)/*.deb
+
+.PHONY: apt-repo
+REPO ?= $(TARGET)/apt
+apt-repo: ## An apt repository of target/debian's packages in REPO (target/apt), signed by KEY, a key that gpg knows
+	@[ -n "$(KEY)" ] || { echo "Say which key signs: make apt-repo KEY=... [REPO=DIR] [SUITE=stable] [URI=https://...]"; exit 2; }
+	@ls $(DEBS)/*.deb >/dev/null 2>&1 || { echo "There is no package yet: make deb"; exit 1; }
+	@SUITE="$(SUITE)" URI="$(URI)" debian/apt-repo $(REPO) "$(KEY)" $(DEBS)/*.deb
+
+.PHONY: test-package
+test-package: deb ## The package: lintian of Debian 12 and 13, apt, a life on a booted machine, and built twice to the same bits
+	@tests/package/run --whole
+
 .PHONY: man
 man: ## The manual's pages, into target/man
 	cargo run --quiet --locked --no-default-features --features cli --bin provost -- man $(TARGET)/man
