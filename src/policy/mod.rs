@@ -248,6 +248,15 @@ impl Policy {
         Ok(Permit { config, role, ..permit })
     }
 
+    /// A permit for changes of the same guest, for a call that was granted one to look: it costs no second token.
+    pub fn widen(&self, permit: &Permit, principal: &Principal) -> Result<Permit, Denied> {
+        let config = self.rules.now();
+        let role = place(&config, self.judge(&config, principal, permit.guest, Mode::Change)?);
+        self.halt.check()?;
+        let (guest, asked_by, uid) = (permit.guest, permit.asked_by.clone(), permit.uid);
+        Ok(Permit { guest, mode: Mode::Change, asked_by, uid, role, config })
+    }
+
     /// Whether the principal may read the API: every role may, whatever its profile. A role's `rate` counts what acts;
     /// reads wait their turn at the client.
     pub fn read(&self, principal: &Principal) -> Result<Sight, Denied> {

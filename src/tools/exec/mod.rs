@@ -7,7 +7,7 @@ pub mod inside;
 mod output;
 mod receipt;
 mod run;
-mod vm;
+pub(super) mod vm;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -114,6 +114,64 @@ pub async fn call(
     to_object(answer)
 }
 
+/// A fixed script of ours for another tool, as a command with receipts of its own: what runs in a VM is a change to policy
+/// though it only reads.
+pub async fn fixed(
+    agent: &Agent,
+    permit: &Permit,
+    text: &str,
+    arguments: &[&str],
+    patience: Duration,
+    record: &mut Call,
+) -> Result<Ended, Failure> {
+    let words = ["/bin/sh", "-c", text, "sh"].into_iter().chain(arguments.iter().copied());
+    let command = Wanted {
+        argv: words.map(str::to_owned).collect(),
+        env: Vec::new(),
+        cwd: "/".to_owned(),
+        user: None,
+        timeout_ms: patience.as_millis() as u64,
+        is_script: false,
+        most: None,
+        vm: Some(agent.node().to_owned()),
+    };
+    let running = Running::begin(record, permit, &command, None).await?;
+    let Some(Leave::Change(recorded)) = running.leave() else { return Err(cancelled()) };
+    let began = Instant::now();
+    let ran = script::run(agent, text, arguments, None, patience, Proof::recorded(recorded)).await;
+    let (stdout, stderr) = match &ran {
+        Ok(ended) => keep(ended, usize::MAX / 4),
+        Err(_) => share(Kept::new(0), Kept::new(0), 0),
+    };
+    let end = match &ran {
+        Ok(ended) => Ok(outcome(began, (ended.exit_code, ended.signal), "none")),
+        Err(failure) => Err(Stop::Left { failure: failure.clone(), killed: false }),
+    };
+    running.ended(&Ran { end, stdout, stderr }).await;
+    ran
+}
+
+fn outcome(began: Instant, (exit_code, signal): (Option<i32>, Option<i32>), kill: &str) -> Outcome {
+    Outcome {
+        exit_code,
+        signal,
+        timed_out: false,
+        container_stopped: false,
+        duration_us: began.elapsed().as_micros() as u64,
+        cpu_us: None,
+        peak_bytes: None,
+        peak_of: PeakOf::Process,
+        left_running: 0,
+        lane: LaneReport {
+            mode: Mode::Change,
+            kill: kill.to_owned(),
+            landlock_abi: None,
+            seccomp: None,
+            not_guarded: Vec::new(),
+        },
+    }
+}
+
 /// How it is to be started, by what runs in the guest.
 async fn prepare(agent: &Agent, command: &Wanted, record: &Call) -> Result<Prepared, Failure> {
     let system = agent.system().await?;
@@ -163,7 +221,7 @@ async fn home(agent: &Agent, user: &str, record: &Call) -> Result<Option<String>
         ));
     }
     let ready = record.ledger().ready()?;
-    let ended = script::run(agent, LOOK, &[name], None, LAST * 5, Proof::Reads(&ready)).await?;
+    let ended = script::run(agent, LOOK, &[name], None, LAST * 5, Proof::reads(&ready)).await?;
     let line = String::from_utf8_lossy(&ended.stdout).into_owned();
     let home = line.lines().next().and_then(|line| line.split(':').nth(5)).map(str::to_owned);
     let is_number = name.bytes().all(|digit| digit.is_ascii_digit());
@@ -201,7 +259,7 @@ async fn run(
     let Some(Leave::Change(recorded)) = running.leave() else {
         return refused(Stop::Refused(Failure::new("internal", "a command without an intent", "report this")));
     };
-    let proof = Proof::Recorded(recorded);
+    let proof = Proof::recorded(recorded);
     let Prepared { mut argv, mut group } = prepared;
     let input = stdin.as_deref().filter(|text| !text.is_empty()).map(str::as_bytes);
     let began = Instant::now();
@@ -233,22 +291,11 @@ async fn run(
     });
     let mut beside = Beside { pid: Some(pid), agent_cut: false, note };
     let mut outcome = Outcome {
-        exit_code: None,
-        signal: None,
         timed_out,
         container_stopped: matches!(seen, Seen::Stopped),
         duration_us,
-        cpu_us: None,
-        peak_bytes: None,
-        peak_of: PeakOf::Process,
         left_running: usize::from(!is_over && !killed),
-        lane: LaneReport {
-            mode: Mode::Change,
-            kill: if group { "process_group" } else { "none" }.to_owned(),
-            landlock_abi: None,
-            seccomp: None,
-            not_guarded: Vec::new(),
-        },
+        ..outcome(began, (None, None), if group { "process_group" } else { "none" })
     };
     let (ended, stop) = match seen {
         Seen::Ended(ended) => (Some(ended), None),

@@ -1,5 +1,7 @@
 //! The agent's calls by way of PVE's API, and why one fails.
 
+use std::marker::PhantomData;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
@@ -24,10 +26,17 @@ pub const MOST_READ: u64 = 16 << 20;
 /// That a call may leave the process. Only a durable intent lets one change anything; what only reads needs a log that takes
 /// receipts.
 #[derive(Clone, Copy)]
-pub enum Proof<'a> {
-    Recorded(&'a Recorded),
+pub struct Proof<'a>(PhantomData<&'a ()>);
+
+impl<'a> Proof<'a> {
+    pub fn recorded(_: &'a Recorded) -> Self {
+        Self(PhantomData)
+    }
+
     /// For a fixed script of this program's own that changes nothing.
-    Reads(&'a Ready),
+    pub fn reads(_: &'a Ready) -> Self {
+        Self(PhantomData)
+    }
 }
 
 #[derive(Clone)]
