@@ -14,7 +14,7 @@ use super::halt::Halt;
 use super::{Barred, Denied, Permit, Policy};
 use crate::config::Role;
 use crate::exec::wire::Mode;
-use crate::pve::{Answer, Client, Methods, Path, Read, Write};
+use crate::pve::{Answer, CallError, Client, Methods, Path, Read, Write};
 
 /// What can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl Inside {
     pub async fn tell(&self, deed: Deed, parameters: &Map<String, Value>) -> Result<Answer, Unsent> {
         let path = self.path(deed, "POST")?;
         self.halt.check()?;
-        Ok(self.client.send(Write::post(path).with_json(parameters)?).await?)
+        Ok(self.client.send(body(path, parameters)?).await?)
     }
 
     /// Ends a process group that [`Inside::tell`] began: also while everything is halted, as it ends what should not run.
@@ -133,8 +133,8 @@ impl Inside {
         }
         let parameters = serde_json::json!({ "command": ["/bin/sh", "-c", KILL, "sh", group.to_string()] });
         let parameters = parameters.as_object().cloned().unwrap_or_default();
-        let write = Write::post(self.path(Deed::Exec, "POST")?).with_json(&parameters)?;
-        Ok(self.client.send(write).await?)
+        let path = self.path(Deed::Exec, "POST")?;
+        Ok(self.client.send(body(path, &parameters)?).await?)
     }
 
     /// Where it is asked, once that is the role's to ask.
@@ -155,5 +155,60 @@ impl Inside {
             return Err(Denied::from(Barred::Unlisted { call: deed.to_string(), role }).into());
         }
         Ok(Path::of(segments())?)
+    }
+}
+
+/// As a form, which every PVE reads, where it is short and PVE reads the same out of it; else as JSON.
+fn body(path: Path, parameters: &Map<String, Value>) -> Result<Write, CallError> {
+    /// Bytes of values: older daemons take 64 KiB of a body, and a byte may become six in a form.
+    const SHORT: usize = 8 << 10;
+    let texts: Option<Vec<(&str, &str)>> = parameters.iter().try_fold(Vec::new(), |mut texts, (name, value)| {
+        match value {
+            Value::String(text) => texts.push((name.as_str(), text.as_str())),
+            Value::Bool(flag) => texts.push((name.as_str(), if *flag { "1" } else { "0" })),
+            // Of a form's list PVE forgets what stands before an empty item, and one of one item is none.
+            Value::Array(items) if items.len() > 1 => {
+                for item in items {
+                    texts.push((name.as_str(), item.as_str()?));
+                }
+            }
+            _ => return None,
+        }
+        Some(texts)
+    });
+    let is_fit = |texts: &Vec<(&str, &str)>| {
+        let whole = texts.iter().all(|(_, text)| !text.is_empty() && !text.contains('\0'));
+        whole && texts.iter().map(|(_, text)| text.len()).sum::<usize>() <= SHORT
+    };
+    match texts.filter(is_fit) {
+        Some(texts) => texts.iter().try_fold(Write::post(path), |write, (name, text)| write.with(name, text)),
+        None => Write::post(path).with_json(parameters),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn kind(parameters: Value) -> &'static str {
+        let path = Path::of(["x"]).unwrap();
+        let write = body(path, parameters.as_object().unwrap()).unwrap();
+        if write.is_form() { "form" } else { "json" }
+    }
+
+    #[test]
+    fn what_a_form_would_lose_goes_as_json() {
+        assert_eq!(kind(json!({ "command": ["ls", "-l"], "input-data": "x" })), "form");
+        assert_eq!(kind(json!({ "file": "/x", "content": "eA==", "encode": false })), "form");
+        for parameters in [
+            json!({ "command": ["ls"] }),
+            json!({ "command": ["printf", "", "x"] }),
+            json!({ "command": ["cat", "-"], "input-data": "a\0b" }),
+            json!({ "command": ["cat", "-"], "input-data": "x".repeat(9000) }),
+        ] {
+            assert_eq!(kind(parameters.clone()), "json", "{parameters}");
+        }
     }
 }

@@ -229,6 +229,11 @@ impl Write {
         self.0.method
     }
 
+    /// Whether its parameters go as a form.
+    pub fn is_form(&self) -> bool {
+        self.0.json.is_none()
+    }
+
     /// With these parameters as a JSON body in place of a form: for lists, as PVE loses what stands before an empty item of a
     /// form's. None of the values may be a secret.
     pub fn with_json(mut self, parameters: &Map<String, Value>) -> Result<Self, CallError> {

@@ -151,10 +151,38 @@ fn what_cannot_be_put_is_named_and_nothing_is_left_behind() {
     assert_eq!(outcome.body["result"], "failed", "{outcome:?}");
     assert_eq!(kind(&refused(&house, Path::new("/proc/none"), "x", json!({}))), "file");
     holds(dir.path(), &[]);
-    let count = commands(&house).len();
+}
+
+#[test]
+fn where_no_linux_runs_it_is_written_in_place_and_the_answer_says_so() {
+    let house = house(FULL);
     machine(&house, |machine| machine.os = json!({ "id": "mswindows", "pretty-name": "Windows 11" }));
-    assert_eq!(kind(&refused(&house, &at("file"), "x", json!({}))), "not_in_this_vm");
-    assert_eq!(commands(&house).len(), count);
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("größe");
+    let made = put(&house, &path, "✓ one", json!({}));
+    assert_eq!(fs::read(&path).expect("the file"), "✓ one".as_bytes());
+    assert!(made["note"].as_str().expect("a note").contains("in place"), "{made}");
+    assert_eq!(kind(&refused(&house, &path, "two", json!({}))), "exists");
+    let wrong = json!({ "if_sha256": sha256(b"other") });
+    assert_eq!(kind(&refused(&house, &path, "two", wrong)), "changed");
+    let replaced = put(&house, &path, "two", json!({ "if_sha256": sha256("✓ one".as_bytes()) }));
+    assert_eq!((replaced["replaced"].get("mode"), replaced.get("mode")), (None, None), "{replaced}");
+    let mut client = house.client();
+    call(&mut client, "file_put", json!({ "guest": VM, "restore": replaced["receipt"] }));
+    assert_eq!(fs::read(&path).expect("the file"), "✓ one".as_bytes());
+    for more in [json!({ "mode": "0600" }), json!({ "owner": "root" })] {
+        assert_eq!(kind(&refused(&house, &dir.path().join("x"), "x", more)), "not_in_this_vm");
+    }
+    let large = refused(&house, &dir.path().join("x"), &"x".repeat(50_000), json!({}));
+    assert_eq!(kind(&large), "not_in_this_vm", "{large}");
+    let away = failure(&mut client, "file_put", json!({ "guest": VM, "restore": made["receipt"] }));
+    assert_eq!(kind(&away), "not_in_this_vm", "{away}");
+    let nowhere = refused(&house, &dir.path().join("none/x"), "x", json!({}));
+    assert_eq!(kind(&nowhere), "not_found", "{nowhere}");
+    let outcome = receipt(&house, &nowhere["receipt"]);
+    assert_eq!(outcome.body["result"], "failed", "{outcome:?}");
+    assert!(commands(&house).is_empty(), "nothing ran");
+    holds(dir.path(), &["größe"]);
 }
 
 #[test]

@@ -81,8 +81,10 @@ pub struct FilePutAnswer {
 pub struct Replaced {
     sha256: String,
     size: u64,
-    mode: String,
-    owner: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
 }
 
 /// What is to be done, and what goes with it.
@@ -178,6 +180,8 @@ pub(super) struct Was {
     pub found: Option<Found>,
     pub sha256: Option<String>,
     pub kept: Result<(), String>,
+    /// Whether mode and owner are known: not of a VM's file where no Linux runs.
+    pub is_owned: bool,
 }
 
 async fn carry_out(
@@ -207,7 +211,7 @@ async fn look(provost: &Provost, permit: &Permit, door: &mut Door<'_>) -> Result
         Said::Found(found) => found,
         Said::Absent => {
             let Said::Was(None) = door.answer().await? else { return Err(door::unclear()) };
-            return Ok(Was { found: None, sha256: None, kept: Ok(()) });
+            return Ok(Was { found: None, sha256: None, kept: Ok(()), is_owned: true });
         }
         _ => return Err(door::unclear()),
     };
@@ -231,7 +235,7 @@ async fn look(provost: &Provost, permit: &Permit, door: &mut Door<'_>) -> Result
         }
         None => Err("what was there is larger than [exec] keep_replaced keeps".to_owned()),
     };
-    Ok(Was { found: Some(found), sha256: Some(sha256), kept })
+    Ok(Was { found: Some(found), sha256: Some(sha256), kept, is_owned: true })
 }
 
 fn not_kept(error: std::io::Error) -> Failure {
@@ -268,10 +272,13 @@ pub(super) async fn keep_what_was(
 pub(super) fn intent(wanted: &Wanted, was: &Was, vm: Option<&str>) -> Intent {
     let path = Clean::of(wanted.errand.path());
     let before = match (&was.found, &was.sha256) {
-        (Some(found), Some(sha256)) => json!({
+        (Some(found), Some(sha256)) if was.is_owned => json!({
             "sha256": sha256, "bytes": found.size, "mode": shown::octal(found.mode), "uid": found.uid, "gid": found.gid,
             "kept": was.kept.is_ok(),
         }),
+        (Some(found), Some(sha256)) => {
+            json!({ "sha256": sha256, "bytes": found.size, "kept": was.kept.is_ok() })
+        }
         _ => Value::Null,
     };
     let mut args = json!({ "path": path, "act": wanted.errand.name(), "bytes": wanted.content.len() });
@@ -367,8 +374,8 @@ pub(super) async fn answer(
     let replaced = was.found.zip(was.sha256).map(|(found, sha256)| Replaced {
         sha256,
         size: found.size,
-        mode: shown::octal(found.mode),
-        owner: shown::owner_of(&found),
+        mode: was.is_owned.then(|| shown::octal(found.mode)),
+        owner: was.is_owned.then(|| shown::owner_of(&found)),
     });
     to_object(FilePutAnswer {
         sha256,

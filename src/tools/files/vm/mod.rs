@@ -4,6 +4,7 @@
 //! done by fixed scripts, which run as the guest's root: to policy they are changes, as any command in a VM is, and where the
 //! caller may not make one, what they would tell is left untold.
 
+mod in_place;
 mod list;
 mod look;
 mod put;

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::super::door;
 use super::super::put::{Wanted, Was, answer, intent, keep_what_was};
 use super::super::shown;
+use super::in_place;
 use super::look::{LOOK, Looked, PATIENCE, found, look};
 use super::read::read;
 use crate::door::{Errand, Found, Over, Part};
@@ -94,30 +95,38 @@ pub async fn carry_out(
     let agent = Agent::new(provost.policy.inside(permit, &provost.client, node));
     record.notes().reached();
     let system = agent.system().await?;
-    if !system.is_linux() {
-        let message = format!(
-            "a file cannot be put into this VM whole: {}, and a guest agent by itself writes in place, without owner or mode",
-            system.why_not_linux()
-        );
-        let next = "have the guest's own shell write it: exec with mode \"change\" and stdin";
-        return Err(Failure::new("not_in_this_vm", message, next));
-    }
     let path = wanted.errand.path().to_owned();
-    let ended = script::run(&agent, LOOK, &[&path, "hash"], None, PATIENCE, Proof::reads(&ready)).await?;
-    let looked = look(&path, &ended)?;
-    may_go(&wanted.errand, &looked)?;
-    let was = look_closer(provost, permit, &agent, &looked).await?;
+    let looked = match system.is_linux() {
+        true => {
+            let ended =
+                script::run(&agent, LOOK, &[&path, "hash"], None, PATIENCE, Proof::reads(&ready)).await?;
+            Some(look(&path, &ended)?)
+        }
+        false => None,
+    };
+    let was = match &looked {
+        Some(looked) => {
+            may_go(&wanted.errand, looked)?;
+            look_closer(provost, permit, &agent, looked).await?
+        }
+        None => in_place::look(provost, permit, &agent, &wanted, &system).await?,
+    };
     let intent = intent(&wanted, &was, Some(node));
     let entry = record.entry(Decision::Allowed, None, intent.clone());
     let recorded = record.ledger().intent(entry, intent).await?;
     record.recorded_elsewhere();
     // From here on it is seen through, whoever still waits for it.
     let change = provost.planning.carry(async move {
-        let done = match &wanted.errand {
-            Errand::Remove(remove) => take_away(&agent, &recorded, &looked, &remove.sha256).await.map(|()| None),
-            _ => hand_over(&agent, &recorded, &wanted, &looked).await.map(Some),
+        let (done, note) = match (&looked, &wanted.errand) {
+            (Some(looked), Errand::Remove(remove)) => {
+                (take_away(&agent, &recorded, looked, &remove.sha256).await.map(|()| None), None)
+            }
+            (Some(looked), _) => (hand_over(&agent, &recorded, &wanted, looked).await.map(Some), Some(NOTE)),
+            (None, _) => {
+                (in_place::write(&agent, &recorded, &wanted).await.map(|()| None), Some(in_place::NOTE))
+            }
         };
-        let note = done.is_ok().then(|| NOTE.to_owned());
+        let note = note.filter(|_| done.is_ok()).map(str::to_owned);
         let duration_us = began.elapsed().as_micros() as u64;
         answer(recorded, wanted, was, done, duration_us, note).await
     });
@@ -149,7 +158,7 @@ fn may_go(errand: &Errand, looked: &Looked) -> Result<(), Failure> {
     if looked.sha256.as_ref() == Some(expected) { Ok(()) } else { Err(changed(path, looked.sha256.as_deref())) }
 }
 
-fn changed(path: &str, is: Option<&str>) -> Failure {
+pub fn changed(path: &str, is: Option<&str>) -> Failure {
     let message = match is {
         Some(hash) => format!("{path:?} is another than was expected: its sha256 is {hash}"),
         None => format!("{path:?} is another than was expected, or is not there"),
@@ -164,19 +173,19 @@ async fn look_closer(
     agent: &Agent,
     looked: &Looked,
 ) -> Result<Was, Failure> {
-    let Some(found) = looked.found.clone() else { return Ok(Was { found: None, sha256: None, kept: Ok(()) }) };
+    let Some(found) = looked.found.clone() else { return Ok(Was { found: None, sha256: None, kept: Ok(()), is_owned: true }) };
     let sha256 = looked.sha256.clone().ok_or_else(|| changed(&looked.path, None))?;
     let size = found.size;
     if size > permit.exec().keep_replaced {
         let why = "what was there is larger than [exec] keep_replaced keeps".to_owned();
-        return Ok(Was { found: Some(found), sha256: Some(sha256), kept: Err(why) });
+        return Ok(Was { found: Some(found), sha256: Some(sha256), kept: Err(why), is_owned: true });
     }
     let seen = read(agent, &looked.path, Part::From(0), size, Some(size)).await;
     let seen = match seen {
         Ok(seen) => seen,
         // It can be replaced all the same; what is there is only not kept.
         Err(failure) if failure.kind == "too_large" => {
-            return Ok(Was { found: Some(found), sha256: Some(sha256), kept: Err(failure.message) });
+            return Ok(Was { found: Some(found), sha256: Some(sha256), kept: Err(failure.message), is_owned: true });
         }
         Err(failure) => return Err(failure),
     };
@@ -184,7 +193,7 @@ async fn look_closer(
         return Err(changed(&looked.path, None));
     }
     let kept = keep_what_was(provost, permit, &seen.bytes, &sha256).await?;
-    Ok(Was { found: Some(found), sha256: Some(sha256), kept })
+    Ok(Was { found: Some(found), sha256: Some(sha256), kept, is_owned: true })
 }
 
 /// Where new content waits until it is whole.
