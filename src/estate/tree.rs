@@ -4,9 +4,10 @@
 //! what `stat` says. A tree without counters is listed. `priv/` is never opened, and no link is followed.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::ffi::OsString;
+use std::fs;
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,6 +20,7 @@ use super::guest::Kind;
 use super::part::FILES;
 use super::source::{Listed, Source, Stamp, Survey, Unread, is_node, sorted};
 use super::versions::{Versions, parse_vmlist};
+use crate::files;
 
 /// pmxcfs takes no larger file.
 const MOST: u64 = 1 << 20;
@@ -42,23 +44,16 @@ impl Tree {
         self.read(file, &mut bytes).map(|()| bytes)
     }
 
-    /// The names in a folder that are of that kind; none if there is no such folder.
-    fn list(&self, folder: &str, is_right: fn(fs::FileType) -> bool) -> Result<Vec<String>, Finding> {
-        let failed = |error: std::io::Error| Finding::of(folder, what(&error));
-        let entries = match fs::read_dir(self.root.join(folder)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(failed)?,
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(failed)?;
-            if entry.file_type().is_ok_and(is_right)
-                && let Ok(name) = entry.file_name().into_string()
-            {
-                names.push(name);
+    /// The names in a folder, and whether each is a folder; none if there is no such folder.
+    fn list(&self, folder: &str) -> Result<Vec<(String, bool)>, Finding> {
+        match files::list(&self.root.join(folder)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(Finding::of(folder, what(&error))),
+            Ok(entries) => {
+                let named = |(name, is_folder): (OsString, bool)| Some((name.into_string().ok()?, is_folder));
+                Ok(entries.into_iter().filter_map(named).collect())
             }
         }
-        Ok(names)
     }
 
     fn stamp(&self, file: &str) -> Option<Stamp> {
@@ -97,11 +92,11 @@ impl Tree {
         for node in &survey.nodes {
             for kind in Kind::ALL {
                 let folder = format!("nodes/{node}/{}", kind.folder());
-                let names = self.list(&folder, |_| true).unwrap_or_else(|finding| {
+                let names = self.list(&folder).unwrap_or_else(|finding| {
                     survey.findings.push(finding);
                     Vec::new()
                 });
-                for name in names {
+                for (name, _) in names {
                     let Some(vmid) = name.strip_suffix(".conf").and_then(|vmid| vmid.parse().ok()) else {
                         continue;
                     };
@@ -126,9 +121,10 @@ impl Tree {
         };
         let mut failed = Vec::new();
         for folder in ["firewall", "sdn/firewall"] {
-            match self.list(folder, |_| true) {
+            match self.list(folder) {
                 Ok(names) => names
                     .iter()
+                    .map(|(name, _)| name)
                     .filter(|name| name.ends_with(".fw") && *name != "cluster.fw")
                     .for_each(|name| take(format!("{folder}/{name}"))),
                 Err(finding) => failed.push(finding),
@@ -144,13 +140,17 @@ impl Source for Tree {
         // Before all else: what is written from here on gives another stamp.
         let mut survey = Survey { root_stamp: self.root_stamp(), ..Survey::default() };
         let versions = self.bytes(".version").ok().and_then(|bytes| Versions::parse(&bytes).ok());
-        match self.list("nodes", |kind| kind.is_dir()) {
+        let nodes = self.list("nodes").map(|mut names| {
+            names.retain(|(_, is_folder)| *is_folder);
+            names
+        });
+        match nodes {
             // pmxcfs is not mounted, or it is no such tree: not an estate without guests.
             Ok(names) if names.is_empty() => {
                 survey.findings.push(Finding::of("nodes", What::Failed("there is no node in it".into())));
             }
             Ok(names) => {
-                survey.nodes = names.into_iter().filter(|name| is_node(name)).map(SmolStr::from).collect()
+                survey.nodes = names.into_iter().map(|(name, _)| name).filter(|name| is_node(name)).map(SmolStr::from).collect()
             }
             Err(finding) => survey.findings.push(finding),
         }
@@ -175,11 +175,7 @@ impl Source for Tree {
 
     fn read(&self, file: &str, into: &mut Vec<u8>) -> Result<(), Unread> {
         let most = if file.starts_with('.') { MOST_MADE_UP } else { MOST };
-        let opened = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
-            .open(self.root.join(file));
-        let opened: File = opened.map_err(|error| unread(&error))?;
+        let opened = files::open_no_link(&self.root.join(file)).map_err(|error| unread(&error))?;
         let stat = opened.metadata().map_err(|error| unread(&error))?;
         if !stat.is_file() {
             return Err(Unread::Because(What::NotAFile));

@@ -6,10 +6,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt};
-use nix::unistd::{Gid, Group, Uid, User};
 use nix::{getsockopt_impl, sockopt_impl};
 
 use crate::process::start_time;
+use crate::sandbox::reader;
 
 sockopt_impl!(
     /// A descriptor of the very process that connected, whatever its number means by now. Linux 6.5.
@@ -45,7 +45,7 @@ impl Principal {
     pub fn of_peer(socket: &impl AsFd) -> Result<Self, PrincipalError> {
         let peer = getsockopt(socket, sockopt::PeerCredentials).map_err(PrincipalError::Credentials)?;
         let (uid, gid, pid) = (peer.uid(), peer.gid(), peer.pid());
-        let user = User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name);
+        let user = reader::user(uid);
         let process = match getsockopt(socket, PeerPidfd) {
             Ok(peer) => Process::read(pid, uid, || is_alive(&peer)),
             // A kernel that has no such thing: the start time alone tells a process from a later one of its number.
@@ -60,8 +60,7 @@ impl Principal {
         ids.extend(process.into_iter().flat_map(|process| process.groups));
         let mut seen = std::collections::BTreeSet::new();
         ids.retain(|id| seen.insert(*id));
-        let name = |id| Group::from_gid(Gid::from_raw(id)).ok().flatten().map(|group| group.name);
-        let groups = ids.into_iter().map(|id| (id, name(id))).collect();
+        let groups = ids.into_iter().map(|id| (id, reader::group(id))).collect();
         Ok(Self { uid, gid, user, groups, pid, started })
     }
 
@@ -153,6 +152,8 @@ impl Process {
 
 #[cfg(test)]
 mod tests {
+    use nix::unistd::{Gid, Uid};
+
     use super::*;
 
     #[test]

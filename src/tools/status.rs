@@ -179,7 +179,7 @@ pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>
         profile: role.map(|role| role.profile.name().to_owned()),
         guests: role.map(scope),
         exec: exec(&config.exec, role),
-        sandbox: sandbox::report(),
+        sandbox: sandbox::report(role.is_some()),
         pve_aside: role.map(|_| provost.client.aside().into_iter().map(Aside::from).collect()),
         ledger: role.map(|_| ledger(&provost.desk.ledger)),
         pending: pending(provost, principal),

@@ -1,0 +1,100 @@
+//! A process beside the daemon that opens files for it, by name.
+//!
+//! Why: `/etc/pve` holds private keys among the files that the daemon reads (`nodes/NAME/pve-ssl.key` beside
+//! `pve-ssl.pem`, `pve-www.key` beside `storage.cfg`), and its account may read them. Landlock opens a directory with all
+//! in it, or a file for as long as it is not replaced, and everything there is replaced by rename. So the daemon's domain
+//! holds none of it, and what it reads there it is handed by this process, which looks at what a name stands for now and
+//! hands out no key, whatever was replaced. The same holds for the configuration, tokens and certificate, and for names
+//! of accounts, which live in files that are replaced too.
+//!
+//! | process | file |
+//! | --- | --- |
+//! | the daemon, which asks | here |
+//! | the reader, which answers | [`serve`] |
+//! | what it hands out | [`names`] |
+//!
+//! A question is one datagram with a socket of its own for the answer, so that a file system that hangs delays only who
+//! asked about it.
+
+mod ask;
+mod names;
+mod serve;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+pub use serve::{ReaderError, run};
+
+/// What the daemon's own program is called with to be the reader: nobody types it.
+pub const ARGUMENT: &str = "--reader";
+
+static SOCKET: OnceLock<OwnedFd> = OnceLock::new();
+
+/// A name that is one of these is asked for, by its number.
+#[derive(Debug, Clone, Copy)]
+enum Question {
+    Open = 0,
+    User = 1,
+    Group = 2,
+}
+
+/// The reader, as the daemon sees it.
+pub struct Beside(OwnedFd);
+
+impl Beside {
+    /// Waits until it has ended.
+    pub async fn ended(&self) {
+        let Ok(socket) = self.0.try_clone() else { return std::future::pending().await };
+        let Ok(socket) = AsyncFd::register_with_interest(socket, Interest::READABLE) else {
+            return std::future::pending().await;
+        };
+        // It never writes: what can be read there is its end.
+        let _ = socket.readable().await;
+    }
+}
+
+/// Starts it, from this very program, and lets [`crate::files`] and the names of accounts ask it from here on.
+pub fn start(config: &Path) -> io::Result<Beside> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+    Command::new("/proc/self/exe")
+        .arg(ARGUMENT)
+        .arg("--config")
+        .arg(config)
+        // Not its affair: whoever has these speaks for the service.
+        .env_remove("NOTIFY_SOCKET")
+        .env_remove("WATCHDOG_USEC")
+        .env_remove("WATCHDOG_PID")
+        .env_remove("LISTEN_FDS")
+        .env_remove("LISTEN_PID")
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .spawn()?;
+    let beside = Beside(ours.try_clone()?);
+    let _ = SOCKET.set(ours);
+    crate::files::through(ask::open);
+    Ok(beside)
+}
+
+/// The name of an account, where the node knows one.
+pub fn user(uid: u32) -> Option<String> {
+    match SOCKET.get() {
+        Some(socket) => ask::name(socket, Question::User, uid),
+        None => serve::user(uid),
+    }
+}
+
+/// The name of a group.
+pub fn group(gid: u32) -> Option<String> {
+    match SOCKET.get() {
+        Some(socket) => ask::name(socket, Question::Group, gid),
+        None => serve::group(gid),
+    }
+}
