@@ -150,7 +150,12 @@ impl Source for Tree {
                 survey.findings.push(Finding::of("nodes", What::Failed("there is no node in it".into())));
             }
             Ok(names) => {
-                survey.nodes = names.into_iter().map(|(name, _)| name).filter(|name| is_node(name)).map(SmolStr::from).collect()
+                survey.nodes = names
+                    .into_iter()
+                    .map(|(name, _)| name)
+                    .filter(|name| is_node(name))
+                    .map(SmolStr::from)
+                    .collect()
             }
             Err(finding) => survey.findings.push(finding),
         }

@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, NetPort, PathBeneath, PathFd,
-    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, NetPort,
+    PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
 
 use super::Needs;
@@ -71,7 +71,11 @@ fn handle_everything() -> Result<RulesetCreated, RulesetError> {
         .create()
 }
 
-fn grant(rules: RulesetCreated, path: &Path, rights: BitFlags<AccessFs>) -> Result<RulesetCreated, RulesetError> {
+fn grant(
+    rules: RulesetCreated,
+    path: &Path,
+    rights: BitFlags<AccessFs>,
+) -> Result<RulesetCreated, RulesetError> {
     let Ok(place) = PathFd::new(path) else { return Ok(rules) };
     // A right on a directory that is asked for a file is refused.
     let rights = if path.is_dir() { rights } else { rights & AccessFs::from_file(NEWEST) };
@@ -82,7 +86,9 @@ fn restrict(rules: RulesetCreated) -> Result<Domain, RulesetError> {
     let status = rules.restrict_self()?;
     let (abi, why) = match status.landlock {
         LandlockStatus::Available { effective_abi, .. } => ((effective_abi as u32).min(NEWEST as u32), ""),
-        LandlockStatus::NotEnabled => (0, "the kernel was started without Landlock (lsm= on its command line)"),
+        LandlockStatus::NotEnabled => {
+            (0, "the kernel was started without Landlock (lsm= on its command line)")
+        }
         LandlockStatus::NotImplemented => (0, "the kernel was built without Landlock"),
     };
     let older = |least: u32, what: &str| {

@@ -14,8 +14,14 @@ const SYSTEM: &str = "/usr";
 const LIBRARIES: [&str; 2] = ["/etc/localtime", "/etc/machine-id"];
 
 /// Those of the resolver, where a host is given by its name.
-const RESOLVER: [&str; 6] =
-    ["/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf", "/etc/ld.so.cache"];
+const RESOLVER: [&str; 6] = [
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/etc/nsswitch.conf",
+    "/etc/host.conf",
+    "/etc/gai.conf",
+    "/etc/ld.so.cache",
+];
 
 /// Directories that are everybody's: no right on them is taken for what lies in them.
 const SHARED: [&str; 11] =
@@ -122,8 +128,7 @@ mod tests {
     #[test]
     fn what_is_everybodys_is_never_the_daemons_to_write() {
         for dir in ["/root/ledger", "/etc/ledger", "/home/alice/ledger", "/tmp/ledger", "/ledger"] {
-            let needs =
-                Needs::of(&config(&format!("[ledger]\ndir = '{dir}'")), Reached::default(), true);
+            let needs = Needs::of(&config(&format!("[ledger]\ndir = '{dir}'")), Reached::default(), true);
             assert_eq!(needs.write, [PathBuf::from(dir)], "{dir}");
             assert_eq!(needs.without.len(), 1, "{dir}");
         }
@@ -146,6 +151,9 @@ mod tests {
         );
         let inside: Vec<_> = needs.read.iter().filter(|path| path.starts_with(dir.path())).collect();
         assert_eq!(inside.len(), 4);
-        assert!(inside.iter().all(|path| path.ends_with("lxc") || path.ends_with("qemu-server")), "{inside:?}");
+        assert!(
+            inside.iter().all(|path| path.ends_with("lxc") || path.ends_with("qemu-server")),
+            "{inside:?}"
+        );
     }
 }

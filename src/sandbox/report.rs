@@ -97,7 +97,8 @@ pub fn report(places: bool) -> Report {
     }
     if bounding.as_deref().is_some_and(|set| set != "none") {
         // Nothing can come of it: no_new_privs stands.
-        missing.push("the bounding set: emptying it takes CAP_SETPCAP, which this process was not given".into());
+        missing
+            .push("the bounding set: emptying it takes CAP_SETPCAP, which this process was not given".into());
     }
     Report {
         uid: nix::unistd::Uid::effective().as_raw(),

@@ -15,7 +15,11 @@ pub fn no_new() -> Result<(), SandboxError> {
 pub fn give_up() -> Result<(), SandboxError> {
     prctl::set_dumpable(false)
         .map_err(|errno| SandboxError::Rights { what: "become undumpable", source: errno.into() })?;
-    let clear = |set| caps::clear(None, set).map_err(|source| SandboxError::Capabilities { set, source });
+    // What is empty is left alone: a unit's filter need not let the call through that empties it.
+    let clear = |set| match caps::read(None, set) {
+        Ok(held) if held.is_empty() => Ok(()),
+        _ => caps::clear(None, set).map_err(|source| SandboxError::Capabilities { set, source }),
+    };
     // Narrowing the bounding set takes a capability of its own; without it there is none to come back by either.
     if caps::has_cap(None, CapSet::Effective, caps::Capability::CAP_SETPCAP).unwrap_or(false) {
         clear(CapSet::Bounding)?;

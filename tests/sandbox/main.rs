@@ -105,7 +105,8 @@ fn assert_closed(tried: &BTreeMap<String, i32>, expected: &[(&str, i32, u32)], w
 }
 
 fn assert_open(tried: &BTreeMap<String, i32>, who: &str) {
-    let failed: Vec<_> = tried.iter().filter(|(name, errno)| name.starts_with("need:") && **errno != 0).collect();
+    let failed: Vec<_> =
+        tried.iter().filter(|(name, errno)| name.starts_with("need:") && **errno != 0).collect();
     assert!(failed.is_empty(), "{who}: {failed:?}");
 }
 
@@ -130,10 +131,23 @@ fn without_the_layers_the_same_attempts_succeed() {
     }
     let (tried, _) = Place::new(0).trespass("none");
     for name in [
-        "list /root", "open /etc/shadow", "open a key", "open priv", "open another file", "make a file",
-        "write the configuration", "truncate another file", "bind a port", "bind a unix socket",
-        "make a datagram socket", "connect elsewhere", "connect to an abstract socket", "ptrace", "signal",
-        "run a program", "become dumpable",
+        "list /root",
+        "open /etc/shadow",
+        "open a key",
+        "open priv",
+        "open another file",
+        "make a file",
+        "write the configuration",
+        "truncate another file",
+        "bind a port",
+        "bind a unix socket",
+        "make a datagram socket",
+        "connect elsewhere",
+        "connect to an abstract socket",
+        "ptrace",
+        "signal",
+        "run a program",
+        "become dumpable",
     ] {
         assert_eq!(tried[name], 0, "{name}");
     }
@@ -175,7 +189,11 @@ fn what_holds_is_told_and_what_does_not_too() {
     for account in place::accounts() {
         let (_, report) = Place::new(account).trespass("all");
         let abi = landlock_abi();
-        assert_eq!(report["abi"], if abi == 0 { serde_json::Value::Null } else { abi.min(7).into() }, "{report}");
+        assert_eq!(
+            report["abi"],
+            if abi == 0 { serde_json::Value::Null } else { abi.min(7).into() },
+            "{report}"
+        );
         assert_eq!(report["capabilities"], "none");
         assert_eq!((&report["no_new_privs"], &report["seccomp"]), (&true.into(), &true.into()));
         let bounding = report["bounding"].as_str().expect("a set");

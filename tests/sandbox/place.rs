@@ -62,13 +62,20 @@ impl Place {
         let dir = tempfile::Builder::new().prefix("provost-test-").tempdir().expect("a directory");
         let at = |file: &str| dir.path().join(file);
         fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).expect("mode");
-        for folder in ["etc", "state", "run", "outside", "pve/priv", "pve/nodes/pve1/lxc", "pve/nodes/pve1/qemu-server"]
+        for folder in
+            ["etc", "state", "run", "outside", "pve/priv", "pve/nodes/pve1/lxc", "pve/nodes/pve1/qemu-server"]
         {
             fs::create_dir_all(at(folder)).expect("a folder");
         }
         for file in [
-            "etc/token", "outside/file", "outside/truncated", "pve/storage.cfg", "pve/pve-www.key",
-            "pve/priv/authkey.pem", "pve/nodes/pve1/pve-ssl.pem", "pve/nodes/pve1/pve-ssl.key",
+            "etc/token",
+            "outside/file",
+            "outside/truncated",
+            "pve/storage.cfg",
+            "pve/pve-www.key",
+            "pve/priv/authkey.pem",
+            "pve/nodes/pve1/pve-ssl.pem",
+            "pve/nodes/pve1/pve-ssl.key",
             "pve/nodes/pve1/lxc/101.conf",
         ] {
             fs::write(at(file), "content").expect("a file");
@@ -133,8 +140,14 @@ impl Place {
     /// As PVE and operators write: another file under the old name. Keys too; and a node joins the cluster.
     fn replace(&self) {
         for file in [
-            "etc/provost.toml", "etc/token", "pve/storage.cfg", "pve/pve-www.key", "pve/priv/authkey.pem",
-            "pve/nodes/pve1/pve-ssl.pem", "pve/nodes/pve1/pve-ssl.key", "pve/nodes/pve1/lxc/101.conf",
+            "etc/provost.toml",
+            "etc/token",
+            "pve/storage.cfg",
+            "pve/pve-www.key",
+            "pve/priv/authkey.pem",
+            "pve/nodes/pve1/pve-ssl.pem",
+            "pve/nodes/pve1/pve-ssl.key",
+            "pve/nodes/pve1/lxc/101.conf",
         ] {
             let new = self.at(&format!("{file}.tmp"));
             fs::copy(self.at(file), &new).expect("a copy");

@@ -85,41 +85,57 @@ fn attempts(config: &Path, on: &Targets) -> BTreeMap<String, i32> {
         ("make a file", Box::new(new(on.outside.join("new")))),
         ("write a sysctl", Box::new(|| fs::write("/proc/self/oom_score_adj", "500"))),
         ("write the configuration", Box::new(|| OpenOptions::new().append(true).open(config).map(drop))),
-        ("truncate another file", Box::new(|| {
-            nix::unistd::truncate(&on.outside.join("truncated"), 0).map_err(Into::into)
-        })),
+        (
+            "truncate another file",
+            Box::new(|| nix::unistd::truncate(&on.outside.join("truncated"), 0).map_err(Into::into)),
+        ),
         // Sockets.
         ("bind a port", Box::new(|| TcpListener::bind("127.0.0.1:0").map(drop))),
         ("bind a unix socket", Box::new(|| UnixListener::bind(on.ledger.join("socket")).map(drop))),
         ("make a datagram socket", Box::new(|| UdpSocket::bind("127.0.0.1:0").map(drop))),
         ("connect elsewhere", Box::new(|| TcpStream::connect(("127.0.0.1", on.other_port)).map(drop))),
-        ("connect to an abstract socket", Box::new(|| {
-            let name = SocketAddr::from_abstract_name(&on.abstract_name)?;
-            UnixStream::connect_addr(&name).map(drop)
-        })),
+        (
+            "connect to an abstract socket",
+            Box::new(|| {
+                let name = SocketAddr::from_abstract_name(&on.abstract_name)?;
+                UnixStream::connect_addr(&name).map(drop)
+            }),
+        ),
         // Other processes.
-        ("ptrace", Box::new(|| {
-            ptrace::seize(pid, ptrace::Options::empty())?;
-            Ok(ptrace::detach(pid, None)?)
-        })),
+        (
+            "ptrace",
+            Box::new(|| {
+                ptrace::seize(pid, ptrace::Options::empty())?;
+                Ok(ptrace::detach(pid, None)?)
+            }),
+        ),
         ("signal", Box::new(|| Ok(signal::kill(pid, None)?))),
         ("run a program", Box::new(|| std::process::Command::new("/bin/true").status().map(drop))),
         // Rights.
-        ("mount", Box::new(|| {
-            let none = None::<&str>;
-            let here = on.outside.as_path();
-            mount(Some("none"), here, Some("tmpfs"), MsFlags::empty(), none)?;
-            Ok(nix::mount::umount(here)?)
-        })),
+        (
+            "mount",
+            Box::new(|| {
+                let none = None::<&str>;
+                let here = on.outside.as_path();
+                mount(Some("none"), here, Some("tmpfs"), MsFlags::empty(), none)?;
+                Ok(nix::mount::umount(here)?)
+            }),
+        ),
         ("make a user namespace", Box::new(|| Ok(unshare(CloneFlags::CLONE_NEWUSER)?))),
         ("make a network namespace", Box::new(|| Ok(unshare(CloneFlags::CLONE_NEWNET)?))),
-        ("enter a namespace", Box::new(|| Ok(setns(File::open("/proc/self/ns/uts")?, CloneFlags::CLONE_NEWUTS)?))),
+        (
+            "enter a namespace",
+            Box::new(|| Ok(setns(File::open("/proc/self/ns/uts")?, CloneFlags::CLONE_NEWUTS)?)),
+        ),
         ("load a module", Box::new(|| Ok(nix::kmod::init_module(b"no module", c"")?))),
         ("set the host's name", Box::new(|| Ok(nix::unistd::sethostname(nix::unistd::gethostname()?)?))),
-        ("gain a capability", Box::new(|| {
-            let all = caps::all();
-            caps::set(None, caps::CapSet::Permitted, &all).map_err(|_| io::Error::from(Errno::last()))
-        })),
+        (
+            "gain a capability",
+            Box::new(|| {
+                let all = caps::all();
+                caps::set(None, caps::CapSet::Permitted, &all).map_err(|_| io::Error::from(Errno::last()))
+            }),
+        ),
         ("become dumpable", Box::new(|| Ok(nix::sys::prctl::set_dumpable(true)?))),
         ("become somebody else", Box::new(|| Ok(nix::unistd::setgid(12345.into())?))),
         // What it needs.
@@ -130,28 +146,41 @@ fn attempts(config: &Path, on: &Targets) -> BTreeMap<String, i32> {
         ("need: the nodes", Box::new(|| files::list(&on.etc_pve.join("nodes")).map(drop))),
         ("need: a guest", Box::new(read(etc_pve("nodes/pve1/lxc/101.conf")))),
         ("need: a node that came later", Box::new(handed(etc_pve("nodes/pve9/lxc/109.conf")))),
-        ("need: to write the ledger", Box::new(|| {
-            let (new, old) = (on.ledger.join("try"), on.ledger.join("tried"));
-            fs::write(&new, "x")?;
-            fs::rename(&new, &old)?;
-            fs::remove_file(old)
-        })),
-        ("need: to keep a halt", Box::new(|| {
-            let halt = on.ledger.with_file_name("tried");
-            fs::write(&halt, "x")?;
-            fs::remove_file(halt)
-        })),
+        (
+            "need: to write the ledger",
+            Box::new(|| {
+                let (new, old) = (on.ledger.join("try"), on.ledger.join("tried"));
+                fs::write(&new, "x")?;
+                fs::rename(&new, &old)?;
+                fs::remove_file(old)
+            }),
+        ),
+        (
+            "need: to keep a halt",
+            Box::new(|| {
+                let halt = on.ledger.with_file_name("tried");
+                fs::write(&halt, "x")?;
+                fs::remove_file(halt)
+            }),
+        ),
         ("need: to connect", Box::new(|| TcpStream::connect(("127.0.0.1", on.port)).map(drop))),
-        ("need: a thread", Box::new(|| {
-            std::thread::Builder::new().spawn(|| ()).map(|thread| thread.join().expect("it ends"))
-        })),
-        ("need: who somebody is", Box::new(|| match sandbox::reader::user(0).as_deref() {
-            Some("root") => Ok(()),
-            other => Err(io::Error::other(format!("{other:?}"))),
-        })),
-        ("need: another process's groups", Box::new(|| {
-            fs::read_to_string(format!("/proc/{}/status", on.pid)).map(drop)
-        })),
+        (
+            "need: a thread",
+            Box::new(|| {
+                std::thread::Builder::new().spawn(|| ()).map(|thread| thread.join().expect("it ends"))
+            }),
+        ),
+        (
+            "need: who somebody is",
+            Box::new(|| match sandbox::reader::user(0).as_deref() {
+                Some("root") => Ok(()),
+                other => Err(io::Error::other(format!("{other:?}"))),
+            }),
+        ),
+        (
+            "need: another process's groups",
+            Box::new(|| fs::read_to_string(format!("/proc/{}/status", on.pid)).map(drop)),
+        ),
     ];
     let errno = |done: io::Result<()>| done.err().map_or(0, |error| error.raw_os_error().unwrap_or(-1));
     // What is replaced while the daemon runs, the test replaces now.

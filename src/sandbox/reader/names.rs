@@ -32,8 +32,13 @@ pub struct Names {
 impl Names {
     pub fn of(path: &Path, config: &Config, seen: Option<Identity>) -> Self {
         let etc_pve = whole(&config.pve.etc_pve);
-        let mut names =
-            Self { config: whole(path), seen, exact: BTreeSet::new(), etc_pve: etc_pve.clone(), roots: vec![etc_pve] };
+        let mut names = Self {
+            config: whole(path),
+            seen,
+            exact: BTreeSet::new(),
+            etc_pve: etc_pve.clone(),
+            roots: vec![etc_pve],
+        };
         names.take(config);
         let parents: BTreeSet<PathBuf> =
             names.exact.iter().filter_map(|file| file.parent()).map(Path::to_owned).collect();
@@ -66,7 +71,8 @@ impl Names {
 
     /// How `path` may be opened; an error number where it may not. EPERM: not by this process as it was started.
     pub fn judge(&mut self, path: &Path) -> Result<Ask, i32> {
-        let is_plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+        let is_plain =
+            path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
         if !path.is_absolute() || !is_plain {
             return Err(libc::EPERM);
         }
@@ -133,8 +139,16 @@ mod tests {
                 std::fs::create_dir_all(dir.path().join(folder)).unwrap();
             }
             for file in [
-                "pve/storage.cfg", "pve/pve-www.key", "pve/nodes/pve1/pve-ssl.pem", "pve/nodes/pve1/pve-ssl.key",
-                "pve/priv/shadow.cfg", "etc/token", "etc/token2", "etc/else", "other/token3", "outside.pem",
+                "pve/storage.cfg",
+                "pve/pve-www.key",
+                "pve/nodes/pve1/pve-ssl.pem",
+                "pve/nodes/pve1/pve-ssl.key",
+                "pve/priv/shadow.cfg",
+                "etc/token",
+                "etc/token2",
+                "etc/else",
+                "other/token3",
+                "outside.pem",
             ] {
                 std::fs::write(dir.path().join(file), "").unwrap();
             }
@@ -151,8 +165,10 @@ mod tests {
         fn configure(&self, token: &str) {
             let text = format!(
                 "[pve]\netc_pve='{}'\ntoken='{}'\ncertificate='{}'\n[[role]]\nname='a'\nmembers=[]\ntoken='{}'",
-                self.at("pve").display(), self.at("etc/token").display(),
-                self.at("pve/local/pve-ssl.pem").display(), self.at(token).display(),
+                self.at("pve").display(),
+                self.at("etc/token").display(),
+                self.at("pve/local/pve-ssl.pem").display(),
+                self.at(token).display(),
             );
             let new = self.at("etc/new");
             std::fs::write(&new, text).unwrap();
@@ -179,9 +195,16 @@ mod tests {
         let place = Place::new();
         let mut names = place.names();
         for (file, errno) in [
-            ("etc/provost.toml", 0), ("etc/token", 0), ("etc/token2", 0), ("pve/storage.cfg", 0),
-            ("pve/local/pve-ssl.pem", 0), ("pve/nodes", 0), ("pve/gone", libc::ENOENT),
-            ("etc/else", libc::EPERM), ("outside.pem", libc::EPERM), ("etc/../etc/else", libc::EPERM),
+            ("etc/provost.toml", 0),
+            ("etc/token", 0),
+            ("etc/token2", 0),
+            ("pve/storage.cfg", 0),
+            ("pve/local/pve-ssl.pem", 0),
+            ("pve/nodes", 0),
+            ("pve/gone", libc::ENOENT),
+            ("etc/else", libc::EPERM),
+            ("outside.pem", libc::EPERM),
+            ("etc/../etc/else", libc::EPERM),
             ("pve/../outside.pem", libc::EPERM),
         ] {
             assert_eq!(ask(&mut names, &place.at(file)), errno, "{file}");
@@ -197,8 +220,15 @@ mod tests {
         std::os::unix::fs::symlink("../outside.pem", place.at("pve/outside.pem")).unwrap();
         let mut names = place.names();
         for file in [
-            "pve/pve-www.key", "pve/local/pve-ssl.key", "pve/nodes/pve1/pve-ssl.key", "pve/x.pem", "pve/priv",
-            "pve/priv/shadow.cfg", "pve/shadow.cfg", "pve/outside.pem", "pve/priv/lock",
+            "pve/pve-www.key",
+            "pve/local/pve-ssl.key",
+            "pve/nodes/pve1/pve-ssl.key",
+            "pve/x.pem",
+            "pve/priv",
+            "pve/priv/shadow.cfg",
+            "pve/shadow.cfg",
+            "pve/outside.pem",
+            "pve/priv/lock",
         ] {
             assert_eq!(ask(&mut names, &place.at(file)), libc::EPERM, "{file}");
         }

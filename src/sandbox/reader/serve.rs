@@ -18,9 +18,8 @@ use crate::sandbox::{SandboxError, calls, domain, rights};
 const MOST_AT_ONCE: usize = 16;
 
 /// What the lookup of accounts reads: the files, and what other services keep for it.
-const ACCOUNTS: [&str; 7] = [
-    "/etc", "/usr", "/var/lib/sss", "/var/lib/extrausers", "/run/systemd/userdb", "/run/nscd", "/proc/self",
-];
+const ACCOUNTS: [&str; 7] =
+    ["/etc", "/usr", "/var/lib/sss", "/var/lib/extrausers", "/run/systemd/userdb", "/run/nscd", "/proc/self"];
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReaderError {
