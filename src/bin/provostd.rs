@@ -111,6 +111,7 @@ async fn serve(rules: Rules, path: &Path) -> Result<(), Box<dyn std::error::Erro
         () = confined.reader_ended() => reads = Err("the reader has ended: no file of the node's can be read"),
         // A task that goes on for hours is followed for as long as this daemon serves.
         () = resolving => {}
+        () = provost.follow_members() => {}
     }
     drop(watch);
     provost.close().await;

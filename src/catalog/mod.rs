@@ -10,6 +10,7 @@
 //! | `embedded` | the catalogue that is built in, as text; `cargo run --example catalogue` makes it anew |
 //! | `source`, `cache` | which of them is current, and what is kept for the next start |
 //! | `path`, `segment` | a concrete path to its endpoint and back |
+//! | `list` | names in a text, as PVE takes them apart |
 //! | `check` | parameters against schemas; a [`Checked`] is the only thing that can be sent |
 //! | `tier`, `scope` | tables: how far a call can reach, and where an answer names guests |
 
@@ -18,6 +19,7 @@ mod check;
 mod embedded;
 pub mod find;
 pub mod import;
+mod list;
 mod model;
 mod path;
 mod privileges;
@@ -36,6 +38,7 @@ pub use cache::Cache;
 pub(crate) use check::tests::required;
 pub use check::{Checked, Fault, Problem, Unchecked};
 pub use embedded::{Release, TextError, text};
+pub use list::list;
 pub use model::{
     Catalog, Endpoint, Format, Kind, Parameter, Permission, PropertyKey, Schema, Variant, Variants,
 };

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{Config, GuestTerm, Member};
+use super::{Config, Member};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NotYet {
@@ -45,12 +45,7 @@ impl Config {
         );
         for role in &self.roles {
             let key = |name: &str| format!("{name} of role \"{}\"", role.name);
-            let terms = role.guests.as_deref().unwrap_or_default();
-            let pool = terms.iter().any(|term| matches!(term, GuestTerm::Pool(_)));
-            let tag = terms.iter().any(|term| matches!(term, GuestTerm::Tag(_)));
             let vsock = role.members.iter().any(|member| matches!(member, Member::Vsock(_)));
-            note(pool, key("guests \"pool:\""), "matches no guest; it will match those in the pool");
-            note(tag, key("guests \"tag:\""), "matches no guest; it will match those with the tag");
             note(vsock, key("members \"vsock:\""), "names nobody; it will name a virtual machine");
         }
         all
@@ -74,7 +69,7 @@ mod tests {
         let of = |name: &str| format!("{name} of role \"a\"");
         let mut expected = vec!["[listen] vsock".to_owned(), "[listen] http".into(), "[exec] host".into()];
         expected.push("[approval] members \"vsock:\"".into());
-        expected.extend(["guests \"pool:\"", "guests \"tag:\"", "members \"vsock:\""].map(of));
+        expected.push(of("members \"vsock:\""));
         assert_eq!(keys, expected);
         let plain = "[exec]\nenabled=true\n[[role]]\nname='a'\nmembers=['user:x']\nguests=[100]\nrate='1/s'";
         assert!(parse(std::path::Path::new("x"), plain).unwrap().not_yet().is_empty());

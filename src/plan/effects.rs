@@ -233,7 +233,10 @@ pub fn listed(request: &Request, name: &str) -> Vec<String> {
 
 /// Whether nothing would change, and in what words.
 pub fn nothing(request: &Request, shape: &Shape, effects: &[Effect]) -> Option<String> {
-    let by_state = matches!(shape, Shape::Act) && effects.iter().any(|effect| effect.before.is_some());
+    // A disk that stays on its storage may become another format, and its source be removed.
+    let moves = ["/move_disk", "/move_volume"].iter().any(|leaf| request.template().ends_with(leaf));
+    let by_state =
+        matches!(shape, Shape::Act) && !moves && effects.iter().any(|effect| effect.before.is_some());
     let set = matches!(shape, Shape::Set { .. }) || by_state;
     let rights = ["/access/acl", "/pools", "/pools/{poolid}"].contains(&request.template())
         && request.method() == Method::Put;

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::eyes::Seen;
+use super::fields::text;
 use super::observe::Observed;
 use super::shape::Shape;
 use super::{Refused, Request, reach};
@@ -86,10 +87,23 @@ fn guest_holds(request: &Request, guest: &super::Guest, warnings: &mut Vec<Strin
             return held("HA keeps it: PVE removes it only with purge");
         }
     }
+    let is_disk = |key: &str| {
+        ["rootfs", "mp", "scsi", "virtio", "ide", "sata", "cdrom"]
+            .iter()
+            .any(|family| key.starts_with(family))
+    };
+    // Another volume in its place takes it, too.
+    let exchanges = |key: &String, value: &Value| {
+        let volume = |value: &Value| {
+            let value = text(value);
+            let first = value.split(',').next().unwrap_or_default();
+            first.trim_start_matches("file=").trim_start_matches("volume=").to_owned()
+        };
+        is_disk(key) && guest.config.get(key).is_some_and(|before| volume(before) != volume(value))
+    };
     let takes_disk = template.ends_with("/config")
-        && super::effects::listed(request, "delete").iter().any(|key| {
-            ["rootfs", "mp", "scsi", "virtio", "ide", "sata"].iter().any(|family| key.starts_with(family))
-        });
+        && (super::effects::listed(request, "delete").iter().any(|key| is_disk(key))
+            || request.args.iter().any(|(key, value)| exchanges(key, value)));
     if guest.is("protection") && (takes_disk || template.ends_with("/rollback")) {
         return held("its protection is on");
     }

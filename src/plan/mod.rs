@@ -56,6 +56,7 @@ pub use request::{Ask, Request};
 pub use store::{Claim, LIFETIME, Limits, Store};
 pub use view::{View, shown};
 
+use crate::catalog::Catalog;
 use crate::catalog::find::Finders;
 use crate::ledger::receipt::{Clean, Json, body};
 use crate::ledger::tree::sha256_hex;
@@ -69,7 +70,7 @@ use undo::Undo;
 
 /// What planning and applying share between all sessions.
 pub struct Desk {
-    world: Arc<dyn World>,
+    world: World,
     ledger: Ledger,
     pub plans: Store,
     /// What turns words into calls.
@@ -156,7 +157,7 @@ pub struct Draft {
 }
 
 impl Desk {
-    pub fn new(world: Arc<dyn World>, ledger: Ledger, finders: Arc<Finders>, limits: Limits) -> Self {
+    pub fn new(world: World, ledger: Ledger, finders: Arc<Finders>, limits: Limits) -> Self {
         Self { world, ledger, plans: Store::new(limits), finders, under_way: TaskTracker::new() }
     }
 
@@ -417,8 +418,8 @@ async fn draft(
     let effects = effects::effects(&eyes.catalog, &request, &shape, &observed);
     let no_op = effects::nothing(&request, &shape, &effects);
     let undo = undo::undo(&eyes.catalog, &request, &shape, &observed);
-    let found =
-        blast::radius(&*desk.world, Change { request: &request, observed: &observed, effects: &effects });
+    let view = desk.world.view(eyes, &request).await;
+    let found = blast::radius(Change { request: &request, observed: &observed, effects: &effects }, &view);
     let risk = risk::risk(&request, &undo, &found, no_op.is_some());
     Ok(Draft {
         asker,
@@ -435,6 +436,14 @@ async fn draft(
         undoes,
         risk,
     })
+}
+
+/// Who is hit by a request, against a view that somebody else gathered.
+pub fn radius(catalog: &Catalog, request: &Request, observed: &Observed, view: &blast::View) -> Found {
+    let endpoint = catalog.template(request.method(), request.template());
+    let shape = endpoint.map_or(Shape::Act, |endpoint| shape::of(catalog, endpoint));
+    let effects = effects::effects(catalog, request, &shape, observed);
+    blast::radius(Change { request, observed, effects: &effects }, view)
 }
 
 /// Looks again at what a plan rests on.

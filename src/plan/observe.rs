@@ -55,6 +55,9 @@ impl Guest {
 /// with it.
 const ELSEWHERE: &[(&str, &str, &[&str])] = &[
     ("PUT /access/acl", "/access/acl", &[]),
+    // What is pending is what takes effect.
+    ("PUT /nodes/{node}/network", "/nodes/{node}/network", &[]),
+    ("DELETE /nodes/{node}/network", "/nodes/{node}/network", &[]),
     ("PUT /pools", "/pools", &["poolid"]),
     ("DELETE /pools", "/pools", &["poolid"]),
     ("PUT /pools/{poolid}", "/pools/{poolid}", &[]),

@@ -9,6 +9,8 @@ use serde_json::Value;
 use super::eyes::Eyes;
 use super::fields::text;
 use super::{Refused, Request};
+pub use crate::catalog::list as listed;
+use crate::pve::Upid;
 
 /// Calls that act on every guest of the node, or of the cluster, unless `vms` says which.
 const WHOLE: &[&str] = &[
@@ -32,10 +34,15 @@ const PROSE: &[&str] = &["description", "notes", "comment", "notes-template", "t
 /// Whether the call acts on all guests of its node, or of the cluster.
 pub fn is_whole(request: &Request) -> bool {
     let endpoint = request.endpoint();
-    let chosen = request.args.contains_key("vms");
-    let backup =
-        BACKUPS.contains(&endpoint.as_str()) && (request.flag("all") || request.args.contains_key("pool"));
-    (WHOLE.contains(&endpoint.as_str()) && !chosen) || backup
+    // A list of nobody is no choice: to some releases it is everybody.
+    let chosen = |name: &str| {
+        let ids = request.args.get(name).map(texts).unwrap_or_default();
+        ids.iter().flat_map(|ids| listed(ids)).any(|id| id.parse::<u32>().is_ok())
+    };
+    // To name who is left out is to name all the others.
+    let backup = BACKUPS.contains(&endpoint.as_str())
+        && (request.flag("all") || ["pool", "exclude"].iter().any(|name| request.args.contains_key(*name)));
+    (WHOLE.contains(&endpoint.as_str()) && !chosen("vms")) || backup
 }
 
 pub async fn guests(eyes: &Eyes, request: &Request) -> Result<Vec<u32>, Refused> {
@@ -66,8 +73,14 @@ pub fn named(request: &Request) -> BTreeSet<u32> {
                     found.extend(text.split('-').next().and_then(|id| id.parse::<u32>().ok()));
                 }
                 "path" if request.template() == "/access/acl" => {
-                    let guest = text.strip_prefix("/vms/");
-                    found.extend(guest.and_then(|id| id.parse::<u32>().ok()));
+                    // As PVE takes it: slashes that say nothing fall away.
+                    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
+                    if let ["vms", id] = parts[..] {
+                        found.extend(id.parse::<u32>().ok());
+                    }
+                }
+                "upid" => {
+                    found.extend(text.parse::<Upid>().ok().and_then(|upid| upid.id.parse::<u32>().ok()))
                 }
                 name if PROSE.contains(&name) => {}
                 _ => found.extend(owners(&text)),
@@ -84,11 +97,6 @@ fn texts(value: &Value) -> Vec<String> {
         Value::Null => Vec::new(),
         other => vec![text(other)],
     }
-}
-
-/// As PVE splits its lists.
-pub fn listed(text: &str) -> impl Iterator<Item = &str> {
-    text.split([',', ';', ' ', '\t', '\n', '\0']).map(str::trim).filter(|name| !name.is_empty())
 }
 
 /// The guests whose volumes a text names: the 105 of `local:105/vm-105-disk-0.qcow2`.

@@ -10,7 +10,7 @@ use super::eyes::{Eyes, Listed};
 use super::{Refused, reach};
 use crate::catalog::find::Finders;
 use crate::catalog::tier::{self, Judgement};
-use crate::catalog::{Catalog, Checked, Endpoint, Method};
+use crate::catalog::{Catalog, Checked, Endpoint, Kind, Method};
 use crate::text::clean;
 
 /// All but what RFC 3986 never lets mean anything.
@@ -36,7 +36,7 @@ pub struct Request {
     pub checked: Checked,
     /// What stands in the path, decoded.
     pub captured: Map<String, Value>,
-    /// The other arguments, as they were given.
+    /// The other arguments, as they would be sent.
     pub args: Map<String, Value>,
     pub judgement: Judgement,
     /// Every guest that it names or reaches.
@@ -117,7 +117,9 @@ impl Request {
             problems: problems.iter().map(ToString::to_string).collect(),
         })?;
         let captured = found.args();
-        args.retain(|name, _| !captured.contains_key(name));
+        // Whatever is judged, shown and compared from here on is what would be sent, not what was given: the same value
+        // can be given in several ways, and a look at one of them is not a look at the others.
+        let args = sent(found.endpoint, &checked);
         let judgement = tier::judge(method, &found.endpoint.path, &args);
         Ok(Self { checked, captured, args, judgement, guests })
     }
@@ -131,9 +133,40 @@ impl Request {
         let Ask { method, path, mut args } = ask;
         let (method, path) = named(&eyes.catalog, finders, method, &path)?;
         let path = fill(eyes, &path, &mut args).await?;
+        chosen_for(method, &path, &mut args);
         let mut request = Self::of(&eyes.catalog, method, &path, args, Vec::new())?;
+        // Every daemon of PVE's takes itself for it. What is limited to a node, or denied on it, is not got around by that.
+        if request.captured.get("node").is_some_and(|node| super::fields::text(node) == "localhost") {
+            let node = eyes.client.node().await?;
+            let path = path.replacen("/nodes/localhost", &format!("/nodes/{node}"), 1);
+            request = Self::of(&eyes.catalog, method, &path, request.args, Vec::new())?;
+        }
         request.guests = reach::guests(eyes, &request).await?;
         Ok(request)
+    }
+}
+
+/// The arguments as they would be sent; numbers as numbers where the endpoint has them so.
+fn sent(endpoint: &Endpoint, checked: &Checked) -> Map<String, Value> {
+    let mut args = checked.arguments();
+    for (name, value) in &mut args {
+        let kind = endpoint.parameter(name).map(|parameter| parameter.schema.kind);
+        if let (Some(Kind::Integer | Kind::Boolean), Value::String(text)) = (kind, &*value)
+            && let Ok(number) = text.parse::<i64>()
+            && number.to_string() == *text
+        {
+            *value = number.into();
+        }
+    }
+    args
+}
+
+/// What releases of PVE choose differently where nothing is said: the safe way is said. Until 9.0 a new container was
+/// privileged.
+fn chosen_for(method: Method, path: &str, args: &mut Map<String, Value>) {
+    let new = method == Method::Post && path.starts_with("/nodes/") && path.ends_with("/lxc");
+    if new && !args.contains_key("unprivileged") && !args.contains_key("restore") {
+        args.insert("unprivileged".to_owned(), 1.into());
     }
 }
 
@@ -211,3 +244,7 @@ pub fn shown(text: &str) -> String {
     }
     shown
 }
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

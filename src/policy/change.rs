@@ -9,7 +9,7 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 
 use super::halt::Halt;
-use super::{Denied, Policy, Principal, membership, role, scope};
+use super::{Denied, Policy, Principal, membership, role, scope, scoped};
 use crate::catalog::Method;
 use crate::catalog::tier::{Ground, Judgement};
 use crate::config::{Config, Profile, Role};
@@ -30,7 +30,7 @@ pub struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    fn call(&self) -> String {
+    pub(super) fn call(&self) -> String {
         format!("{} {}", self.method, self.template)
     }
 }
@@ -122,6 +122,8 @@ pub enum Barred {
         profile: &'static str,
         why: &'static str,
     },
+    #[error("{call} reaches past the guests of role \"{role}\", which is limited to {scope}")]
+    Scoped { call: String, role: String, scope: String },
     #[error("role \"{role}\" is denied {call} by \"{pattern}\"")]
     Pattern { call: String, role: String, pattern: String },
 }
@@ -136,6 +138,7 @@ impl Barred {
         match self {
             Self::Held { .. } => "held",
             Self::Delete { .. } | Self::Tier { .. } => "tier_not_allowed",
+            Self::Scoped { .. } => "guest_out_of_scope",
             Self::Pattern { .. } => "denied_to_role",
         }
     }
@@ -155,6 +158,11 @@ impl Barred {
                     _ => "full",
                 };
                 format!("{without}the operator can set profile = \"{wider}\" for role \"{role}\"")
+            }
+            Self::Scoped { role, .. } => {
+                format!(
+                    "name a guest that it is about, or the operator can take \"guests\" out of role \"{role}\""
+                )
             }
             Self::Pattern { role, pattern, .. } => {
                 format!("the operator can take \"{pattern}\" out of deny of role \"{role}\" in provost.toml")
@@ -180,6 +188,10 @@ impl Policy {
         let outside = |guest: &&u32| !membership::includes(role, self.members.as_ref(), **guest);
         if let Some(guest) = wanted.guests.iter().find(outside) {
             return Err(Denied::Guest { guest: *guest, role: role.name.clone(), scope: scope(role) });
+        }
+        if role.guests.is_some() && !scoped::is_open(wanted) {
+            let (call, role, scope) = (wanted.call(), role.name.clone(), scope(role));
+            return Err(Barred::Scoped { call, role, scope }.into());
         }
         Ok(Leave {
             uid: principal.uid(),

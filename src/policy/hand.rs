@@ -5,7 +5,6 @@
 //! has no DELETE, and takes only a [`Mild`] call, which no call that deletes or destroys can become.
 
 use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value};
 
 use super::approval::Cleared;
 use super::change::{Leave, Wanted, methods, permits};
@@ -113,17 +112,7 @@ fn name(checked: &Checked) -> String {
 
 /// The judgement of what would be sent, by nothing but that.
 fn judge(checked: &Checked) -> tier::Judgement {
-    let mut arguments = Map::new();
-    for (name, value) in checked.pairs() {
-        // A name that stands twice is a list.
-        let value = Value::from(value.as_str());
-        match arguments.get_mut(name) {
-            None => drop(arguments.insert(name.clone(), value)),
-            Some(Value::Array(values)) => values.push(value),
-            Some(one) => *one = Value::Array(vec![one.take(), value]),
-        }
-    }
-    tier::judge(checked.method(), checked.template(), &arguments)
+    tier::judge(checked.method(), checked.template(), &checked.arguments())
 }
 
 fn write(checked: &Checked) -> Result<Write, CallError> {

@@ -1,6 +1,6 @@
 use std::path::Path as File;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::catalog::{Release, required};

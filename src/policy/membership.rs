@@ -8,7 +8,7 @@ pub trait Membership: Send + Sync {
     fn has_tag(&self, guest: u32, tag: &str) -> bool;
 }
 
-/// While no estate is read: pools and tags include nothing.
+/// Where no estate is read: pools and tags include nothing.
 pub struct Unread;
 
 impl Membership for Unread {

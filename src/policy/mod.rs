@@ -9,11 +9,13 @@ mod call;
 mod change;
 mod halt;
 mod hand;
+mod members;
 pub mod membership;
 mod principal;
 mod rate;
 mod refused;
 mod rules;
+mod scoped;
 mod sight;
 
 use std::collections::HashMap;
@@ -26,6 +28,7 @@ pub use call::{Call, verdict};
 pub use change::{Barred, Leave, Needs, Wanted};
 pub use halt::{Halt, Halted, NotKept, NotLifted};
 pub use hand::{Broken, Hand, Unsent, promises};
+pub use members::Members;
 pub use membership::Membership;
 pub use principal::{Principal, PrincipalError};
 use rate::Bucket;
@@ -50,6 +53,8 @@ pub struct Policy {
     pub approvals: Approvals,
     /// What pools and tags stand for.
     members: Arc<dyn Membership>,
+    /// The same, where they can be looked at anew.
+    live: Option<Arc<Members>>,
 }
 
 /// That `principal` may run a command in `guest`, in `mode`. Only [`Policy::exec`] makes one.
@@ -176,7 +181,23 @@ impl Policy {
             false => (Halt::unkept(), Approvals::default()),
         };
         let members = Arc::new(membership::Unread);
-        Self { rules, buckets: Mutex::default(), halt, approvals, members }
+        Self { rules, buckets: Mutex::default(), halt, approvals, members, live: None }
+    }
+
+    /// With pools and tags as the cluster has them.
+    pub fn with_members(self, members: Members) -> Self {
+        let live = Arc::new(members);
+        Self { members: live.clone(), live: Some(live), ..self }
+    }
+
+    /// Looks what pools and tags stand for, where a role names any. Whoever judges after it judges by this moment.
+    pub async fn look_around(&self) {
+        let named = |term: &GuestTerm| matches!(term, GuestTerm::Pool(_) | GuestTerm::Tag(_));
+        let config = self.rules.now();
+        let is_needed = config.roles.iter().filter_map(|role| role.guests.as_ref()).flatten().any(named);
+        if let Some(live) = self.live.as_ref().filter(|_| is_needed) {
+            live.look().await;
+        }
     }
 
     /// Whether the principal may run a command, by the rules of this moment.

@@ -18,7 +18,7 @@ use super::local::Local;
 use super::pool::Keep;
 use super::sink::{Overfull, Room, Sink, Text};
 use super::tls::PinFile;
-use super::token::TokenFile;
+use super::token::{TokenError, TokenFile};
 use crate::config;
 use crate::http::Method;
 use crate::share::Supply;
@@ -174,6 +174,11 @@ impl Client {
     /// The same on behalf of an account: what it takes of what all share is counted as its own.
     pub fn for_account(&self, uid: u32) -> Self {
         Self { room: self.room.of_account(uid), ..self.clone() }
+    }
+
+    /// Who we are to PVE, without the secret: `provost@pve!agent`.
+    pub fn token_id(&self) -> Result<String, TokenError> {
+        self.token.id()
     }
 
     /// The memory in which a sink of this handle's may hold what it keeps.

@@ -58,6 +58,16 @@ impl TokenFile {
     }
 }
 
+impl TokenFile {
+    /// `USER@REALM!ID`
+    pub fn id(&self) -> Result<String, TokenError> {
+        let header = self.header()?;
+        let line = header.as_bytes().strip_prefix(b"PVEAPIToken=").unwrap_or_default();
+        let id = line.split(|byte| *byte == b'=').next().unwrap_or_default();
+        Ok(String::from_utf8_lossy(id).into_owned())
+    }
+}
+
 /// A name without a `/` is a credential that systemd put into its directory.
 fn place(given: &Path) -> Result<PathBuf, TokenError> {
     if given.is_absolute() || given.components().count() != 1 {

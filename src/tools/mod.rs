@@ -46,12 +46,13 @@ use rmcp::service::{RequestContext, RoleServer};
 pub use owed::Owed;
 
 use crate::catalog::find::Finders;
+use crate::estate::Keeper;
 #[cfg(test)]
 use crate::ledger::Options;
 use crate::ledger::resolve::resolve;
 use crate::ledger::{Ledger, Receipt};
-use crate::plan::blast::Unknown;
-use crate::policy::{Policy, Principal, Rules, Supply};
+use crate::plan::blast::{Sources, World};
+use crate::policy::{Members, Policy, Principal, Rules, Supply};
 use crate::pve::{AddressError, Client};
 
 /// What every session shares.
@@ -78,30 +79,47 @@ pub struct Provost {
 
 const MOST_INPUT_KB: usize = 64 << 10;
 
+/// Why there is nothing to serve.
+#[derive(Debug, thiserror::Error)]
+pub enum NotMade {
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    #[error("the thread that reads the cluster's configuration cannot be started: {0}")]
+    Keeper(#[source] std::io::Error),
+}
+
 impl Provost {
     /// What `[pve]` says counts from here on to the end: another address or file takes a restart.
-    pub fn new(rules: Rules, ledger: Ledger) -> Result<Self, AddressError> {
+    pub fn new(rules: Rules, ledger: Ledger) -> Result<Self, NotMade> {
         let pve = &rules.now().pve;
         let finders = Arc::<Finders>::default();
+        let client = Client::new(pve.into())?;
+        let keeper = Keeper::start(Sources::new(&pve.etc_pve, &client)).map_err(NotMade::Keeper)?;
+        let keeper = Arc::new(keeper);
+        let world = World::new(keeper.clone(), Some(client.clone()));
         Ok(Self {
-            planning: crate::plan::Desk::new(
-                Arc::new(Unknown),
-                ledger.clone(),
-                finders.clone(),
-                Default::default(),
-            ),
+            planning: crate::plan::Desk::new(world, ledger.clone(), finders.clone(), Default::default()),
             desk: Desk::new(ledger),
             auditor: audit::Auditor::default(),
-            client: Client::new(pve.into())?,
+            client,
             catalog: api::Catalogue::of(&rules.now()),
             finders,
-            policy: Arc::new(Policy::new(rules)),
+            policy: Arc::new(Policy::new(rules).with_members(Members::new(keeper))),
             tasks: tasks::Tasks::default(),
             turns: Arc::default(),
             input: Supply::halves(MOST_INPUT_KB),
             #[cfg(test)]
             _dir: None,
         })
+    }
+
+    /// Goes on seeing what roles' pools and tags stand for, so that a call which takes its time is judged by them too.
+    pub async fn follow_members(&self) {
+        const EVERY: Duration = Duration::from_secs(3);
+        loop {
+            self.policy.look_around().await;
+            tokio::time::sleep(EVERY).await;
+        }
     }
 
     /// Ends what is under way, and waits until all of it has left its receipts. Sessions have ended before.
@@ -248,6 +266,7 @@ impl ServerHandler for Session {
         asked: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        self.provost.policy.look_around().await;
         let arguments = asked.arguments.unwrap_or_default();
         let Some(tool) = schema::name(&asked.name) else {
             let call = self.begin(None, None, &context);
@@ -293,6 +312,7 @@ impl ServerHandler for Session {
         asked: GetTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
+        self.provost.policy.look_around().await;
         // What is withheld is on record, as it would be had it been asked for anew.
         let call = || self.begin(Some("read"), None, &context);
         self.provost.tasks.get(&self.provost.policy, &self.principal, &asked.task_id, call)
@@ -319,6 +339,7 @@ impl ServerHandler for Session {
         asked: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
+        self.provost.policy.look_around().await;
         let args =
             JsonObject::from_iter([(asked.argument.name.clone(), asked.argument.value.clone().into())]);
         let rules = &self.provost.policy.rules;
@@ -355,6 +376,7 @@ impl ServerHandler for Session {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<rmcp::model::ReadResourceResponse, ErrorData> {
+        self.provost.policy.look_around().await;
         let args = JsonObject::from_iter([("uri".to_owned(), request.uri.clone().into())]);
         let call = self.visit.glance(&self.provost.policy.rules, "resource", &args, &context);
         tokio::select! {

@@ -7,6 +7,7 @@ mod common;
 #[path = "../read/site.rs"]
 mod daemon;
 
+mod depends;
 mod every;
 mod jobs;
 mod lasting;

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use provost::apply::{self, Applied, Node, Running};
 use provost::catalog::find::Finders;
 use provost::catalog::{Catalog, Method, Release};
+use provost::estate::Keeper;
 use provost::ledger::query::{self, Filter};
 use provost::ledger::{self, Ledger, Receipt, Seq};
-use provost::plan::blast::Unknown;
+use provost::plan::blast::{Sources, World};
 use provost::plan::{Ask, Asker, Desk, Eyes, Limits, Plan, Refused, Snapshot, Wish};
 use provost::policy::approval::How;
 use provost::policy::{Policy, Principal, Rules};
@@ -43,6 +44,13 @@ impl Site {
         Self::with(estate, Some(speed), Limits::default()).await
     }
 
+    /// What depends on what is read from there, and where that cannot be, from the API.
+    pub async fn reading(estate: Estate, etc_pve: &str) -> Self {
+        let mut site = Self::new(estate).await;
+        site.desk = desk(Path::new(etc_pve), &site.node.client, &site.ledger, Limits::default());
+        site
+    }
+
     pub async fn with(estate: Estate, speed: Option<f64>, limits: Limits) -> Self {
         let dir = tempfile::Builder::new().prefix("provost-plan-").tempdir().unwrap();
         let sim = Sim::start(Options { speed, ..Options::new(dir.path(), estate) }).await.unwrap();
@@ -58,14 +66,15 @@ impl Site {
         write_role(dir.path(), FULL);
         let rules = Rules::of(dir.path().join("provost.toml")).unwrap();
         let ledger = open(dir.path());
-        let desk = Desk::new(Arc::new(Unknown), ledger.clone(), Arc::new(Finders::default()), limits);
+        let client = client.unwrap();
+        let desk = desk(&sim.etc_pve, &client, &ledger, limits);
         let (ours, _theirs) = UnixStream::pair().unwrap();
         Self {
             sim,
             desk,
             ledger,
             policy: Policy::new(rules),
-            node: Node { client: client.unwrap(), catalog: Arc::new(Catalog::embedded(Release::V9_2)) },
+            node: Node { client, catalog: Arc::new(Catalog::embedded(Release::V9_2)) },
             principal: Principal::of_peer(&ours).unwrap(),
             dir,
         }
@@ -165,6 +174,12 @@ impl Site {
         walk(&self.sim.etc_pve, &self.sim.etc_pve, &mut files);
         files
     }
+}
+
+fn desk(etc_pve: &Path, client: &Client, ledger: &Ledger, limits: Limits) -> Desk {
+    let keeper = Keeper::start(Sources::new(etc_pve, client)).unwrap();
+    let world = World::new(Arc::new(keeper), Some(client.clone()));
+    Desk::new(world, ledger.clone(), Arc::new(Finders::default()), limits)
 }
 
 fn write_role(dir: &Path, keys: &str) {

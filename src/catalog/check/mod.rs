@@ -74,6 +74,21 @@ impl Checked {
         &self.pairs
     }
 
+    /// The same as arguments, each value the text that is sent; a name that stands more than once has a list.
+    #[must_use]
+    pub fn arguments(&self) -> Map<String, Value> {
+        let mut arguments = Map::new();
+        for (name, value) in &self.pairs {
+            let value = Value::from(value.as_str());
+            match arguments.get_mut(name) {
+                None => drop(arguments.insert(name.clone(), value)),
+                Some(Value::Array(values)) => values.push(value),
+                Some(one) => *one = Value::Array(vec![one.take(), value]),
+            }
+        }
+        arguments
+    }
+
     /// The pairs as `application/x-www-form-urlencoded`, every `=` and `,` within a value encoded.
     #[must_use]
     pub fn form(&self) -> String {

@@ -11,7 +11,7 @@ use super::{
     problem::{Fault, Problem, nearest, shown},
     property,
 };
-use crate::catalog::{Format, Kind, Schema};
+use crate::catalog::{Format, Kind, Schema, list};
 
 /// More than this no request to PVE holds.
 const MAX_VALUE: usize = 512 * 1024;
@@ -89,7 +89,7 @@ impl Place<'_> {
                     single = [value.clone()];
                     &single
                 } else {
-                    split = format::list(text).map(Value::from).collect();
+                    split = list(text).map(Value::from).collect();
                     split.as_slice()
                 }
             }

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
+use crate::catalog::list;
 use crate::pve::Upid;
 
 /// What stands where another guest was named.
@@ -154,7 +155,7 @@ impl Named {
 
 /// As PVE splits its lists.
 fn items(text: &str) -> impl Iterator<Item = &str> {
-    text.split([',', ';', ' ', '\t', '\n', '\0']).filter(|item| !item.is_empty())
+    list(text)
 }
 
 /// A guest's id as PVE writes it.

@@ -1,12 +1,14 @@
 //! The rows of `raises.txt`: what an argument adds to the tier of the call that it is given to.
 
+use std::net::IpAddr;
 use std::sync::LazyLock;
 
+use hyper::Uri;
 use serde_json::{Map, Value};
 
 use super::table::{cells, endpoint, lines, tier};
 use super::{Ground, Tier};
-use crate::catalog::Method;
+use crate::catalog::{Method, list};
 
 #[derive(Debug)]
 pub(super) struct Raise {
@@ -27,6 +29,7 @@ pub(super) enum When {
     Path,
     Beyond(Vec<&'static str>),
     Lists(Vec<&'static str>),
+    Private,
 }
 
 pub(super) const TEXT: &str = include_str!("raises.txt");
@@ -78,6 +81,7 @@ fn row(line: &'static str, calls: &[(Method, String)]) -> Option<Raise> {
         ("is", false) => When::Is(of),
         ("beyond", false) => When::Beyond(of),
         ("lists", false) => When::Lists(of),
+        ("private", true) => When::Private,
         _ => return None,
     };
     Some(Raise { calls: calls.to_vec(), parameter, when, tier: tier(name)?, why })
@@ -100,17 +104,16 @@ impl When {
             // What is no clear no is taken as a yes, and the other way round: PVE may read it either way.
             When::True => !value.is_null() && boolean(value) != Some(false),
             When::False => !value.is_null() && boolean(value) != Some(true),
+            When::Private => texts(value).iter().any(|text| is_private(text)),
             When::Is(values) => texts(value).iter().any(|text| values.contains(&text.as_str())),
             When::Path => texts(value).iter().any(|text| text.split(',').any(is_path)),
             When::Beyond(known) => texts(value).iter().flat_map(|text| text.split(',')).any(|property| {
                 let name = property.split('=').next().unwrap_or_default().trim();
                 !name.is_empty() && !known.contains(&name)
             }),
-            When::Lists(wanted) => texts(value).iter().any(|text| {
-                // As PVE splits its lists.
-                let listed = text.split([',', ';', ' ', '\t', '\n', '\0']).filter(|name| !name.is_empty());
-                listed.into_iter().any(|name| wanted.iter().any(|wanted| names(wanted, name)))
-            }),
+            When::Lists(wanted) => texts(value)
+                .iter()
+                .any(|text| list(text).any(|name| wanted.iter().any(|wanted| names(wanted, name)))),
         }
     }
 }
@@ -125,6 +128,33 @@ fn is_path(property: &str) -> bool {
     let value = value.trim();
     // "-" is the standard input, which nobody here has anything good to do with.
     value.starts_with('/') || value == "-"
+}
+
+/// Whether a URL's host is the node itself or in its own network, as far as its name tells; what cannot be read is taken
+/// to be.
+fn is_private(url: &str) -> bool {
+    let Some(host) = url.parse::<Uri>().ok().and_then(|url| url.host().map(str::to_owned)) else {
+        return true;
+    };
+    let host = host.trim_matches(['[', ']']).trim_end_matches('.');
+    match host.parse::<IpAddr>() {
+        Ok(address) => match address.to_canonical() {
+            IpAddr::V4(four) => {
+                four.is_loopback() || four.is_private() || four.is_link_local() || four.is_unspecified()
+            }
+            IpAddr::V6(six) => {
+                six.is_loopback()
+                    || six.is_unique_local()
+                    || six.is_unicast_link_local()
+                    || six.is_unspecified()
+            }
+        },
+        // A name without a dot is of the node's own domain; numbers are addresses in another writing.
+        Err(_) => {
+            !host.contains('.')
+                || host.split('.').all(|part| part.starts_with(|first: char| first.is_ascii_digit()))
+        }
+    }
 }
 
 fn boolean(value: &Value) -> Option<bool> {
@@ -147,6 +177,13 @@ fn texts(value: &Value) -> Vec<String> {
         Value::Null => Vec::new(),
         Value::String(text) => vec![text.clone()],
         Value::Array(items) => items.iter().flat_map(texts).collect(),
+        // A property string that is given part by part.
+        Value::Object(parts) => {
+            let part = |(name, value): (&String, &Value)| {
+                texts(value).into_iter().map(move |text| format!("{name}={text}")).collect::<Vec<_>>()
+            };
+            vec![parts.iter().flat_map(part).collect::<Vec<_>>().join(",")]
+        }
         other => vec![other.to_string()],
     }
 }

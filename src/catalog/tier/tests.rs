@@ -81,6 +81,8 @@ fn logins_consoles_and_batches_are_held() {
     }
 }
 
+const DOWNLOAD: &str = "/nodes/{node}/storage/{storage}/download-url";
+
 #[test]
 fn arguments_add_to_the_tier() {
     let config = "/nodes/{node}/qemu/{vmid}/config";
@@ -92,6 +94,7 @@ fn arguments_add_to_the_tier() {
         (Method::Post, config, json!({ "hostpci0": "01:00.0" }), Tier::Host),
         (Method::Put, config, json!({ "scsi1": "/dev/sdb" }), Tier::Host),
         (Method::Put, config, json!({ "scsi1": "file=/dev/sdb,size=1T" }), Tier::Host),
+        (Method::Put, config, json!({ "scsi1": { "file": "/dev/sdb", "size": "1T" } }), Tier::Host),
         (Method::Put, config, json!({ "scsi1": "local-lvm:0,import-from=/etc/shadow" }), Tier::Host),
         (Method::Put, config, json!({ "scsi1": "local-lvm:32,ssd=1" }), Tier::Change),
         (Method::Put, config, json!({ "serial0": "socket" }), Tier::Change),
@@ -99,6 +102,10 @@ fn arguments_add_to_the_tier() {
         (Method::Put, config, json!({ "delete": "description,unused3" }), Tier::Destructive),
         (Method::Put, config, json!({ "delete": ["tags", "scsi0"] }), Tier::Destructive),
         (Method::Put, config, json!({ "delete": "description tags" }), Tier::Change),
+        (Method::Put, config, json!({ "delete": "description\rscsi0" }), Tier::Destructive),
+        (Method::Put, config, json!({ "delete": "cdrom" }), Tier::Destructive),
+        (Method::Put, config, json!({ "cipassword": "x" }), Tier::Lockout),
+        (Method::Put, config, json!({ "cicustom": "user=local:snippets/x" }), Tier::Host),
         (Method::Put, config, json!({ "skiplock": 1 }), Tier::Destructive),
         (Method::Put, config, json!({ "skiplock": "0" }), Tier::Change),
         (Method::Put, config, json!({ "skiplock": "maybe" }), Tier::Destructive),
@@ -131,6 +138,12 @@ fn arguments_add_to_the_tier() {
         ),
         (Method::Post, "/nodes/{node}/vzdump", json!({ "vmid": "100", "mode": "snapshot" }), Tier::Additive),
         (Method::Post, "/nodes/{node}/vzdump", json!({ "vmid": "100", "script": "/x" }), Tier::Host),
+        (Method::Post, "/storage", json!({ "type": "nfs", "server": "192.0.2.9" }), Tier::Host),
+        (Method::Post, DOWNLOAD, json!({ "url": "https://deb.debian.org/debian.iso" }), Tier::Additive),
+        (Method::Post, DOWNLOAD, json!({ "url": "http://127.0.0.1:85/" }), Tier::Host),
+        (Method::Post, DOWNLOAD, json!({ "url": "http://[::ffff:10.0.0.1]/x" }), Tier::Host),
+        (Method::Post, DOWNLOAD, json!({ "url": "http://2130706433/x" }), Tier::Host),
+        (Method::Post, DOWNLOAD, json!({ "url": "http://nas/x" }), Tier::Host),
         (Method::Put, "/pools", json!({ "poolid": "dev", "vms": "100" }), Tier::Lockout),
         (Method::Put, "/cluster/options", json!({ "delete": "webauthn" }), Tier::Lockout),
         (Method::Get, "/nodes/{node}/qemu/{vmid}/config", json!({}), Tier::Read),
@@ -146,6 +159,10 @@ fn an_argument_never_hides_what_the_endpoint_is() {
     assert_eq!(
         tiers(Method::Post, "/nodes/{node}/vzdump", json!({ "mode": "stop" })),
         [Tier::Additive, Tier::Disruptive]
+    );
+    assert!(
+        tiers(Method::Post, "/cluster/ha/resources", json!({ "state": "stopped" }))
+            .contains(&Tier::Disruptive)
     );
     let none = Map::new();
     for raise in raise::read(raise::TEXT).flatten() {

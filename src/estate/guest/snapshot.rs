@@ -18,6 +18,8 @@ pub struct Snapshot {
     pub time: Option<u64>,
     /// The memory that was saved with it.
     pub state: Option<Volume>,
+    /// Every volume that it names, its state aside.
+    pub volumes: Box<[Volume]>,
     /// Volumes that it names and the guest no longer has: a storage that holds one holds this snapshot.
     pub only_here: Box<[Volume]>,
     /// Storages on which the guest's disks are frozen in this snapshot.
@@ -47,6 +49,7 @@ pub(super) fn snapshots(
             time: section.get("snaptime").and_then(|time| time.parse().ok()),
             only_here: volumes().filter(|volume| !is_current(volume)).cloned().collect(),
             storages: storages.into(),
+            volumes: volumes().cloned().collect(),
             state,
         });
     }

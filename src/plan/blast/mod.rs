@@ -1,17 +1,31 @@
 //! Who is hit beside the field that changes: the thing itself by a table, what depends on it by the estate's graph.
 //!
-//! In: a change as it was observed. Out: objects, how hard each is hit, and why, in a sentence; and what nobody looked at.
-//! It must never let what was not looked at pass for unharmed.
+//! In: a change as it was observed, and a [`View`] of what may depend on it, which a [`World`] gathers. Out: objects, how
+//! hard each is hit, and why, in a sentence; and what nobody looked at. It must never let what was not looked at pass for
+//! unharmed.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `world` | gathers what the rules of a call need: the estate, who runs, who is connected, answers of the API |
+//! | `look` | what a rule looks at, and how it says what it found |
+//! | `rules` | which rules a call has, one file a subject; `alone.txt` names the calls that need none, `unseen.txt` what nobody looks at |
+//! | `own` | what a call does to the very thing it is made on |
 
+mod look;
 mod own;
+pub mod rules;
+mod world;
+
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::Request;
-use super::fields::Effect;
-use super::observe::Observed;
+use super::eyes::Seen;
 
+pub use look::{Change, Found, Look, Runs};
+use own::by_grounds;
 pub use own::own;
+pub use world::{Connections, Door, Peer, Sources, View, World};
 
 /// How hard something is hit, the worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -27,7 +41,7 @@ pub enum Severity {
 }
 
 /// Something that a change hits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Hit {
     /// `lxc/105`, `storage/local-zfs`, `user alice@pve`.
     pub object: String,
@@ -35,48 +49,47 @@ pub struct Hit {
     pub why: String,
 }
 
-/// What rules look at.
-#[derive(Clone, Copy)]
-pub struct Change<'a> {
-    pub request: &'a Request,
-    pub observed: &'a Observed,
-    pub effects: &'a [Effect],
-}
-
-/// What a look at the world found, and where it could not look.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
-    pub hits: Vec<Hit>,
-    pub not_seen: Vec<String>,
-}
-
-/// Who knows what depends on what. It answers from memory: planning does not wait for it.
-pub trait World: Send + Sync {
-    fn hits(&self, change: Change<'_>) -> Found;
-}
-
-/// Nobody who knows.
-pub struct Unknown;
-
-impl World for Unknown {
-    fn hits(&self, _: Change<'_>) -> Found {
-        Found { hits: Vec::new(), not_seen: vec!["what depends on it was not looked at".to_owned()] }
+/// All that is hit, the worst first, each once; and what was not looked at.
+pub fn radius(change: Change<'_>, view: &View) -> Found {
+    let mut found = Found { hits: Vec::new(), not_seen: view.not_seen.clone() };
+    let endpoint = change.request.endpoint();
+    let mut rules = rules::of(&endpoint).peekable();
+    match &view.estate {
+        _ if rules.peek().is_none() => {
+            if rules::why_alone(&endpoint).is_none() {
+                let unseen = rules::what_unseen(&endpoint);
+                found.unseen(
+                    unseen.unwrap_or(
+                        "what else depends on it was not looked at: no rule is made for this call",
+                    ),
+                );
+            }
+        }
+        Some(estate) => {
+            let look = Look { change, view, estate };
+            rules.flat_map(|rule| rule.checks).for_each(|check| check(&look, &mut found));
+        }
+        // Why not is among what the view did not see.
+        None => {}
     }
-}
-
-/// All that is hit, the worst first, each once.
-pub fn radius(world: &dyn World, change: Change<'_>) -> Found {
-    let mut found = world.hits(change);
-    found.hits.extend(own(change));
+    // What a rule says of the same thing says more.
+    let told: BTreeSet<(String, Severity)> =
+        found.hits.iter().map(|hit| (hit.object.clone(), hit.severity)).collect();
+    let looked = view.estate.is_some() && rules::of(&endpoint).next().is_some();
+    let own =
+        own(change, looked).into_iter().filter(|hit| !told.contains(&(hit.object.clone(), hit.severity)));
+    found.hits.extend(own);
+    if found.hits.is_empty() {
+        found.hits = by_grounds(change.request, !looked);
+    }
     found.hits.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.object.cmp(&b.object)));
-    let mut seen = std::collections::BTreeSet::new();
-    found.hits.retain(|hit| seen.insert((hit.object.clone(), hit.severity)));
-    if let Some(super::eyes::Seen::Hidden(why)) = &change.observed.subject {
-        found.not_seen.push(format!("how it is now could not be read: {why}"));
+    let mut seen = BTreeSet::new();
+    found.hits.retain(|hit| seen.insert(hit.clone()));
+    if let Some(Seen::Hidden(why)) = &change.observed.subject {
+        found.unseen(format!("how it is now could not be read: {why}"));
     }
-    let guest = change.request.template().contains("/{vmid}");
-    if guest && change.observed.guest.is_none() {
-        found.not_seen.push("the guest's configuration and state could not be read".to_owned());
+    if change.request.template().contains("/{vmid}") && change.observed.guest.is_none() {
+        found.unseen("the guest's configuration and state could not be read");
     }
     found
 }

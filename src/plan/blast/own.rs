@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Change, Hit, Severity};
 use crate::catalog::tier::Tier;
+use crate::estate::volume::Volume;
 use crate::plan::effects::listed;
 use crate::plan::fields::{text, truth};
 use crate::plan::{Request, fill};
@@ -13,6 +14,8 @@ use crate::plan::{Request, fill};
 struct Row {
     endpoint: String,
     when: When,
+    /// Only where no rule looked: it would say the same, and more.
+    unlooked: bool,
     severity: Severity,
     object: String,
     why: &'static str,
@@ -24,6 +27,8 @@ enum When {
     Given(&'static str),
     True(&'static str),
     False(&'static str),
+    /// The id that is to be given is a guest's.
+    Taken,
 }
 
 const TEXT: &str = include_str!("own.txt");
@@ -37,8 +42,13 @@ fn rows(line: &'static str) -> Option<Vec<Row>> {
     let [call, when, severity, object, why]: [&'static str; 5] =
         line.split('|').map(str::trim).collect::<Vec<_>>().try_into().ok()?;
     let kinds: &[&str] = if call.contains("{kind}") { &["lxc", "qemu"] } else { &[""] };
+    let (when, unlooked) = match when.strip_suffix(" unlooked") {
+        Some(when) => (when, true),
+        None => (when, false),
+    };
     let row = |kind: &&str| {
         Some(Row {
+            unlooked,
             endpoint: call.replace("{kind}", kind),
             when: written(when)?,
             severity: named(severity)?,
@@ -53,6 +63,7 @@ fn written(text: &'static str) -> Option<When> {
     Some(match text.split_once(' ') {
         None if text == "always" => When::Always,
         None if text == "running" => When::Running,
+        None if text == "taken" => When::Taken,
         Some(("given", name)) => When::Given(name),
         Some(("true", name)) => When::True(name),
         Some(("false", name)) => When::False(name),
@@ -80,6 +91,7 @@ impl When {
             When::Always => true,
             // Who cannot tell takes it to run.
             When::Running => change.observed.guest.as_ref().is_none_or(|guest| guest.status != "stopped"),
+            When::Taken => change.observed.taken.is_some(),
             When::Given(name) => given(name).is_some(),
             When::True(name) => given(name).is_some_and(|value| truth(value) != Some(false)),
             When::False(name) => given(name).is_some_and(|value| truth(value) != Some(true)),
@@ -87,36 +99,36 @@ impl When {
     }
 }
 
-pub fn own(change: Change<'_>) -> Vec<Hit> {
+/// `looked`: whether the estate was asked which guests a call on all of them reaches.
+pub fn own(change: Change<'_>, looked: bool) -> Vec<Hit> {
     let request = change.request;
     let endpoint = request.endpoint();
     let known: Vec<&Row> = ROWS.iter().filter(|row| row.endpoint == endpoint).collect();
     let said = |row: &&Row| {
-        row.when.holds(change).then(|| {
+        (row.when.holds(change) && !(row.unlooked && looked)).then(|| {
             let object = fill(&row.object, request).unwrap_or_else(|| request.path().to_owned());
             let why = fill(row.why, request).unwrap_or_else(|| row.why.to_owned());
             Hit { object, severity: row.severity, why }
         })
     };
     let mut hits: Vec<Hit> = known.iter().filter_map(said).collect();
-    hits.extend(every_guest(request));
-    hits.extend(disks(change));
+    if !looked {
+        hits.extend(every_guest(request));
+    }
+    hits.extend(disks(change, looked));
     hits.extend(cards(change));
-    if known.is_empty() {
-        let named: Vec<Hit> = request
-            .judgement
-            .grounds()
-            .iter()
-            .filter_map(|ground| by_tier(request, ground.tier, ground.why))
-            .collect();
-        hits.extend(named.into_iter().filter(|_| hits_none(&change)));
+    // A call that no row knows is named by its tier, unless its effects are all told by disks and cards.
+    if known.is_empty() && disks(change, false).is_empty() {
+        hits.extend(by_grounds(request, true));
     }
     hits
 }
 
-/// A call that no row knows is named by its tier, unless its effects are all told by disks and cards.
-fn hits_none(change: &Change<'_>) -> bool {
-    disks(*change).is_empty()
+/// What the tier of a call says it can do. `lost`: whether that something is lost counts too.
+pub fn by_grounds(request: &Request, lost: bool) -> Vec<Hit> {
+    let grounds = request.judgement.grounds().iter();
+    let grounds = grounds.filter(|ground| lost || ground.tier != Tier::Destructive);
+    grounds.filter_map(|ground| by_tier(request, ground.tier, ground.why)).collect()
 }
 
 fn by_tier(request: &Request, tier: Tier, why: &'static str) -> Option<Hit> {
@@ -166,7 +178,7 @@ fn volume(value: &Value) -> String {
 }
 
 /// The disks that go with the guest, or are taken from it.
-fn disks(change: Change<'_>) -> Vec<Hit> {
+fn disks(change: Change<'_>, looked: bool) -> Vec<Hit> {
     let (Some(guest), request) = (&change.observed.guest, change.request) else { return Vec::new() };
     let endpoint = request.endpoint();
     let of = |key: &str, value: &Value, severity, why: String| Hit {
@@ -185,7 +197,8 @@ fn disks(change: Change<'_>) -> Vec<Hit> {
             .collect();
     }
     let config = endpoint.ends_with("/{vmid}/config") || endpoint.ends_with("/unlink");
-    if !config {
+    // The rules know snapshots and other guests that have the same disk.
+    if !config || looked {
         return Vec::new();
     }
     let mut hits = Vec::new();
@@ -214,8 +227,7 @@ fn disks(change: Change<'_>) -> Vec<Hit> {
 }
 
 fn is_own(vmid: u32, value: &Value) -> bool {
-    let volume = volume(value);
-    volume.contains(&format!("-{vmid}-")) || volume.contains(&format!(":{vmid}/"))
+    Volume::parse(&volume(value)).and_then(|volume| volume.owner()) == Some(vmid)
 }
 
 /// A disc in a drive.

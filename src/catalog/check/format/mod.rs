@@ -12,7 +12,7 @@ mod storage;
 #[cfg(test)]
 pub(super) mod tests;
 
-use crate::catalog::PropertyKey;
+use crate::catalog::{PropertyKey, list};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Outcome {
@@ -161,7 +161,11 @@ pub(super) fn outcome(name: &str, value: &str) -> Outcome {
     else {
         return Outcome::Unknown;
     };
-    if list(value).all(row.fits) { Outcome::Fits } else { Outcome::Refused(row.what) }
+    // What parts them is seen: a list that holds what no display shows is read in two ways.
+    let plain = !value
+        .chars()
+        .any(|letter| letter.is_control() && letter != '\0' && letter != '\n' && letter != '\t');
+    if plain && list(value).all(row.fits) { Outcome::Fits } else { Outcome::Refused(row.what) }
 }
 
 /// The keys of a format that is a property string.
@@ -172,13 +176,6 @@ pub(super) fn keys(name: &str) -> Option<&'static [PropertyKey]> {
 /// Whether many may stand in one string.
 pub(super) fn is_list(name: &str) -> bool {
     name.ends_with("-list")
-}
-
-/// The parts of a list, between which commas, semicolons, spaces and NULs stand as they like.
-pub(super) fn list(value: &str) -> impl Iterator<Item = &str> {
-    value
-        .split(|c: char| matches!(c, ',' | ';' | '\0') || c.is_ascii_whitespace())
-        .filter(|part| !part.is_empty())
 }
 
 fn find(name: &str) -> Option<&'static Row> {
