@@ -70,7 +70,7 @@ async fn serve(rules: Rules, path: &Path) -> Result<(), Box<dyn std::error::Erro
     promises(&Catalog::default())?;
     // Listening first: a socket's place may need a right that is given up next.
     let listening = serve::listen(&config.listen)?;
-    let confined = sandbox::confine(&listening.needs(&config)?, path)?;
+    let confined = sandbox::confine(listening.needs(&config)?, path)?;
     if nix::unistd::Uid::effective().is_root() {
         tracing::warn!("runs as root; it should run as the account that [exec] user names");
     }

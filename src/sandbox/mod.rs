@@ -31,8 +31,6 @@ pub enum SandboxError {
     Rights { what: &'static str, source: std::io::Error },
     #[error("cannot give up capabilities ({set:?}): {source}")]
     Capabilities { set: caps::CapSet, source: caps::errors::CapsError },
-    #[error("cannot make the directory {path}: {source}", path = .path.display())]
-    Directory { path: std::path::PathBuf, source: std::io::Error },
     #[error("cannot start the reader, which opens the files that are replaced by name: {0}")]
     Reader(std::io::Error),
     #[error("cannot enter the Landlock domain: {0}")]
@@ -57,14 +55,14 @@ impl Confined {
 
 /// One layer without the others: that each holds by itself is tried by tests/sandbox.
 #[cfg(feature = "trespass")]
-pub fn confine_by(layer: &str, needs: &Needs) -> Result<(), SandboxError> {
-    needs.make_directories()?;
+pub fn confine_by(layer: &str, mut needs: Needs) -> Result<(), SandboxError> {
+    needs.make_directories();
     match layer {
         "rights" => {
             rights::no_new()?;
             rights::give_up()
         }
-        "landlock" => domain::enter(needs).map(drop).map_err(Into::into),
+        "landlock" => domain::enter(&needs).map(drop).map_err(Into::into),
         "seccomp" => {
             rights::no_new()?;
             calls::filter(calls::Of::Daemon { resolves: needs.resolves }).map_err(Into::into)
@@ -74,19 +72,19 @@ pub fn confine_by(layer: &str, needs: &Needs) -> Result<(), SandboxError> {
 }
 
 /// Gives up everything that is not in `needs`, for good. `config` is what the reader is told to read.
-pub fn confine(needs: &Needs, config: &Path) -> Result<Confined, SandboxError> {
+pub fn confine(mut needs: Needs, config: &Path) -> Result<Confined, SandboxError> {
     // A thread keeps what it was started with.
     let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
     if threads != 1 {
         return Err(SandboxError::Threads(threads));
     }
-    needs.make_directories()?;
+    needs.make_directories();
     rights::no_new()?;
     // While a program can still be run.
     let reader = reader::start(config).map_err(SandboxError::Reader)?;
     rights::give_up()?;
-    let domain = domain::enter(needs)?;
+    let domain = domain::enter(&needs)?;
     calls::filter(calls::Of::Daemon { resolves: needs.resolves })?;
-    report::keep(needs, domain);
+    report::keep(&needs, domain);
     Ok(Confined { reader })
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf, absolute};
 
-use super::SandboxError;
 use crate::config::Config;
 
 /// The directory that files of the packaged system lie in: nothing there is secret.
@@ -84,20 +83,21 @@ impl Needs {
         needs
     }
 
-    /// A rule is for what is there: the ledger's directory is made while it can be.
-    pub(super) fn make_directories(&self) -> Result<(), SandboxError> {
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700);
-        // One that cannot be made, the ledger says in its own words.
-        for dir in &self.write {
-            match builder.create(dir) {
-                Err(source) if source.kind() == std::io::ErrorKind::InvalidInput => {
-                    return Err(SandboxError::Directory { path: dir.clone(), source });
-                }
-                _ => {}
+    /// A rule is for what is there: the ledger's directory is made while it can be. One that cannot be is said, here and by
+    /// the ledger in its own words.
+    pub(super) fn make_directories(&mut self) {
+        for dir in self.write.iter().filter(|dir| !dir.exists()) {
+            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+            // So that it outlives a power cut with what is written into it.
+            let kept = made.and_then(|()| match dir.parent() {
+                Some(parent) => std::fs::File::open(parent)?.sync_all(),
+                None => Ok(()),
+            });
+            if let Err(error) = kept {
+                self.without
+                    .push(format!("writing to {}: it was not there at the start: {error}", dir.display()));
             }
         }
-        Ok(())
     }
 }
 

@@ -51,8 +51,8 @@ fn main() {
         let needs = listening.needs(&rules.now()).expect("needs");
         match layer.as_str() {
             "none" => {}
-            "all" => std::mem::forget(sandbox::confine(&needs, Path::new(config)).expect("confined")),
-            layer => sandbox::confine_by(layer, &needs).expect("confined"),
+            "all" => std::mem::forget(sandbox::confine(needs, Path::new(config)).expect("confined")),
+            layer => sandbox::confine_by(layer, needs).expect("confined"),
         }
         attempts(Path::new(config), &targets)
     });

@@ -15,7 +15,7 @@ use crate::config::{ConfigError, load_trusted};
 use crate::sandbox::{SandboxError, calls, domain, rights};
 
 /// Files that are being opened at once: each takes a thread, for as long as the file system takes.
-const MOST_AT_ONCE: usize = 16;
+const MOST_AT_ONCE: usize = 8;
 
 /// What the lookup of accounts reads: the files, and what other services keep for it.
 const ACCOUNTS: [&str; 7] =
