@@ -23,7 +23,7 @@ mod serve;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
@@ -46,12 +46,16 @@ enum Question {
 }
 
 /// The reader, as the daemon sees it.
-pub struct Beside(OwnedFd);
+pub struct Beside {
+    socket: OwnedFd,
+    /// It ends with this process, and whoever then has it takes its end.
+    _process: Child,
+}
 
 impl Beside {
     /// Waits until it has ended.
     pub async fn ended(&self) {
-        let Ok(socket) = self.0.try_clone() else { return std::future::pending().await };
+        let Ok(socket) = self.socket.try_clone() else { return std::future::pending().await };
         let Ok(socket) = AsyncFd::register_with_interest(socket, Interest::READABLE) else {
             return std::future::pending().await;
         };
@@ -64,7 +68,7 @@ impl Beside {
 pub fn start(config: &Path) -> io::Result<Beside> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
-    Command::new("/proc/self/exe")
+    let process = Command::new("/proc/self/exe")
         .arg(ARGUMENT)
         .arg("--config")
         .arg(config)
@@ -77,7 +81,7 @@ pub fn start(config: &Path) -> io::Result<Beside> {
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::null())
         .spawn()?;
-    let beside = Beside(ours.try_clone()?);
+    let beside = Beside { socket: ours.try_clone()?, _process: process };
     let _ = SOCKET.set(ours);
     crate::files::through(ask::open);
     Ok(beside)
