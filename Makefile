@@ -34,9 +34,10 @@ bench: ## The promised numbers of SPECIFICATION.md, measured in one run
 	@tests/need bench
 	@$(MAKE) --no-print-directory build
 	@cargo bench --locked --no-default-features --features agent --bench catalog -- $(BENCH)
-	@cargo bench --locked --no-default-features --features sim --bench read -- $(BENCH)
+	@cargo bench --locked --no-default-features --features sim --bench read --bench estate -- $(BENCH)
 	@tests/lab/lab up --only 101 && tests/lab/lab wait 101
 	@tests/lab/lab run -- cargo bench --locked --no-default-features --features execd --bench exec -- $(BENCH)
+	@tests/lab/lab run -- cargo bench --locked --no-default-features --features execd --bench files -- $(BENCH)
 	@cargo bench --locked --no-default-features --features agent --bench ledger -- --full $(BENCH)
 
 # Each death is a tenth of a second; CI takes 200 of them.

@@ -19,7 +19,7 @@
 //! | [`sandbox`] | what `provostd` gives up before it serves |
 //! | [`sim`] | a simulated cluster, for tests and for trying Provost without Proxmox; in no released program |
 //! | [`control`] | the wire between `provost` and `provostd`: what operators ask |
-//! | [`config`], [`files`], [`http`], [`journal`], [`process`], [`secret`], [`share`], [`stale`], [`text`], [`turns`] | what every room may use |
+//! | [`config`], [`door`], [`files`], [`http`], [`journal`], [`process`], [`secret`], [`share`], [`stale`], [`text`], [`turns`] | what every room may use |
 
 pub mod config;
 pub mod files;
@@ -35,6 +35,8 @@ pub mod catalog;
 pub mod cli;
 #[cfg(any(feature = "agent", feature = "cli"))]
 pub mod control;
+#[cfg(any(feature = "agent", feature = "execd"))]
+pub mod door;
 #[cfg(feature = "execd")]
 pub mod enter;
 #[cfg(feature = "agent")]

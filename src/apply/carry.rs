@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::Author;
 use super::drift::{self, Undrifted};
+use super::steps::{self, Next, Step};
 use crate::ledger::receipt::{Clean, Json, body};
-use crate::ledger::{Recorded, Seq};
+use crate::ledger::{Recorded, Seq, Unrecorded};
 use crate::plan::{Desk, Eyes, Plan, Refused, Request, shown};
 use crate::policy::{Hand, Unsent};
 use crate::pve::task::{self, Line, Outcome};
@@ -31,6 +33,10 @@ pub(super) struct Carried {
     pub snapshot: Option<First>,
     /// Policy's leave and a person's yes are in it.
     pub hand: Hand,
+    /// The calls that follow.
+    pub nexts: Vec<Next>,
+    /// Who records them.
+    pub author: Author,
 }
 
 /// A snapshot, and what it is taken with.
@@ -52,6 +58,18 @@ pub enum Became {
     Running,
 }
 
+impl Became {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Warnings(_) => "warnings",
+            Self::Failed(_) => "failed",
+            Self::Unknown(_) => "unknown",
+            Self::Running => "running",
+        }
+    }
+}
+
 /// A change, as far as it is known.
 #[derive(Debug, Clone)]
 pub struct Applied {
@@ -68,6 +86,8 @@ pub struct Applied {
     /// The end of the task's log. It may quote a guest.
     pub log: Vec<String>,
     pub snapshot: Option<String>,
+    /// The calls after the first, where the plan had several.
+    pub steps: Vec<Step>,
 }
 
 /// A change under way. To drop it is to stop listening.
@@ -121,6 +141,7 @@ impl Running {
                         answer: Value::Null,
                         log: log.into(),
                         snapshot: self.snapshot,
+                        steps: Vec::new(),
                     });
                 }
             }
@@ -137,7 +158,7 @@ pub(super) fn start(desk: &Desk, carried: Carried) -> Running {
 }
 
 async fn carry(carried: Carried, told: mpsc::Sender<Line>, named: watch::Sender<Option<String>>) -> Applied {
-    let Carried { eyes, plan, undrifted, recorded, snapshot, hand } = carried;
+    let Carried { eyes, plan, undrifted, recorded, snapshot, hand, nexts, author } = carried;
     let begun = Instant::now();
     let mut log = VecDeque::new();
     let mut hear = |line: Line| {
@@ -149,15 +170,48 @@ async fn carry(carried: Carried, told: mpsc::Sender<Line>, named: watch::Sender<
         Some(first) => take(&eyes, &plan, first, &recorded, &mut hear).await,
         None => Ok(undrifted),
     };
-    let sent = match prepared {
-        Ok(undrifted) => send(&eyes, undrifted, &recorded, hand, &mut hear, &named).await,
-        Err(refused) => Sent::not(refused),
+    let ended = match prepared {
+        Ok(undrifted) => send(&eyes, undrifted.request(), &recorded, hand, &mut hear, &named).await,
+        Err(refused) => Ended::not(refused),
     };
-    let Sent { result, status, upid, answer } = sent;
-    let log: Vec<String> = log.into();
     let receipt = recorded.seq();
+    let so_far: Vec<String> = log.iter().cloned().collect();
+    let kept = close(recorded, plan.request.template(), &ended, begun, &so_far).await;
+    let done = matches!(ended.result, Became::Done | Became::Warnings(_));
+    let mut hear = |line: Line| {
+        keep(&mut log, &line.text);
+        let _ = told.try_send(line);
+    };
+    let steps = match done && kept.is_ok() {
+        true => steps::go_on(&eyes, &plan, &author, nexts, &mut hear).await,
+        false => Vec::new(),
+    };
+    let Ended { result, upid, answer, .. } = ended;
+    Applied {
+        receipt,
+        unrecorded: kept.as_ref().err().map(ToString::to_string),
+        outcome: kept.ok(),
+        upid,
+        result: steps::verdict(&plan, result, &steps),
+        answer: shown(plan.request.template(), answer),
+        log: log.into(),
+        snapshot: plan.snapshot.clone(),
+        steps,
+    }
+}
+
+/// Records what became of an intent.
+pub(super) async fn close(
+    recorded: Recorded,
+    template: &str,
+    ended: &Ended,
+    begun: Instant,
+    log: &[String],
+) -> Result<Seq, Unrecorded> {
+    let receipt = recorded.seq();
+    let Ended { result, status, upid, answer } = ended;
     let outcome = body::Outcome {
-        answer: receipt_answer(plan.request.template(), &answer, &log),
+        answer: receipt_answer(template, answer, log),
         duration_us: begun.elapsed().as_micros().try_into().unwrap_or(u64::MAX),
         of: receipt,
         result: match result {
@@ -165,10 +219,10 @@ async fn carry(carried: Carried, told: mpsc::Sender<Line>, named: watch::Sender<
             Became::Failed(_) => body::Result::Failed,
             Became::Unknown(_) | Became::Running => body::Result::Unknown,
         },
-        status,
+        status: *status,
         upid: upid.as_deref().map(Clean::of),
     };
-    let why = match &result {
+    let why = match result {
         Became::Warnings(count) => Some(format!("it ended with {count} warnings")),
         Became::Failed(why) | Became::Unknown(why) => Some(why.clone()),
         Became::Done | Became::Running => None,
@@ -180,30 +234,33 @@ async fn carry(carried: Carried, told: mpsc::Sender<Line>, named: watch::Sender<
             "what became of intent {receipt} was not recorded: {unrecorded}"
         );
     }
-    Applied {
-        receipt,
-        unrecorded: kept.as_ref().err().map(ToString::to_string),
-        outcome: kept.ok(),
-        upid,
-        result,
-        answer: shown(plan.request.template(), answer),
-        log,
-        snapshot: plan.snapshot.clone(),
-    }
+    kept
 }
 
-struct Sent {
-    result: Became,
+/// How one call ended.
+pub(super) struct Ended {
+    pub result: Became,
     /// HTTP
-    status: Option<u16>,
-    upid: Option<String>,
-    answer: Value,
+    pub status: Option<u16>,
+    pub upid: Option<String>,
+    pub answer: Value,
 }
 
-impl Sent {
-    fn not(why: impl ToString) -> Self {
+impl Ended {
+    pub fn not(why: impl ToString) -> Self {
         Self { result: Became::Failed(why.to_string()), status: None, upid: None, answer: Value::Null }
     }
+}
+
+/// The same for a call after the first.
+pub(super) async fn outcome_of(
+    eyes: &Eyes,
+    request: &Request,
+    recorded: &Recorded,
+    hand: Hand,
+    hear: &mut (impl FnMut(Line) + Send),
+) -> Ended {
+    send(eyes, request, recorded, hand, hear, &watch::channel(None).0).await
 }
 
 /// Takes the snapshot, waits for its end, and looks again.
@@ -228,32 +285,32 @@ async fn take(
     drift::after_snapshot(eyes, plan).await
 }
 
-/// The only place from which a change leaves. It takes the proof that the intent is on the disk, that nothing moved, and
-/// the hand, which holds policy's leave and whatever approval that needed.
+/// The only place from which a change leaves. It takes the proof that the intent is on the disk, and the hand, which holds
+/// policy's leave and whatever approval that needed; the request is one that was looked at a moment ago.
 async fn send(
     eyes: &Eyes,
-    undrifted: Undrifted,
+    request: &Request,
     _: &Recorded,
     hand: Hand,
     hear: &mut (impl FnMut(Line) + Send),
     named: &watch::Sender<Option<String>>,
-) -> Sent {
-    let answer = match hand.send(&undrifted.request().checked).await {
+) -> Ended {
+    let answer = match hand.send(&request.checked).await {
         Ok(answer) => answer.data::<Value>(),
         Err(Unsent::Pve(error)) => Err(error),
-        Err(unsent) => return Sent::not(unsent),
+        Err(unsent) => return Ended::not(unsent),
     };
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => {
             let (why, status) = (error.to_string(), status(&error));
             let result = if error.is_unknown() { Became::Unknown(why) } else { Became::Failed(why) };
-            return Sent { result, status, upid: None, answer: Value::Null };
+            return Ended { result, status, upid: None, answer: Value::Null };
         }
     };
     let upid = answer.as_str().and_then(|text| text.parse::<Upid>().ok());
     let Some(upid) = upid else {
-        return Sent { result: Became::Done, status: Some(200), upid: None, answer };
+        return Ended { result: Became::Done, status: Some(200), upid: None, answer };
     };
     named.send_replace(Some(upid.to_string()));
     let result = match task::follow(&eyes.client, &upid, hear).await {
@@ -262,7 +319,7 @@ async fn send(
         Ok(Outcome::Failed { message, .. }) => Became::Failed(message),
         Err(error) => Became::Unknown(format!("its task could not be followed to the end: {error}")),
     };
-    Sent { result, status: Some(200), upid: Some(upid.to_string()), answer: Value::Null }
+    Ended { result, status: Some(200), upid: Some(upid.to_string()), answer: Value::Null }
 }
 
 fn status(error: &PveError) -> Option<u16> {

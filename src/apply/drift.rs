@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::plan::{Eyes, Plan, Refused, Request, observed_again};
+use crate::plan::{Desk, Eyes, Plan, Refused, Request, observed_again, reached, thought};
 
 /// That everything was as observed a moment ago, and the request with PVE's own guard against the moment after.
 pub struct Undrifted {
@@ -15,7 +15,7 @@ impl Undrifted {
     }
 }
 
-pub async fn check(eyes: &Eyes, plan: &Plan) -> Result<Undrifted, Refused> {
+pub async fn check(desk: &Desk, eyes: &Eyes, plan: &Plan) -> Result<Undrifted, Refused> {
     let drifted = |what: &str| Refused::Drifted { id: plan.id.to_string(), what: what.to_owned() };
     let now = match observed_again(eyes, plan).await {
         Ok(now) => now,
@@ -31,6 +31,18 @@ pub async fn check(eyes: &Eyes, plan: &Plan) -> Result<Undrifted, Refused> {
             () if guest(&now) != guest(&plan.observed) => "the guest's state",
             () => "what it is about",
         }));
+    }
+    // Policy looked at whom it reached then, and a person at who was hit.
+    if reached(eyes, &plan.request).await? != plan.request.guests {
+        return Err(drifted("which guests it reaches"));
+    }
+    let radius = plan.shown.get("blast_radius").and_then(Value::as_array);
+    let known = |hit: &Value| radius.is_some_and(|radius| radius.contains(hit));
+    let hits = thought(desk, eyes, &plan.request).await?;
+    let more = hits.iter().filter_map(|hit| serde_json::to_value(hit).ok()).find(|hit| !known(hit));
+    if let Some(hit) = more {
+        let object = hit["object"].as_str().unwrap_or_default();
+        return Err(drifted(&format!("what is hit, {object} among it,")));
     }
     let request = guarded(eyes, &plan.request, now.digest)?;
     Ok(Undrifted { request })
@@ -50,7 +62,7 @@ pub async fn after_snapshot(eyes: &Eyes, plan: &Plan) -> Result<Undrifted, Refus
     Ok(Undrifted { request: guarded(eyes, &plan.request, now.digest)? })
 }
 
-fn guarded(eyes: &Eyes, request: &Request, digest: Option<String>) -> Result<Request, Refused> {
+pub(super) fn guarded(eyes: &Eyes, request: &Request, digest: Option<String>) -> Result<Request, Refused> {
     let takes = eyes
         .catalog
         .template(request.method(), request.template())

@@ -315,7 +315,8 @@ fn whole(file: &mut File) -> io::Result<Vec<u8>> {
 }
 
 impl Identity {
-    pub(super) fn of(file: &Metadata) -> Self {
+    #[must_use]
+    pub fn of(file: &Metadata) -> Self {
         Self {
             device: file.dev(),
             inode: file.ino(),

@@ -19,7 +19,7 @@ pub use call::CallPattern;
 pub use file::{Identity, identity, load_trusted};
 pub use guests::{GuestSet, GuestTerm};
 pub use not_yet::NotYet;
-pub use role::{ExecLane, Member, Profile, Rate, Role, Tier};
+pub use role::{ExecLane, How, Member, Profile, Rate, Role, Tier};
 
 /// Where the configuration is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/provost/provost.toml";
@@ -142,6 +142,10 @@ pub struct Exec {
     pub max_parallel: usize,
     /// Of these, commands of one account; absent: half.
     pub max_parallel_per_user: Option<usize>,
+    /// Bytes of a file that one call gives out or puts in at most. A call itself has 8 MiB at most.
+    pub max_file: usize,
+    /// Bytes that all replaced files together take that are kept for undo, oldest out first; 0 keeps none.
+    pub keep_replaced: u64,
 }
 
 impl Exec {
@@ -165,6 +169,8 @@ impl Default for Exec {
             max_output: 64 * 1024,
             max_parallel: 128,
             max_parallel_per_user: None,
+            max_file: 16 << 20,
+            keep_replaced: 256 << 20,
         }
     }
 }

@@ -10,6 +10,9 @@ const MOST_SESSIONS: u64 = 7000;
 const MOST_PARALLEL: u64 = 1024;
 /// Bytes that the output of all commands at once may come to.
 const MOST_OUTPUT: u64 = 512 << 20;
+/// Bytes of a file in one message: in base64 it is a third more, and has to fit a session's line.
+const MOST_FILE: u64 = 32 << 20;
+const MOST_KEPT: u64 = 1 << 40;
 
 /// The first number that is out of its range, with the range.
 pub(super) fn outside(config: &Config) -> Option<String> {
@@ -41,6 +44,8 @@ pub(super) fn outside(config: &Config) -> Option<String> {
             MOST_OUTPUT / parallel.max(1),
             ", so that the output of max_parallel commands is at most 512 MiB",
         ),
+        ("[exec] max_file", exec.max_file as u64, 1024, MOST_FILE, ", which is 32 MiB"),
+        ("[exec] keep_replaced", exec.keep_replaced, 0, MOST_KEPT, ", which is a tebibyte"),
     ];
     let (key, value, least, most, why) =
         ranges.into_iter().find(|(_, value, least, most, _)| !(least..=most).contains(&value))?;
@@ -64,6 +69,8 @@ mod tests {
             ("[exec]\nmax_parallel_per_user=0", "max_parallel_per_user is 0"),
             ("[exec]\nmax_output=0", "1024 to 4194304"),
             ("[exec]\nmax_output=4194305", "512 MiB"),
+            ("[exec]\nmax_file=33554433", "1024 to 33554432"),
+            ("[exec]\nkeep_replaced=1099511627777", "a tebibyte"),
         ] {
             let message = parse(std::path::Path::new("/x"), text).expect_err(text).to_string();
             assert!(message.starts_with("/x: [") && message.contains(says), "{text}: {message}");

@@ -28,6 +28,8 @@ pub struct Role {
     /// Whether an approver may decide about what it asked for itself.
     #[serde(default)]
     pub self_approval: bool,
+    /// Ways by which a person's answer counts; absent: [`Role::approve_by`] says.
+    pub approve_by: Option<Vec<How>>,
     pub rate: Option<Rate>,
     pub token: Option<PathBuf>,
 }
@@ -45,6 +47,33 @@ impl Role {
     /// written means that nothing waits.
     pub fn approval(&self) -> &[Tier] {
         self.approval.as_deref().unwrap_or(&[Tier::Destructive, Tier::Lockout, Tier::Host])
+    }
+}
+
+impl Role {
+    /// Ways by which a person's answer counts: as written, else every one. The client's own dialog is answered by the
+    /// account that asked, so it counts where that may approve at all.
+    pub fn approve_by(&self) -> &[How] {
+        self.approve_by.as_deref().unwrap_or(&[How::Terminal, How::Elicitation])
+    }
+}
+
+/// How a person answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum How {
+    /// In the MCP client's own dialog, and so by the account that asked.
+    Elicitation,
+    /// `provost approve`.
+    Terminal,
+}
+
+impl How {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Elicitation => "elicitation",
+            Self::Terminal => "terminal",
+        }
     }
 }
 

@@ -70,7 +70,7 @@ pub fn on_host(name: &str) -> std::io::Result<Option<Account>> {
 
 /// An id as files and callers write it. All ones is none: to the kernel it means "leave it as it is", and what would be
 /// left is the node's root, in the container (as in CVE-2019-14287).
-fn id(text: &str) -> Option<u32> {
+pub(super) fn id(text: &str) -> Option<u32> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|id| digits && *id != u32::MAX)
 }
@@ -108,7 +108,7 @@ fn groups_of(group: &str, name: &str) -> Vec<Gid> {
 }
 
 /// A plain file of the container, whole: no FIFO to hang on, no device to read, no way out by a magic link.
-fn read(path: &str) -> Result<String, Errno> {
+pub(super) fn read(path: &str) -> Result<String, Errno> {
     const LONGEST: u64 = 4 << 20;
     let how = OpenHow::new()
         .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)

@@ -1,4 +1,4 @@
-//! The command's own process, from its birth to its exec.
+//! The command's own process, from its birth to its exec; or to the file door, where it stays what it is.
 //!
 //! It reads top to bottom as one line of steps, each a value that the next one needs: an [`Inside`] is only had from
 //! an [`Outside`], a [`Confined`] only from an [`Inside`], and only a [`Confined`] can exec. The order is not free:
@@ -16,22 +16,24 @@
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sched::setns;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Uid, chdir, execve, getgid, getuid, setgroups, setresgid, setresuid, setsid};
+use nix::unistd::{Uid, chdir, close, execve, getgid, getuid, setgroups, setresgid, setresuid, setsid};
 
 use super::account::Account;
+use super::door::{self, Door};
 use super::inspect::{self, Lane};
 use super::step::{At, Failure, Step};
 use super::sys;
 use super::target::Target;
 use super::walk;
+use crate::door::Errand;
 
 /// What to run, as the container will see it.
 pub struct Command {
@@ -43,10 +45,18 @@ pub struct Command {
     pub user: Option<String>,
 }
 
+/// What the process is to do in the container.
+#[derive(Clone, Copy)]
+pub enum Work<'a> {
+    Command(&'a Command),
+    /// At the file door, where it runs nothing.
+    Errand(&'a Errand, &'a Lane),
+}
+
 /// What the process is born with.
 pub struct Entry<'a> {
     pub target: &'a Target,
-    pub command: &'a Command,
+    pub work: Work<'a>,
     pub stdio: [BorrowedFd<'a>; 3],
     /// Present in the inspect lane.
     pub lane: Option<&'a Lane>,
@@ -64,18 +74,26 @@ pub fn run(entry: &Entry<'_>) -> ! {
         }
     }
     let _end = EndHere;
-    let Err(failure) = become_command(entry);
+    let Err(failure) = go(entry);
     // If the parent is gone, nobody is left to tell.
     let _ = nix::unistd::write(Kept::STATUS, &failure.bytes());
     sys::exit_now(127)
 }
 
-fn become_command(entry: &Entry<'_>) -> Result<Infallible, Failure> {
+fn go(entry: &Entry<'_>) -> Result<Infallible, Failure> {
     let outside = Outside::prepare(entry)?;
     let inside = outside.enter()?;
-    let account = inside.account()?;
-    let confined = inside.confine(account)?;
-    confined.exec()
+    match entry.work {
+        Work::Command(command) => {
+            let account = inside.account(command)?;
+            let confined = inside.confine(command, account)?;
+            confined.exec()
+        }
+        Work::Errand(errand, lane) => {
+            let door = inside.at_door(errand, lane)?;
+            door::run(&door, errand)
+        }
+    }
 }
 
 /// The descriptors that the process keeps on its way, at numbers of their own.
@@ -96,6 +114,8 @@ const INIT: i32 = 1;
 struct Outside<'a> {
     entry: &'a Entry<'a>,
     label_file: Option<File>,
+    /// At the file door: the node's `/proc/self/fd`.
+    own_list: Option<OwnedFd>,
 }
 
 impl<'a> Outside<'a> {
@@ -106,7 +126,9 @@ impl<'a> Outside<'a> {
         // By descriptors that the next line closes.
         target.cgroups.join_v1().at(Step::Cgroup)?;
         arrange(entry).at(Step::Descriptors)?;
-        sys::default_signals();
+        if let Work::Command(_) = entry.work {
+            sys::default_signals();
+        }
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).at(Step::Session)?;
         umask(Mode::from_bits_truncate(0o022));
         setsid().at(Step::Session)?;
@@ -129,8 +151,18 @@ impl<'a> Outside<'a> {
             sys::share_core_with(INIT).at(Step::Cores)?;
         }
         sys::set_personality(target.personality).at(Step::Personality)?;
-        let label_file = target.label.as_ref().map(|label| label.open()).transpose().at(Step::LabelFile)?;
-        Ok(Self { entry, label_file })
+        let (mut label_file, mut own_list) = (None, None);
+        match entry.work {
+            Work::Command(_) => {
+                label_file =
+                    target.label.as_ref().map(|label| label.open()).transpose().at(Step::LabelFile)?;
+            }
+            Work::Errand(..) => {
+                let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+                own_list = Some(open("/proc/self/fd", flags, Mode::empty()).at(Step::OwnList)?);
+            }
+        }
+        Ok(Self { entry, label_file, own_list })
     }
 
     fn enter(self) -> Result<Inside<'a>, Failure> {
@@ -141,7 +173,7 @@ impl<'a> Outside<'a> {
         // Still as the node's root: the uid of the container's root is that of other containers too, and any of them
         // can use up its quota of keys.
         sys::new_session_keyring().at(Step::Keyring)?;
-        Ok(Inside { entry: self.entry, label_file: self.label_file })
+        Ok(Inside { entry: self.entry, label_file: self.label_file, own_list: self.own_list })
     }
 }
 
@@ -168,18 +200,28 @@ fn arrange(entry: &Entry<'_>) -> Result<(), Errno> {
 struct Inside<'a> {
     entry: &'a Entry<'a>,
     label_file: Option<File>,
+    own_list: Option<OwnedFd>,
 }
 
 impl<'a> Inside<'a> {
-    fn account(&self) -> Result<Account, Failure> {
-        match &self.entry.command.user {
+    fn account(&self, command: &Command) -> Result<Account, Failure> {
+        match &command.user {
             None => Ok(Account::root()),
             Some(spec) => Account::find(spec).at(Step::User),
         }
     }
 
-    fn confine(self, account: Account) -> Result<Confined<'a>, Failure> {
-        let Entry { target, command, lane, .. } = self.entry;
+    /// Instead of becoming a command. The security label stays: it is taken on by an exec, and there is none; nor is the
+    /// container's seccomp profile, as what goes on from here is this program, under a filter that lets less through.
+    fn at_door(self, errand: &Errand, lane: &Lane) -> Result<Door, Failure> {
+        let own_list = self.own_list.ok_or(Errno::EBADF).at(Step::OwnList)?;
+        // What is behind it has served its turn.
+        close(Kept::INIT.as_raw_fd()).at(Step::Descriptors)?;
+        door::confine(own_list, errand.changes(), self.entry.target.bounding, lane)
+    }
+
+    fn confine(self, command: &'a Command, account: Account) -> Result<Confined<'a>, Failure> {
+        let Entry { target, lane, .. } = self.entry;
         let bounding = match lane {
             None => target.bounding,
             Some(_) => target.bounding & inspect::kept_capabilities(),
@@ -215,13 +257,14 @@ impl<'a> Inside<'a> {
         if let Some(lane) = lane {
             inspect::confine(lane).map_err(|error| Failure { step: Step::Inspect, errno: error.errno() })?;
         }
-        Ok(Confined { entry: self.entry, account })
+        Ok(Confined { target, command, account })
     }
 }
 
 /// In the container and bound by everything that binds it: all that is left is to become the command.
 struct Confined<'a> {
-    entry: &'a Entry<'a>,
+    target: &'a Target,
+    command: &'a Command,
     account: Account,
 }
 
@@ -230,7 +273,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 impl Confined<'_> {
     fn exec(self) -> Result<Infallible, Failure> {
-        let Entry { command, .. } = self.entry;
+        let command = self.command;
         let environment = self.environment();
         let program = command.argv[0].as_c_str();
         if program.to_bytes().contains(&b'/') {
@@ -259,13 +302,13 @@ impl Confined<'_> {
         set(b"container", b"lxc");
         set(b"PATH", DEFAULT_PATH.as_bytes());
         set(b"HOME", self.account.home.as_bytes());
-        for variable in &self.entry.target.environment {
+        for variable in &self.target.environment {
             let bytes = variable.to_bytes();
             if let Some(at) = bytes.iter().position(|byte| *byte == b'=') {
                 set(&bytes[..at], &bytes[at + 1..]);
             }
         }
-        for (name, value) in &self.entry.command.env {
+        for (name, value) in &self.command.env {
             set(name.as_bytes(), value.as_bytes());
         }
         let joined = variables.into_iter().map(|(name, value)| [name, value].join(&b'='));

@@ -10,11 +10,14 @@
 //!
 //! The way in: [`inquiry`] asks the container's [`monitor`], [`target`] reads the rest from /proc, [`leaf`] makes a
 //! cgroup, [`spawn`] gives birth in the container's pid namespace, [`child`] goes the rest of the way and becomes the
-//! command, [`running`] is what is held of it, [`hunt`] ends all that descends from it. [`policy`] is the container's seccomp profile, [`inspect`] the lane in which a command can only read.
+//! command, [`running`] is what is held of it, [`hunt`] ends all that descends from it. [`policy`] is the
+//! container's seccomp profile, [`inspect`] the lane in which a command can only read, [`door`] what the process does where
+//! a file is wanted and no command.
 
 pub mod account;
 pub mod cgroups;
 pub mod child;
+pub mod door;
 pub mod error;
 pub mod home;
 pub mod hunt;
@@ -33,7 +36,7 @@ pub mod sys;
 pub mod target;
 pub mod walk;
 
-pub use child::Command;
+pub use child::{Command, Work};
 pub use error::EnterError;
 pub use running::{Ended, KillBy, Running};
 pub use spawn::spawn;

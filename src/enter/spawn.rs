@@ -12,18 +12,18 @@ use nix::sched::{CloneFlags, setns};
 use nix::unistd::{Pid, pipe2};
 
 use super::cgroups::Maker;
-use super::child::{self, Command, Entry};
+use super::child::{self, Entry, Work};
 use super::error::EnterError;
 use super::inspect::Lane;
 use super::running::Running;
 use super::sys::{self, Forked};
 use super::target::Target;
 
-/// Starts `command` in the container. Returns once its process is born; whether the entry and the exec succeeded is
+/// Starts a command, or an errand at the file door, in the container. Returns once its process is born; whether the entry and the exec succeeded is
 /// known when it ends, from [`Running::reap`].
 pub fn spawn(
     target: &Target,
-    command: &Command,
+    work: Work<'_>,
     stdio: [BorrowedFd<'_>; 3],
     lane: Option<&Lane>,
     maker: &Maker,
@@ -43,7 +43,7 @@ pub fn spawn(
     };
     let init = Rc::clone(&target.init);
     let started = Instant::now();
-    let in_leaf = leaf.map(|leaf| (birth(target, command, stdio, lane, Some(leaf.as_fd())), leaf));
+    let in_leaf = leaf.map(|leaf| (birth(target, work, stdio, lane, Some(leaf.as_fd())), leaf));
     let born = match in_leaf {
         Some((Ok(born), leaf)) => Ok((born, Some(leaf))),
         Some((Err(errno), leaf)) if !means_no_leaf(errno) => {
@@ -56,7 +56,7 @@ pub fn spawn(
             }
             // Beside the container's init then. Never in this process's own cgroup: it is not under the container's
             // limits.
-            birth(target, command, stdio, lane, target.cgroups.unified()).map(|born| (born, None))
+            birth(target, work, stdio, lane, target.cgroups.unified()).map(|born| (born, None))
         }
     };
     let (born, leaf) = born.map_err(failed)?;
@@ -70,13 +70,13 @@ fn means_no_leaf(errno: Errno) -> bool {
 
 fn birth(
     target: &Target,
-    command: &Command,
+    work: Work<'_>,
     stdio: [BorrowedFd<'_>; 3],
     lane: Option<&Lane>,
     cgroup: Option<BorrowedFd<'_>>,
 ) -> Result<(Pid, OwnedFd, OwnedFd), Errno> {
     let (status_read, status_write) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
-    let entry = Entry { target, command, stdio, lane, status: status_write.as_fd() };
+    let entry = Entry { target, work, stdio, lane, status: status_write.as_fd() };
     let _back = BornIn::pid_namespace_of(target)?;
     match sys::fork_into(cgroup)? {
         Forked::Child => child::run(&entry),

@@ -42,6 +42,8 @@ steps! {
     Identity = "becoming the user",
     Directory = "changing to the working directory",
     Inspect = "confining the command to reading",
+    Confine = "confining the process to the container's files",
+    OwnList = "opening the list of its own descriptors",
     Exec = "executing the program",
 }
 

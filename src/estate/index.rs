@@ -88,6 +88,11 @@ impl Index {
         parts.iter().any(|part| self.hidden.contains_key(part))
     }
 
+    /// What was not seen of these parts, for whoever looks at [`Self::cluster`] itself.
+    pub fn rests_on(&self, parts: &[Part]) -> Seen<()> {
+        self.seen((), parts)
+    }
+
     /// An answer that rests on these parts.
     pub(super) fn seen<T>(&self, found: T, parts: &[Part]) -> Seen<T> {
         let unseen = parts.iter().filter_map(|part| self.hidden.get(part)).flatten().cloned().collect();

@@ -32,7 +32,7 @@ mod keeper;
 pub mod mapping;
 pub mod members;
 pub mod part;
-mod property;
+pub mod property;
 mod query;
 mod refresh;
 pub mod replication;

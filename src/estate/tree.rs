@@ -4,7 +4,6 @@
 //! what `stat` says. A tree without counters is listed. `priv/` is never opened, and no link is followed.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -12,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::sys::statfs::{FUSE_SUPER_MAGIC, statfs};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::finding::{Finding, What};
@@ -33,6 +32,32 @@ pub struct Tree {
     root: PathBuf,
 }
 
+/// What is in a folder.
+enum Entry {
+    /// Asked by its name in the open folder.
+    Open(fs::DirEntry),
+    Handed {
+        path: PathBuf,
+        is_folder: bool,
+    },
+}
+
+impl Entry {
+    fn is_folder(&self) -> bool {
+        match self {
+            Entry::Open(entry) => entry.file_type().is_ok_and(|kind| kind.is_dir()),
+            Entry::Handed { is_folder, .. } => *is_folder,
+        }
+    }
+
+    fn metadata(&self) -> std::io::Result<fs::Metadata> {
+        match self {
+            Entry::Open(entry) => entry.metadata(),
+            Entry::Handed { path, .. } => fs::symlink_metadata(path),
+        }
+    }
+}
+
 impl Tree {
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
@@ -44,25 +69,46 @@ impl Tree {
         self.read(file, &mut bytes).map(|()| bytes)
     }
 
-    /// The names in a folder, and whether each is a folder; none if there is no such folder.
-    fn list(&self, folder: &str) -> Result<Vec<(String, bool)>, Finding> {
-        match files::list(&self.root.join(folder)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(Finding::of(folder, what(&error))),
-            Ok(entries) => {
-                let named = |(name, is_folder): (OsString, bool)| Some((name.into_string().ok()?, is_folder));
-                Ok(entries.into_iter().filter_map(named).collect())
+    /// What is in a folder, by its name; nothing if there is no such folder.
+    fn each(&self, folder: &str, mut take: impl FnMut(String, &Entry)) -> Result<(), Finding> {
+        let failed = |error: std::io::Error| Finding::of(folder, what(&error));
+        let path = self.root.join(folder);
+        let entries = match fs::read_dir(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            // One that somebody else opens for this process: then by path.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                for (name, is_folder) in files::list(&path).map_err(failed)? {
+                    if let Ok(name) = name.into_string() {
+                        let entry = Entry::Handed { path: path.join(&name), is_folder };
+                        take(name, &entry);
+                    }
+                }
+                return Ok(());
+            }
+            other => other.map_err(failed)?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            if let Ok(name) = entry.file_name().into_string() {
+                take(name, &Entry::Open(entry));
             }
         }
+        Ok(())
+    }
+
+    /// The folders in a folder.
+    fn folders(&self, folder: &str) -> Result<Vec<String>, Finding> {
+        let mut names = Vec::new();
+        self.each(folder, |name, entry| {
+            if entry.is_folder() {
+                names.push(name);
+            }
+        })?;
+        Ok(names)
     }
 
     fn stamp(&self, file: &str) -> Option<Stamp> {
-        match fs::symlink_metadata(self.root.join(file)) {
-            Ok(stat) => Some(stamp(&stat)),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            // Reading it will say why.
-            Err(_) => Some(Stamp::Unknown),
-        }
+        stamped(fs::symlink_metadata(self.root.join(file)))
     }
 
     /// pmxcfs's root tells when anything below it was last written; any other folder tells only of itself.
@@ -92,17 +138,13 @@ impl Tree {
         for node in &survey.nodes {
             for kind in Kind::ALL {
                 let folder = format!("nodes/{node}/{}", kind.folder());
-                let names = self.list(&folder).unwrap_or_else(|finding| {
-                    survey.findings.push(finding);
-                    Vec::new()
+                let looked = self.each(&folder, |name, entry| {
+                    if let Some(vmid) = name.strip_suffix(".conf").and_then(|vmid| vmid.parse().ok()) {
+                        let stamp = stamped(entry.metadata()).unwrap_or(Stamp::Unknown);
+                        found.push(Listed { vmid, kind, node: node.clone(), stamp });
+                    }
                 });
-                for (name, _) in names {
-                    let Some(vmid) = name.strip_suffix(".conf").and_then(|vmid| vmid.parse().ok()) else {
-                        continue;
-                    };
-                    let stamp = self.stamp(&format!("{folder}/{name}")).unwrap_or(Stamp::Unknown);
-                    found.push(Listed { vmid, kind, node: node.clone(), stamp });
-                }
+                survey.findings.extend(looked.err());
             }
         }
         found
@@ -112,25 +154,26 @@ impl Tree {
     fn firewalls(&self, last: Option<&Survey>, survey: &mut Survey) {
         let untouched =
             last.filter(|last| survey.root_stamp.is_some() && last.root_stamp == survey.root_stamp);
-        let mut take = |file: String| {
-            let known = untouched.and_then(|last| last.files.get(file.as_str())).copied();
-            if let Some(stamp) = known.filter(|stamp| *stamp != Stamp::Unknown).or_else(|| self.stamp(&file))
-            {
-                survey.files.insert(file.into(), stamp);
+        let mut take = |file: SmolStr, look: &dyn Fn() -> Option<Stamp>| {
+            let known = untouched.and_then(|last| last.files.get(&file)).copied();
+            if let Some(stamp) = known.filter(|stamp| *stamp != Stamp::Unknown).or_else(look) {
+                survey.files.insert(file, stamp);
             }
         };
         let mut failed = Vec::new();
         for folder in ["firewall", "sdn/firewall"] {
-            match self.list(folder) {
-                Ok(names) => names
-                    .iter()
-                    .map(|(name, _)| name)
-                    .filter(|name| name.ends_with(".fw") && *name != "cluster.fw")
-                    .for_each(|name| take(format!("{folder}/{name}"))),
-                Err(finding) => failed.push(finding),
-            }
+            // Asked by its name in the open folder: a thousand paths take twice as long.
+            let looked = self.each(folder, |name, entry| {
+                if name.ends_with(".fw") && name != "cluster.fw" {
+                    take(format_smolstr!("{folder}/{name}"), &|| stamped(entry.metadata()));
+                }
+            });
+            failed.extend(looked.err());
         }
-        survey.nodes.iter().for_each(|node| take(format!("nodes/{node}/host.fw")));
+        for node in &survey.nodes {
+            let file = format_smolstr!("nodes/{node}/host.fw");
+            take(file.clone(), &|| self.stamp(&file));
+        }
         survey.findings.extend(failed);
     }
 }
@@ -140,22 +183,13 @@ impl Source for Tree {
         // Before all else: what is written from here on gives another stamp.
         let mut survey = Survey { root_stamp: self.root_stamp(), ..Survey::default() };
         let versions = self.bytes(".version").ok().and_then(|bytes| Versions::parse(&bytes).ok());
-        let nodes = self.list("nodes").map(|mut names| {
-            names.retain(|(_, is_folder)| *is_folder);
-            names
-        });
-        match nodes {
+        match self.folders("nodes") {
             // pmxcfs is not mounted, or it is no such tree: not an estate without guests.
             Ok(names) if names.is_empty() => {
                 survey.findings.push(Finding::of("nodes", What::Failed("there is no node in it".into())));
             }
             Ok(names) => {
-                survey.nodes = names
-                    .into_iter()
-                    .map(|(name, _)| name)
-                    .filter(|name| is_node(name))
-                    .map(SmolStr::from)
-                    .collect()
+                survey.nodes = names.into_iter().filter(|name| is_node(name)).map(SmolStr::from).collect()
             }
             Err(finding) => survey.findings.push(finding),
         }
@@ -216,6 +250,16 @@ impl Tree {
             found.extend(stamp.map(|stamp| (SmolStr::new_static(file), stamp)));
         }
         found
+    }
+}
+
+/// Nothing for what is not there.
+fn stamped(looked: std::io::Result<fs::Metadata>) -> Option<Stamp> {
+    match looked {
+        Ok(stat) => Some(stamp(&stat)),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        // Reading it will say why.
+        Err(_) => Some(Stamp::Unknown),
     }
 }
 

@@ -7,6 +7,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::door::Errand;
+
 /// Bytes that a request or a reply has at most. Longer input belongs on the command's stdin.
 pub const LONGEST: usize = 160 * 1024;
 /// The version of this wire; the two daemons come in one package, so there is one.
@@ -49,6 +51,9 @@ pub struct Request {
     /// What `provostd` says of the script that it feeds to the command, for the journal too.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub script: Option<Script>,
+    /// A file in place of a command: nothing of the container's runs, and `argv` is empty.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub file: Option<Errand>,
 }
 
 /// A script by its length and its SHA-256, in hexadecimal.
@@ -107,6 +112,9 @@ impl Request {
         if self.version != VERSION {
             return Err(RequestError::Version(self.version));
         }
+        if let Some(errand) = &self.file {
+            return self.check_file(errand);
+        }
         if self.argv.first().is_none_or(String::is_empty) {
             return wrong("argv", "needs a program as its first element");
         }
@@ -147,6 +155,22 @@ impl Request {
             return wrong("timeout_ms", "must be more than zero");
         }
         Ok(())
+    }
+
+    fn check_file(&self, errand: &Errand) -> Result<(), RequestError> {
+        let wrong = |what: &str, problem| Err(RequestError::Field { what: what.into(), problem });
+        let mode = if errand.changes() { Mode::Change } else { Mode::Inspect };
+        if self.mode != mode {
+            return wrong("mode", "is another than the errand's");
+        }
+        let plain = self.argv.is_empty() && self.env.is_empty() && self.cwd == "/";
+        if !plain || self.user.is_some() || self.script.is_some() {
+            return wrong("file", "comes beside a command, where only one of the two may");
+        }
+        if self.timeout_ms == 0 {
+            return wrong("timeout_ms", "must be more than zero");
+        }
+        errand.problem().map_or(Ok(()), |(what, problem)| wrong(what, problem))
     }
 }
 
@@ -240,7 +264,14 @@ impl Request {
             timeout_ms: 1000,
             asked_by: "user:alice".into(),
             script: Some(Script::of("df")),
+            file: None,
         }
+    }
+
+    pub fn for_a_file(errand: Errand) -> Self {
+        let mode = if errand.changes() { Mode::Change } else { Mode::Inspect };
+        let (argv, env) = (Vec::new(), Vec::new());
+        Self { mode, argv, env, script: None, file: Some(errand), ..Self::for_tests() }
     }
 }
 
@@ -252,6 +283,24 @@ mod tests {
     fn a_request_survives_the_wire() {
         let bytes = Request::for_tests().encode().unwrap();
         assert_eq!(Request::decode(&bytes), Ok(Request::for_tests()));
+    }
+
+    #[test]
+    fn a_file_is_asked_for_alone_and_in_its_own_lane() {
+        use crate::door::{Get, Part};
+        let get = || Errand::Get(Get { path: "/etc/motd".into(), part: Part::From(0), most: 1 });
+        let right = Request::for_a_file(get());
+        assert_eq!(Request::decode(&right.encode().unwrap()), Ok(right.clone()));
+        for wrong in [
+            Request { mode: Mode::Change, ..right.clone() },
+            Request { argv: vec!["df".into()], ..right.clone() },
+            Request { user: Some("root".into()), ..right.clone() },
+            Request { cwd: "/tmp".into(), ..right.clone() },
+            Request { timeout_ms: 0, ..right.clone() },
+            Request::for_a_file(Errand::Get(Get { path: "etc".into(), part: Part::From(0), most: 1 })),
+        ] {
+            assert!(wrong.encode().is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

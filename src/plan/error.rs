@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::id::PlanIdError;
 use crate::ledger::{Seq, Unrecorded};
-use crate::policy::{Denied, NotApproved};
+use crate::policy::{Broken, Denied, NotApproved};
 use crate::pve::{CallError, PveError};
 
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,8 @@ pub enum Refused {
     // Policy.
     #[error(transparent)]
     Denied(#[from] Denied),
+    #[error(transparent)]
+    Broken(#[from] Broken),
     #[error("plan {id}: {why}")]
     Unapproved { id: String, why: NotApproved },
     #[error("{why}")]
@@ -66,6 +68,8 @@ pub enum Refused {
     Applied { id: String, receipt: Option<Seq> },
     #[error("plan {id} no longer holds: {what} changed since it was made")]
     Drifted { id: String, what: String },
+    #[error("plan {id} was given up before anything was begun")]
+    GivenUp { id: String },
     #[error("{plans} plans wait already, and there is no room for another")]
     Full { plans: usize },
 
@@ -84,6 +88,8 @@ pub enum Refused {
     Unrecorded(#[from] Unrecorded),
     #[error("snapshot {name} of guest {vmid} was not made, so nothing was changed: {why}")]
     SnapshotFailed { name: String, vmid: u32, why: String },
+    #[error("the part of this program that was to begin it ended early")]
+    NotBegun,
     #[error("the part of this program that was at work on it ended early; receipt {seq} says what was meant")]
     Lost { seq: Seq },
 }
@@ -114,17 +120,19 @@ impl Refused {
             Self::Expired { .. } => "expired",
             Self::Applied { .. } => "already_applied",
             Self::Drifted { .. } => "drifted",
+            Self::GivenUp { .. } => "cancelled",
             Self::Full { .. } => "too_many_plans",
             Self::NoReceipt { .. } => "no_such_receipt",
             Self::NoWayBack { .. } => "no_way_back",
             Self::Pve(PveError::MayHaveHappened { .. }) => "may_have_happened",
             Self::Pve(error) if error.is_passing() => "pve_unreachable",
+            Self::Pve(PveError::Unauthorized { .. }) => "pve_token",
             Self::Pve(PveError::Forbidden { .. }) => "forbidden",
             Self::Pve(PveError::Withheld { .. }) => "withheld",
             Self::Pve(_) => "pve",
             Self::Unrecorded(unrecorded) => unrecorded.kind(),
             Self::SnapshotFailed { .. } => "snapshot_failed",
-            Self::Lost { .. } => "internal",
+            Self::Lost { .. } | Self::NotBegun | Self::Broken(_) => "internal",
         }
     }
 
@@ -140,6 +148,7 @@ impl Refused {
             }
             Self::Upload { .. } => "let the node fetch it: plan POST …/storage/{storage}/download-url".into(),
             Self::Denied(denied) => denied.next(),
+            Self::Broken(_) => "nothing is changed over such a catalogue; report this".into(),
             Self::Unapproved { why, .. } => why.next(),
             Self::NoRoom { .. } => "let those be answered first: provost plans".into(),
             Self::NoGuest { .. } => "read /cluster/resources for the guests that there are".into(),
@@ -159,6 +168,7 @@ impl Refused {
                 "plan it again, and look at what it says now".into()
             }
             Self::NotYours { .. } => "plan it yourself".into(),
+            Self::GivenUp { .. } => "apply it again if it is still wanted".into(),
             Self::Applied { .. } => "plan it again if it is to be done again".into(),
             Self::Id(_) => "give plan_id as `plan` gave it".into(),
             Self::Full { .. } => "apply or forget some; a plan is forgotten after 15 minutes".into(),
@@ -174,7 +184,7 @@ impl Refused {
             }
             Self::Unrecorded(unrecorded) => unrecorded.next().into(),
             Self::SnapshotFailed { .. } => "look at why, and plan again".into(),
-            Self::Lost { .. } => "read how it is before anything is repeated".into(),
+            Self::Lost { .. } | Self::NotBegun => "read how it is before anything is repeated".into(),
         }
     }
 

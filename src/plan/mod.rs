@@ -16,11 +16,14 @@
 //! | [`risk`] | how much it can cost |
 //! | [`snapshot`] | the snapshot of a guest, where nothing else gives a way back |
 //! | `view` | the plan as it is shown |
+//! | `consent` | what policy says of it, and whether a person has to |
 //! | `store`, `id` | the plans that wait |
 //! | `back` | the undo of a receipt |
+//! | [`steps`] | plans of several calls |
 
 mod back;
 pub mod blast;
+mod consent;
 mod effects;
 mod error;
 pub mod eyes;
@@ -33,19 +36,22 @@ mod reach;
 mod request;
 pub mod risk;
 mod shape;
+mod since;
 pub mod snapshot;
+pub mod steps;
 mod store;
 pub mod undo;
 mod view;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use consent::{await_person, foresee, leaves, wanted};
 pub use error::Refused;
 pub use eyes::Eyes;
 pub use fields::Effect;
@@ -61,8 +67,7 @@ use crate::catalog::find::Finders;
 use crate::ledger::receipt::{Clean, Json, body};
 use crate::ledger::tree::sha256_hex;
 use crate::ledger::{Decision, Entry, Ledger, Seq, Who};
-use crate::policy::approval::Request as Approval;
-use crate::policy::{Leave, Needs, Policy, Principal, Wanted};
+use crate::policy::{Leave, Needs, Policy, Principal};
 use blast::{Change, Found, World};
 use risk::Risk;
 use shape::Shape;
@@ -77,6 +82,8 @@ pub struct Desk {
     finders: Arc<Finders>,
     /// Changes that are being made.
     under_way: TaskTracker,
+    /// The catalogue over which the profiles' promises were checked last.
+    promised: Mutex<Weak<Catalog>>,
 }
 
 /// Who asks.
@@ -113,6 +120,8 @@ pub struct Plan {
     pub asker: Asker,
     pub request: Request,
     pub shape: Shape,
+    /// The calls that follow it, each once the one before is done.
+    pub then: Vec<Request>,
     /// What it rests on.
     pub observed: Observed,
     pub fingerprint: String,
@@ -128,6 +137,11 @@ pub struct Plan {
     pub sha256: String,
     /// As it is shown.
     pub shown: Map<String, Value>,
+    /// The same in a few lines.
+    pub summary: Vec<String>,
+    pub expires: tokio::time::Instant,
+    /// The same by the clock on the wall.
+    pub expires_at: jiff::Timestamp,
     /// What it takes of the memory, about.
     pub bytes: usize,
 }
@@ -143,8 +157,11 @@ impl fmt::Debug for Plan {
 pub struct Draft {
     pub asker: Asker,
     pub request: Request,
+    pub then: Vec<Request>,
     pub shape: Shape,
-    pub leave: Leave,
+    /// The role that may.
+    pub role: String,
+    pub needs: Needs,
     pub observed: Observed,
     pub effects: Vec<Effect>,
     pub no_op: Option<String>,
@@ -158,7 +175,8 @@ pub struct Draft {
 
 impl Desk {
     pub fn new(world: World, ledger: Ledger, finders: Arc<Finders>, limits: Limits) -> Self {
-        Self { world, ledger, plans: Store::new(limits), finders, under_way: TaskTracker::new() }
+        let promised = Mutex::default();
+        Self { world, ledger, plans: Store::new(limits), finders, under_way: TaskTracker::new(), promised }
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -214,28 +232,43 @@ impl Desk {
         snapshot: Snapshot,
     ) -> Result<Arc<Plan>, Refused> {
         asked.note(&wish);
-        let (request, undoes) = match wish {
-            Wish::Call(ask) => (Request::read(eyes, &self.finders, ask).await?, None),
-            Wish::Undo(seq) => (back::request(eyes, &self.ledger, seq).await?, Some(seq)),
+        self.promise(&eyes.catalog)?;
+        let mut since = Vec::new();
+        let (request, then, undoes) = match wish {
+            Wish::Call(ask) => {
+                self.closed(policy, principal, asked, eyes, &ask)?;
+                (Request::read(eyes, &self.finders, ask).await?, Vec::new(), None)
+            }
+            Wish::Undo(seq) => {
+                // Who sees only some of the receipts takes back their own.
+                let everybody = policy.read(principal)?.sees_everybody();
+                let own = (!everybody).then_some(asked.asker.uid);
+                let back = back::requests(eyes, &self.ledger, seq, own).await?;
+                since = back.warnings;
+                (back.first, back.then, Some(seq))
+            }
         };
         asked.request = Some(request.clone());
-        let leave = foresee(policy, principal, &request, asked.asker.taint)?;
-        let draft = draft(self, eyes, asked.asker.clone(), request, leave, undoes).await?;
-        let draft = snapshot::with_snapshot(policy, principal, eyes, draft, snapshot).await?;
-        let (plan, approval) = self.record(draft).await?;
-        let plan = Arc::new(plan);
+        let leaves = leaves(policy, principal, &request, &then, asked.asker.taint)?;
+        let draft = draft(self, eyes, asked.asker.clone(), request, then, &leaves, undoes).await?;
+        let mut draft = snapshot::with_snapshot(policy, principal, eyes, draft, snapshot).await?;
+        draft.warnings.extend(since);
+        let needs = draft.needs.clone();
+        let plan = Arc::new(self.record(draft).await?);
         self.plans.keep(plan.clone())?;
-        if let Some(approval) = approval {
-            policy.approvals.ask(approval).map_err(|full| Refused::NoRoom { why: full.to_string() })?;
-        }
+        await_person(policy, &plan, leaves.first().map_or("", Leave::role), &needs)?;
         Ok(plan)
     }
 
+    pub(crate) fn world(&self) -> &World {
+        &self.world
+    }
+
     /// The receipt that makes it a plan.
-    async fn record(&self, draft: Draft) -> Result<(Plan, Option<Approval>), Refused> {
+    async fn record(&self, draft: Draft) -> Result<Plan, Refused> {
         let id = PlanId::random()?;
-        let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(LIFETIME.as_secs() as i64);
-        let view = view::view(&draft, id, expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let expires_at = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(LIFETIME.as_secs() as i64);
+        let view = view::view(&draft, id, expires_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         let Ok(Value::Object(shown)) = serde_json::to_value(&view) else {
             return Err(Refused::NoPlan { id: id.to_string() });
         };
@@ -249,7 +282,7 @@ impl Desk {
             tool: Some("plan"),
             guest: request.guest().or_else(|| only(&request.guests)),
             endpoint: Some(request.endpoint().into()),
-            decision: Some(match draft.leave.needs() {
+            decision: Some(match draft.needs {
                 Needs::Nothing => Decision::Allowed,
                 Needs::Approval { .. } => Decision::Held,
             }),
@@ -272,15 +305,16 @@ impl Desk {
             .into(),
         };
         let receipt = self.ledger.append_durable(entry).await?;
-        let approval = approval(&draft, id, &sha256, &shown, receipt, expires);
+        let summary = view::summary(&draft);
         let fingerprint = draft.observed.fingerprint();
         let bytes = canonical.get().len() * 3 + size(&draft);
-        let Draft { asker, request, shape, observed, effects, undo, snapshot, undoes, .. } = draft;
-        let plan = Plan {
+        let Draft { asker, request, then, shape, observed, effects, undo, snapshot, undoes, .. } = draft;
+        Ok(Plan {
             id,
             asker,
             request,
             shape,
+            then,
             observed,
             fingerprint,
             effects,
@@ -290,27 +324,32 @@ impl Desk {
             receipt,
             sha256,
             shown,
+            summary,
+            expires: tokio::time::Instant::now() + LIFETIME,
+            expires_at,
             bytes,
-        };
-        Ok((plan, approval))
+        })
     }
 
     /// Leaves the receipt of a refusal. That it cannot be recorded changes nothing: nothing was done.
     pub(crate) async fn refused(&self, tool: &'static str, asked: &Asked, refused: &Refused) {
         tracing::warn!(provost_decision = "refused", kind = refused.kind(), "{tool}: {refused}");
         let request = asked.request.as_ref();
-        let template = request.map_or("", |request| request.template());
+        let template = request.map(Request::template).or(asked.template.as_deref());
         let args = request.map(|request| &request.args).or(asked.args.as_ref());
+        let args = args.map(|args| recordable(template, args));
         let entry = Entry {
             principal: Some(asked.asker.who.clone()),
             tool: Some(tool),
-            guest: request.and_then(|request| request.guest().or_else(|| only(&request.guests))),
+            guest: request
+                .and_then(|request| request.guest().or_else(|| only(&request.guests)))
+                .or(asked.guest),
             endpoint: request.map(Request::endpoint).or_else(|| asked.endpoint.clone()).map(Clean::from),
             decision: Some(Decision::Refused),
             why: Some(refused.to_string().into()),
             plan: asked.plan.clone().map(Clean::from),
             body: body::Refusal {
-                args: args.map(|args| Json::of(template, Value::Object(args.clone()))),
+                args,
                 argv: None,
                 code: refused.kind().into(),
                 next: Some(refused.next().into()),
@@ -323,61 +362,17 @@ impl Desk {
     }
 }
 
-/// What policy says of a request now, which counts for nothing yet.
-pub(crate) fn foresee(
-    policy: &Policy,
-    principal: &Principal,
-    request: &Request,
-    taint: bool,
-) -> Result<Leave, Refused> {
-    Ok(policy.foresee(principal, &wanted(request, taint))?)
-}
-
-pub(crate) fn wanted(request: &Request, taint: bool) -> Wanted<'_> {
-    Wanted {
-        method: request.method(),
-        template: request.template(),
-        path: request.path(),
-        judgement: &request.judgement,
-        guests: &request.guests,
-        taint,
-    }
-}
-
-/// What a person is asked, where one has to say yes.
-fn approval(
-    draft: &Draft,
-    id: PlanId,
-    sha256: &str,
-    shown: &Map<String, Value>,
-    receipt: Seq,
-    expires: jiff::Timestamp,
-) -> Option<Approval> {
-    let Needs::Approval { because, self_approval } = draft.leave.needs() else { return None };
-    let request = &draft.request;
-    Some(Approval {
-        plan: id.to_string(),
-        sha256: sha256.to_owned(),
-        uid: draft.asker.uid,
-        who: draft.asker.name.clone(),
-        role: draft.leave.role().to_owned(),
-        endpoint: request.endpoint(),
-        guest: request.guest().or_else(|| only(&request.guests)),
-        summary: view::summary(draft),
-        text: serde_json::to_string_pretty(shown).unwrap_or_default(),
-        because: because.clone(),
-        receipt,
-        expires: tokio::time::Instant::now() + LIFETIME,
-        expires_at: expires,
-        self_approval: *self_approval,
-    })
-}
+/// Bytes of arguments that the receipt of a refusal holds.
+const MOST_REFUSED: usize = 4096;
 
 /// What is known of a question while it is thought through, for the receipt of its refusal.
 #[derive(Default)]
 pub(crate) struct Asked {
     pub asker: Asker,
     pub endpoint: Option<String>,
+    /// What is secret among the arguments is told by it.
+    pub template: Option<String>,
+    pub guest: Option<u32>,
     pub args: Option<Map<String, Value>>,
     pub request: Option<Request>,
     pub plan: Option<String>,
@@ -402,30 +397,46 @@ impl Asked {
     }
 }
 
-/// What a request would do.
+/// Arguments for the receipt of a refusal. Of a call that nobody knows, nobody can tell which are secret, and of many or
+/// long ones nobody needs more than their names: a refusal is cheap to bring about.
+fn recordable(template: Option<&str>, args: &Map<String, Value>) -> Json {
+    const MOST_NAMES: usize = 64;
+    let whole = template.map(|template| Json::of(template, Value::Object(args.clone())));
+    let short = |json: &Json| serde_json::to_vec(json).is_ok_and(|text| text.len() <= MOST_REFUSED);
+    match whole {
+        Some(json) if short(&json) => json,
+        _ => {
+            let names = args.keys().take(MOST_NAMES).map(|name| request::shown(name));
+            Json::of("", json!({ "names": names.collect::<Vec<_>>(), "count": args.len() }))
+        }
+    }
+}
+
+/// What a request would do, and those that follow it.
 async fn draft(
     desk: &Desk,
     eyes: &Eyes,
     asker: Asker,
     request: Request,
-    leave: Leave,
+    then: Vec<Request>,
+    leaves: &[Leave],
     undoes: Option<Seq>,
 ) -> Result<Draft, Refused> {
-    let endpoint = eyes.catalog.template(request.method(), request.template());
-    let shape = endpoint.map_or(Shape::Act, |endpoint| shape::of(&eyes.catalog, endpoint));
-    let observed = observe::observe(eyes, &request, &shape).await?;
-    let warnings = holds::holds(&request, &shape, &observed)?;
-    let effects = effects::effects(&eyes.catalog, &request, &shape, &observed);
-    let no_op = effects::nothing(&request, &shape, &effects);
-    let undo = undo::undo(&eyes.catalog, &request, &shape, &observed);
-    let view = desk.world.view(eyes, &request).await;
-    let found = blast::radius(Change { request: &request, observed: &observed, effects: &effects }, &view);
-    let risk = risk::risk(&request, &undo, &found, no_op.is_some());
+    let first = steps::think(desk, eyes, &request).await?;
+    let warnings = holds::holds(&request, &first.shape, &first.observed)?;
+    let mut others = Vec::new();
+    for step in &then {
+        others.push(steps::think(desk, eyes, step).await?);
+    }
+    let steps::Thought { shape, observed, effects, no_op, found, undo, risk } =
+        steps::together(first, others);
     Ok(Draft {
         asker,
         request,
+        then,
         shape,
-        leave,
+        role: leaves.first().map(|leave| leave.role().to_owned()).unwrap_or_default(),
+        needs: steps::needs(leaves),
         observed,
         effects,
         no_op,
@@ -446,6 +457,16 @@ pub fn radius(catalog: &Catalog, request: &Request, observed: &Observed, view: &
     blast::radius(Change { request, observed, effects: &effects }, view)
 }
 
+/// The guests that a request reaches now.
+pub(crate) async fn reached(eyes: &Eyes, request: &Request) -> Result<Vec<u32>, Refused> {
+    reach::guests(eyes, request).await
+}
+
+/// Who would be hit by it now.
+pub(crate) async fn thought(desk: &Desk, eyes: &Eyes, request: &Request) -> Result<Vec<blast::Hit>, Refused> {
+    Ok(steps::think(desk, eyes, request).await?.found.hits)
+}
+
 /// Looks again at what a plan rests on.
 pub async fn observed_again(eyes: &Eyes, plan: &Plan) -> Result<Observed, Refused> {
     observe::observe(eyes, &plan.request, &plan.shape).await
@@ -464,8 +485,10 @@ fn size(draft: &Draft) -> usize {
         _ => 0,
     };
     let config = draft.observed.guest.as_ref().map_or(0, |guest| json!(guest.config).to_string().len());
+    let args = std::iter::once(&draft.request).chain(&draft.then);
+    let args: usize = args.map(|request| json!(request.args).to_string().len() + 256).sum();
     // A value in memory is several times its text.
-    4 * (subject + config + json!(draft.request.args).to_string().len())
+    4 * (subject + config + args)
 }
 
 /// `text` with the request's arguments in its braces: `{name}`, or `{a|b}` for the first that was given. None where one

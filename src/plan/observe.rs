@@ -90,6 +90,11 @@ const VOLATILE: &[&str] = &[
     "cpu",
     "mem",
     "disk",
+    "diskread",
+    "diskwrite",
+    "memhost",
+    "netin",
+    "netout",
     "pid",
     "enabled-since",
 ];

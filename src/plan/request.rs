@@ -124,6 +124,22 @@ impl Request {
         Ok(Self { checked, captured, args, judgement, guests })
     }
 
+    /// The endpoint that is meant, if any is, and the guest in its path: what can be said of a call before its arguments
+    /// are right.
+    pub fn endpoint_of<'a>(
+        catalog: &'a Arc<Catalog>,
+        finders: &Finders,
+        ask: &Ask,
+    ) -> Option<(&'a Endpoint, Option<u32>)> {
+        let (method, path) = named(catalog, finders, ask.method, &ask.path).ok()?;
+        if let Some(endpoint) = catalog.template(method, &path) {
+            return Some((endpoint, None));
+        }
+        let found = catalog.endpoint(method, &path).ok()?;
+        let guest = found.args().get("vmid").map(super::fields::text).and_then(|vmid| vmid.parse().ok());
+        Some((found.endpoint, guest))
+    }
+
     /// What the client asks for, every blank filled in and every guest known.
     pub async fn read(eyes: &Eyes, finders: &Finders, ask: Ask) -> Result<Self, Refused> {
         let size = serde_json::to_vec(&ask.args).map_or(usize::MAX, |text| text.len());

@@ -51,6 +51,15 @@ pub fn is_ours(name: &str) -> bool {
     name.strip_prefix("provost-").is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
 }
 
+/// The snapshots of the request's guest that Provost made.
+async fn ours(eyes: &Eyes, request: &Request) -> Result<Vec<String>, Refused> {
+    let kind = request.kind().unwrap_or("qemu");
+    let list = format!("/nodes/{{node}}/{kind}/{{vmid}}/snapshot");
+    let seen = eyes.look(&list, &request.captured, &[]).await?;
+    let names = seen.rows().iter().filter_map(|row| row.get("name").map(fields::text));
+    Ok(names.filter(|name| is_ours(name)).collect())
+}
+
 pub fn impossible(request: &Request, why: &str) -> Refused {
     let vmid = request.guest().unwrap_or_default();
     Refused::NoSnapshot { endpoint: request.endpoint(), vmid, why: why.to_owned() }
@@ -75,7 +84,7 @@ pub(super) async fn with_snapshot(
     mut draft: Draft,
     choice: Snapshot,
 ) -> Result<Draft, Refused> {
-    if draft.undo.way != Way::Snapshot {
+    if draft.undo.way != Way::Snapshot || !draft.then.is_empty() {
         return Ok(draft);
     }
     let Some(taken) = Taken::before(eyes, &draft.request)? else {
@@ -93,6 +102,13 @@ pub(super) async fn with_snapshot(
     let leave = foresee(policy, principal, &taken.take, draft.asker.taint)?;
     if let Needs::Approval { because, .. } = leave.needs() {
         return Err(impossible(&draft.request, &because.join("; ")));
+    }
+    let ours = ours(eyes, &draft.request).await?;
+    if !ours.is_empty() {
+        let all = ours.join(", ");
+        draft.warnings.push(format!(
+            "Provost made snapshots of it before: {all}; each stays until its removal is planned"
+        ));
     }
     draft.undo.call = Some(taken.rollback);
     draft.undo.lost.push("what the guest writes between the snapshot and its rollback".to_owned());

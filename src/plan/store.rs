@@ -48,11 +48,12 @@ enum State {
     Taken(Option<Seq>),
 }
 
-/// The right to apply a plan, of which there is one. What is done with it cannot be done again.
+/// The right to apply a plan, of which there is one. Dropped, nothing was begun, and the plan may be tried again.
 #[must_use]
 pub struct Claim<'a> {
     store: &'a Store,
     plan: Arc<Plan>,
+    used: bool,
 }
 
 impl Claim<'_> {
@@ -61,13 +62,22 @@ impl Claim<'_> {
     }
 
     /// The receipt by which it was applied.
-    pub fn spent(self, receipt: Seq) {
+    pub fn spent(mut self, receipt: Seq) {
+        self.used = true;
         self.store.change(self.plan.id, State::Taken(Some(receipt)));
     }
 
-    /// Nothing was begun, and the plan may be tried again.
-    pub fn give_back(self) {
-        self.store.change(self.plan.id, State::Waits);
+    /// It does not hold any more.
+    pub fn used_up(mut self) {
+        self.used = true;
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if !self.used {
+            self.store.change(self.plan.id, State::Waits);
+        }
     }
 }
 
@@ -87,7 +97,8 @@ impl Store {
         }
     }
 
-    /// Keeps a plan. Of one principal, the oldest give way; nobody's give way to another's.
+    /// Keeps a plan. Of one principal, the oldest give way; where there is no room for all, the oldest of whoever holds the
+    /// most: nobody can keep others from planning.
     pub fn keep(&self, plan: Arc<Plan>) -> Result<(), Refused> {
         let Limits { all, each, bytes, lifetime } = self.limits;
         let mut held = self.held();
@@ -124,6 +135,10 @@ impl Store {
             }
             held.remove(&id);
         }
+        while full(&held) {
+            let Some(id) = oldest_of_the_greediest(&held, uid) else { break };
+            held.remove(&id);
+        }
         if full(&held) || size > bytes / 2 {
             return Err(Refused::Full { plans: held.len() });
         }
@@ -143,7 +158,7 @@ impl Store {
         if let Some(held) = held.get_mut(&id) {
             held.state = State::Taken(None);
         }
-        Ok(Claim { store: self, plan })
+        Ok(Claim { store: self, plan, used: false })
     }
 
     fn judged(&self, held: &HashMap<PlanId, Held>, id: PlanId, uid: u32) -> Result<Arc<Plan>, Refused> {
@@ -171,4 +186,17 @@ impl Store {
         waiting.sort_by_key(|held| held.made);
         waiting.into_iter().map(|held| held.plan.clone()).collect()
     }
+}
+/// The oldest plan that waits of whoever else holds the most bytes, where that is more than `uid` holds.
+fn oldest_of_the_greediest(held: &HashMap<PlanId, Held>, uid: u32) -> Option<PlanId> {
+    let mut bytes: HashMap<u32, usize> = HashMap::new();
+    for held in held.values() {
+        *bytes.entry(held.plan.asker.uid).or_default() += held.plan.bytes;
+    }
+    let own = bytes.get(&uid).copied().unwrap_or_default();
+    let (greediest, most) =
+        bytes.into_iter().filter(|(other, _)| *other != uid).max_by_key(|(_, bytes)| *bytes)?;
+    let theirs =
+        held.iter().filter(|(_, held)| held.plan.asker.uid == greediest && held.state == State::Waits);
+    theirs.min_by_key(|(_, held)| held.made).map(|(id, _)| *id).filter(|_| most > own)
 }

@@ -9,6 +9,7 @@ use super::fields::{self, Effect};
 use super::risk::Risk;
 use super::undo::Way;
 use super::{Draft, PlanId, risk};
+use crate::config::How;
 use crate::policy::Needs;
 use crate::{secret, text};
 
@@ -22,6 +23,9 @@ pub struct View {
     pub plan_id: String,
     /// The exact call.
     pub request: Call,
+    /// The calls that follow it in their order, each once the one before is done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<Call>,
     pub asked_by: String,
     pub observed: Map<String, Value>,
     pub effects: Vec<Value>,
@@ -63,6 +67,8 @@ pub struct Undo {
     pub lost: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub call: Option<Call>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<Call>,
 }
 
 /// "nothing", or an approval, why, and by whom.
@@ -85,6 +91,11 @@ pub fn view(draft: &Draft, id: PlanId, expires: String) -> View {
     View {
         plan_id: id.to_string(),
         request: call(request.method().name(), template, request.path(), &request.args),
+        then: draft
+            .then
+            .iter()
+            .map(|step| call(step.method().name(), step.template(), step.path(), &step.args))
+            .collect(),
         asked_by: draft.asker.name.clone(),
         observed: observed(draft),
         effects: draft.effects.iter().take(MOST_ROWS).map(|effect| shown_effect(template, effect)).collect(),
@@ -98,26 +109,33 @@ pub fn view(draft: &Draft, id: PlanId, expires: String) -> View {
             kind: undo.way,
             why: clean(&undo.why),
             lost: undo.lost.iter().map(|lost| clean(lost)).collect(),
-            // Its own template is not at hand: by the fields' names alone.
+            // Their own templates are not at hand: by the fields' names alone.
             call: undo
                 .call
                 .as_ref()
                 .map(|inverse| call(inverse.method.name(), template, &inverse.path, &inverse.args)),
+            then: undo
+                .then
+                .iter()
+                .take(MOST_ROWS)
+                .map(|inverse| call(inverse.method.name(), template, &inverse.path, &inverse.args))
+                .collect(),
         },
         snapshot: draft.snapshot.clone(),
         undoes: draft.undoes,
-        needs: match draft.leave.needs() {
-            Needs::Nothing => Needed::Nothing,
-            Needs::Approval { because, self_approval } => Needed::Approval {
-                because: because.clone(),
-                by: match self_approval {
-                    true => "a person at a terminal of the node, or in your client".to_owned(),
-                    false => "another person than you: provost approve, at a terminal of the node".to_owned(),
-                },
-            },
-        },
+        needs: needed(&draft.needs),
         expires,
     }
+}
+
+/// By whom, and how: the client's own dialog is answered by the account that asked.
+fn needed(needs: &Needs) -> Needed {
+    let Needs::Approval { because, self_approval, how } = needs else { return Needed::Nothing };
+    let terminal = how.contains(&How::Terminal).then_some("provost approve, at a terminal of the node");
+    let dialog = (*self_approval && how.contains(&How::Elicitation)).then_some("your client's own dialog");
+    let whom = if *self_approval { "an approver, you among them" } else { "an approver other than you" };
+    let ways: Vec<&str> = terminal.into_iter().chain(dialog).collect();
+    Needed::Approval { because: because.clone(), by: format!("{whom}: {}", ways.join(", or ")) }
 }
 
 fn not_seen(draft: &Draft) -> Vec<String> {
@@ -202,6 +220,9 @@ pub fn shown_effect(template: &str, effect: &Effect) -> Value {
 pub fn summary(draft: &Draft) -> Vec<String> {
     let request = &draft.request;
     let mut lines = vec![format!("{} {}", request.method(), request.path())];
+    if !draft.then.is_empty() {
+        lines.push(format!("and {} calls that follow it", draft.then.len()));
+    }
     let effects = draft.effects.iter().take(3).map(|effect| {
         let shown = shown_effect(request.template(), effect);
         let text = |name: &str| shown.get(name).map(fields::text).filter(|text| !text.is_empty());

@@ -17,6 +17,7 @@ use super::change::{Leave, Needs};
 use super::refused::{NotApproved, Undecided};
 use super::{Policy, Principal};
 use crate::config::Config;
+pub use crate::config::How;
 use crate::ledger::Seq;
 
 /// Plans that one account may have waiting, and all accounts.
@@ -56,24 +57,8 @@ pub struct Request {
     /// The same by the clock on the wall.
     pub expires_at: Timestamp,
     pub self_approval: bool,
-}
-
-/// How a person answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
-    /// In the MCP client's own dialog, and so by the account that asked.
-    Elicitation,
-    /// `provost approve`.
-    Terminal,
-}
-
-impl How {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Elicitation => "elicitation",
-            Self::Terminal => "terminal",
-        }
-    }
+    /// Ways by which an answer counts.
+    pub how: Vec<How>,
 }
 
 /// A person's answer.
@@ -184,6 +169,10 @@ impl Claim {
         self.decision.yes
     }
 
+    pub fn how(&self) -> How {
+        self.decision.how
+    }
+
     /// It is recorded, in this receipt: from now on it counts.
     pub fn settle(mut self, receipt: Seq) -> Decision {
         self.settled = true;
@@ -292,6 +281,9 @@ impl Approvals {
         if !approver {
             return Err(Undecided::NotApprover);
         }
+        if !held.request.how.contains(&how) {
+            return Err(Undecided::How { how });
+        }
         match held.standing_at(now) {
             Standing::Waiting => {}
             Standing::Deciding => return Err(Undecided::Deciding),
@@ -317,11 +309,35 @@ impl Approvals {
 
     /// Lets a change go on that needs nothing, or uses its approval up.
     pub fn clear(&self, leave: Leave, plan: &str, sha256: &str) -> Result<Cleared, NotApproved> {
-        let Needs::Approval { self_approval, .. } = leave.needs() else {
-            return Ok(Cleared { leave, approved: None });
+        let mut all = self.clear_all(vec![leave], plan, sha256)?;
+        all.pop().ok_or_else(|| NotApproved::Unknown { plan: plan.to_owned() })
+    }
+
+    /// The same for all calls of one plan, in their order: one yes is for all of them, and the first holds it.
+    pub fn clear_all(
+        &self,
+        leaves: Vec<Leave>,
+        plan: &str,
+        sha256: &str,
+    ) -> Result<Vec<Cleared>, NotApproved> {
+        let needing = leaves.iter().filter(|leave| *leave.needs() != Needs::Nothing);
+        let mut approved = match needing.clone().next() {
+            None => None,
+            Some(_) => Some(self.use_up(needing, plan, sha256)?),
         };
+        Ok(leaves.into_iter().map(|leave| Cleared { leave, approved: approved.take() }).collect())
+    }
+
+    fn use_up<'a>(
+        &self,
+        leaves: impl Iterator<Item = &'a Leave>,
+        plan: &str,
+        sha256: &str,
+    ) -> Result<Approved, NotApproved> {
+        let leaves: Vec<&Leave> = leaves.collect();
         let mut shelf = self.lock();
-        let held = shelf.plans.get_mut(plan).filter(|held| held.request.uid == leave.uid());
+        let own = |held: &&mut Held| leaves.iter().all(|leave| held.request.uid == leave.uid());
+        let held = shelf.plans.get_mut(plan).filter(own);
         let held = held.ok_or_else(|| NotApproved::Unknown { plan: plan.to_owned() })?;
         if held.request.sha256 != sha256 {
             return Err(NotApproved::Another { plan: plan.to_owned() });
@@ -339,12 +355,18 @@ impl Approvals {
                 });
             }
         };
-        // By the role of now: what it lets its members approve may have changed since.
-        if decision.uid == leave.uid() && !self_approval {
-            return Err(NotApproved::Own);
+        // By the role of now: what it lets its members approve, and how, may have changed since.
+        for leave in leaves {
+            let Needs::Approval { self_approval, how, .. } = leave.needs() else { continue };
+            if decision.uid == leave.uid() && !self_approval {
+                return Err(NotApproved::Own);
+            }
+            if !how.contains(&decision.how) {
+                return Err(NotApproved::How { how: decision.how });
+            }
         }
         held.standing = Standing::Used(decision.clone());
-        Ok(Cleared { leave, approved: Some(Approved { plan: plan.to_owned(), decision }) })
+        Ok(Approved { plan: plan.to_owned(), decision })
     }
 
     /// Puts an approval back that was used up for a change of which nothing was sent after all.

@@ -58,6 +58,7 @@ fn request(plan: &str, who: &Principal, self_approval: bool) -> Request {
         expires: Instant::now() + QUARTER,
         expires_at: Timestamp::now(),
         self_approval,
+        how: vec![How::Terminal, How::Elicitation],
     }
 }
 
@@ -231,6 +232,38 @@ async fn a_role_that_lost_its_self_approval_has_none() {
     decide(&before, &alice(), PLAN, true).unwrap();
     let late = before.approvals.clear(leave(&now, &alice()), PLAN, CONTENT);
     assert_eq!(late.unwrap_err(), NotApproved::Own);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_counts_by_the_ways_that_the_role_names_then_and_now() {
+    let way = |how| Request { how: vec![how], ..request(PLAN, &alice(), true) };
+    for (given, takes) in [(How::Terminal, How::Elicitation), (How::Elicitation, How::Terminal)] {
+        let policy = policy("self_approval=true");
+        policy.approvals.ask(way(takes)).unwrap();
+        let answered = policy.decide(&alice(), PLAN, CONTENT, true, given);
+        assert_eq!(answered.err(), Some(Undecided::How { how: given }));
+        policy.decide(&alice(), PLAN, CONTENT, true, takes).unwrap().settle(8);
+        assert!(clear(&policy, &alice()).is_ok());
+    }
+    // A role that takes no dialog any more does not take one that was answered before.
+    let now = policy("self_approval=true\napprove_by=['terminal']");
+    let before = policy("self_approval=true");
+    before.approvals.ask(way(How::Elicitation)).unwrap();
+    before.decide(&alice(), PLAN, CONTENT, true, How::Elicitation).unwrap().settle(8);
+    let late = before.approvals.clear(leave(&now, &alice()), PLAN, CONTENT);
+    assert_eq!(late.unwrap_err(), NotApproved::How { how: How::Elicitation });
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_yes_is_for_all_calls_of_a_plan_and_for_none_twice() {
+    let policy = policy("");
+    policy.approvals.ask(request(PLAN, &alice(), false)).unwrap();
+    decide(&policy, &bob(), PLAN, true).unwrap();
+    let leaves = || vec![leave(&policy, &alice()), leave(&policy, &alice())];
+    let mut all = policy.approvals.clear_all(leaves(), PLAN, CONTENT).unwrap();
+    assert_eq!(all.len(), 2);
+    assert!(all.pop().unwrap().approved().is_none() && all.pop().unwrap().approved().is_some());
+    assert_eq!(policy.approvals.clear_all(leaves(), PLAN, CONTENT).unwrap_err(), NotApproved::Used);
 }
 
 #[tokio::test(start_paused = true)]

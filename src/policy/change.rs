@@ -12,7 +12,7 @@ use super::halt::Halt;
 use super::{Denied, Policy, Principal, membership, role, scope, scoped};
 use crate::catalog::Method;
 use crate::catalog::tier::{Ground, Judgement};
-use crate::config::{Config, Profile, Role};
+use crate::config::{Config, How, Profile, Role};
 use crate::pve::Methods;
 
 /// A change that somebody wants to have made.
@@ -56,6 +56,8 @@ pub enum Needs {
     Approval {
         because: Vec<String>,
         self_approval: bool,
+        /// Ways by which the answer counts.
+        how: Vec<How>,
     },
 }
 
@@ -204,6 +206,14 @@ impl Policy {
         })
     }
 
+    /// Whether the principal's profile has such a call at all, whomever it is about.
+    pub fn profile(&self, principal: &Principal, wanted: &Wanted<'_>) -> Result<(), Denied> {
+        let config = self.rules.now();
+        let role = role(&config, principal).ok_or_else(|| Denied::NoRole { who: principal.to_string() })?;
+        self.halt.check()?;
+        Ok(permits(role, wanted)?)
+    }
+
     /// The same leave by the rules of this moment, for a change that has waited. It counts for nothing more.
     pub fn renew_leave(
         &self,
@@ -286,7 +296,9 @@ fn needs(role: &Role, judgement: &Judgement, taint: bool) -> Needs {
     let because: Vec<String> = judgement.grounds().iter().filter_map(because).collect();
     match because.is_empty() {
         true => Needs::Nothing,
-        false => Needs::Approval { because, self_approval: role.self_approval },
+        false => {
+            Needs::Approval { because, self_approval: role.self_approval, how: role.approve_by().to_vec() }
+        }
     }
 }
 

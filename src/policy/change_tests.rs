@@ -132,7 +132,7 @@ fn every_ground_counts_and_the_refusal_names_the_argument() {
     let full = policy("profile='full'");
     let leave =
         asked(&full, Method::Put, config, json!({ "delete": "scsi0", "hookscript": "x" }), &[105]).unwrap();
-    let Needs::Approval { because, self_approval: false } = leave.needs() else { panic!("{leave:?}") };
+    let Needs::Approval { because, self_approval: false, .. } = leave.needs() else { panic!("{leave:?}") };
     assert_eq!(because.len(), 2, "{because:?}");
     assert!(because.iter().any(|why| why.starts_with("host (\"hookscript\"): ")), "{because:?}");
 }
@@ -198,7 +198,7 @@ fn approval_is_what_the_role_says_and_comes_earlier_for_who_has_read_what_a_gues
     }
     let both = "profile='full'\ntainted_approval=['change']\nself_approval=true";
     let leave = tainted(&policy(both), Method::Put, config, json!({ "args": "x" }), &[], true).unwrap();
-    let Needs::Approval { because, self_approval: true } = leave.needs() else { panic!("{leave:?}") };
+    let Needs::Approval { because, self_approval: true, .. } = leave.needs() else { panic!("{leave:?}") };
     assert!(because[0].ends_with("read what a guest wrote") && because[1].starts_with("host"), "{because:?}");
 }
 

@@ -3,6 +3,7 @@
 //! Policy judges at once, and files may hang: so somebody looks first ([`Members::look`]), and what was seen counts for a
 //! short time. After that nobody is in any pool and no guest has a tag.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -18,24 +19,30 @@ pub struct Members {
     keeper: Arc<Keeper>,
     /// When the last look began, and what it saw.
     seen: RwLock<Option<(Instant, Arc<Index>)>>,
+    /// Whether the log says already that it cannot be seen.
+    said: AtomicBool,
 }
 
 impl Members {
     pub fn new(keeper: Arc<Keeper>) -> Self {
-        Self { keeper, seen: RwLock::default() }
+        Self { keeper, seen: RwLock::default(), said: AtomicBool::new(false) }
     }
 
     /// Sees how it is now. When it cannot, what was seen before goes on ageing.
     pub async fn look(&self) {
         let began = Instant::now();
-        match tokio::time::timeout(PATIENCE, self.keeper.current()).await {
+        let why = match tokio::time::timeout(PATIENCE, self.keeper.current()).await {
             Ok(Ok(index)) => {
                 *self.seen.write().unwrap_or_else(PoisonError::into_inner) = Some((began, index));
+                self.said.store(false, Ordering::Relaxed);
+                return;
             }
-            Ok(Err(lost)) => tracing::warn!("pools and tags of roles stand for nobody: {lost}"),
-            Err(_) => {
-                tracing::warn!("pools and tags of roles stand for nobody: the cluster's files do not answer")
-            }
+            Ok(Err(lost)) => lost.to_string(),
+            Err(_) => "the cluster's files do not answer".to_owned(),
+        };
+        // Somebody looks every few seconds: once is enough.
+        if !self.said.swap(true, Ordering::Relaxed) {
+            tracing::warn!("pools and tags of roles stand for nobody while this lasts: {why}");
         }
     }
 

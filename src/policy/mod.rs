@@ -13,6 +13,7 @@ mod members;
 pub mod membership;
 mod principal;
 mod rate;
+mod record;
 mod refused;
 mod rules;
 mod scoped;
@@ -32,11 +33,12 @@ pub use members::Members;
 pub use membership::Membership;
 pub use principal::{Principal, PrincipalError};
 use rate::Bucket;
+pub use record::record;
 pub use refused::{NotApproved, Undecided};
 pub use rules::Rules;
 pub use sight::Sight;
 
-use crate::config::{Config, Exec, ExecLane, GuestTerm, Member, Role};
+use crate::config::{Config, Exec, ExecLane, GuestTerm, Member, Rate, Role};
 use crate::exec::wire::Mode;
 
 /// The file, beside the ledger, that systemd/provost-announce.path watches.
@@ -252,11 +254,25 @@ impl Policy {
     }
 
     fn take_token(&self, role: &Role, principal: &Principal) -> Result<(), Denied> {
-        let Some(rate) = role.rate else { return Ok(()) };
+        match role.rate {
+            Some(rate) => self.take(role, &role.name, rate, principal),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the principal may have one more change thought through. A plan counts for no `rate`, but each leaves a
+    /// receipt on the disk, and more of them than a person or a model can read are for nothing but to fill it.
+    pub fn planned(&self, principal: &Principal) -> Result<(), Denied> {
+        let config = self.rules.now();
+        let role = role(&config, principal).ok_or_else(|| Denied::NoRole { who: principal.to_string() })?;
+        self.take(role, &format!("plans of {}", role.name), PLANS, principal)
+    }
+
+    fn take(&self, role: &Role, name: &str, rate: Rate, principal: &Principal) -> Result<(), Denied> {
         // A panic elsewhere cannot leave a bucket half changed.
         let mut buckets = self.buckets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let bucket = buckets
-            .entry((role.name.clone(), principal.uid()))
+            .entry((name.to_owned(), principal.uid()))
             .or_insert_with(|| Bucket::full(rate, Instant::now()));
         bucket.change(rate);
         bucket.take(Instant::now()).map_err(|wait| Denied::Rate {
@@ -267,6 +283,9 @@ impl Policy {
         })
     }
 }
+
+/// Of one account.
+const PLANS: Rate = Rate { calls: 6000, per_s: 60 };
 
 /// The role that counts for a principal: the first in the file that names it.
 pub fn role<'a>(config: &'a Config, principal: &Principal) -> Option<&'a Role> {

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::config::How;
+
 /// Why a person's answer was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Undecided {
@@ -20,6 +22,8 @@ pub enum Undecided {
     Deciding,
     #[error("what was shown to you is not the plan that waits")]
     Another,
+    #[error("the role that asked takes no answer by {}", how.name())]
+    How { how: How },
 }
 
 impl Undecided {
@@ -33,6 +37,7 @@ impl Undecided {
             Self::Decided { .. } => "already_decided",
             Self::Deciding => "being_decided",
             Self::Another => "another_plan",
+            Self::How { .. } => "another_way",
         }
     }
 
@@ -52,6 +57,7 @@ impl Undecided {
             Self::Decided { .. } => "`provost audit query --plan ID` shows the answer's receipt",
             Self::Deciding => "look again: provost plans",
             Self::Another => "run it again, and read what it shows",
+            Self::How { .. } => "the operator can name it in approve_by of the role in provost.toml",
         }
     }
 }
@@ -77,6 +83,8 @@ pub enum NotApproved {
     Used,
     #[error("it was approved by who asked for it, which the role does not allow any more")]
     Own,
+    #[error("it was approved by {}, which the role does not take any more", how.name())]
+    How { how: How },
 }
 
 impl NotApproved {
@@ -90,6 +98,7 @@ impl NotApproved {
             Self::Expired { .. } => "plan_expired",
             Self::Used => "already_applied",
             Self::Own => "self_approval",
+            Self::How { .. } => "another_way",
         }
     }
 

@@ -101,11 +101,12 @@ impl Needs {
     }
 }
 
-/// The folders of guests' configurations: thousands of files that are read at once, with no key among them. All else under
-/// `/etc/pve` the reader opens.
+/// The folders of guests' configurations and firewalls: thousands of files that are read at once, with no key among them.
+/// All else under `/etc/pve` the reader opens.
 fn guests(etc_pve: &Path) -> Vec<PathBuf> {
     let nodes = std::fs::read_dir(etc_pve.join("nodes")).into_iter().flatten().flatten();
-    nodes.flat_map(|node| ["qemu-server", "lxc"].map(|kind| node.path().join(kind))).collect()
+    let folders = nodes.flat_map(|node| ["qemu-server", "lxc"].map(|kind| node.path().join(kind)));
+    folders.chain(["firewall", "sdn/firewall"].map(|folder| etc_pve.join(folder))).collect()
 }
 
 /// From the root.
@@ -150,10 +151,9 @@ mod tests {
             false,
         );
         let inside: Vec<_> = needs.read.iter().filter(|path| path.starts_with(dir.path())).collect();
-        assert_eq!(inside.len(), 4);
-        assert!(
-            inside.iter().all(|path| path.ends_with("lxc") || path.ends_with("qemu-server")),
-            "{inside:?}"
-        );
+        // Those of both nodes' guests, and the firewalls.
+        assert_eq!(inside.len(), 6);
+        let open = ["lxc", "qemu-server", "firewall"];
+        assert!(inside.iter().all(|path| open.iter().any(|end| path.ends_with(end))), "{inside:?}");
     }
 }

@@ -46,6 +46,7 @@ impl Shared {
                 fault,
                 Fault::Slow(_)
                     | Fault::Hang
+                    | Fault::Mute
                     | Fault::Status(..)
                     | Fault::Cut
                     | Fault::Html
@@ -72,7 +73,7 @@ impl Shared {
         }
         let mut response = self.respond(daemon, request).await;
         response.cut = fault == Some(Fault::Cut);
-        Some(response)
+        (fault != Some(Fault::Mute)).then_some(response)
     }
 
     async fn respond(self: &Arc<Self>, daemon: Daemon, request: &Request) -> Response {

@@ -16,8 +16,10 @@ pub const HUGE: usize = 50 * 1024 * 1024;
 pub enum Fault {
     /// The answer comes after this time.
     Slow(Duration),
-    /// The answer never comes.
+    /// The answer never comes, and nothing is done.
     Hang,
+    /// It is done, and the answer never comes.
+    Mute,
     /// This status and reason in place of an answer.
     Status(u16, String),
     /// The cluster has lost its quorum: reads go on, whatever would write is refused.
@@ -26,6 +28,8 @@ pub enum Fault {
     NodeGone(String),
     /// The next task whose UPID holds the pattern fails half-way with these words.
     TaskFails(String),
+    /// The next task whose UPID holds the pattern ends well, with this warning.
+    TaskWarns(String),
     /// The guest carries this lock.
     Locked(u32, String),
     /// A new certificate, from the next connection on.
@@ -42,8 +46,8 @@ pub enum Fault {
 
 #[derive(Debug, Error)]
 #[error(
-    "no fault {0:?}; there are: slow MS, hang, status CODE REASON, no-quorum, node-gone NAME, task-fails TEXT, \
-     locked VMID WORD, renewed, cut, html, invalid-utf8, huge"
+    "no fault {0:?}; there are: slow MS, hang, mute, status CODE REASON, no-quorum, node-gone NAME, task-fails TEXT, \
+     task-warns TEXT, locked VMID WORD, renewed, cut, html, invalid-utf8, huge"
 )]
 pub struct UnknownFault(String);
 
@@ -57,6 +61,7 @@ impl FromStr for Fault {
         Ok(match name {
             "slow" => Self::Slow(Duration::from_millis(rest.parse().map_err(|_| unknown())?)),
             "hang" => Self::Hang,
+            "mute" => Self::Mute,
             "status" => {
                 let (code, reason) = rest.split_once(' ').unwrap_or((rest, "Service Unavailable"));
                 Self::Status(code.parse().map_err(|_| unknown())?, reason.to_owned())
@@ -64,6 +69,7 @@ impl FromStr for Fault {
             "no-quorum" => Self::NoQuorum,
             "node-gone" => Self::NodeGone(rest.to_owned()),
             "task-fails" => Self::TaskFails(rest.to_owned()),
+            "task-warns" => Self::TaskWarns(rest.to_owned()),
             "locked" => {
                 let (vmid, word) = rest.split_once(' ').ok_or_else(unknown)?;
                 Self::Locked(vmid.parse().map_err(|_| unknown())?, word.to_owned())

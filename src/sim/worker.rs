@@ -36,6 +36,7 @@ impl Shared {
                     }
                     write_line(estate, &begun.upid, line);
                 }
+                self.warn(estate, &begun.upid, &failure);
                 finish(estate, begun, failure);
             }
             Some(_) => {
@@ -66,7 +67,18 @@ impl Shared {
                 return self.change(|estate| finish(estate, begun, failure));
             }
         }
-        self.change(|estate| finish(estate, begun, None));
+        self.change(|estate| {
+            self.warn(estate, &begun.upid, &None);
+            finish(estate, begun, None);
+        });
+    }
+
+    /// Writes the warning that was asked for into the log of a task that ends well.
+    fn warn(&self, estate: &mut Estate, upid: &str, failure: &Option<String>) {
+        let warning = failure.is_none().then(|| self.faults.take_task_warning(upid)).flatten();
+        if let Some(warning) = warning {
+            write_line(estate, upid, format!("WARN: {warning}"));
+        }
     }
 
     /// How long what takes a real node so many seconds takes here; `None` for no time at all.
@@ -82,6 +94,14 @@ impl super::fault::Faults {
     pub fn take_task_failure(&self, upid: &str) -> Option<String> {
         self.take(upid, |fault| match fault {
             Fault::TaskFails(error) => Some(error.clone()),
+            _ => None,
+        })
+    }
+
+    /// What this task warns of at its end, if that was asked for.
+    pub fn take_task_warning(&self, upid: &str) -> Option<String> {
+        self.take(upid, |fault| match fault {
+            Fault::TaskWarns(warning) => Some(warning.clone()),
             _ => None,
         })
     }

@@ -126,12 +126,13 @@ fn without_texts(message: &str) -> String {
     }
 }
 
-/// What nobody but the caller should see: values by their names, a command's variables and what it reads.
+/// What nobody but the caller should see: values by their names, a command's variables and what it reads, a file's content.
 fn secrets(given: &Value) -> Vec<String> {
     fn collect(value: &Value, secret: bool, found: &mut Vec<String>) {
         match value {
             Value::Object(object) => object.iter().for_each(|(name, value)| {
-                let secret = secret || matches!(name.as_str(), "env" | "stdin") || may_be_secret(name);
+                let secret =
+                    secret || matches!(name.as_str(), "env" | "stdin" | "content") || may_be_secret(name);
                 collect(value, secret, found);
             }),
             Value::Array(items) => items.iter().for_each(|item| collect(item, secret, found)),

@@ -45,6 +45,9 @@ pub struct PlanAnswer {
     plan_id: String,
     /// The exact call: method, path, args.
     request: Map<String, Value>,
+    /// Where one call is not enough: those that follow, each once the one before is done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    then: Vec<Value>,
     asked_by: String,
     /// What it rests on: digest of the configuration, status, lock, HA. `apply` refuses when it moved.
     observed: Map<String, Value>,
@@ -84,6 +87,7 @@ pub async fn call(provost: &Provost, principal: &Principal, given: JsonObject, r
         None => Snapshot::WhereNeeded,
     };
     let wish = given.wish()?;
+    provost.policy.planned(principal)?;
     let eyes = provost.eyes(principal)?;
     let asker = provost.asker(principal, record);
     // From here on the room leaves its own receipts.
@@ -139,8 +143,8 @@ impl Provost {
 
     /// Who asks, for plans and their receipts.
     pub(super) fn asker(&self, principal: &Principal, record: &Call) -> Asker {
-        // Whether the session has read what guests wrote is not followed yet: it is taken to have.
-        Asker { uid: principal.uid(), name: principal.to_string(), who: record.who().clone(), taint: true }
+        let who = record.who();
+        Asker { uid: principal.uid(), name: principal.to_string(), taint: who.tainted, who }
     }
 }
 

@@ -16,6 +16,8 @@ const LONGEST: usize = 500;
 pub struct Progress {
     to: To,
     done: f64,
+    /// Of the whole, as it was said last.
+    percent: Option<f64>,
     pending: Option<String>,
     told: Option<Instant>,
     in_flight: Option<JoinHandle<()>>,
@@ -38,7 +40,7 @@ impl Progress {
     }
 
     fn to(to: To) -> Self {
-        Self { to, done: 0.0, pending: None, told: None, in_flight: None }
+        Self { to, done: 0.0, percent: None, pending: None, told: None, in_flight: None }
     }
 
     /// `percent` of the whole, where anybody knows it. Progress never goes back, as MCP wants.
@@ -47,6 +49,7 @@ impl Progress {
             Some(percent) if percent > self.done => percent,
             _ => self.done + 0.001,
         };
+        self.percent = percent.or(self.percent);
         self.pending = Some(crate::text::shortened(&message, LONGEST));
         if self.told.is_none_or(|told| told.elapsed() >= APART) && !self.is_busy() {
             self.send();
@@ -57,7 +60,10 @@ impl Progress {
         let Some(message) = self.pending.take() else { return };
         self.told = Some(Instant::now());
         match &self.to {
-            To::Task(task) => task.set_status_message(message),
+            To::Task(task) => task.set_status_message(match self.percent {
+                Some(percent) => format!("{percent:.0} %: {message}"),
+                None => message,
+            }),
             To::Call { peer, token } => {
                 let notification = ProgressNotificationParam::new(token.clone(), self.done.min(100.0))
                     .with_total(100.0)

@@ -9,7 +9,7 @@ use rmcp::schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use super::answer::Failure;
-use super::{apply, audit, exec, find, plan, read, status};
+use super::{apply, audit, exec, files, find, plan, read, status};
 
 /// Under it, by the names of the tools, are the schemas of their answers.
 pub const PREFIX: &str = "provost://schema/";
@@ -45,6 +45,22 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
                 ToolAnnotations::new().read_only(false).destructive(true).open_world(false),
             ),
             answer: answer::<exec::ExecAnswer>(),
+        },
+        Entry {
+            tool: tool::<files::FileGetArguments>(
+                "file_get",
+                "A container's file, or a directory's entries.",
+                ToolAnnotations::new().read_only(true).open_world(false),
+            ),
+            answer: answer::<files::FileGetAnswer>(),
+        },
+        Entry {
+            tool: tool::<files::FilePutArguments>(
+                "file_put",
+                "Write a container's file whole; undone by restore.",
+                ToolAnnotations::new().read_only(false).destructive(true).open_world(false),
+            ),
+            answer: answer::<files::FilePutAnswer>(),
         },
         Entry {
             tool: tool::<find::FindArguments>(
@@ -84,7 +100,9 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
 
 /// The tool's name as the list has it.
 pub fn name(asked: &str) -> Option<&'static str> {
-    ["apply", "audit", "exec", "find", "plan", "read", "status"].into_iter().find(|name| *name == asked)
+    ["apply", "audit", "exec", "file_get", "file_put", "find", "plan", "read", "status"]
+        .into_iter()
+        .find(|name| *name == asked)
 }
 
 pub fn tools() -> Vec<Tool> {
@@ -322,7 +340,7 @@ mod tests {
         let provost = super::super::Provost::for_tests(rules);
         for name in ["a", "b"] {
             let principal = Principal::for_tests(1, name, &[(1, "a")]);
-            let Ok(answer) = status::call(&provost, &principal, &JsonObject::new()) else {
+            let Ok(answer) = status::call(&provost, &principal, &JsonObject::new(), false) else {
                 panic!("an answer")
             };
             fits(&schema::<status::StatusAnswer>(Of::Answer), &Value::Object(answer), "");

@@ -34,6 +34,8 @@ pub struct StatusAnswer {
     /// Guests that the role may touch, as the operator wrote them.
     guests: Option<String>,
     exec: ExecStatus,
+    /// Whether this session has been given text that a guest wrote: some changes may then need a person's yes.
+    tainted: bool,
     sandbox: sandbox::Report,
     /// Daemons of PVE's that do not answer and are left alone for now.
     pve_aside: Option<Vec<Aside>>,
@@ -166,7 +168,8 @@ struct NotYetStatus {
     meaning: &'static str,
 }
 
-pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>) -> Answer {
+/// `tainted`: whether the session that asks is.
+pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>, tainted: bool) -> Answer {
     let StatusArguments {} = arguments(given.clone())?;
     let rules = &provost.policy.rules;
     let config = rules.now();
@@ -179,6 +182,7 @@ pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>
         profile: role.map(|role| role.profile.name().to_owned()),
         guests: role.map(scope),
         exec: exec(&config.exec, role),
+        tainted,
         sandbox: sandbox::report(role.is_some()),
         pve_aside: role.map(|_| provost.client.aside().into_iter().map(Aside::from).collect()),
         ledger: role.map(|_| ledger(&provost.desk.ledger)),

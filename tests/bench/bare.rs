@@ -3,6 +3,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::site::Cluster;
@@ -35,6 +36,16 @@ impl Bare {
 
     /// Bytes of the body, which was read to its end.
     pub fn ask(&mut self, request: &str) -> io::Result<usize> {
+        self.answer(request).map(|body| body.len())
+    }
+
+    /// The body.
+    pub fn body(&mut self, request: &str) -> io::Result<Vec<u8>> {
+        let body = self.answer(request)?;
+        Ok(self.buffer[body].to_vec())
+    }
+
+    fn answer(&mut self, request: &str) -> io::Result<Range<usize>> {
         self.stream.write_all(request.as_bytes())?;
         let mut filled = 0;
         let (head, length) = loop {
@@ -49,7 +60,7 @@ impl Bare {
         while filled < head + length {
             filled += self.read(filled)?;
         }
-        Ok(length)
+        Ok(head..head + length)
     }
 
     /// A new connection, if that was the last answer on this one or it has waited for too long: not what is to be measured.

@@ -1,16 +1,26 @@
 //! What the estate costs: 10,000 guests on 20 nodes read from a plain tree, one of them changed, and a storage's users
-//! asked for.
+//! asked for. Beside it as many guests of a simulated cluster, in a process of its own: from its tree, and as whoever has
+//! no tree must read them, each configuration by a GET of its own on kept connections.
 //!
 //! ```sh
-//! cargo bench --bench estate
+//! cargo bench --no-default-features --features sim --bench estate
 //! ```
 //!
 //! The tree is made in a temporary folder, with counters as pmxcfs keeps them; `$TMPDIR` on a RAM disk leaves the disk out
 //! of it. `--strict` makes a missed promise the exit code. A real pmxcfs takes a quarter of a second for the reading alone.
 
 #[allow(dead_code)]
+mod bare;
+#[allow(dead_code)]
 mod report;
+#[allow(dead_code)]
+mod samples;
+#[allow(dead_code)]
+mod session;
+#[allow(dead_code)]
+mod site;
 
+use std::cell::RefCell;
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
@@ -20,15 +30,25 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use provost::catalog::{Catalog, Method, Release};
 use provost::estate::guest::Role;
-use provost::estate::{Object, Tree, refresh};
+use provost::estate::{Api, Index, Object, Refused, Tree, refresh};
+use provost::plan::blast::View;
+use provost::plan::{Observed, Request, radius};
 use report::{Promise, promises, table};
+use site::Cluster;
 
 const GUESTS: u32 = 10_000;
 const NODES: u32 = 20;
 const ROUNDS: usize = 20;
 
+/// Readings by the API: each takes seconds.
+const BY_API: usize = 3;
+
 fn main() -> ExitCode {
+    if let Some(ended) = site::be_the_cluster() {
+        return ended.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     let directory = tempfile::tempdir().expect("a temporary directory");
     let root = directory.path();
     write(root);
@@ -63,6 +83,7 @@ fn main() -> ExitCode {
         let found = index.on_storage(&format!("store{}", round % 30)).whole().expect("all of it");
         assert!(found.guests(Role::Boot).count() > 100);
     });
+    let hit = quantiles(goes(&index));
     let edges = quantiles(|round| {
         let storage = format!("store{}", round % 30);
         assert!(index.dependents(Object::Storage(&storage)).whole().expect("all of it").len() > 100);
@@ -86,10 +107,17 @@ fn main() -> ExitCode {
             row("one guest changed", one),
             row("nothing changed", still),
             row("what is on a storage", blast),
+            row("who is hit when it goes", hit),
             row("edges into a storage", edges),
             row("linked clones of a template", clones),
             row("guests of a tag", tags),
         ],
+    );
+    let [tree, api] = both_ways().expect("a simulated cluster");
+    table(
+        "As many guests of a simulated cluster, in ms",
+        ["", "least", "p50", "p95"],
+        vec![row("from its tree", tree), row("by its API", api)],
     );
     println!(
         "\nResident: {:.1} MiB more with one index, {:.1} MiB after {ROUNDS} more.",
@@ -100,6 +128,7 @@ fn main() -> ExitCode {
         Promise::at_most("estate of 10,000 guests, cold: p50", 150.0, Some(ms(cold[1]))).in_unit("ms"),
         Promise::at_most("one guest of them changed: p50", 10.0, Some(ms(one[1]))).in_unit("ms"),
         Promise::at_most("what is on a storage: p50", 10.0, Some(ms(blast[1]))).in_unit("ms"),
+        Promise::at_most("who is hit when a storage goes: p50", 10.0, Some(ms(hit[1]))).in_unit("ms"),
         Promise::at_most("the process grows by", 40.0, Some(mib(kept))).in_unit("MiB"),
     ]);
     drop(index);
@@ -108,6 +137,58 @@ fn main() -> ExitCode {
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// The whole blast radius of a storage that is removed.
+fn goes(index: &Arc<Index>) -> impl FnMut(usize) {
+    let catalog = Catalog::embedded(Release::LATEST);
+    let status = index.guests().map(|guest| (guest.vmid, "running".to_owned())).collect();
+    let view = View { estate: Some(Arc::clone(index)), status: Some(status), ..View::default() };
+    let observed = Observed { subject: None, digest: None, guest: None, taken: None };
+    let requests: Vec<Request> = (0..30)
+        .map(|number| {
+            let path = format!("/storage/store{number}");
+            Request::of(&catalog, Method::Delete, &path, Default::default(), Vec::new()).expect("a request")
+        })
+        .collect();
+    move |round| {
+        let found = radius(&catalog, &requests[round % 30], &observed, &view);
+        assert!(found.hits.len() > 100 && found.not_seen.is_empty());
+    }
+}
+
+/// The same cluster read from its tree and by its API: what is found is the same guests.
+fn both_ways() -> std::io::Result<[[Duration; 3]; 2]> {
+    let cluster = Cluster::start(GUESTS)?;
+    let fetch = |path: &str| {
+        thread_local!(static KEPT: RefCell<Option<bare::Bare>> = const { RefCell::new(None) });
+        KEPT.with_borrow_mut(|kept| {
+            let failed = |error: std::io::Error| Refused::Failed(error.to_string());
+            let connection = match kept {
+                Some(connection) => connection,
+                None => kept.insert(bare::Bare::connect(&cluster).map_err(failed)?),
+            };
+            connection.renew().map_err(failed)?;
+            let request = connection.request(path);
+            let body = connection.body(&request).inspect_err(|_| *kept = None).map_err(failed)?;
+            let mut answer: serde_json::Value =
+                serde_json::from_slice(&body).map_err(|error| failed(error.into()))?;
+            Ok(answer["data"].take())
+        })
+    };
+    let (tree, api) = (Tree::new(cluster.tree()), Api::new(fetch));
+    let guests = |index: &Index| index.guests().len();
+    assert_eq!(guests(&refresh(&tree, None)), GUESTS as usize);
+    let from_tree = quantiles(|_| drop(black_box(refresh(&tree, None))));
+    let mut times: Vec<Duration> = (0..BY_API)
+        .map(|_| {
+            let start = Instant::now();
+            assert_eq!(guests(&refresh(&api, None)), GUESTS as usize);
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    Ok([from_tree, [times[0], times[BY_API / 2], times[BY_API - 1]]])
 }
 
 fn node(vmid: u32) -> u32 {

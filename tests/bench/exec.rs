@@ -11,6 +11,7 @@
 
 mod daemons;
 mod many;
+#[allow(dead_code)]
 mod memory;
 mod one;
 mod report;

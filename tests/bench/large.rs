@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::bare::Bare;
-use crate::memory::{forget_peak, mib, peak};
+use crate::memory::{busy, forget_peak, mib, peak};
 use crate::report::{Promise, table};
 use crate::samples::{Samples, ms, ratio};
 use crate::session::{Call, succeeded_read};
@@ -41,6 +41,8 @@ pub struct Large {
     bytes: usize,
     bare: Samples,
     reads: [Samples; 3],
+    /// What provostd's main thread took of a processor meanwhile.
+    busy: [Samples; 3],
     /// KiB that provostd held at most.
     most: u64,
 }
@@ -51,25 +53,33 @@ pub fn measure(provostd: &Path, cluster: &Cluster, apidoc: &Path, rounds: usize)
     let mut bare = Bare::connect(cluster)?;
     let calls = questions().map(|(_, arguments)| Call::read(&arguments));
     let request = bare.request("/cluster/resources");
-    let mut large = Large { bytes: 0, bare: Samples::default(), reads: Default::default(), most: 0 };
+    let mut large = Large {
+        bytes: 0,
+        bare: Samples::default(),
+        reads: Default::default(),
+        busy: Default::default(),
+        most: 0,
+    };
     // The cluster writes its list anew each ten seconds, and the one who asks then waits: that is no p50.
     for round in 0..=rounds {
         if round == 1 {
             forget_peak(agent.pid());
         }
-        for (samples, call) in large.reads.iter_mut().zip(&calls) {
+        for ((samples, works), call) in large.reads.iter_mut().zip(&mut large.busy).zip(&calls) {
             bare.renew()?;
             let began = Instant::now();
             large.bytes = bare.ask(&request)?;
             let alone = began.elapsed();
 
-            let began = Instant::now();
+            let (worked, began) = (busy(agent.pid()), Instant::now());
             let answer = session.call(call)?;
             let through = began.elapsed();
             succeeded_read(answer)?;
+            let worked = busy(agent.pid()).saturating_sub(worked);
             if round > 0 {
                 large.bare.add(alone);
                 samples.add(through);
+                works.add(worked);
             }
         }
     }
@@ -80,14 +90,15 @@ pub fn measure(provostd: &Path, cluster: &Cluster, apidoc: &Path, rounds: usize)
 impl Large {
     pub fn report(&self) -> Vec<Promise> {
         let bare = self.bare.p50();
-        let row = |what: &str, samples: &Samples| {
+        let row = |what: &str, samples: &Samples, busy: String| {
             let [p50, p95] = [samples.p50(), samples.p95()].map(ms);
-            [what.to_owned(), p50, p95, format!("{:.2}", ratio(samples.p50(), bare))]
+            [what.to_owned(), p50, p95, format!("{:.2}", ratio(samples.p50(), bare)), busy]
         };
-        let mut rows = vec![row("its bare transfer", &self.bare)];
-        rows.extend(self.reads.iter().zip(questions()).map(|(samples, (what, _))| row(what, samples)));
+        let mut rows = vec![row("its bare transfer", &self.bare, String::new())];
+        let reads = self.reads.iter().zip(&self.busy).zip(questions());
+        rows.extend(reads.map(|((samples, busy), (what, _))| row(what, samples, ms(busy.p50()))));
         let title = format!("A list of {GUESTS} guests, {:.1} MB", self.bytes as f64 / 1e6);
-        table(&title, ["ms", "p50", "p95", "of the transfer"], rows);
+        table(&title, ["ms", "p50", "p95", "of the transfer", "provostd busy, p50"], rows);
         println!("\nprovostd held {} MiB at most.", mib(self.most));
         let filtered = Some(ratio(self.reads[0].p50(), bare));
         vec![Promise::at_most(

@@ -1,6 +1,7 @@
-//! What a process holds, as the kernel counts it.
+//! What a process holds and takes, as the kernel counts it.
 
 use std::fs;
+use std::time::Duration;
 
 /// KiB of a field of `/proc/<pid>/status`.
 fn kib(pid: u32, field: &str) -> u64 {
@@ -20,6 +21,13 @@ pub fn peak(pid: u32) -> u64 {
 
 pub fn forget_peak(pid: u32) {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("reset the peak");
+}
+
+/// How long the main thread of a process has run so far.
+pub fn busy(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/schedstat")).expect("the process lives");
+    let nanoseconds = stat.split(' ').next().and_then(|first| first.parse().ok()).expect("nanoseconds");
+    Duration::from_nanos(nanoseconds)
 }
 
 pub fn mib(kib: u64) -> String {

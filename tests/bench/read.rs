@@ -10,6 +10,7 @@
 //! does not put another one in its place.) The cluster is simulated, by this program again.
 
 mod apidoc;
+#[allow(dead_code)]
 mod bare;
 mod large;
 #[allow(dead_code)]
@@ -22,6 +23,7 @@ mod samples;
 #[allow(dead_code)]
 mod session;
 mod sessions;
+#[allow(dead_code)]
 mod site;
 mod still;
 
@@ -37,6 +39,7 @@ Measures read against the same GETs made directly, beside a simulated cluster, a
 
   --rounds N  rounds of the comparison of single reads (default: 3000)
   --quick     100 rounds and 100 sessions: to see that everything runs
+  --only PART still, overhead, large or sessions: the others are left out
   --strict    exit code 1 if a promise is missed
 
 $PROVOSTD            the daemon (default: the release build under target/)
@@ -48,6 +51,7 @@ struct Options {
     rounds: usize,
     sessions: usize,
     strict: bool,
+    only: Option<String>,
 }
 
 /// The exit code by which test runners know "skipped".
@@ -87,7 +91,7 @@ fn main() -> ExitCode {
 
 fn options() -> Result<Option<Options>, lexopt::Error> {
     use lexopt::prelude::*;
-    let mut options = Options { rounds: 3000, sessions: 1000, strict: false };
+    let mut options = Options { rounds: 3000, sessions: 1000, strict: false, only: None };
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -99,6 +103,7 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
             }
             Long("quick") => (options.rounds, options.sessions) = (100, 100),
             Long("strict") => options.strict = true,
+            Long("only") => options.only = Some(arguments.value()?.parse()?),
             // cargo's own, and one of `exec`'s: `make bench` gives all of them the same.
             Long("bench" | "realtime") => {}
             Long("help") | Short('h') => return Ok(None),
@@ -114,14 +119,19 @@ fn run(options: &Options, provostd: &Path) -> io::Result<bool> {
     println!("The catalogue is of: {}", apidoc::write(&apidoc)?);
     let cluster = Cluster::start(large::GUESTS)?;
 
-    let still = still::measure(provostd, &cluster, &apidoc)?;
-    let overhead = overhead::measure(provostd, &cluster, &apidoc, options.rounds)?;
-    let large = large::measure(provostd, &cluster, &apidoc, options.rounds.div_ceil(10))?;
-    let sessions = sessions::measure(provostd, &cluster, &apidoc, options.sessions)?;
-
-    let mut kept = overhead.report();
-    kept.extend(large.report());
-    kept.extend(still.report());
-    kept.extend(sessions.report());
+    let has = |part: &str| options.only.as_deref().is_none_or(|only| only == part);
+    let mut kept = Vec::new();
+    if has("still") {
+        kept.extend(still::measure(provostd, &cluster, &apidoc)?.report());
+    }
+    if has("overhead") {
+        kept.extend(overhead::measure(provostd, &cluster, &apidoc, options.rounds)?.report());
+    }
+    if has("large") {
+        kept.extend(large::measure(provostd, &cluster, &apidoc, options.rounds.div_ceil(10))?.report());
+    }
+    if has("sessions") {
+        kept.extend(sessions::measure(provostd, &cluster, &apidoc, options.sessions)?.report());
+    }
     Ok(promises(&kept))
 }

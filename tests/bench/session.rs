@@ -123,6 +123,7 @@ impl Execd {
             timeout_ms: 60_000,
             asked_by: "bench".into(),
             script: None,
+            file: None,
         };
         let address = UnixAddr::new(path).expect("the socket's path fits");
         Self { address, request, reply: vec![0; LONGEST] }

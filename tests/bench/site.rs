@@ -65,6 +65,11 @@ impl Cluster {
         Ok(Self { url: line()?, daemon: line()?, dir, process })
     }
 
+    /// Its /etc/pve.
+    pub fn tree(&self) -> PathBuf {
+        self.dir.path().join("etc-pve")
+    }
+
     /// As an `Authorization` header has it.
     pub fn token(&self) -> io::Result<String> {
         fs::read_to_string(self.dir.path().join("pve-token")).map(|token| token.trim().to_owned())

@@ -70,6 +70,7 @@ fn request(guest: u32) -> Request {
         timeout_ms: 60_000,
         asked_by: "user:nobody".into(),
         script: None,
+        file: None,
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::site::Site;
 
 /// What stands for a parameter: what the estate has, where it has it.
-fn value(endpoint: &Endpoint, parameter: &Parameter) -> Value {
+pub fn value(endpoint: &Endpoint, parameter: &Parameter) -> Value {
     let text = match (endpoint.path.as_str(), parameter.name.as_str()) {
         ("/cluster/backup/{id}", "id") => "backup-nightly",
         (path, "id") if path.starts_with("/cluster/mapping/dir") => "share",

@@ -141,6 +141,12 @@ async fn a_snapshot_is_taken_before_what_no_call_takes_back() {
     assert!(matches!(applied.result, Became::Failed(_)), "{applied:?}");
     assert!(site.sim.with_estate(|estate| estate.guest(104).unwrap().snapshots.contains_key(&name)));
     assert_eq!(site.newest("outcome").body["result"], "failed");
+    // The next plan lists it; it goes by a plan of its own and in no other way.
+    let next =
+        site.plan("POST /nodes/pve1/qemu/104/agent/set-user-password", "username=root password=x12345").await;
+    assert!(next.shown["warnings"].to_string().contains(&name), "{:#?}", next.shown["warnings"]);
+    site.carry_out(&format!("DELETE /nodes/pve1/qemu/104/snapshot/{name}"), "").await;
+    assert!(site.sim.with_estate(|estate| !estate.guest(104).unwrap().snapshots.contains_key(&name)));
 }
 
 #[tokio::test]

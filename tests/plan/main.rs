@@ -7,13 +7,24 @@ mod common;
 #[path = "../read/site.rs"]
 mod daemon;
 
+mod announced;
 mod depends;
+mod dialog;
+mod doors;
 mod every;
+mod house;
 mod jobs;
+mod killed;
 mod lasting;
+mod profiles;
 mod property;
 mod races;
 mod restore;
 mod secrets;
 mod served;
+mod since;
 mod site;
+mod steps;
+mod taint;
+mod tokens;
+mod worlds;

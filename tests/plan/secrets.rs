@@ -38,9 +38,21 @@ async fn a_password_is_withheld_everywhere_and_cannot_be_given_back() {
     nowhere(&site);
 }
 
+/// A call that is wrong beside its secret never becomes a request, and is on record all the same.
 #[tokio::test]
 async fn a_refusal_does_not_repeat_a_secret() {
     let site = Site::new(recorded()).await;
+    for (call, secret) in [
+        ("POST /cluster/sdn/dns", "key"),
+        ("POST /nodes/pve1/qemu/104/agent/file-write", "content"),
+        ("POST /nodes/pve1/qemu/104/agent/exec", "input-data"),
+        ("POST /cluster/acme/plugins", "data"),
+        ("PUT /nodes/pve1/subscription", "key"),
+        ("POST /no/such/call", "password"),
+    ] {
+        site.refused(call, &format!("{secret}={SECRET} bogus=1")).await;
+        nowhere(&site);
+    }
     let refused = site.refused("POST /access/users", &format!("userid=nonsense password={SECRET}")).await;
     assert!(!refused.to_string().contains(SECRET), "{refused}");
     nowhere(&site);

@@ -133,7 +133,8 @@ impl Site {
     }
 
     pub async fn run(&self, id: &str) -> Result<Running, Refused> {
-        apply::run(&self.desk, &self.policy, &self.principal, self.asker(), &self.node, id).await
+        let given_up = tokio_util::sync::CancellationToken::new();
+        apply::run(&self.desk, &self.policy, &self.principal, self.asker(), &self.node, id, &given_up).await
     }
 
     /// Applies it, which must go well.

@@ -55,10 +55,11 @@ impl Ranking {
                 postings[usize::from(noun.0)].push((at, *weight));
             }
         }
-        let most = (documents.len() as f32 + 1.0).ln();
+        // Of a library: the C library's brings a third of a megabyte into memory for this alone.
+        let most = libm::logf(documents.len() as f32 + 1.0);
         let rarity = postings.iter().map(|found: &Vec<(u16, f32)>| {
             let about: f32 = found.iter().map(|(_, weight)| weight.min(1.0).powi(2)).sum();
-            1.0 - (1.0 + about).ln() / most
+            1.0 - libm::logf(1.0 + about) / most
         });
         let mut rarity: Vec<f32> = rarity.map(|rarity: f32| 0.35 + 0.65 * rarity).collect();
         for noun in GENERIC.iter().filter_map(|name| lexicon.concepts.known_noun(&lexicon.stem(name))) {

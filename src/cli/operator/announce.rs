@@ -28,13 +28,22 @@ pub struct Announce {
 pub fn run(verb: &Announce) -> Done {
     let plans: Plans = Client::at(&verb.at)?.ask(&Ask::Plans {})?;
     let told = std::fs::read_to_string(&verb.told).unwrap_or_default();
-    let is_told = |plan: &&Line| told.lines().any(|id| id == plan.id);
-    for plan in plans.plans.iter().filter(|plan| plan.waits() && !is_told(plan)) {
-        send(verb, plan)?;
-    }
     // Those that the daemon has forgotten need not be known here.
-    let known: String = plans.plans.iter().map(|plan| format!("{}\n", word(&plan.id))).collect();
-    std::fs::write(&verb.told, known)
+    let known = |plan: &&Line| told.lines().any(|id| id == plan.id) || !plan.waits();
+    let mut known: Vec<String> = plans.plans.iter().filter(known).map(|plan| word(&plan.id)).collect();
+    keep(verb, &known)?;
+    for plan in plans.plans.iter().filter(|plan| plan.waits() && !told.lines().any(|id| id == plan.id)) {
+        send(verb, plan)?;
+        // Each at once: that the next cannot be mailed is no reason to mail this one again.
+        known.push(word(&plan.id));
+        keep(verb, &known)?;
+    }
+    Ok(())
+}
+
+fn keep(verb: &Announce, known: &[String]) -> Done {
+    let lines: String = known.iter().map(|id| format!("{id}\n")).collect();
+    std::fs::write(&verb.told, lines)
         .map_err(|error| Failed::Wrong(format!("cannot write {}: {error}", verb.told.display())))
 }
 

@@ -8,6 +8,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -67,6 +68,21 @@ pub fn restrict(abi: ABI) -> Result<(), InspectError> {
         };
         domain = grant(domain, Path::new(path), Step::Device, rights, genuine)?;
     }
+    enforce(domain)
+}
+
+/// Enters a domain that ends at `root`: no_new_privs is set on the way.
+pub fn restrict_to(abi: ABI, root: &OwnedFd, changes: bool) -> Result<(), InspectError> {
+    let rules = |source| InspectError::Landlock { step: Step::Rules, source };
+    let mut rights = AccessFs::ReadFile | AccessFs::ReadDir;
+    if changes {
+        rights |= AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::RemoveFile;
+    }
+    let domain = handle_everything(abi).map_err(rules)?;
+    enforce(domain.add_rule(PathBeneath::new(root, rights)).map_err(rules)?)
+}
+
+fn enforce(domain: RulesetCreated) -> Result<(), InspectError> {
     let status =
         domain.restrict_self().map_err(|source| InspectError::Landlock { step: Step::Domain, source })?;
     match status.ruleset {

@@ -16,15 +16,18 @@ mod guarantees;
 mod rule;
 mod table;
 
+use std::os::fd::OwnedFd;
+
 use landlock::{ABI, LandlockStatus, RestrictSelf};
 use libc::sock_filter;
+use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Pid, getpid, getsid, setsid};
 
 pub use capabilities::kept as kept_capabilities;
 pub use error::{InspectError, Step};
 pub use guarantees::Guarantees;
-pub use rule::{Row, Rule, Test};
+pub use rule::{ALL, Row, Rule, Test};
 pub use table::rows;
 
 use super::sys;
@@ -88,6 +91,20 @@ pub fn confine(lane: &Lane) -> Result<Guarantees, InspectError> {
     // Last, because it would refuse some of the above.
     sys::install_filter(filter).map_err(|e| InspectError::kernel(Step::Filter, e))?;
     Ok(Guarantees::at(lane.abi(), true, kept))
+}
+
+/// A filter for `rows`, where Landlock may be missing; what they do not name is absent.
+pub fn filter<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<sock_filter> {
+    compile::compile(rows, 0)
+}
+
+/// Keeps this process's files within `root` for good, where the kernel has Landlock: to read, and with `changes` to write,
+/// make and remove plain files.
+pub fn keep_within(lane: &Lane, root: &OwnedFd, changes: bool) -> Result<(), Errno> {
+    match lane.landlock {
+        ABI::Unsupported => Ok(()),
+        abi => files::restrict_to(abi, root, changes).map_err(|error| error.errno()),
+    }
 }
 
 /// A session of its own has no controlling terminal, and its process groups hold no one else: a signal to the own group,

@@ -18,12 +18,16 @@ use crate::exec::wire::{LaneReport, Mode, Outcome, PeakOf, Reply};
 
 /// How long a killed command may take to end before its caller is told that it has not.
 const PATIENCE_FOR_END: Duration = Duration::from_secs(5);
+/// How long a change at the file door, whose caller is gone, may take to see that and clear away what it has begun.
+const PATIENCE_FOR_CLEARING: Duration = Duration::from_secs(3);
 /// How long the end of what a command left in its leaf is waited for: the kernel takes killed processes apart at once.
 const PATIENCE_FOR_REST: Duration = Duration::from_secs(1);
 
 pub struct Command {
     running: Running,
     mode: Mode,
+    /// By its pipes: no force is needed at first.
+    ends_itself: bool,
     lane: LaneReport,
     deadline: Instant,
     killed: Option<Why>,
@@ -63,8 +67,9 @@ pub enum After {
 }
 
 impl Command {
-    pub fn new(running: Running, mode: Mode, lane: LaneReport, deadline: Instant) -> Self {
-        Self { running, mode, lane, deadline, killed: None, phase: Phase::Going, stopped: false }
+    pub fn new(running: Running, mode: Mode, ends_itself: bool, lane: LaneReport, deadline: Instant) -> Self {
+        let (killed, phase, stopped) = (None, Phase::Going, false);
+        Self { running, mode, ends_itself, lane, deadline, killed, phase, stopped }
     }
 
     pub fn deadline(&self) -> Option<Instant> {
@@ -132,7 +137,10 @@ impl Command {
             }
         }
         if self.killed.is_none() && has_hung_up(connection) {
-            self.end(Why::HungUp);
+            match std::mem::take(&mut self.ends_itself) {
+                true => self.deadline = self.deadline.min(Instant::now() + PATIENCE_FOR_CLEARING),
+                false => self.end(Why::HungUp),
+            }
         }
         if self.deadline <= Instant::now() {
             match self.killed {

@@ -1,5 +1,5 @@
-//! The one record of a command, made before it starts: who asked, where, for what. A command that cannot be recorded is
-//! not run.
+//! The one record of a command, or of an errand at the file door, made before it starts: who asked, where, for what. What
+//! cannot be recorded is not done.
 
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::gate::refusal;
 use super::journal::{Entry, Journal, SOCKET};
 use crate::config::ArgvRecord;
+use crate::door::{Errand, Over};
 use crate::exec::wire::{Refusal, Request};
 use crate::journal::under_journald;
 use crate::secret::withhold_argv;
@@ -62,8 +63,43 @@ struct Fields {
     list: Vec<(&'static str, String)>,
 }
 
+/// As [`fields`], of a file: never what is in it.
+fn fields_of_file(request: &Request, errand: &Errand) -> Fields {
+    let (guest, act) = (request.guest, errand.name());
+    let path = format!("{:?}", errand.path());
+    let mut list = vec![
+        ("PROVOST_GUEST", guest.to_string()),
+        ("PROVOST_DECISION", "allowed".into()),
+        ("PROVOST_MODE", request.mode.name().into()),
+        ("PROVOST_FILE", act.into()),
+        ("PROVOST_PATH", path.clone()),
+        ("PROVOST_TIMEOUT_MS", request.timeout_ms.to_string()),
+        ("ASKED_BY", format!("{:?}", request.asked_by)),
+    ];
+    match errand {
+        Errand::Get(get) => list.push(("PROVOST_MOST_BYTES", get.most.to_string())),
+        Errand::Put(put) => {
+            list.push(("PROVOST_BYTES", put.bytes.to_string()));
+            list.push(("PROVOST_SHA256", put.sha256.clone()));
+            list.extend(put.mode.map(|mode| ("PROVOST_FILE_MODE", format!("{mode:04o}"))));
+            list.extend(put.owner.as_ref().map(|owner| ("PROVOST_FILE_OWNER", quoted(owner))));
+            let over = match &put.over {
+                Over::Never => "never",
+                Over::IfHash(_) => "if_hash",
+                Over::Always => "always",
+            };
+            list.push(("PROVOST_OVERWRITE", over.into()));
+        }
+        Errand::Remove(remove) => list.push(("PROVOST_SHA256", remove.sha256.clone())),
+    }
+    Fields { message: format!("file {act} in container {guest}: {path}"), list }
+}
+
 /// Text of the caller's is quoted, so that it stays on its line and in its field.
 fn fields(request: &Request, argv: ArgvRecord) -> Fields {
+    if let Some(errand) = &request.file {
+        return fields_of_file(request, errand);
+    }
     let (name, command) = match argv {
         // The journal has readers that the caller has not.
         ArgvRecord::Full => ("PROVOST_ARGV", format!("{:?}", withhold_argv(&request.argv))),
@@ -142,6 +178,25 @@ mod tests {
         let fields = fields(&Request { argv: argv.into(), ..request() }, ArgvRecord::Full);
         let text = format!("{} {:?}", fields.message, fields.list);
         assert!(text.contains("[withheld]") && !text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn a_record_of_a_file_names_it_and_its_hash_and_stays_on_its_line() {
+        let put = crate::door::Put {
+            path: "/etc/a\nb".into(),
+            bytes: 7,
+            sha256: "0".repeat(64),
+            mode: Some(0o640),
+            owner: Some("www-data".into()),
+            over: Over::Always,
+            keep: 0,
+        };
+        let fields = fields(&Request::for_a_file(Errand::Put(put)), ArgvRecord::Hash);
+        let field = |name: &str| fields.list.iter().find(|(known, _)| *known == name).unwrap().1.as_str();
+        assert_eq!(fields.message, "file put in container 101: \"/etc/a\\nb\"");
+        assert_eq!(field("PROVOST_PATH"), "\"/etc/a\\nb\"");
+        assert_eq!((field("PROVOST_BYTES"), field("PROVOST_FILE_MODE")), ("7", "0640"));
+        assert_eq!((field("PROVOST_OVERWRITE"), field("PROVOST_SHA256").len()), ("always", 64));
     }
 
     #[test]

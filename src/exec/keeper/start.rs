@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use super::Room;
 use super::command::Command;
 use super::gate::{Gate, of_entry, refusal};
-use crate::enter::{self, EnterError, KillBy};
+use crate::door::Errand;
+use crate::enter::{self, EnterError, KillBy, Work};
 use crate::exec::wire::{LaneReport, Mode, Refusal, Request};
 
 /// Passes the gate, writes the journal's entry, and starts the command: in that order, so that nothing runs unlisted
@@ -21,26 +22,35 @@ pub fn start(
     room: &mut Room,
 ) -> Result<Option<Command>, Refusal> {
     gate.check(request)?;
-    let command = enter::Command {
-        argv: request.argv.iter().map(|argument| c_string(argument)).collect::<Result<_, _>>()?,
-        env: request.env.clone(),
-        cwd: c_string(&request.cwd)?,
-        user: request.user.clone(),
+    let command = match request.file {
+        Some(_) => None,
+        None => Some(enter::Command {
+            argv: request.argv.iter().map(|argument| c_string(argument)).collect::<Result<_, _>>()?,
+            env: request.env.clone(),
+            cwd: c_string(&request.cwd)?,
+            user: request.user.clone(),
+        }),
     };
     let floor = gate.exec().inspect_floor;
-    if request.mode == Mode::Change {
+    if request.mode == Mode::Change && request.file.is_none() {
         room.has_room(request.guest)?;
     }
     let recorder = Rc::clone(&room.recorder);
     let Some((target, maker, lane)) = room.target(gate, request.guest)? else { return Ok(None) };
+    let work = match (&command, &request.file) {
+        (None, Some(errand)) => Work::Errand(errand, lane),
+        (Some(command), None) => Work::Command(command),
+        _ => return Err(refusal("request", "it asks for nothing".into(), String::new())),
+    };
     let lane = match request.mode {
+        _ if request.file.is_some() => None,
         Mode::Change => None,
         Mode::Inspect if lane.meets(floor) => Some(lane),
         Mode::Inspect => return Err(of_entry(&EnterError::Floor { abi: lane.abi(), floor })),
     };
     recorder.record(request, gate.argv_record())?;
     let stdio = stdio.each_ref().map(AsFd::as_fd);
-    let running = match enter::spawn(target, &command, stdio, lane, maker) {
+    let running = match enter::spawn(target, work, stdio, lane, maker) {
         Ok(running) => running,
         Err(error) => {
             room.look_after(request.guest);
@@ -63,7 +73,8 @@ pub fn start(
             .collect(),
     };
     let deadline = since + Duration::from_millis(request.timeout_ms);
-    Ok(Some(Command::new(running, request.mode, report, deadline)))
+    let ends_itself = request.file.as_ref().is_some_and(Errand::changes);
+    Ok(Some(Command::new(running, request.mode, ends_itself, report, deadline)))
 }
 
 fn c_string(text: &str) -> Result<CString, Refusal> {

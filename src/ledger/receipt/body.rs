@@ -225,12 +225,17 @@ pub struct Exec {
     pub user: Option<Clean>,
 }
 
-/// A file was read out of a guest or written into one.
+/// A file was read out of a guest, written into one, or taken away from it: never what is in it.
 #[derive(Debug, Clone, Serialize)]
 pub struct File {
-    /// "get", "put".
+    /// "get", "list", "put", "remove".
     pub act: &'static str,
+    /// That were given out or put in.
     pub bytes: u64,
+    pub duration_us: u64,
+    /// In the file, of the first of them, where that is not the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Clean>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -241,7 +246,12 @@ pub struct File {
     /// Of the content that was there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaced_sha256: Option<String>,
-    pub sha256: String,
+    /// Of those bytes; absent where nothing was read to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Of the whole file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
 }
 
 /// Something was asked for and not done. `why` of the receipt says why.

@@ -133,6 +133,9 @@ pub struct Who {
     /// The role that policy found for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Clean>,
+    /// Whether its session had been given text that a guest wrote.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tainted: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
     /// Name of the account.

@@ -94,12 +94,15 @@ pub fn all() -> Vec<Entry> {
         File {
             act: "put",
             bytes: 1,
+            duration_us: 7,
+            from: Some(1),
             mode: Some("0644".into()),
             of: Some(5),
             owner: Some("root:root".into()),
             path: "/etc/motd".into(),
             replaced_sha256: Some(HASH.into()),
-            sha256: HASH.into(),
+            sha256: Some(HASH.into()),
+            size: Some(1),
         }
         .into(),
         Refusal {
@@ -130,6 +133,7 @@ fn whole(body: Body) -> Entry {
             client: Some("inspector".into()),
             client_version: Some("1.0".into()),
             role: Some("operator".into()),
+            tainted: true,
             uid: Some(1000),
             user: Some("alice".into()),
         }),

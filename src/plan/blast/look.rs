@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Hit, Severity, View};
 use crate::estate::guest::Guest;
+use crate::estate::part::Part;
 use crate::estate::{self, Index};
 use crate::plan::Request;
 use crate::plan::effects::listed;
@@ -41,6 +42,11 @@ impl Found {
         if !self.not_seen.contains(&what) {
             self.not_seen.push(what);
         }
+    }
+
+    /// Says what was not seen of parts that a rule looks at itself.
+    pub fn rests_on(&mut self, look: &Look<'_>, parts: &[Part]) {
+        self.all(look.estate.rests_on(parts));
     }
 
     /// What the estate answers; what it could not look at for the answer is said.
@@ -140,6 +146,15 @@ pub fn object(guest: &Guest) -> String {
 /// `vm 104`, `ct 102`, as a sentence names it.
 pub fn called(guest: &Guest) -> String {
     format!("{} {}", guest.kind.sid(), guest.vmid)
+}
+
+/// The same of a guest that may not be there.
+pub fn object_of(look: &Look<'_>, vmid: u32) -> String {
+    look.one(vmid).map_or_else(|| format!("guest/{vmid}"), |guest| object(guest))
+}
+
+pub fn called_of(look: &Look<'_>, vmid: u32) -> String {
+    look.one(vmid).map_or_else(|| format!("guest {vmid}"), |guest| called(guest))
 }
 
 /// `a`, `a and b`, `a, b and c`

@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::eyes::Seen;
+use crate::catalog::tier::Tier;
 
 pub use look::{Change, Found, Look, Runs};
 use own::by_grounds;
@@ -80,7 +81,8 @@ pub fn radius(change: Change<'_>, view: &View) -> Found {
         own(change, looked).into_iter().filter(|hit| !told.contains(&(hit.object.clone(), hit.severity)));
     found.hits.extend(own);
     if found.hits.is_empty() {
-        found.hits = by_grounds(change.request, !looked);
+        let known: &[Tier] = if looked { &[Tier::Lockout, Tier::Destructive] } else { &[] };
+        found.hits = by_grounds(change.request, known);
     }
     found.hits.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.object.cmp(&b.object)));
     let mut seen = BTreeSet::new();

@@ -117,17 +117,18 @@ pub fn own(change: Change<'_>, looked: bool) -> Vec<Hit> {
     }
     hits.extend(disks(change, looked));
     hits.extend(cards(change));
-    // A call that no row knows is named by its tier, unless its effects are all told by disks and cards.
+    // A call that no row knows is named by its tier, unless its effects are all told by disks and cards. Whether it cuts
+    // anybody off, whoever looked knows.
     if known.is_empty() && disks(change, false).is_empty() {
-        hits.extend(by_grounds(request, true));
+        hits.extend(by_grounds(request, if looked { &[Tier::Lockout] } else { &[] }));
     }
     hits
 }
 
-/// What the tier of a call says it can do. `lost`: whether that something is lost counts too.
-pub fn by_grounds(request: &Request, lost: bool) -> Vec<Hit> {
+/// What the tier of a call says it can do, but for tiers of which others know more.
+pub fn by_grounds(request: &Request, known: &[Tier]) -> Vec<Hit> {
     let grounds = request.judgement.grounds().iter();
-    let grounds = grounds.filter(|ground| lost || ground.tier != Tier::Destructive);
+    let grounds = grounds.filter(|ground| !known.contains(&ground.tier));
     grounds.filter_map(|ground| by_tier(request, ground.tier, ground.why)).collect()
 }
 

@@ -4,13 +4,13 @@
 //! In: the request and what was observed. Out: an [`Undo`], whose call is checked as any other. It must never promise
 //! what it cannot give back: what is lost all the same is named.
 
+mod several;
 pub mod table;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::effects::{self, CONTROLS, listed};
-use super::eyes::Seen;
 use super::fields::{self, text};
 use super::observe::Observed;
 use super::shape::Shape;
@@ -39,6 +39,9 @@ pub struct Undo {
     pub lost: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<Inverse>,
+    /// The calls that follow it, where one is not enough.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<Inverse>,
 }
 
 /// A call that takes another back.
@@ -52,13 +55,35 @@ pub struct Inverse {
 
 impl Undo {
     pub fn none(why: impl Into<String>) -> Self {
-        Self { way: Way::None, why: why.into(), lost: Vec::new(), call: None }
+        Self { way: Way::None, why: why.into(), lost: Vec::new(), call: None, then: Vec::new() }
     }
 
     /// Whether a secret that nobody could read, or that no receipt holds, is among what the call would need.
-    pub fn lacks_secret(&self) -> Option<&str> {
-        let args = &self.call.as_ref()?.args;
-        args.iter().find_map(|(name, value)| is_masked(value).then_some(name.as_str()))
+    pub fn lacks_secret(&self) -> Option<String> {
+        let masked = |call: &'_ Inverse| {
+            let found = call.args.iter().find(|(_, value)| is_masked(value));
+            found.map(|(name, _)| name.clone())
+        };
+        self.calls().find_map(masked)
+    }
+
+    /// The calls in their order.
+    pub fn calls(&self) -> impl Iterator<Item = &Inverse> {
+        self.call.iter().chain(&self.then)
+    }
+
+    /// With one more call after it, if both are to be had.
+    fn and(mut self, next: Self) -> Self {
+        match next.call {
+            _ if self.call.is_none() => self,
+            None => next,
+            Some(call) => {
+                self.then.push(call);
+                self.then.extend(next.then);
+                self.lost.extend(next.lost);
+                self
+            }
+        }
     }
 }
 
@@ -101,9 +126,13 @@ impl Back<'_> {
     fn written(&self, way: &Written, why: &'static str) -> Undo {
         match way {
             Written::None => Undo::none(why),
-            Written::Snapshot => {
-                Undo { way: Way::Snapshot, why: why.to_owned(), lost: Vec::new(), call: None }
-            }
+            Written::Snapshot => Undo {
+                way: Way::Snapshot,
+                why: why.to_owned(),
+                lost: Vec::new(),
+                call: None,
+                then: Vec::new(),
+            },
             Written::Call { method, path, args } => {
                 let given = args
                     .iter()
@@ -163,6 +192,7 @@ impl Back<'_> {
                 why: why.to_owned(),
                 lost: Vec::new(),
                 call: Some(Inverse { method, path: path.to_owned(), args }),
+                then: Vec::new(),
             },
             Err(error) => Undo::none(format!("the way back would not be taken: {error}")),
         }
@@ -182,9 +212,20 @@ impl Back<'_> {
         };
         let (mut args, mut gone, mut lost) = (Map::new(), Vec::new(), Vec::new());
         let names = request.args.keys().filter(|name| !CONTROLS.contains(&name.as_str())).cloned();
-        let names: Vec<String> = names.chain(listed(request, "delete")).collect();
+        let deleted = listed(request, "delete");
+        let removed = |name: &String, value: &Value| {
+            let volume =
+                self.observed.guest.is_some() && text(value).contains(':') && !name.starts_with("net");
+            let whole = name.starts_with("unused") || request.flag("force");
+            volume && whole && deleted.contains(name)
+        };
+        let names: Vec<String> = names.chain(deleted.iter().cloned()).collect();
         for name in names {
             match fields.get(&name) {
+                Some(value) if removed(&name, value) => {
+                    let volume = text(value).split(',').next().map(str::to_owned).unwrap_or_default();
+                    lost.push(format!("{name}: {volume} is removed, with what is on it"));
+                }
                 Some(value) if is_masked(value) => lost.push(format!("{name}: nobody can read what it was")),
                 Some(value) => {
                     if let Some(after) = request.args.get(&name) {
@@ -357,29 +398,6 @@ impl Back<'_> {
         self.checked(Way::CapturedConfig, "PUT", &path, there.collect(), why)
     }
 
-    /// A change of rights is taken back by one call where all of its lines were alike before.
-    fn rights(&self, why: &str) -> Undo {
-        let request = self.request;
-        let path = request.text("path").unwrap_or_default();
-        let held: Vec<Option<bool>> =
-            effects::entries(request).iter().map(|entry| entry.held(self.observed, &path)).collect();
-        let alike = held.first().copied().filter(|first| held.iter().all(|held| held == first));
-        let mut args = request.args.clone();
-        args.remove("delete");
-        args.remove("propagate");
-        match alike {
-            Some(None) if !request.flag("delete") => drop(args.insert("delete".to_owned(), 1.into())),
-            Some(Some(spreads)) => drop(args.insert("propagate".to_owned(), u8::from(spreads).into())),
-            Some(None) => return Undo::none("none of these rights was held"),
-            None => {
-                return Undo::none(
-                    "some of these rights were held and some were not: no one call gives that back",
-                );
-            }
-        }
-        self.checked(Way::InverseCall, "PUT", request.path(), args, why)
-    }
-
     fn pool(&self, why: &str) -> Undo {
         let request = self.request;
         let there = effects::pool_members(self.observed);
@@ -416,16 +434,6 @@ impl Back<'_> {
         self.set()
     }
 
-    fn emptied_set(&self, why: &str) -> Undo {
-        let members = self.observed.subject.as_ref().map(Seen::rows).unwrap_or_default();
-        if !members.is_empty() {
-            return Undo::none("its members are removed with it: no one call puts them all back");
-        }
-        let list = self.request.path().rsplit_once('/').map_or("", |(list, _)| list);
-        let name = self.request.captured.get("name").cloned().unwrap_or_default();
-        self.checked(Way::InverseCall, "POST", list, Map::from_iter([("name".to_owned(), name)]), why)
-    }
-
     fn subnet(&self, why: &str) -> Undo {
         let mut undo = self.recreate("POST", "/cluster/sdn/vnets/{vnet}/subnets", why);
         let network = self.observed.field("cidr").cloned();
@@ -437,18 +445,6 @@ impl Back<'_> {
             }
             _ => Undo::none("which network it was could not be read"),
         }
-    }
-
-    fn rule(&self, method: &str, template: &str, why: &str) -> Undo {
-        let mut undo = self.recreate(method, template, why);
-        if let Some(call) = &mut undo.call {
-            call.args.remove("pos");
-        }
-        if self.request.text("pos").as_deref() != Some("0") {
-            undo.lost
-                .push("its place: it comes back as the first rule, and is to be moved from there".to_owned());
-        }
-        undo
     }
 }
 

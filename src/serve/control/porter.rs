@@ -150,21 +150,9 @@ impl<N: Node> Porter<'_, N> {
                 return Err(error.into());
             }
         };
-        let request = claim.request();
-        let approval =
-            body::Approval { how: How::Terminal.name(), of: request.receipt, sha256: request.sha256.clone() };
-        let entry = Entry {
-            decision: Some(if yes { Ruling::Allowed } else { Ruling::Refused }),
-            guest: request.guest,
-            endpoint: Some(request.endpoint.as_str().into()),
-            plan: Some(id.into()),
-            why: text(why),
-            ..self.entry(principal, approval)
-        };
-        let asked_by = request.who.clone();
-        // One that cannot be recorded is none: the claim goes, and the plan waits on.
-        let receipt = self.ledger.append_durable(entry).await?;
-        let decision = claim.settle(receipt);
+        let asked_by = claim.request().who.clone();
+        let decision = policy::record(self.ledger, claim, self.who(principal), text(why)).await?;
+        let receipt = decision.receipt;
         let halted = self.policy.halt.now().is_some();
         Ok(Decided { id: id.to_owned(), approved: decision.yes, asked_by, receipt, halted })
     }
@@ -194,10 +182,13 @@ impl<N: Node> Porter<'_, N> {
     }
 
     fn entry(&self, principal: &Principal, body: impl Into<Body>) -> Entry {
+        Entry { principal: Some(self.who(principal)), ..Entry::of(body) }
+    }
+
+    fn who(&self, principal: &Principal) -> Who {
         let user = principal.user().map(Into::into);
         let role = role(&self.policy.rules.now(), principal).map(|role| role.name.as_str().into());
-        let who = Who { uid: Some(principal.uid()), user, role, ..Who::default() };
-        Entry { principal: Some(who), ..Entry::of(body) }
+        Who { uid: Some(principal.uid()), user, role, ..Who::default() }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::config;
 use crate::control::{Ask, Catalogue, Running};
 use crate::ledger::query::{Filter, newest_first};
 use crate::ledger::{Kind, Ledger, Options, Receipt};
-use crate::policy::approval::Request;
+use crate::policy::approval::{How, Request};
 use crate::policy::{Halt, Policy, Rules};
 
 const PLAN: &str = "00112233445566778899aabbccddeeff";
@@ -61,6 +61,7 @@ impl Office {
             expires: Instant::now() + expires,
             expires_at: jiff::Timestamp::now() + expires,
             self_approval: false,
+            how: vec![How::Terminal],
         };
         policy.approvals.ask(request).unwrap();
         Self { dir, policy, ledger }
@@ -210,6 +211,16 @@ async fn each_refused_answer_leaves_a_receipt_of_its_own() {
         *sha256 = "5f16".into();
     }
     assert!(office.ask(&bob(), other).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_after_the_plan_expired_is_refused_with_a_receipt() {
+    let office = Office::new();
+    tokio::time::advance(Duration::from_secs(900)).await;
+    assert_eq!(office.decide(&bob(), PLAN, true).await, Err("plan_expired".into()));
+    let receipt = office.receipts().await.remove(0);
+    assert_eq!((receipt.kind, &receipt.body["code"]), (Kind::Refusal, &json!("plan_expired")));
+    assert_eq!(receipt.plan.as_deref(), Some(PLAN));
 }
 
 #[tokio::test]

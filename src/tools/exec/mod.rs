@@ -14,13 +14,15 @@ use rmcp::model::JsonObject;
 use rmcp::schemars::{self, JsonSchema};
 use rmcp::service::{RequestContext, RoleServer};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, CANCELLED, Failure, arguments, to_object};
 use super::record::Call;
 use super::{Owed, Provost};
 use crate::exec::wire::{self, PeakOf};
 use crate::ledger::receipt::Argv;
-use crate::policy::{Principal, Spent};
+use crate::policy::{Permit, Principal, Share, Spent};
+use crate::turns::Turn;
 pub use crate::turns::{Limits, Turns};
 use receipt::Running;
 
@@ -151,33 +153,19 @@ pub async fn call(
     }
     let as_root = hint::is_root(given.user.as_deref());
     let (command, stdin) = given.into_command(permit.exec().max_timeout_s)?;
-    // At least one, however little it says: a call costs more than its words.
-    let held = (command.size() + stdin.as_ref().map_or(0, String::len)).div_ceil(1024).max(1);
-    let _held = provost.input.take(principal.uid(), held).map_err(|spent| {
-        busy(match spent {
-            Spent::Own => {
-                "the calls under way of your account hold as much input as there is room for".into()
-            }
-            Spent::All => "the calls under way hold as much input as there is room for".into(),
-        })
-    })?;
+    let held = command.size() + stdin.as_ref().map_or(0, String::len);
+    let _held = hold(provost, principal, held)?;
     let patience = Duration::from_millis(command.timeout_ms);
-    let limits = Limits { most: permit.exec().max_parallel, each: permit.exec().parallel_per_user() };
-    let turn = tokio::select! {
-        turn = provost.turns.take(principal.uid(), limits) => turn,
-        // Whoever cancels while waiting gives the place in the queue up too.
-        () = context.ct.cancelled() => return Err(cancelled()),
-        () = tokio::time::sleep(patience) => {
-            let Limits { most, each } = limits;
-            return Err(busy(format!("{most} other commands, or {each} of your own account, have run for all of the {patience:?} that this one may take")));
-        }
-    };
+    let turn = turn(provost, principal, &permit, patience, &context.ct).await?;
     // What was allowed when it began to wait may not be any more.
     let permit = provost.policy.renew(permit, principal)?;
-    let progress = run::Progress::of(context);
+    let progress = run::Progress::of(context, record.notes());
     let running = Running::begin(record, &permit, &command, stdin.as_deref()).await?;
     let Some(leave) = running.leave() else { return Err(cancelled()) };
     let finished = run::run(&permit, leave, command, stdin, progress, &context.ct).await;
+    if finished.stdout.total + finished.stderr.total > 0 {
+        record.notes().made_by_guest();
+    }
     let (receipt, unrecorded) = running.ended(&finished).await;
     let outcome = match finished.end {
         Ok(outcome) => outcome,
@@ -224,6 +212,39 @@ pub async fn call(
         receipt,
         unrecorded: unrecorded.map(|why| why.to_string()),
     })
+}
+
+/// A part of what the calls under way may hold, for so many bytes. At least a kilobyte, however little it says: a call costs
+/// more than its words.
+pub(super) fn hold(provost: &Provost, principal: &Principal, bytes: usize) -> Result<Share, Failure> {
+    provost.input.take(principal.uid(), bytes.div_ceil(1024).max(1)).map_err(|spent| {
+        busy(match spent {
+            Spent::Own => {
+                "the calls under way of your account hold as much input as there is room for".into()
+            }
+            Spent::All => "the calls under way hold as much input as there is room for".into(),
+        })
+    })
+}
+
+/// Waits for the right to have a process in a container.
+pub(super) async fn turn(
+    provost: &Provost,
+    principal: &Principal,
+    permit: &Permit,
+    patience: Duration,
+    given_up: &CancellationToken,
+) -> Result<Turn, Failure> {
+    let limits = Limits { most: permit.exec().max_parallel, each: permit.exec().parallel_per_user() };
+    tokio::select! {
+        turn = provost.turns.take(principal.uid(), limits) => Ok(turn),
+        // Whoever cancels while waiting gives the place in the queue up too.
+        () = given_up.cancelled() => Err(cancelled()),
+        () = tokio::time::sleep(patience) => {
+            let Limits { most, each } = limits;
+            Err(busy(format!("{most} other commands, or {each} of your own account, have run for all of the {patience:?} that this one may take")))
+        }
+    }
 }
 
 fn busy(message: String) -> Failure {

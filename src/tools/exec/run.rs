@@ -1,11 +1,10 @@
 //! One command: its pipes, its output while it runs, its end.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::fcntl::OFlag;
-use nix::unistd::pipe2;
+use nix::fcntl::{FcntlArg, fcntl};
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::service::{Peer, RequestContext, RoleServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,6 +18,8 @@ use crate::exec::wire::{Mode, Outcome, Reply, Request, Script, VERSION};
 use crate::policy::Permit;
 use crate::text::clean;
 use crate::tools::answer::Failure;
+use crate::tools::pipes::{Pipes, no_pipes};
+use crate::tools::record::Notes;
 
 /// What to run, as far as the caller says it.
 pub struct Wanted {
@@ -65,8 +66,11 @@ impl Stop {
     }
 }
 
-/// Bytes read in one go.
-const CHUNK: usize = 64 * 1024;
+/// Bytes read in one go: at first, of a command that writes more, and of one that has filled its pipe.
+const CHUNKS: [usize; 3] = [4 << 10, 64 << 10, 128 << 10];
+/// What such a pipe then holds: while one half is read and hashed, the other is written. All of an account's pipes together
+/// may hold 64 MiB before the kernel makes new ones narrow.
+const WIDE: i32 = 256 << 10;
 /// What is still read once the command has ended: all that a pipe can hold. More comes from a process that goes on,
 /// and that is not waited for.
 const LAST: usize = 1 << 20;
@@ -95,6 +99,7 @@ pub async fn run(
         timeout_ms: wanted.timeout_ms,
         asked_by: permit.asked_by().to_owned(),
         script: stdin.as_deref().filter(|_| wanted.is_script).map(Script::of),
+        file: None,
     };
     let (mut out, mut err) = (Kept::new(exec.max_output), Kept::new(exec.max_output));
     let asked = Pipes::new().map_err(no_pipes).and_then(|pipes| {
@@ -114,7 +119,7 @@ pub async fn run(
     let _feed = feed.map(AbortOnDrop);
 
     let (mut out_open, mut err_open) = (true, true);
-    let (mut out_chunk, mut err_chunk) = (Vec::with_capacity(CHUNK), Vec::with_capacity(CHUNK));
+    let (mut out_chunk, mut err_chunk) = (Vec::with_capacity(CHUNKS[0]), Vec::with_capacity(CHUNKS[0]));
     let reply = call.reply();
     tokio::pin!(reply);
     let reply = loop {
@@ -132,6 +137,8 @@ pub async fn run(
             read = stderr.read_buf(&mut err_chunk), if err_open => err_open = took(read, &mut err, &err_chunk),
             () = until(due), if due.is_some() => {}
         }
+        widen(&stdout, &mut out_chunk);
+        widen(&stderr, &mut err_chunk);
         if let Some(progress) = &mut progress {
             progress.saw(&out_chunk, &err_chunk);
         }
@@ -183,6 +190,17 @@ fn took(read: io::Result<usize>, kept: &mut Kept, chunk: &[u8]) -> bool {
     read.is_ok_and(|length| length > 0)
 }
 
+/// More room for a stream that has just filled what there was.
+fn widen(stream: &Receiver, chunk: &mut Vec<u8>) {
+    let room = chunk.capacity();
+    let Some(next) = CHUNKS.iter().find(|size| chunk.len() == room && **size > room) else { return };
+    chunk.reserve_exact(next - chunk.len());
+    if *next == CHUNKS[2] {
+        // Where the kernel gives no more, it goes on as it is.
+        let _ = fcntl(stream, FcntlArg::F_SETPIPE_SZ(WIDE));
+    }
+}
+
 /// What is in the pipe now.
 fn last(stream: &Receiver, kept: &mut Kept, chunk: &mut Vec<u8>) {
     let mut left = LAST;
@@ -212,55 +230,11 @@ impl Drop for AbortOnDrop {
     }
 }
 
-fn no_pipes(error: io::Error) -> Failure {
-    Failure::new(
-        "resources",
-        format!("cannot make the command's pipes: {error}"),
-        "call again when less runs at once",
-    )
-}
-
-/// The command's three pipes. Pipes and not /dev/null or a socket, so that the command is given no object that stands
-/// anywhere else on the node.
-struct Pipes<In = OwnedFd, Out = OwnedFd, End = OwnedFd> {
-    stdin: In,
-    stdout: Out,
-    stderr: Out,
-    stdin_end: End,
-    stdout_end: End,
-    stderr_end: End,
-}
-
-impl Pipes {
-    fn new() -> io::Result<Self> {
-        let (stdin_end, stdin) = pipe2(OFlag::O_CLOEXEC)?;
-        let (stdout, stdout_end) = pipe2(OFlag::O_CLOEXEC)?;
-        let (stderr, stderr_end) = pipe2(OFlag::O_CLOEXEC)?;
-        // So that the command may open /dev/stdout and its like, whoever it is inside.
-        let everybody = nix::sys::stat::Mode::from_bits_truncate(0o666);
-        for end in [&stdin_end, &stdout_end, &stderr_end] {
-            nix::sys::stat::fchmod(end, everybody)?;
-        }
-        Ok(Self { stdin, stdout, stderr, stdin_end, stdout_end, stderr_end })
-    }
-
-    /// Closes the command's ends, so that a stream ends when the command's last process has closed it.
-    fn keep_ours(self) -> io::Result<Pipes<Sender, Receiver, ()>> {
-        Ok(Pipes {
-            stdin: Sender::from_owned_fd(self.stdin)?,
-            stdout: Receiver::from_owned_fd(self.stdout)?,
-            stderr: Receiver::from_owned_fd(self.stderr)?,
-            stdin_end: (),
-            stdout_end: (),
-            stderr_end: (),
-        })
-    }
-}
-
 /// MCP progress with the lines that a command writes while it runs.
 pub struct Progress {
     peer: Peer<RoleServer>,
     token: ProgressToken,
+    notes: Arc<Notes>,
     bytes: u64,
     pending: Vec<u8>,
     told: Option<Instant>,
@@ -274,11 +248,12 @@ impl Progress {
     const MOST: usize = 2048;
 
     /// None when the client did not ask for progress.
-    pub fn of(context: &RequestContext<RoleServer>) -> Option<Self> {
+    pub fn of(context: &RequestContext<RoleServer>, notes: &Arc<Notes>) -> Option<Self> {
         let token = context.meta.get_progress_token()?;
         Some(Self {
             peer: context.peer.clone(),
             token,
+            notes: notes.clone(),
             bytes: 0,
             pending: Vec::new(),
             told: None,
@@ -297,6 +272,7 @@ impl Progress {
         if soon || self.busy() || self.pending.is_empty() {
             return;
         }
+        self.notes.made_by_guest();
         let message = clean(&std::mem::take(&mut self.pending));
         let notification =
             ProgressNotificationParam::new(self.token.clone(), self.bytes as f64).with_message(message);

@@ -174,15 +174,15 @@ impl Comparison {
         // What PVE leaves out is off, zero or empty.
         let field = field.unwrap_or_default();
         let field: &str = if field.is_empty() && self.number == Some(0.0) { "0" } else { &field };
-        let numbers = || Some((number(field), self.number?));
+        let numbers = || self.number.and_then(|right| Some((number(field)?, right)));
         let ordering = || match numbers() {
-            Some((Some(left), right)) => left.partial_cmp(&right),
+            Some((left, right)) => left.partial_cmp(&right),
             // Nothing is neither more nor less than anything.
             _ if field.is_empty() => None,
             _ => Some(field.to_lowercase().cmp(&wanted.to_lowercase())),
         };
         let equal = || match numbers() {
-            Some((Some(left), right)) => left == right,
+            Some((left, right)) => left == right,
             _ => field.eq_ignore_ascii_case(wanted),
         };
         let holds = || field.to_lowercase().contains(&wanted.to_lowercase());

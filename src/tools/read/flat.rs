@@ -7,7 +7,6 @@
 //! wrote into its name; and where it opens one, what stands before it is no text. What is not flat is left to a parser,
 //! and so is every row that is shown.
 
-use std::cell::Cell;
 use std::ops::Range;
 
 use memchr::memchr2_iter;
@@ -57,76 +56,119 @@ fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// A field's name as it stands in a row. The rows of a list have their fields in one order, as a rule: it is looked for
-/// first where it was in the row before, counted from the start and from the end.
+/// A field's name as it stands in a row. Rows of one list have their fields each in an order of its own, as a Perl hash
+/// gives them, so there is no place where it is looked for first.
 pub struct Name {
+    /// The name without its quotes, unless it is very short. With them there would be more places to look at: every name
+    /// has a quote, and the search is for the rarest two bytes of what it is given.
     finder: Finder<'static>,
-    /// The first eight bytes of what is looked for, and which of them it has: most places are told by one comparison.
-    start: u64,
-    mask: u64,
-    from_start: Cell<usize>,
-    from_end: Cell<usize>,
+    /// Where in that the name begins.
+    begins: usize,
+    length: usize,
 }
 
 impl Name {
     /// `None`: what could also be found within a text, and must be looked for by a parser.
     pub fn new(name: &str) -> Option<Self> {
         let plain = name.bytes().all(|byte| is_of_name(byte) || byte == b'-' || byte == b'.');
-        let sure = plain && name.bytes().next().is_some_and(is_of_name);
-        let finder = sure.then(|| Finder::new(&format!("\"{name}\":")).into_owned())?;
-        let mut start = [0; 8];
-        start.iter_mut().zip(finder.needle()).for_each(|(to, byte)| *to = *byte);
-        let mask = u64::MAX.checked_shr(64 - 8 * finder.needle().len().min(8) as u32).unwrap_or(0);
-        let start = u64::from_le_bytes(start);
-        Some(Self { finder, start, mask, from_start: Cell::new(0), from_end: Cell::new(0) })
+        if !plain || !name.bytes().next().is_some_and(is_of_name) {
+            return None;
+        }
+        let (finder, begins) = match name.len() {
+            ..3 => (Finder::new(&format!("\"{name}\"")).into_owned(), 1),
+            _ => (Finder::new(name).into_owned(), 0),
+        };
+        Some(Self { finder, begins, length: name.len() })
     }
 
-    /// The field's value in a row of [`cut`]'s, as it is written.
-    pub fn of<'a>(&self, row: &'a str) -> Option<&'a str> {
-        let bytes = row.as_bytes();
-        let at = self.find(bytes)? + self.finder.needle().len();
-        let length = match bytes.get(at)? {
-            b'"' => text(&bytes[at..])?,
+    /// The field's value in a row of [`cut`]'s.
+    #[inline]
+    pub fn of<'a>(&self, row: &'a str) -> Option<Value<'a>> {
+        let at = self.find(row.as_bytes())?;
+        let rest = row.get(at..)?;
+        match *rest.as_bytes().first()? {
+            b'"' => Value::text(rest),
             // In a flat row no value but a text has a `,` or a `}` in it.
-            _ => bytes[at..].iter().position(|byte| matches!(byte, b',' | b'}'))?,
-        };
-        row.get(at..at + length)
+            _ => {
+                let end = rest.bytes().position(|byte| matches!(byte, b',' | b'}'))?;
+                Some(Value { written: &rest[..end], is_word: false })
+            }
+        }
     }
 
+    /// Where its value begins.
     fn find(&self, row: &[u8]) -> Option<usize> {
-        let needle = self.finder.needle();
-        // A quote within another field's name has a backslash before it.
-        let begins = |at: usize| at > 0 && matches!(row[at - 1], b'{' | b',');
-        let is_at = |at: &usize| match row.get(*at..) {
-            Some(rest) => match rest.first_chunk() {
-                Some(start) if u64::from_le_bytes(*start) & self.mask != self.start => false,
-                Some(_) if needle.len() <= 8 => begins(*at),
-                _ => rest.starts_with(needle) && begins(*at),
-            },
-            None => false,
-        };
-        let from_end = row.len().checked_sub(self.from_end.get()).filter(is_at);
-        let at = Some(self.from_start.get()).filter(is_at).or(from_end);
-        let at = match at.or_else(|| self.finder.find(row))? {
-            at if begins(at) => at,
-            _ => self.finder.find_iter(row).find(|at| begins(*at))?,
-        };
-        self.from_start.set(at);
-        self.from_end.set(row.len() - at);
-        Some(at)
+        let mut from = 0;
+        loop {
+            let at = from + self.finder.find(&row[from..])? + self.begins;
+            from = at + self.length;
+            // A quote within another field's name has a backslash before it.
+            let opens = at > 1 && row[at - 1] == b'"' && matches!(row[at - 2], b'{' | b',');
+            if opens && row[from..].starts_with(b"\":") {
+                return Some(from + 2);
+            }
+        }
     }
 }
 
-/// The length of the text that begins here, with its quotes. Most are of a few bytes: a search for more costs more to begin.
-fn text(bytes: &[u8]) -> Option<usize> {
-    let mut at = 1;
-    loop {
-        match bytes.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
+/// A field's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Value<'a> {
+    /// As it stands in its row.
+    pub written: &'a str,
+    /// A short text of letters, digits and what joins them: it means what stands between its quotes, and no secret has room
+    /// in it.
+    pub is_word: bool,
+}
+
+/// Bytes in a word, at most.
+const LONGEST_WORD: usize = 19;
+
+impl<'a> Value<'a> {
+    /// The text that `rest` begins with. Most are words, of which each byte is looked at once.
+    #[inline]
+    fn text(rest: &'a str) -> Option<Self> {
+        let bytes = rest.as_bytes();
+        let mut at = 1;
+        while is_of_word(*bytes.get(at)?) {
+            at += 1;
+        }
+        if bytes[at] == b'"' {
+            return Some(Self { written: &rest[..=at], is_word: at - 1 <= LONGEST_WORD });
+        }
+        loop {
+            match bytes.get(at)? {
+                b'"' => return Some(Self { written: &rest[..=at], is_word: false }),
+                b'\\' => at += 2,
+                _ => at += 1,
+            }
         }
     }
+}
+
+const fn words() -> [bool; 256] {
+    let (mut of_word, mut byte) = ([false; 256], 0);
+    while byte < 128 {
+        of_word[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let joins = b"_./@-";
+    let mut at = 0;
+    while at < joins.len() {
+        of_word[joins[at] as usize] = true;
+        at += 1;
+    }
+    of_word
+}
+
+fn is_of_word(byte: u8) -> bool {
+    const OF_WORD: [bool; 256] = words();
+    OF_WORD[byte as usize]
+}
+
+/// Whether this means itself, and no secret has room in it.
+pub fn is_word(text: &str) -> bool {
+    text.len() <= LONGEST_WORD && text.bytes().all(is_of_word)
 }
 
 /// Whether a text has no escape in it: then it means what stands between its quotes.
@@ -156,6 +198,10 @@ mod tests {
         serde_json::from_str(row).unwrap()
     }
 
+    fn written<'a>(name: &str, row: &'a str) -> Option<&'a str> {
+        Name::new(name).unwrap().of(row).map(|value| value.written)
+    }
+
     #[test]
     fn a_guest_s_name_makes_no_row_and_no_field() {
         let vicious = [
@@ -173,21 +219,20 @@ mod tests {
             let rows = rows(&body);
             assert_eq!(rows.iter().map(|row| parsed(row)).collect::<Vec<_>>(), list[..rows.len()]);
             for (row, vmid) in rows.iter().zip(["1", "2"]) {
-                assert_eq!(Name::new("vmid").unwrap().of(row), Some(vmid), "{row}");
+                assert_eq!(written("vmid", row), Some(vmid), "{row}");
             }
         }
     }
 
     #[test]
     fn a_quote_in_a_field_s_name_begins_no_other() {
-        let name = Name::new("a").unwrap();
         for (row, value) in [
             (r#"{"b":1,"}\"a":2}"#, None),
             (r#"{"b":1,"}\"a":2,"a":3}"#, Some("3")),
             (r#"{"b,\"a":2,"a":3}"#, Some("3")),
         ] {
             assert!(parsed(row).is_object());
-            assert_eq!(name.of(row), value, "{row}");
+            assert_eq!(written("a", row), value, "{row}");
         }
     }
 
@@ -215,7 +260,7 @@ mod tests {
             for (row, expected) in rows(&body).iter().zip(&list) {
                 prop_assert_eq!(&parsed(row), expected);
                 for name in ["a", "b", "ab", "cc"] {
-                    let found = Name::new(name).unwrap().of(row).map(parsed);
+                    let found = written(name, row).map(parsed);
                     prop_assert_eq!(found.as_ref(), expected.get(name));
                 }
             }

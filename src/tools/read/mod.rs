@@ -11,6 +11,7 @@ mod filter;
 mod fit;
 mod flat;
 pub mod incoming;
+mod lean;
 mod names;
 mod normalise;
 pub mod page;
@@ -33,6 +34,7 @@ use super::answer::{Answer, Failure, arguments};
 use super::api::Reader;
 use super::progress::Progress;
 use super::record::Notes;
+use super::taint;
 use crate::policy::Principal;
 use crate::pve::{Envelope, Upid};
 use arguments::Asked;
@@ -91,7 +93,8 @@ pub async fn call(
     let reader = provost.reader(principal, notes)?;
     let target = target::find(&reader, &given.path, given.args.clone().unwrap_or_default()).await?;
     if given.wait() > 0 {
-        return wait::follow(&reader, target.upid().ok_or_else(no_task)?, given.wait(), progress).await;
+        let followed = wait::follow(&reader, target.upid().ok_or_else(no_task)?, given.wait(), progress);
+        return Box::pin(followed).await;
     }
     let answer = see(&reader, target, given.asked()?).await?;
     to_map(answer)
@@ -127,6 +130,10 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     target.ask_for(window.0, window.1);
     let declared = target.declared();
     let plan = Plan::new(&view, target.template(), &declared)?;
+    if taint::is_all(target.template()) {
+        // A refusal of it quotes as well.
+        reader.notes().made_by_guest();
+    }
     let (page, total, changes) = match reader.choose(&target.permitted(), &plan).await? {
         Came::List(selected, beside) => (page::list(&selected, &plan)?, beside.total, beside.changes),
         Came::One(answer) => {
@@ -135,6 +142,9 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
         }
     };
     let Page { data, total: passing, next, more_fields, cut, withheld } = page;
+    if taint::in_data(target.template(), &data) {
+        reader.notes().made_by_guest();
+    }
     if let Some(rows) = data.as_array() {
         reader.notes().rows(rows.len());
     }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::columns::{self, Lean};
 use super::filter::Filter;
 use super::fit::{self, Cut};
+use super::lean;
 use super::names;
 use super::rows::{By, Selected, Shows, Wanted};
 use super::veil;
@@ -112,18 +113,18 @@ pub fn list(selected: &Selected, plan: &Plan) -> Result<Page, PageError> {
     let mut page = Page::empty(total);
     let (mut rows, mut more, mut used) = (Vec::new(), BTreeSet::new(), 2);
     for row in selected.rows.iter().skip(view.offset) {
-        let mut value: Value = serde_json::from_str(row)?;
-        // All of it: what is not shown may say that what is shown is secret.
-        veil::hide(template, &mut value);
-        if let (Value::Object(object), Some(shown)) = (&mut value, &shown) {
-            object.retain(|name, _| {
-                let keep = shown.contains(&name.as_str());
-                if !keep && view.fields.is_empty() && more.len() < MOST_FIELDS {
-                    more.insert(name.clone());
+        let mut value = match &shown {
+            Some(shown) => lean::parse(row, template, shown, &mut |name| {
+                if view.fields.is_empty() && more.len() < MOST_FIELDS && !more.contains(name) {
+                    more.insert(name.to_owned());
                 }
-                keep
-            });
-        }
+            })?,
+            None => {
+                let mut value = serde_json::from_str(row)?;
+                veil::hide(template, &mut value);
+                value
+            }
+        };
         let withheld = veil::count(&value);
         let cut = fit::fit(&mut value, ROW, &format!("/{}", rows.len()));
         let size = fit::size(&value) + 1;

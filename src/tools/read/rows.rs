@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::cutter::Marks;
 use super::filter::{Filter, number};
-use super::flat;
+use super::flat::{self, Value};
 use super::veil::{self, Veil};
 
 /// A field to sort by.
@@ -294,10 +294,10 @@ enum Found<'names, 'row> {
 
 impl<'row> Found<'_, 'row> {
     /// By the number of its name.
-    fn field(&self, at: usize) -> Option<&'row str> {
+    fn field(&self, at: usize) -> Option<Value<'row>> {
         match self {
             Self::Flat(names, row) => names[at].of(row),
-            Self::Parsed(found) => found[at],
+            Self::Parsed(found) => found[at].map(|written| Value { written, is_word: false }),
         }
     }
 }

@@ -8,6 +8,7 @@ use memchr::memmem::Finder;
 use serde_json::Value;
 
 use super::filter::meaning;
+use super::flat;
 use super::page::{PageError, View};
 use super::rows;
 use crate::secret::{self, WITHHELD};
@@ -37,18 +38,19 @@ impl<'t> Veil<'t> {
         Self { template, fields: names.iter().map(field).collect() }
     }
 
-    /// What the field of the number `at` means, where it stands in `row` as `written`. Nothing: it is not to be seen.
-    pub fn see<'a>(&self, at: usize, row: &'a str, written: &'a str) -> Option<Cow<'a, str>> {
+    /// What the field of the number `at` means, where it stands in `row` as this `value`. Nothing: it is not to be seen.
+    pub fn see<'a>(&self, at: usize, row: &'a str, value: flat::Value<'a>) -> Option<Cow<'a, str>> {
         match self.fields[at] {
             Field::Secret => return None,
             Field::Beside(names) if self.names_a_secret(row, names) => return None,
             _ => {}
         }
+        let flat::Value { written, is_word } = value;
+        if is_word {
+            return Some(written[1..written.len() - 1].into());
+        }
         Some(match written.as_bytes().first() {
-            Some(b'"') => match written.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
-                Some(text) if is_word(text) => text.into(),
-                _ => self.text(meaning(written)),
-            },
+            Some(b'"') => self.text(meaning(written)),
             Some(b'{' | b'[') => self.nested(written).into(),
             _ => meaning(written),
         })
@@ -62,7 +64,7 @@ impl<'t> Veil<'t> {
     }
 
     fn text<'a>(&self, text: Cow<'a, str>) -> Cow<'a, str> {
-        if is_word(&text) {
+        if flat::is_word(&text) {
             return text;
         }
         let text = match text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
@@ -84,11 +86,6 @@ impl<'t> Veil<'t> {
         hide(self.template, &mut value);
         value.to_string()
     }
-}
-
-/// Most texts are a name, an id or a word, in which no secret has room; an escape is in none of them.
-fn is_word(text: &str) -> bool {
-    text.len() < 20 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_./@-".contains(&byte))
 }
 
 /// A name may come with characters in it that nobody sees.

@@ -60,7 +60,11 @@ pub async fn follow(reader: &Reader, upid: Upid, seconds: u32, mut progress: Opt
     }
     reader.may_follow(&upid)?;
     let mut heard = Heard::default();
-    let following = reader.follow(&upid, |line| heard.take(line, progress.as_mut()));
+    let following = reader.follow(&upid, |line| {
+        // Also who hears it as progress, and no answer.
+        reader.notes().made_by_guest();
+        heard.take(line, progress.as_mut());
+    });
     // Even who does not wait sees the log as it is.
     let patience = Duration::from_secs(u64::from(seconds)).max(LOOK);
     let ended = tokio::time::timeout(patience, following).await.ok().transpose()?;
@@ -71,6 +75,9 @@ pub async fn follow(reader: &Reader, upid: Upid, seconds: u32, mut progress: Opt
         Some(outcome) => Some(outcome),
         None => now(reader, &upid).await?,
     };
+    if matches!(outcome, Some(Outcome::Failed { .. })) {
+        reader.notes().made_by_guest();
+    }
     let next = outcome
         .is_none()
         .then(|| format!("it is still running after {seconds} s; read it again with `wait`"));

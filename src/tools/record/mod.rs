@@ -21,6 +21,7 @@ pub use notes::Notes;
 pub use visit::Visit;
 
 use super::answer::{Answer, CANCELLED, Failure};
+use super::taint;
 use crate::ledger::receipt::body::{Body, Read, Refusal};
 use crate::ledger::receipt::{Clean, Json};
 use crate::ledger::{Decision, Entry, Ledger, Unrecorded, Who};
@@ -64,9 +65,9 @@ impl Call {
         &self.notes
     }
 
-    /// Who makes it.
-    pub fn who(&self) -> &Who {
-        &self.who
+    /// Who makes it, with whether its session is tainted by now.
+    pub fn who(&self) -> Who {
+        Who { tainted: self.notes.is_tainted(), ..self.who.clone() }
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -77,7 +78,7 @@ impl Call {
     pub fn entry(&self, decision: Decision, why: Option<&str>, body: impl Into<Body>) -> Entry {
         let (guest, endpoint) = self.notes.subject();
         Entry {
-            principal: Some(self.who.clone()),
+            principal: Some(self.who()),
             tool: self.tool,
             guest,
             endpoint: endpoint.map(|template| Clean::ours(format!("GET {template}"))),
@@ -105,6 +106,9 @@ impl Call {
             }
         };
         let value = Value::Object(object);
+        if self.tool.is_some_and(|tool| taint::in_answer(tool, &value)) {
+            self.notes.made_by_guest();
+        }
         let text = value.to_string();
         self.close(text.len(), failure.as_ref());
         let content = vec![ContentBlock::text(text)];

@@ -4,6 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
 
+use crate::tools::taint::Taint;
+
 use crate::ledger::receipt::Argv;
 
 /// Bytes of arguments that a receipt looks at. Longer ones can only be meant to burden it.
@@ -11,7 +13,11 @@ const MOST_ARGS: usize = 64 << 10;
 
 /// Shared between a call and what reads for it.
 #[derive(Debug, Default)]
-pub struct Notes(Mutex<Noted>);
+pub struct Notes {
+    noted: Mutex<Noted>,
+    /// The session's.
+    taint: Taint,
+}
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Noted {
@@ -27,12 +33,22 @@ pub(super) struct Noted {
 }
 
 impl Notes {
-    pub(super) fn of(args: Option<&Map<String, Value>>) -> Self {
+    pub(super) fn of(args: Option<&Map<String, Value>>, taint: Taint) -> Self {
         let args = args.filter(|args| !args.is_empty()).map(|args| match weight(args.values()) {
             bytes if bytes > MOST_ARGS => serde_json::json!({ "bytes": bytes }),
             _ => Value::Object(args.clone()),
         });
-        Self(Mutex::new(Noted { args, ..Noted::default() }))
+        Self { noted: Mutex::new(Noted { args, ..Noted::default() }), taint }
+    }
+
+    /// Text that a guest wrote is about to go out: the session is marked for good.
+    pub fn made_by_guest(&self) {
+        self.taint.mark();
+    }
+
+    /// Whether the session has been given any.
+    pub fn is_tainted(&self) -> bool {
+        self.taint.is()
     }
 
     /// From here on it may have reached the node's API.
@@ -74,7 +90,7 @@ impl Notes {
     }
 
     fn held(&self) -> MutexGuard<'_, Noted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

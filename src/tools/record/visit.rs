@@ -14,6 +14,7 @@ use crate::ledger::receipt::Clean;
 use crate::ledger::receipt::body::{Session, SessionEvent};
 use crate::ledger::{Decision, Entry, Who};
 use crate::policy::{self, Principal, Rules};
+use crate::tools::taint::Taint;
 
 /// One client from its first call to its last. It leaves its last receipt by being dropped.
 pub struct Visit {
@@ -22,6 +23,7 @@ pub struct Visit {
     number: u64,
     calls: AtomicU64,
     opened: AtomicBool,
+    taint: Taint,
     known: Mutex<Known>,
     _open: TaskTrackerToken,
 }
@@ -41,6 +43,7 @@ impl Visit {
             principal,
             calls: AtomicU64::new(0),
             opened: AtomicBool::new(false),
+            taint: Taint::default(),
             known: Mutex::default(),
             _open: desk.open.token(),
             desk: desk.clone(),
@@ -62,7 +65,7 @@ impl Visit {
             desk: self.desk.clone(),
             who: self.who(rules, client.as_ref()),
             tool,
-            notes: Arc::new(Notes::of(args)),
+            notes: Arc::new(Notes::of(args, self.taint.clone())),
             began: Instant::now(),
             always: true,
             left: false,
@@ -81,6 +84,11 @@ impl Visit {
         let mut call = self.call(rules, Some(tool), Some(args), context);
         call.always = false;
         call
+    }
+
+    /// Whether the session has been given text that a guest wrote.
+    pub fn taint(&self) -> &Taint {
+        &self.taint
     }
 
     /// The session has begun; said once.
@@ -126,12 +134,13 @@ impl Visit {
                 client: client.map(|client| Clean::of(&client.name)),
                 client_version: client.map(|client| Clean::of(&client.version)),
                 role: role.map(|role| Clean::of(&role.name)),
+                tainted: false,
                 uid: Some(self.principal.uid()),
                 user: self.principal.user().map(Clean::of),
             };
             known.by = Some(config);
         }
-        known.who.clone()
+        Who { tainted: self.taint.is(), ..known.who.clone() }
     }
 
     fn leave(&self, who: Who, decision: Decision, why: Option<&str>, body: Session) {
@@ -153,6 +162,7 @@ impl Drop for Visit {
             protocol: None,
             session: self.number,
         };
-        self.leave(known.who, Decision::Allowed, None, body);
+        let who = Who { tainted: self.taint.is(), ..known.who };
+        self.leave(who, Decision::Allowed, None, body);
     }
 }

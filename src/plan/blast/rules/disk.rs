@@ -3,6 +3,7 @@
 use super::guest::{clone_of, shared_with};
 use super::{Need, Rule};
 use crate::estate::guest::{Backing, Disk, Guest, Kind, Role, Slot};
+use crate::estate::part::Part;
 use crate::estate::volume::Volume;
 use crate::plan::blast::look::{and, called, object};
 use crate::plan::blast::{Found, Look, Severity};
@@ -165,6 +166,7 @@ fn moved(look: &Look<'_>, found: &mut Found) {
     let (Some((guest, disk)), Some(target)) = (named(look), look.text("storage")) else { return };
     let (name, slot) = (called(guest), disk.slot.name());
     let Some(volume) = disk.volume() else { return };
+    found.rests_on(look, &[Part::Storages, Part::Replication, Part::Ha]);
     let content = if guest.kind == Kind::Lxc { "rootdir" } else { "images" };
     match look.estate.storage(&target) {
         None => {
@@ -263,6 +265,7 @@ fn grown(look: &Look<'_>, found: &mut Found) {
 /// Its disks get other names.
 fn made_a_template(look: &Look<'_>, found: &mut Found) {
     let Some(guest) = look.guest() else { return };
+    found.rests_on(look, &[Part::Replication, Part::Ha]);
     let only = look.text("disk");
     let is_meant = |disk: &&Disk| only.as_ref().is_none_or(|only| *only == disk.slot.name());
     for disk in guest.disks.iter().filter(|disk| !disk.pending).filter(is_meant) {

@@ -5,6 +5,7 @@ use crate::estate::access::Holder;
 use crate::estate::firewall::Scope;
 use crate::estate::guest::{Disk, Guest, Kind};
 use crate::estate::jobs::Chosen;
+use crate::estate::part::Part;
 use crate::estate::volume::Volume;
 use crate::plan::blast::look::{and, called, object};
 use crate::plan::blast::{Found, Look, Severity};
@@ -114,7 +115,8 @@ fn naming_it(look: &Look<'_>, found: &mut Found) {
     let Some(guest) = look.guest() else { return };
     let (vmid, name, purge) = (guest.vmid, called(guest), look.flag("purge"));
     let cluster = look.estate.cluster();
-    found.all(look.estate.backups_of(guest));
+    let parts = [Part::Guests, Part::Jobs, Part::Access, Part::Replication, Part::Ha, Part::Firewall];
+    found.rests_on(look, &parts);
     for job in cluster.jobs.iter().filter(|job| job.enabled) {
         if let Chosen::Guests(list) = &job.chosen
             && list.contains(&vmid)
@@ -198,6 +200,7 @@ fn overwritten(look: &Look<'_>, found: &mut Found) {
 /// What high availability does about a guest that stops.
 fn kept_by_ha(look: &Look<'_>, found: &mut Found) {
     let Some(guest) = look.guest() else { return };
+    found.rests_on(look, &[Part::Ha]);
     let (sid, template) = (guest.sid(), look.request().template());
     let resources = &look.estate.cluster().resources;
     let Some(resource) = resources.iter().find(|one| one.sid == sid && one.state == "started") else {
@@ -219,6 +222,7 @@ fn serving(look: &Look<'_>, found: &mut Found) {
     if !look.may_run(guest.vmid) {
         return;
     }
+    found.rests_on(look, &[Part::Storages]);
     let family = if guest.kind == Kind::Lxc { "net" } else { "ipconfig" };
     let is_card = |key: &str| key.strip_prefix(family).is_some_and(|number| number.parse::<u16>().is_ok());
     let values = observed.config.iter().filter(|(key, _)| is_card(key)).map(|(_, value)| text(value));

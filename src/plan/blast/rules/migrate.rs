@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Get, Need, Rule};
 use crate::estate::guest::{Bus, Guest, Role};
+use crate::estate::part::Part;
 use crate::estate::{Lack, Tie};
 use crate::plan::blast::look::{and, called, object};
 use crate::plan::blast::{Found, Look, Runs, Severity};
@@ -95,6 +96,7 @@ fn slots_on(guest: &Guest, storage: &str) -> Vec<String> {
 }
 
 fn ties(look: &Look<'_>, found: &mut Found, guest: &Guest, target: &str) {
+    found.rests_on(look, &[Part::Replication]);
     let name = called(guest);
     let along = look.flag("with-local-disks") || guest.kind == crate::estate::guest::Kind::Lxc;
     let disk = |slot| guest.disks.iter().find(|disk| disk.slot == slot);

@@ -16,6 +16,7 @@ mod network;
 mod node;
 mod pool;
 mod replication;
+mod rights;
 mod sdn;
 mod snapshot;
 mod storage;

@@ -43,20 +43,13 @@ fn meant<'a>(look: &Look<'a>) -> Vec<&'a Guest> {
     look.estate.guests().map(|guest| &**guest).filter(is_meant).collect()
 }
 
-/// Whether it is known which guests there are.
-fn is_whole(look: &Look<'_>, found: &mut Found) {
-    if look.estate.is_incomplete(&[Part::Guests]) {
-        found.unseen("not every guest's configuration could be read");
-    }
-}
-
 /// `it may run` is said of what could not be told.
 fn may(look: &Look<'_>, guest: &Guest) -> &'static str {
     if look.runs(guest.vmid) == Runs::Unknown { "if it runs, " } else { "" }
 }
 
 fn guests_of_the_node(look: &Look<'_>, found: &mut Found) {
-    is_whole(look, found);
+    found.rests_on(look, &[Part::Guests, Part::Ha, Part::Datacenter]);
     let cluster = look.estate.cluster();
     let reboots = look.text("command").as_deref() == Some("reboot");
     let policy = cluster.datacenter.get("ha").map_or("", |ha| ha.as_str());
@@ -139,6 +132,7 @@ fn the_agent(look: &Look<'_>, found: &mut Found) {
 /// What other nodes have of it.
 fn shared_by_the_node(look: &Look<'_>, found: &mut Found) {
     let Some(node) = look.text("node") else { return };
+    found.rests_on(look, &[Part::Storages]);
     let cluster = look.estate.cluster();
     let mut ceph =
         cluster.storages.iter().filter(|one| ["rbd", "cephfs"].contains(&&*one.kind) && !one.disabled);
@@ -156,7 +150,7 @@ fn shared_by_the_node(look: &Look<'_>, found: &mut Found) {
 }
 
 fn stopped(look: &Look<'_>, found: &mut Found) {
-    is_whole(look, found);
+    found.rests_on(look, &[Part::Guests]);
     for guest in meant(look).into_iter().filter(|guest| look.may_run(guest.vmid)) {
         let why = format!("{}{} is shut down, and stays so", may(look, guest), called(guest));
         found.hit(object(guest), Severity::Stops, why);
@@ -165,7 +159,7 @@ fn stopped(look: &Look<'_>, found: &mut Found) {
 
 /// Containers are left alone.
 fn suspended(look: &Look<'_>, found: &mut Found) {
-    is_whole(look, found);
+    found.rests_on(look, &[Part::Guests]);
     let machines = meant(look).into_iter().filter(|guest| guest.kind == Kind::Qemu);
     for guest in machines.filter(|guest| look.may_run(guest.vmid)) {
         let why = format!("{}{} stands still until it is resumed", may(look, guest), called(guest));
@@ -174,7 +168,7 @@ fn suspended(look: &Look<'_>, found: &mut Found) {
 }
 
 fn migrated(look: &Look<'_>, found: &mut Found) {
-    is_whole(look, found);
+    found.rests_on(look, &[Part::Guests]);
     let Some(target) = look.text("target") else { return };
     for guest in meant(look).into_iter().filter(|guest| guest.node != target) {
         if look.may_run(guest.vmid) && guest.kind == Kind::Lxc {

@@ -2,6 +2,7 @@
 
 use super::Rule;
 use crate::estate::guest::{Disk, Guest, Role, Snapshot};
+use crate::estate::part::Part;
 use crate::plan::blast::look::{and, object};
 use crate::plan::blast::{Found, Look, Severity};
 use crate::plan::eyes::Seen;
@@ -31,6 +32,7 @@ fn snapshot<'a>(look: &Look<'a>) -> Option<(&'a Guest, &'a Snapshot)> {
 /// Snapshots that were taken after it, on storages that cannot go back past them.
 fn newer(look: &Look<'_>, found: &mut Found) {
     let Some((guest, this)) = snapshot(look) else { return };
+    found.rests_on(look, &[Part::Storages]);
     let is_newer = |other: &&Snapshot| match (other.time, this.time) {
         (Some(other), Some(this)) => other > this,
         _ => guest.lineage(&other.name).skip(1).any(|one| one.name == this.name),
@@ -76,6 +78,7 @@ fn since(look: &Look<'_>, found: &mut Found) {
 
 fn copies(look: &Look<'_>, found: &mut Found) {
     let Some((guest, _)) = snapshot(look) else { return };
+    found.rests_on(look, &[Part::Replication]);
     let jobs = look.estate.cluster().replications.iter();
     for job in jobs.filter(|job| job.vmid == guest.vmid && !job.disabled) {
         let why = "what it copied is newer than the guest then is: the next run may have to copy all of it";

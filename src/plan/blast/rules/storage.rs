@@ -1,17 +1,19 @@
 //! A storage that goes, is switched off, leaves nodes, or no longer takes what lies on it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod loss;
+mod volume;
 
-use smol_str::SmolStr;
+use std::collections::BTreeMap;
 
-use super::guest::{clone_of, holder};
+use super::guest::holder;
 use super::{Get, Need, Rule};
+use crate::estate::Using;
 use crate::estate::guest::{Guest, Kind, Role};
+use crate::estate::part::Part;
 use crate::estate::volume::{Content, Volume};
-use crate::estate::{OnStorage, Use, Using};
 use crate::plan::blast::look::{and, called, object};
-use crate::plan::blast::{Found, Look, Runs, Severity};
-use crate::plan::fields::text;
+use crate::plan::blast::{Found, Look, Severity};
+use loss::{Loss, lose};
 
 const BACKUPS: &str = "the list of backups on the storage";
 
@@ -31,7 +33,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         calls: &["DELETE /nodes/{node}/storage/{storage}/content/{volume}"],
         needs: &[Need::Status, LISTED],
-        checks: &[volume_removed],
+        checks: &[volume::removed],
     },
     Rule {
         calls: &[
@@ -44,19 +46,6 @@ pub const RULES: &[Rule] = &[
         checks: &[made_of],
     },
 ];
-
-/// What of a storage is lost, and where.
-struct Loss<'a> {
-    storage: &'a str,
-    /// "lies on nas": how each sentence ends.
-    end: String,
-    is_lost_on: &'a dyn Fn(&str) -> bool,
-    is_lost: &'a dyn Fn(&Guest, Role, Option<&Volume>) -> bool,
-    /// Whether backups can no longer be written there.
-    writes: bool,
-    /// Whether those that lie there can no longer be read, from anywhere.
-    lists: bool,
-}
 
 fn removed(look: &Look<'_>, found: &mut Found) {
     let Some(id) = look.text("storage") else { return };
@@ -111,6 +100,7 @@ fn disabled(look: &Look<'_>, found: &mut Found) {
 fn taken_from_nodes(look: &Look<'_>, found: &mut Found) {
     let Some(id) = look.text("storage") else { return };
     let stay = look.list("nodes");
+    found.rests_on(look, &[Part::Replication]);
     let Some(storage) = look.estate.storage(&id).filter(|_| !stay.is_empty()) else { return };
     let leaves = |node: &str| storage.is_on(node) && !stay.iter().any(|name| name == node);
     let on = found.all(look.estate.on_storage(&id));
@@ -192,241 +182,11 @@ pub(super) fn without(look: &Look<'_>, found: &mut Found, id: &str, server: &Gue
     }
 }
 
-impl<'a> Loss<'a> {
-    fn whole(storage: &'a str, end: String, is_lost_on: &'a dyn Fn(&str) -> bool) -> Self {
-        Self { storage, end, is_lost_on, is_lost: &|_, _, _| true, writes: true, lists: true }
-    }
-}
-
-fn lose(look: &Look<'_>, found: &mut Found, on: &OnStorage, loss: &Loss<'_>) {
-    let mut by_guest: BTreeMap<u32, Vec<&Use>> = BTreeMap::new();
-    on.uses.iter().for_each(|one| by_guest.entry(one.guest).or_default().push(one));
-    for (vmid, uses) in by_guest {
-        // One that is on two nodes is looked at once on each.
-        for guest in look.estate.guest(vmid).filter(|guest| (loss.is_lost_on)(&guest.node)) {
-            let uses: Vec<&Use> = uses.iter().filter(|one| one.node == guest.node).copied().collect();
-            of_guest(look, found, guest, &uses, loss);
-        }
-    }
-    if loss.writes {
-        jobs(look, found, loss);
-    }
-    if loss.lists {
-        backups(look, found, loss);
-    }
-}
-
-/// What one guest has there.
-fn of_guest(look: &Look<'_>, found: &mut Found, guest: &Guest, uses: &[&Use], loss: &Loss<'_>) {
-    let (name, end) = (called(guest), &loss.end);
-    let (mut boots, mut needs, mut keeps, mut frozen) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut suspends = false;
-    for one in uses {
-        match &one.using {
-            Using::Disk { role, slot, pending } if (loss.is_lost)(guest, *role, one.volume.as_ref()) => {
-                let slot = match pending {
-                    true => format!("{} (pending)", slot.name()),
-                    false => slot.name(),
-                };
-                match role {
-                    Role::Boot => boots.push(slot),
-                    Role::Unused | Role::Leftover => keeps.push(slot),
-                    _ => needs.push(slot),
-                }
-            }
-            Using::Disk { .. } => {}
-            Using::SnapshotState(snapshot) | Using::SnapshotOnly(snapshot) | Using::SnapshotOn(snapshot) => {
-                if (loss.is_lost)(guest, Role::Data, None) && !frozen.contains(snapshot) {
-                    frozen.push(snapshot.clone());
-                }
-            }
-            Using::SuspendsTo => suspends = (loss.is_lost)(guest, Role::State, None),
-        }
-    }
-    let lie = |slots: &[String]| if slots.len() == 1 { "lies" } else { "lie" };
-    let needed = !boots.is_empty() || !needs.is_empty();
-    if needed && guest.template {
-        let disks: Vec<String> = boots.iter().chain(&needs).cloned().collect();
-        let why =
-            format!("template {}'s {} {} {end}: it cannot be cloned", guest.vmid, and(&disks), lie(&disks));
-        found.hit(object(guest), Severity::Degraded, why);
-    } else if needed {
-        let mut why = match (&boots[..], &needs[..]) {
-            ([], needs) => {
-                let them = if needs.len() == 1 { "it" } else { "them" };
-                format!("{name}'s {} {} {end}, and it does not start without {them}", and(needs), lie(needs))
-            }
-            (boots, []) => format!("{name}'s {} is what it boots from, and lies {end}", and(boots)),
-            (boots, needs) => {
-                format!(
-                    "{name}'s {} is what it boots from, and lies {end}; so {} its {}",
-                    and(boots),
-                    if needs.len() == 1 { "does" } else { "do" },
-                    and(needs)
-                )
-            }
-        };
-        if look.runs(guest.vmid) == Runs::Yes {
-            why += "; it runs on until it is next stopped";
-        }
-        found.hit(object(guest), Severity::WontBoot, why);
-    }
-    if !keeps.is_empty() {
-        let why = format!(
-            "{name}'s {} {} {end}, and can be neither attached nor removed",
-            and(&keeps),
-            lie(&keeps)
-        );
-        found.hit(object(guest), Severity::Degraded, why);
-    }
-    if !frozen.is_empty() {
-        let (names, it) = match &frozen[..] {
-            [one] => (format!("snapshot {one}"), "it"),
-            many => (
-                format!("snapshots {}", and(&many.iter().map(SmolStr::to_string).collect::<Vec<_>>())),
-                "them",
-            ),
-        };
-        let have = if frozen.len() == 1 { "has" } else { "have" };
-        let why = format!("{name}'s {names} {have} disks {end}: there is no way back to {it}");
-        found.hit(object(guest), Severity::Degraded, why);
-    }
-    if suspends {
-        found.hit(
-            object(guest),
-            Severity::Degraded,
-            format!("a suspend of {name} to disk goes to {}", loss.storage),
-        );
-    }
-}
-
-/// Jobs that write there, and the guests that no other job takes.
-fn jobs(look: &Look<'_>, found: &mut Found, loss: &Loss<'_>) {
-    let cluster = look.estate.cluster();
-    let is_hit = |node: Option<&str>| node.is_none_or(|node| (loss.is_lost_on)(node));
-    let writes = |job: &str| {
-        let mut all = cluster.jobs.iter().filter(|one| one.id == job);
-        all.any(|one| one.storage.as_deref() == Some(loss.storage) && is_hit(one.node.as_deref()))
-    };
-    for job in cluster.jobs.iter().filter(|job| job.enabled && job.storage.is_none()) {
-        let what =
-            format!("backup job {} names no storage, and where its node writes to was not looked at", job.id);
-        found.unseen(what);
-    }
-    if !cluster.jobs.iter().any(|job| job.enabled && writes(&job.id)) {
-        return;
-    }
-    let mut hit: BTreeSet<SmolStr> = BTreeSet::new();
-    for guest in look.estate.guests().filter(|guest| (loss.is_lost_on)(&guest.node)) {
-        let covered = found.all(look.estate.backups_of(guest));
-        let by: Vec<&SmolStr> = covered.by.iter().filter(|one| one.enabled).map(|one| &one.job).collect();
-        hit.extend(by.iter().filter(|job| writes(job)).map(|job| (*job).clone()));
-        if !by.is_empty() && by.iter().all(|job| writes(job)) {
-            let jobs: Vec<String> = by.iter().map(ToString::to_string).collect();
-            let why = format!("{} is backed up by {} alone, to {}", called(guest), and(&jobs), loss.storage);
-            found.hit(object(guest), Severity::LosesBackup, why);
-        }
-    }
-    for job in hit {
-        let why = format!("it writes its backups to {}", loss.storage);
-        found.hit(format!("backup job {job}"), Severity::LosesBackup, why);
-    }
-}
-
-/// The backups that lie there, as the API lists them.
-fn backups(look: &Look<'_>, found: &mut Found, loss: &Loss<'_>) {
-    let mut of: BTreeMap<u32, usize> = BTreeMap::new();
-    for row in look.rows(BACKUPS) {
-        let named =
-            row.get("volid").map(text).and_then(|id| Volume::parse(&id)).and_then(|volume| volume.owner());
-        let vmid = named.or_else(|| text(row.get("vmid")?).parse().ok());
-        *of.entry(vmid.unwrap_or(0)).or_default() += 1;
-    }
-    for (vmid, count) in of {
-        let backups = if count == 1 { "one backup".to_owned() } else { format!("{count} backups") };
-        let lie = if count == 1 { "lies" } else { "lie" };
-        match look.one(vmid) {
-            Some(guest) if !(loss.is_lost_on)(&guest.node) => {}
-            Some(guest) => {
-                let why = format!("{backups} of {} {lie} on {}", called(guest), loss.storage);
-                found.hit(object(guest), Severity::LosesBackup, why);
-            }
-            None => {
-                let why =
-                    format!("{backups} {lie} on {}, and the guest itself is no longer there", loss.storage);
-                found.hit(format!("guest/{vmid}"), Severity::LosesBackup, why);
-            }
-        }
-    }
-}
-
-/// A volume that is removed by its name: whoever names it, and whether it is the last backup there.
-fn volume_removed(look: &Look<'_>, found: &mut Found) {
-    let (Some(storage), Some(name)) = (look.text("storage"), look.text("volume")) else { return };
-    let id = if name.contains(':') { name } else { format!("{storage}:{name}") };
-    let Some(volume) = Volume::parse(&id) else {
-        found.unseen(format!("who uses {id} was not looked at: it is no volume's name"));
-        return;
-    };
-    for one in found.all(look.estate.users_of_volume(&volume)) {
-        let Some(guest) = look.one(one.guest) else { continue };
-        let name = called(guest);
-        let (severity, why) = match &one.using {
-            Using::Disk { role: Role::Boot, slot, .. } => (
-                Severity::WontBoot,
-                format!("{name}'s {} is what it boots from, and is this volume", slot.name()),
-            ),
-            Using::Disk { role: Role::Media, slot, .. } => (
-                Severity::WontBoot,
-                format!("{name} has it in {}: it does not start until it is taken out", slot.name()),
-            ),
-            Using::Disk { role: Role::Unused | Role::Leftover, slot, .. } => {
-                (Severity::DataLost, format!("{name} keeps it as {}", slot.name()))
-            }
-            Using::Disk { slot, .. } => (
-                Severity::WontBoot,
-                format!("{name}'s {} is this volume, and it does not start without it", slot.name()),
-            ),
-            Using::SnapshotState(snapshot) | Using::SnapshotOnly(snapshot) => (
-                Severity::Degraded,
-                format!("{name}'s snapshot {snapshot} needs it: there is no way back to that"),
-            ),
-            Using::SnapshotOn(_) | Using::SuspendsTo => continue,
-        };
-        found.hit(object(guest), severity, why);
-    }
-    if let Some(owner) = volume.owner().filter(|_| volume.is_base()) {
-        for (other, disk) in found.all(look.estate.linked_clones(owner)) {
-            if disk.base().as_ref() == Some(&volume) {
-                clone_of(look, found, other, &disk, &format!("template {owner}"));
-            }
-        }
-    }
-    if volume.content() == Content::Backup {
-        last_backup(look, found, &volume);
-    }
-}
-
-fn last_backup(look: &Look<'_>, found: &mut Found, volume: &Volume) {
-    let Some(vmid) = volume.owner() else { return };
-    let listed = look.rows(BACKUPS).iter().filter_map(|row| Volume::parse(&text(row.get("volid")?)));
-    let others: Vec<Volume> = listed.filter(|one| one.owner() == Some(vmid) && one != volume).collect();
-    if look.answer(BACKUPS).is_some() && others.is_empty() {
-        let there = look.one(vmid).is_some();
-        let end = if there { "" } else { ", and the guest itself is no longer there" };
-        let why = format!("it is the last backup of guest {vmid} on {}{end}", volume.storage());
-        found.hit(
-            look.one(vmid).map_or_else(|| format!("guest/{vmid}"), |guest| object(guest)),
-            Severity::LosesBackup,
-            why,
-        );
-    }
-}
-
 /// The storages that are made of a pool, a volume group or a folder of one node.
 fn made_of(look: &Look<'_>, found: &mut Found) {
     let (Some(node), Some(name)) = (look.text("node"), look.text("name")) else { return };
     let template = look.request().template();
+    found.rests_on(look, &[Part::Storages]);
     for storage in look.estate.cluster().storages.iter().filter(|one| one.is_on(&node)) {
         let of =
             |key: &str| storage.source.iter().find(|(held, _)| held == key).map(|(_, value)| value.as_str());
