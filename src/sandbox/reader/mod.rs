@@ -22,13 +22,12 @@ mod serve;
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 pub use serve::{ReaderError, run};
 
@@ -47,7 +46,8 @@ enum Question {
 
 /// The reader, as the daemon sees it.
 pub struct Beside {
-    socket: OwnedFd,
+    /// Nothing is ever said there: its other end goes with the reader.
+    life: UnixStream,
     /// It ends with this process, and whoever then has it takes its end.
     _process: Child,
 }
@@ -55,12 +55,10 @@ pub struct Beside {
 impl Beside {
     /// Waits until it has ended.
     pub async fn ended(&self) {
-        let Ok(socket) = self.socket.try_clone() else { return std::future::pending().await };
-        let Ok(socket) = AsyncFd::register_with_interest(socket, Interest::READABLE) else {
-            return std::future::pending().await;
-        };
-        // It never writes: what can be read there is its end.
-        let _ = socket.readable().await;
+        match self.life.try_clone().and_then(tokio::net::UnixStream::from_std) {
+            Ok(life) => drop(life.readable().await),
+            Err(_) => std::future::pending().await,
+        }
     }
 }
 
@@ -68,6 +66,8 @@ impl Beside {
 pub fn start(config: &Path) -> io::Result<Beside> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+    let (life, its_life) = UnixStream::pair()?;
+    life.set_nonblocking(true)?;
     let process = Command::new("/proc/self/exe")
         .arg(ARGUMENT)
         .arg("--config")
@@ -79,9 +79,9 @@ pub fn start(config: &Path) -> io::Result<Beside> {
         .env_remove("LISTEN_FDS")
         .env_remove("LISTEN_PID")
         .stdin(Stdio::from(theirs))
-        .stdout(Stdio::null())
+        .stdout(OwnedFd::from(its_life))
         .spawn()?;
-    let beside = Beside { socket: ours.try_clone()?, _process: process };
+    let beside = Beside { life, _process: process };
     let _ = SOCKET.set(ours);
     crate::files::through(ask::open);
     Ok(beside)
