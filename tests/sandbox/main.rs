@@ -179,6 +179,10 @@ fn given_up_capabilities_hold_alone() {
     for account in place::accounts() {
         let (tried, report) = Place::new(account).trespass("rights");
         for name in BY_RIGHTS {
+            if tried[*name] == libc::ENOSYS {
+                eprintln!("NOT RUN: \"{name}\": this kernel was built without it");
+                continue;
+            }
             assert_eq!(tried[*name], libc::EPERM, "uid {account}: {name}: {report}");
         }
     }

@@ -50,7 +50,7 @@ fn main() {
         let listening = serve::listen(&rules.now().listen).expect("listening");
         let needs = listening.needs(&rules.now()).expect("needs");
         match layer.as_str() {
-            "none" => {}
+            "none" => fs::create_dir_all(&targets.ledger).expect("the ledger's directory"),
             "all" => std::mem::forget(sandbox::confine(needs, Path::new(config)).expect("confined")),
             layer => sandbox::confine_by(layer, needs).expect("confined"),
         }
