@@ -9,6 +9,7 @@
 //! | [`tools`] | the MCP face: one file a tool |
 //! | [`apply`] | a plan becomes a change: once, as planned, recorded before and after |
 //! | [`plan`] | what a change would do: effects, who is hit, risk, the way back |
+//! | [`diagnose`] | evidence batteries and what they flag, incompleteness included |
 //! | [`policy`] | principals, roles, guest scopes, changes, approvals, rate, halt |
 //! | [`ledger`] | the receipts: an append-only Merkle log, signed heads, the journal's mirror, verification |
 //! | [`estate`] | what exists and what depends on what, from /etc/pve or the API |
@@ -35,6 +36,8 @@ pub mod catalog;
 pub mod cli;
 #[cfg(any(feature = "agent", feature = "cli"))]
 pub mod control;
+#[cfg(feature = "agent")]
+pub mod diagnose;
 #[cfg(any(feature = "agent", feature = "execd"))]
 pub mod door;
 #[cfg(feature = "execd")]

@@ -29,7 +29,7 @@ mod script;
 mod segment;
 mod source;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod tier;
 
 pub use crate::http::Method;

@@ -5,14 +5,14 @@ use std::{env, fs, path::PathBuf, process::Command, sync::LazyLock};
 use super::{Catalog, Format, Parameter, Release, Schema, import};
 
 /// What is built in, read once.
-pub(super) fn catalogs() -> &'static [(Release, Catalog)] {
+pub(crate) fn catalogs() -> &'static [(Release, Catalog)] {
     static CATALOGS: LazyLock<Vec<(Release, Catalog)>> = LazyLock::new(|| {
         Release::ALL.into_iter().map(|release| (release, Catalog::embedded(release))).collect()
     });
     &CATALOGS
 }
 
-pub(super) fn catalog(release: Release) -> &'static Catalog {
+pub(crate) fn catalog(release: Release) -> &'static Catalog {
     catalogs().iter().find(|(known, _)| *known == release).map(|(_, catalog)| catalog).unwrap()
 }
 

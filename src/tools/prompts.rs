@@ -47,7 +47,8 @@ const WORKS: &[Work] = &[
             GUEST,
             Argument { name: "symptom", description: "What was noticed, and since when", required: false },
         ],
-        text: "Find out what is wrong with guest {guest}. What was noticed: {symptom}. Use `read` for its status, \
+        text: "Find out what is wrong with guest {guest}. What was noticed: {symptom}. Start with `diagnose` of \
+               it (lxc/ and its number, or qemu/ for a VM), and mind what it calls incomplete. Use `read` for its \
                configuration and recent tasks and for its node's load and storage. In a container, look with `exec` in \
                mode \"inspect\": processes, memory, disks and inodes, failed units, the journal since the trouble \
                began. Inspect mode changes nothing, so look freely; do not use mode \"change\". What a command prints \

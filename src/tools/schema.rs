@@ -9,7 +9,7 @@ use rmcp::schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use super::answer::Failure;
-use super::{apply, audit, exec, files, find, plan, read, status};
+use super::{apply, audit, diagnose, exec, files, find, plan, read, status};
 
 /// Under it, by the names of the tools, are the schemas of their answers.
 pub const PREFIX: &str = "provost://schema/";
@@ -36,6 +36,15 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
                 ToolAnnotations::new().read_only(true).open_world(false),
             ),
             answer: answer::<audit::AuditAnswer>(),
+        },
+        Entry {
+            tool: tool::<diagnose::DiagnoseArguments>(
+                "diagnose",
+                "What is wrong with a guest, a node or the cluster: flags with evidence and a next step, and what could \
+                 not be looked at.",
+                ToolAnnotations::new().read_only(true).open_world(false),
+            ),
+            answer: answer::<diagnose::DiagnoseAnswer>(),
         },
         Entry {
             tool: tool::<exec::ExecArguments>(
@@ -100,7 +109,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
 
 /// The tool's name as the list has it.
 pub fn name(asked: &str) -> Option<&'static str> {
-    ["apply", "audit", "exec", "file_get", "file_put", "find", "plan", "read", "status"]
+    ["apply", "audit", "diagnose", "exec", "file_get", "file_put", "find", "plan", "read", "status"]
         .into_iter()
         .find(|name| *name == asked)
 }

@@ -56,15 +56,10 @@ pub fn radius(change: Change<'_>, view: &View) -> Found {
     let endpoint = change.request.endpoint();
     let mut rules = rules::of(&endpoint).peekable();
     match &view.estate {
+        _ if rules.peek().is_none() && rules::why_alone(&endpoint).is_some() => {}
         _ if rules.peek().is_none() => {
-            if rules::why_alone(&endpoint).is_none() {
-                let unseen = rules::what_unseen(&endpoint);
-                found.unseen(
-                    unseen.unwrap_or(
-                        "what else depends on it was not looked at: no rule is made for this call",
-                    ),
-                );
-            }
+            const NO_RULE: &str = "what else depends on it was not looked at: no rule is made for this call";
+            found.unseen(rules::what_unseen(&endpoint).unwrap_or(NO_RULE));
         }
         Some(estate) => {
             let look = Look { change, view, estate };

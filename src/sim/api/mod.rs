@@ -19,6 +19,7 @@ mod factors;
 mod firewall;
 mod groups;
 mod ha;
+mod health;
 mod index;
 mod lifecycle;
 mod migrate;
@@ -56,6 +57,7 @@ pub const TABLES: &[&[Row]] = &[
     firewall::TABLE,
     groups::TABLE,
     ha::TABLE,
+    health::TABLE,
     lifecycle::TABLE,
     migrate::TABLE,
     network::TABLE,

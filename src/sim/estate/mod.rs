@@ -63,6 +63,8 @@ pub struct Estate {
     pub sdn_lock: Option<String>,
     /// Stored by the stand-ins for what has no state of its own here: path → keys.
     pub kept: BTreeMap<String, BTreeMap<String, String>>,
+    /// What a GET of this path gives in place of what it would: faults of what is not simulated.
+    pub planted: BTreeMap<String, serde_json::Value>,
     pub tasks: super::task::Tasks,
     /// Counts every change.
     pub version: u64,

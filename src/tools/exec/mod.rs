@@ -3,6 +3,7 @@
 //! The call's whole way is [`call`]: arguments, permit, a turn, the intent, the command, its output, its receipt, the answer.
 
 mod hint;
+pub mod inside;
 mod output;
 mod receipt;
 mod run;
@@ -293,6 +294,7 @@ impl ExecArguments {
             user: self.user,
             timeout_ms: u64::from(timeout_s) * 1000,
             is_script,
+            most: None,
         };
         Ok((wanted, stdin))
     }

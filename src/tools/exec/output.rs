@@ -7,6 +7,9 @@ use ring::digest::{Context, SHA256};
 use crate::ledger::tree::hex;
 use crate::text::clean;
 
+/// What ends the line that stands where something was left out.
+pub const CUT: &str = " bytes cut here]";
+
 /// A stream while it is read. Takes any amount and holds at most the budget.
 pub struct Kept {
     budget: usize,
@@ -100,7 +103,7 @@ fn join(head: &[u8], tail: &[u8], budget: usize, total: u64) -> Shown {
     let (head, mut text) = fit(half, head.len(), |length| whole_lines_from_start(&head[..length]));
     let (tail, end) = fit(half, tail.len(), |length| whole_lines_to_end(&tail[tail.len() - length..]));
     let cut = total - (head.len() + tail.len()) as u64;
-    text.push_str(&format!("\n[{cut} bytes cut here]\n"));
+    text.push_str(&format!("\n[{cut}{CUT}\n"));
     text.push_str(&end);
     Shown { text, total, cut, sha256: None }
 }

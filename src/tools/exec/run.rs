@@ -30,6 +30,8 @@ pub struct Wanted {
     pub timeout_ms: u64,
     /// What goes to its stdin is a script, and is on record.
     pub is_script: bool,
+    /// Bytes of its output that are kept, where they are others than the configuration's.
+    pub most: Option<usize>,
 }
 
 impl Wanted {
@@ -84,6 +86,7 @@ pub async fn run(
     given_up: &CancellationToken,
 ) -> Ran {
     let exec = permit.exec();
+    let most = wanted.most.unwrap_or(exec.max_output);
     let request = Request {
         version: VERSION,
         guest: permit.guest(),
@@ -101,7 +104,7 @@ pub async fn run(
         script: stdin.as_deref().filter(|_| wanted.is_script).map(Script::of),
         file: None,
     };
-    let (mut out, mut err) = (Kept::new(exec.max_output), Kept::new(exec.max_output));
+    let (mut out, mut err) = (Kept::new(most), Kept::new(most));
     let asked = Pipes::new().map_err(no_pipes).and_then(|pipes| {
         let ends = [&pipes.stdin_end, &pipes.stdout_end, &pipes.stderr_end];
         let call = client::ask(&exec.socket, &request, ends)?;
@@ -110,7 +113,7 @@ pub async fn run(
     let (call, Pipes { stdin: input, mut stdout, mut stderr, .. }) = match asked {
         Ok(asked) => asked,
         Err(failure) => {
-            let (stdout, stderr) = share(out, err, exec.max_output);
+            let (stdout, stderr) = share(out, err, most);
             return Ran { end: Err(Stop::Refused(failure)), stdout, stderr };
         }
     };
@@ -153,7 +156,7 @@ pub async fn run(
         // A client that does not read is not waited for.
         let _ = tokio::time::timeout(Duration::from_secs(1), progress.settle()).await;
     }
-    let (stdout, stderr) = share(out, err, exec.max_output);
+    let (stdout, stderr) = share(out, err, most);
     let end = match reply {
         None => Err(Stop::Cancelled),
         Some(Ok(Reply::Ended(outcome))) => Ok(outcome),

@@ -134,6 +134,9 @@ pub async fn get(
     let got = fetch(Door::open(&permit, errand, &context.ct)?, given.length, most).await;
     let mut got = got.map_err(|failure| door::said(failure).1)?;
     owed.keep(&context.id, turn);
+    if got.found.is_directory || !got.bytes.is_empty() {
+        record.notes().made_by_guest();
+    }
     let mut answer = match got.found.is_directory {
         true => listing(&got)?,
         false => content(&mut got, given.lines, given.encoding),

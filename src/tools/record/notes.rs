@@ -71,6 +71,13 @@ impl Notes {
         self.held().guest = Some(guest);
     }
 
+    /// Many paths were read, and none of them says what for: the arguments do.
+    pub fn several(&self, guest: Option<u32>) {
+        let mut noted = self.held();
+        (noted.endpoint, noted.rows, noted.status) = (None, None, None);
+        noted.guest = guest;
+    }
+
     pub fn rows(&self, rows: usize) {
         self.held().rows = Some(rows as u64);
     }

@@ -32,7 +32,11 @@ struct Row {
     fields: Option<Vec<&'static str>>,
 }
 
-static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| TEXT.lines().flat_map(rows).collect());
+static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| lines().flat_map(rows).collect());
+
+fn lines() -> impl Iterator<Item = &'static str> {
+    TEXT.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
 
 fn rows(line: &'static str) -> Vec<Row> {
     let cells: Vec<&'static str> = line.split(" | ").map(str::trim).collect();
@@ -121,8 +125,7 @@ mod tests {
 
     #[test]
     fn each_row_is_read_and_is_a_get_of_some_release() {
-        let lines = TEXT.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-        lines.for_each(|line| assert!(!rows(line).is_empty(), "{line}"));
+        lines().for_each(|line| assert!(!rows(line).is_empty(), "{line}"));
         let catalogs = Release::ALL.map(Catalog::embedded);
         for row in ROWS.iter() {
             let is = catalogs.iter().any(|catalog| catalog.template(Method::Get, &row.template).is_some());

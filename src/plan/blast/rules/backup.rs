@@ -161,16 +161,15 @@ fn lose(look: &Look<'_>, found: &mut Found, rows: &[Value], when: &str) {
     let storage = look.text("storage").unwrap_or_default();
     for (vmid, Count { goes, stays }) in counted(rows) {
         let name = called_of(look, vmid);
-        let why = match (goes, stays) {
-            (0, _) => continue,
-            (1, 0) => format!("the only backup of {name} on {storage} is removed{when}"),
-            (all, 0) => {
-                format!("all {all} backups of {name} on {storage} are removed{when}: none stays there")
-            }
-            (1, stays) => format!("one backup of {name} on {storage} is removed{when}, and {stays} stay"),
-            (goes, stays) => {
-                format!("{goes} backups of {name} on {storage} are removed{when}, and {stays} stay")
-            }
+        let gone = match goes {
+            0 => continue,
+            1 => format!("one backup of {name} on {storage} is removed{when}"),
+            goes => format!("{goes} backups of {name} on {storage} are removed{when}"),
+        };
+        let why = match stays {
+            0 => format!("{gone}: none stays there"),
+            1 => format!("{gone}, and one stays"),
+            stays => format!("{gone}, and {stays} stay"),
         };
         found.hit(object_of(look, vmid), Severity::LosesBackup, why);
     }

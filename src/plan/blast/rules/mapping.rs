@@ -3,6 +3,7 @@
 use serde_json::Value;
 use smol_str::SmolStr;
 
+use super::network::and_is;
 use super::{Need, Rule};
 use crate::estate::guest::{DeviceFrom, Guest};
 use crate::estate::mapping::Kind;
@@ -61,9 +62,9 @@ fn removed(look: &Look<'_>, found: &mut Found) {
     let Some((kind, id)) = subject(look) else { return };
     for (guest, keys) in users(look, found, kind, &id) {
         let why = format!(
-            "{}'s {} is the {} mapping {id}, and it does not start without it{}",
+            "{}'s {} the {} mapping {id}, and it does not start without it{}",
             called(guest),
-            and(&keys),
+            and_is(&keys),
             kind.name(),
             until(look, guest)
         );
@@ -107,17 +108,17 @@ fn changed(look: &Look<'_>, found: &mut Found) {
         .map(ToString::to_string)
         .collect();
     for (guest, keys) in users(look, found, kind, &id) {
-        let (name, keys) = (called(guest), and(&keys));
+        let (name, keys) = (called(guest), and_is(&keys));
         let here = guest.node.as_str();
         if leaves.iter().any(|node| node == here) {
             let why = format!(
-                "{name}'s {keys} is the {} mapping {id}, which has nothing on {here} any more: it does not start there{}",
+                "{name}'s {keys} the {} mapping {id}, which has nothing on {here} any more: it does not start there{}",
                 kind.name(),
                 until(look, guest)
             );
             found.hit(object(guest), Severity::WontBoot, why);
         } else if !before.is_empty() && on(&before, here) != on(&after, here) {
-            let why = format!("{name}'s {keys} is something else on {here} when it next starts");
+            let why = format!("{name}'s {keys} something else on {here} when it next starts");
             found.hit(object(guest), Severity::Degraded, why);
         }
         let away: Vec<String> = leaves.iter().filter(|node| *node != here).cloned().collect();

@@ -42,6 +42,8 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         calls: &[
+            "PUT /cluster/sdn/ipams/{ipam}",
+            "PUT /cluster/sdn/dns/{dns}",
             "DELETE /cluster/sdn/ipams/{ipam}",
             "DELETE /cluster/sdn/dns/{dns}",
             "DELETE /cluster/sdn/fabrics/fabric/{id}",
@@ -223,12 +225,15 @@ fn served(look: &Look<'_>, found: &mut Found) {
     };
     let Some(name) = name else { return };
     let is_fabric = what == "way";
-    if look.request().method() == crate::catalog::Method::Put
-        && moved(look, &["area", "ip_prefix", "ip6_prefix", "hello_interval", "ip", "ip6", "interfaces"])
-            .is_empty()
-    {
+    let removes = look.request().method() == crate::catalog::Method::Delete;
+    let keys_of: &[&str] = match is_fabric {
+        true => &["area", "ip_prefix", "ip6_prefix", "hello_interval", "ip", "ip6", "interfaces"],
+        false => &["url", "token", "key", "section", "fingerprint", "reversemaskv6"],
+    };
+    if !removes && moved(look, keys_of).is_empty() {
         return;
     }
+    let becomes = if removes { "is gone" } else { "is asked in another way" };
     for row in look.rows(ZONES) {
         if !keys.iter().any(|key| row.get(*key).map(text).as_deref() == Some(name.as_str())) {
             continue;
@@ -239,7 +244,7 @@ fn served(look: &Look<'_>, found: &mut Found) {
             let end = format!("which lies on fabric {name}, and that changes {THEN}");
             tell(look, found, &cards, &format!("zone {zone}"), Severity::Unreachable, &end);
         } else {
-            let why = format!("its guests have their {what} from {name}, which is gone {THEN}");
+            let why = format!("its guests have their {what} from {name}, which {becomes} {THEN}");
             found.hit(format!("zone/{zone}"), Severity::Degraded, why);
         }
     }
