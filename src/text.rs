@@ -7,6 +7,20 @@
 #[cfg(feature = "ledger")]
 pub use clean::{brief, clean, clean_json};
 
+/// How many bytes at the end begin a character that does not end there.
+pub fn begun(bytes: &[u8]) -> usize {
+    let begun = (1..=bytes.len().min(3)).find(|back| {
+        let needs = match bytes[bytes.len() - back] {
+            0xc2..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf4 => 4,
+            _ => 0,
+        };
+        needs > *back
+    });
+    begun.unwrap_or(0)
+}
+
 /// The beginning of `text`, of at most so many bytes, and no character cut in two.
 pub fn beginning(text: &str, most: usize) -> &str {
     let mut end = most.min(text.len());

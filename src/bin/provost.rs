@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Verb::Deny(answer) => operator::deny(&answer),
         Verb::Announce(verb) => operator::announce(&verb),
         Verb::Catalogue { verb } => operator::catalogue(&verb),
+        Verb::Doctor(verb) => operator::doctor(&verb),
         #[cfg(feature = "sim")]
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Completions { shell } => {

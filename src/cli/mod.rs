@@ -55,6 +55,9 @@ pub enum Verb {
         #[command(subcommand)]
         verb: operator::CatalogueVerb,
     },
+    /// Whether all is as it should be: each check with its evidence, and what mends it
+    #[command(after_help = "Exit codes: 0 nothing is bad, 1 something is.")]
+    Doctor(operator::Doctor),
     /// Run a simulated Proxmox VE cluster, to try Provost without one
     #[cfg(feature = "sim")]
     #[command(alias = "sim", after_help = demo::HELP)]

@@ -1,4 +1,4 @@
-//! Calls as an operator writes them for `deny`: `POST /nodes/{node}/status`, `GET /access/*`, `* /nodes/pve1/qemu/105/*`.
+//! Calls as an operator writes them for `allow` and `deny`: `POST /nodes/{node}/status`, `GET /access/*`, `* /nodes/pve1/qemu/105/*`.
 
 use serde::Deserialize;
 
@@ -27,6 +27,11 @@ impl CallPattern {
     /// As the operator wrote it.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether it was written for GETs, and for nothing else.
+    pub fn is_for_reads(&self) -> bool {
+        self.method.as_deref() == Some("GET")
     }
 
     /// Whether the call is one of these. `template` has its parameters in braces; `path` is what they stand for, its

@@ -17,6 +17,9 @@ pub struct Role {
     pub guests: Option<Vec<GuestTerm>>,
     /// The widest exec lane; absent: [`Role::lane`] says.
     pub exec: Option<ExecLane>,
+    /// The only calls of the API that are made, of those that the profile has; absent: all of them. [`Role::allows`] says
+    /// what counts for a GET.
+    pub allow: Option<Vec<CallPattern>>,
     /// Calls of the API that are refused whatever the profile says.
     #[serde(default)]
     pub deny: Vec<CallPattern>,
@@ -41,6 +44,20 @@ impl Role {
             Profile::Full => ExecLane::Change,
             _ => ExecLane::Inspect,
         })
+    }
+
+    /// Whether `allow` has the call. A list that names no GET is about changes alone, and every GET stays.
+    pub fn allows<'a>(
+        &self,
+        method: &str,
+        template: &str,
+        path: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> bool {
+        let Some(allow) = &self.allow else { return true };
+        if method == "GET" && !allow.iter().any(CallPattern::is_for_reads) {
+            return true;
+        }
+        allow.iter().any(|pattern| pattern.matches(method, template, path.clone()))
     }
 
     /// Tiers of which a change waits for a person: as written, else all that only `full` has. An empty list that is

@@ -42,6 +42,21 @@ impl Filter {
     }
 }
 
+/// The intent that a receipt is, or that it closes.
+pub fn intent(place: &Place, seq: Seq) -> Result<Receipt, String> {
+    let read = |seq: Seq| -> Result<Receipt, String> {
+        let segments = Segments::open(place).map_err(|error| error.to_string())?;
+        let line = segments.line(seq).map_err(|error| error.to_string())?;
+        Receipt::parse(&line).map_err(|_| "it cannot be read".to_owned())
+    };
+    let receipt = read(seq)?;
+    match receipt.kind {
+        Kind::Intent => Ok(receipt),
+        Kind::Outcome | Kind::File => read(receipt.closes().ok_or("it records no change")?),
+        kind => Err(format!("it is a {} receipt, which records no change", kind.name())),
+    }
+}
+
 /// Calls `each` with what the filter takes, the newest first. A line that is no receipt is passed over: verification
 /// speaks of it.
 pub fn newest_first(

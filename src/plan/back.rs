@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::undo::{Inverse, Undo, Way};
 use super::{Eyes, Refused, Request, reach, since};
-use crate::ledger::query::{Filter, newest_first};
-use crate::ledger::{Kind, Ledger, Receipt, Segments, Seq};
+use crate::catalog::Method;
+use crate::ledger::query::{self, Filter, newest_first};
+use crate::ledger::{Kind, Ledger, Receipt, Seq};
 
 /// What is taken back, and what has happened to it since.
 pub struct Back {
@@ -27,19 +28,15 @@ pub async fn requests(eyes: &Eyes, ledger: &Ledger, seq: Seq, of: Option<u32>) -
     let receipts = receipts.map_err(|why| Refused::NoReceipt { seq, why })?;
     let mut calls = Vec::new();
     let mut warnings = Vec::new();
-    let alone = receipts.len() == 1;
     for receipt in receipts {
-        let mut inverses = inverses(&receipt).map_err(|why| Refused::NoWayBack { seq, why })?;
-        // Of several, each stands where the one before it leaves it.
-        if let ([_], true) = (&inverses[..], alone) {
-            let found = since::found_again(eyes, &receipt, inverses).await?;
-            inverses = found.map_err(|why| Refused::NoWayBack { seq, why })?;
-        }
+        let inverses = inverses(&receipt).map_err(|why| Refused::NoWayBack { seq, why })?;
+        let found = since::found_again(eyes, &receipt, inverses).await?;
+        let inverses = found.map_err(|why| Refused::NoWayBack { seq, why })?;
         warnings.extend(since::changed(eyes, &receipt, &inverses).await?);
         calls.extend(inverses);
     }
     let mut requests = Vec::new();
-    for call in calls {
+    for call in without_moves(calls) {
         let mut request = Request::of(&eyes.catalog, call.method, &call.path, call.args, Vec::new())?;
         request.guests = reach::guests(eyes, &request).await?;
         requests.push(request);
@@ -47,6 +44,14 @@ pub async fn requests(eyes: &Eyes, ledger: &Ledger, seq: Seq, of: Option<u32>) -
     let mut requests = requests.into_iter();
     let first = requests.next().ok_or_else(|| Refused::NoWayBack { seq, why: "nothing was done".into() })?;
     Ok(Back { first, then: requests.collect(), warnings })
+}
+
+/// Without moving a rule back to where it was made: it is removed where it stands now.
+fn without_moves(calls: Vec<Inverse>) -> Vec<Inverse> {
+    let list = |call: &Inverse| call.path.rsplit_once('/').map(|(list, _)| list.to_owned());
+    let removed: Vec<_> = calls.iter().filter(|call| call.method == Method::Delete).map(list).collect();
+    let moves = |call: &Inverse| call.args.contains_key("moveto") && removed.contains(&list(call));
+    calls.into_iter().filter(|call| !moves(call)).collect()
 }
 
 fn inverses(receipt: &Receipt) -> Result<Vec<Inverse>, String> {
@@ -111,21 +116,9 @@ fn failed(place: &crate::ledger::Place, intent: &Receipt) -> Result<Option<Strin
     Ok(why)
 }
 
-/// The intent that the receipt is, or that it closes.
+/// The intent of a change that a plan made.
 fn intent(place: &crate::ledger::Place, seq: Seq) -> Result<Receipt, String> {
-    let read = |seq: Seq| -> Result<Receipt, String> {
-        let segments = Segments::open(place).map_err(|error| error.to_string())?;
-        let line = segments.line(seq).map_err(|error| error.to_string())?;
-        Receipt::parse(&line).map_err(|_| "it cannot be read".to_owned())
-    };
-    let receipt = read(seq)?;
-    let intent = match receipt.kind {
-        Kind::Intent => receipt,
-        Kind::Outcome | Kind::File => read(receipt.closes().ok_or("it closes no intent")?)?,
-        kind => {
-            return Err(format!("it is a {} receipt, which records no change that a plan made", kind.name()));
-        }
-    };
+    let intent = query::intent(place, seq)?;
     match intent.body.get("act").and_then(Value::as_str) {
         Some("apply" | "undo") => Ok(intent),
         Some("file_put") => Err("it records a file_put: file_put with restore takes it back".to_owned()),

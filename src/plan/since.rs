@@ -10,6 +10,7 @@ use super::fields::{is_same, text};
 use super::undo::Inverse;
 use crate::catalog::Method;
 use crate::ledger::Receipt;
+use crate::secret::WITHHELD;
 
 /// Arguments that say where or how, and are no part of a rule.
 const NO_PART: &[&str] = &["pos", "digest", "moveto", "delete"];
@@ -108,7 +109,7 @@ pub async fn changed(eyes: &Eyes, receipt: &Receipt, calls: &[Inverse]) -> Resul
         let Seen::There(Value::Object(now)) = look(eyes, &call.path).await? else { continue };
         for (name, set) in made.iter().filter(|(name, _)| !NO_PART.contains(&name.as_str())) {
             let Some(there) = now.get(name) else { continue };
-            let withheld = set.as_str().is_some_and(|set| set.contains("withheld"));
+            let withheld = set.as_str().is_some_and(|set| set.contains(WITHHELD));
             if !withheld && !is_same(found.endpoint.parameter(name), there, set) {
                 warnings.push(format!(
                     "{name} has been changed since the receipt, and that is taken back with it"

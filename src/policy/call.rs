@@ -73,6 +73,9 @@ pub fn verdict(role: &Role, call: &Call) -> Result<(), Denied> {
         let pattern = pattern.text().to_owned();
         return Err(Denied::Call { call: call.name(), role: role.name.clone(), pattern });
     }
+    if !role.allows(call.method.name(), &call.template, segments()) {
+        return Err(Denied::Unlisted { call: call.name(), role: role.name.clone() });
+    }
     let judgement = tier::judge(call.method, &call.template, &call.arguments());
     match judgement.grounds().iter().find(|ground| !role.profile.holds(ground.tier)) {
         Some(ground) => Err(Denied::Tier {

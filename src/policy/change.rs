@@ -126,6 +126,8 @@ pub enum Barred {
     },
     #[error("{call} reaches past the guests of role \"{role}\", which is limited to {scope}")]
     Scoped { call: String, role: String, scope: String },
+    #[error("{call} is none of the calls that role \"{role}\" is allowed")]
+    Unlisted { call: String, role: String },
     #[error("role \"{role}\" is denied {call} by \"{pattern}\"")]
     Pattern { call: String, role: String, pattern: String },
 }
@@ -141,7 +143,7 @@ impl Barred {
             Self::Held { .. } => "held",
             Self::Delete { .. } | Self::Tier { .. } => "tier_not_allowed",
             Self::Scoped { .. } => "guest_out_of_scope",
-            Self::Pattern { .. } => "denied_to_role",
+            Self::Unlisted { .. } | Self::Pattern { .. } => "denied_to_role",
         }
     }
 
@@ -166,6 +168,9 @@ impl Barred {
                     "name a guest that it is about, or the operator can take \"guests\" out of role \"{role}\""
                 )
             }
+            Self::Unlisted { role, .. } => {
+                format!("the operator can add it to allow of role \"{role}\" in provost.toml")
+            }
             Self::Pattern { role, pattern, .. } => {
                 format!("the operator can take \"{pattern}\" out of deny of role \"{role}\" in provost.toml")
             }
@@ -187,6 +192,7 @@ impl Policy {
         let role = role(&config, principal).ok_or_else(|| Denied::NoRole { who: principal.to_string() })?;
         self.halt.check()?;
         permits(role, wanted)?;
+        allows(role, wanted)?;
         let outside = |guest: &&u32| !membership::includes(role, self.members.as_ref(), **guest);
         if let Some(guest) = wanted.guests.iter().find(outside) {
             return Err(Denied::Guest { guest: *guest, role: role.name.clone(), scope: scope(role) });
@@ -242,6 +248,20 @@ pub(super) fn methods(profile: Profile) -> Methods {
     }
 }
 
+fn decoded(path: &str) -> Vec<std::borrow::Cow<'_, str>> {
+    path.split('/').skip(1).map(|part| percent_decode_str(part).decode_utf8_lossy()).collect()
+}
+
+/// Whether the role's `allow` has the call.
+pub(super) fn allows(role: &Role, wanted: &Wanted<'_>) -> Result<(), Barred> {
+    let decoded = decoded(wanted.path);
+    let path = decoded.iter().map(AsRef::as_ref);
+    match role.allows(wanted.method.name(), wanted.template, path) {
+        true => Ok(()),
+        false => Err(Barred::Unlisted { call: wanted.call(), role: role.name.clone() }),
+    }
+}
+
 /// Whether the role may have such a call made, wherever it goes.
 pub(super) fn permits(role: &Role, wanted: &Wanted<'_>) -> Result<(), Barred> {
     let grounds = wanted.judgement.grounds();
@@ -265,8 +285,7 @@ pub(super) fn permits(role: &Role, wanted: &Wanted<'_>) -> Result<(), Barred> {
             why: ground.why,
         });
     }
-    let decoded: Vec<_> =
-        wanted.path.split('/').skip(1).map(|part| percent_decode_str(part).decode_utf8_lossy()).collect();
+    let decoded = decoded(wanted.path);
     let denies = |pattern: &&crate::config::CallPattern| {
         pattern.matches(wanted.method.name(), wanted.template, decoded.iter().map(AsRef::as_ref))
     };

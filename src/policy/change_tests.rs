@@ -166,6 +166,32 @@ fn who_is_in_no_role_and_what_the_role_denies_is_refused() {
 }
 
 #[test]
+fn what_is_allowed_by_name_is_all_that_is_made() {
+    let start = "/nodes/{node}/lxc/{vmid}/status/start";
+    for (keys, expected) in [
+        ("", "leave"),
+        ("allow=['POST /nodes/{node}/lxc/*']", "leave"),
+        ("allow=['* /nodes/pve1/lxc/105/*']", "leave"),
+        ("allow=['POST /nodes/{node}/qemu/*']", "denied_to_role"),
+        ("allow=['* /nodes/pve2/*']", "denied_to_role"),
+        ("allow=[]", "denied_to_role"),
+        // What is denied is denied, and a profile is not widened by it.
+        ("allow=['* /nodes/*']\ndeny=['POST /nodes/{node}/lxc/*']", "denied_to_role"),
+        ("profile='observe'\nallow=['* /nodes/*']", "tier_not_allowed"),
+    ] {
+        let answer = asked(&policy(keys), Method::Post, start, json!({}), &[105]);
+        assert_eq!(kind(&answer), expected, "{keys}");
+    }
+    let reads = |keys: &str| {
+        let text = format!("[[role]]\nname='a'\nmembers=['user:alice']\n{keys}");
+        let config = config::parse(Path::new("x"), &text).unwrap();
+        config.roles[0].allows("GET", "/nodes/{node}/lxc", ["nodes", "pve1", "lxc"])
+    };
+    assert!(reads("allow=['POST /nodes/*']"), "a list of changes leaves reads as they are");
+    assert!(reads("allow=['GET /nodes/*']") && !reads("allow=['GET /access/*']"));
+}
+
+#[test]
 fn each_guest_that_is_touched_has_to_be_the_roles() {
     let stop = "/nodes/{node}/lxc/{vmid}/status/stop";
     let scoped = policy("guests=['100-199', 205, 'pool:dev']");

@@ -7,7 +7,7 @@
 use percent_encoding::percent_decode_str;
 
 use super::approval::Cleared;
-use super::change::{Leave, Wanted, methods, permits};
+use super::change::{Leave, Wanted, allows, methods, permits};
 use super::{Barred, Denied};
 use crate::catalog::tier::{self, Tier};
 use crate::catalog::{Catalog, Checked, Method};
@@ -98,6 +98,7 @@ impl Hand {
             taint: false,
         };
         permits(self.leave.its_role(), &wanted).map_err(Denied::from)?;
+        allows(self.leave.its_role(), &wanted).map_err(Denied::from)?;
         self.leave.check_halt()?;
         Ok(match &self.reach {
             Reach::Careful(careful) => careful.send(Mild::of(checked)?).await?,

@@ -97,6 +97,8 @@ pub enum Denied {
     Closed { call: String, why: &'static str, role: String, scope: String },
     #[error("what {call} gives there is about guests outside what role \"{role}\" may touch ({scope})")]
     Outside { call: String, role: String, scope: String },
+    #[error("{call} is none of the calls that role \"{role}\" is allowed")]
+    Unlisted { call: String, role: String },
     #[error("role \"{role}\" is denied {call} by \"{pattern}\"")]
     Call { call: String, role: String, pattern: String },
     #[error("{call} is of tier {tier}, which profile {profile} of role \"{role}\" does not have: {why}")]
@@ -129,7 +131,7 @@ impl Denied {
             Self::NoRole { .. } => "no_role",
             Self::Guest { .. } | Self::Outside { .. } => "guest_out_of_scope",
             Self::Closed { .. } => "closed_to_role",
-            Self::Call { .. } => "denied_to_role",
+            Self::Call { .. } | Self::Unlisted { .. } => "denied_to_role",
             Self::Tier { .. } | Self::Approval { .. } => "not_a_read",
             Self::Secret { .. } => "secret_in_url",
             Self::Changed { .. } => "role_changed",
@@ -150,6 +152,9 @@ impl Denied {
                 "what has one of the role's guests in its path is open, and lists are cut to them; the operator can \
                  leave out guests of role \"{role}\" in provost.toml"
             ),
+            Self::Unlisted { role, .. } => {
+                format!("the operator can add it to allow of role \"{role}\" in provost.toml")
+            }
             Self::Call { role, pattern, .. } => {
                 format!("the operator can take \"{pattern}\" out of deny of role \"{role}\" in provost.toml")
             }

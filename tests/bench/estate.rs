@@ -178,12 +178,14 @@ fn both_ways() -> std::io::Result<[[Duration; 3]; 2]> {
     };
     let (tree, api) = (Tree::new(cluster.tree()), Api::new(fetch));
     let guests = |index: &Index| index.guests().len();
-    assert_eq!(guests(&refresh(&tree, None)), GUESTS as usize);
+    // A template among them.
+    let all = guests(&refresh(&tree, None));
+    assert!(all >= GUESTS as usize);
     let from_tree = quantiles(|_| drop(black_box(refresh(&tree, None))));
     let mut times: Vec<Duration> = (0..BY_API)
         .map(|_| {
             let start = Instant::now();
-            assert_eq!(guests(&refresh(&api, None)), GUESTS as usize);
+            assert_eq!(guests(&refresh(&api, None)), all);
             start.elapsed()
         })
         .collect();

@@ -166,6 +166,34 @@ fn the_catalogue_says_what_it_is_and_what_of_it_has_no_tier() {
 }
 
 #[test]
+fn the_doctor_says_what_is_wrong_and_what_mends_it() {
+    let mut daemon = Daemon::start();
+    let state = |checks: &Value, name: &str| {
+        let found = checks.as_array().unwrap().iter().find(|check| check["check"] == name);
+        found.unwrap_or_else(|| panic!("{name}: {checks}"))["state"].as_str().unwrap().to_owned()
+    };
+    let examined = |daemon: &Daemon| -> (Option<i32>, Value) {
+        let output = daemon.provost(&["doctor", "--json"]);
+        (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
+    };
+    let (_, checks) = examined(&daemon);
+    for (name, expected) in
+        [("configuration", "good"), ("daemon", "good"), ("tiers", "good"), ("halt", "good")]
+    {
+        assert_eq!(state(&checks, name), expected, "{checks}");
+    }
+    // The built-in catalogue is not the node's own.
+    assert_eq!(state(&checks, "catalogue"), "look");
+    assert!(daemon.provost(&["halt", "--why", "a look"]).status.success());
+    assert_eq!(state(&examined(&daemon).1, "halt"), "look");
+    daemon.end(Signal::SIGTERM);
+    let (code, checks) = examined(&daemon);
+    assert_eq!((code, state(&checks, "daemon").as_str()), (Some(1), "bad"), "{checks}");
+    let said = String::from_utf8(daemon.provost(&["doctor"]).stdout).unwrap();
+    assert!(said.contains("BAD") && said.contains("systemctl status provost"), "{said}");
+}
+
+#[test]
 fn the_door_is_there_while_the_daemon_is() {
     let mut daemon = Daemon::start();
     let door = daemon.path("mcp.control.sock");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::common::Client;
-use crate::house::{House, apply, call, error, plan};
+use crate::house::{House, Stateless, apply, call, error, plan};
 
 const CONFIG: &str = "/nodes/pve1/lxc/101/config";
 const SELF: &str = "profile = \"full\"\napproval = [\"change\"]\nself_approval = true";
@@ -122,20 +122,15 @@ fn a_terminal_does_not_count_where_only_the_dialog_does() {
 }
 
 /// A session of the revision without a handshake, that shows forms and knows no tasks.
-struct Stateless(Client);
+struct Asked(Stateless);
 
-impl Stateless {
+impl Asked {
     fn of(house: &House) -> Self {
-        Self(Client::raw(std::os::unix::net::UnixStream::connect(house.socket()).unwrap()))
+        Self(Stateless::of(house, json!({ "elicitation": {} })))
     }
 
-    fn request(&mut self, method: &str, mut params: Value) -> Value {
-        params["_meta"] = json!({
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": { "name": "t", "version": "1" },
-            "io.modelcontextprotocol/clientCapabilities": { "elicitation": {} },
-        });
-        self.0.request(method, params)["result"].clone()
+    fn request(&mut self, method: &str, params: Value) -> Value {
+        self.0.request(method, params)
     }
 
     fn plan(&mut self, memory: u32) -> Value {
@@ -157,7 +152,7 @@ impl Stateless {
 #[test]
 fn a_client_of_the_newest_revision_is_asked_by_input_required_with_a_state_that_nobody_can_make() {
     let house = House::of(SELF);
-    let mut client = Stateless::of(&house);
+    let mut client = Asked::of(&house);
     let (id, other) = (client.plan(1024), client.plan(2048));
     let asked = client.apply(&id, None);
     assert_eq!(asked["resultType"], "input_required", "{asked}");
@@ -192,12 +187,12 @@ fn a_client_of_the_newest_revision_is_asked_by_input_required_with_a_state_that_
 #[test]
 fn a_state_of_a_daemon_before_this_one_counts_for_nothing() {
     let mut house = House::of(SELF);
-    let mut client = Stateless::of(&house);
+    let mut client = Asked::of(&house);
     let id = client.plan(1024);
     let state = client.apply(&id, None)["requestState"].clone();
     house.kill();
     house.start();
-    let mut client = Stateless::of(&house);
+    let mut client = Asked::of(&house);
     let refused = client.apply(&id, Some((json!({ "approve": yes() }), state)));
     assert_eq!(refused["structuredContent"]["error"]["kind"], "no_such_plan", "{refused}");
     assert_eq!(house.setting(101, "memory").as_deref(), Some("768"));

@@ -208,3 +208,21 @@ pub fn plan(client: &mut Client, method: &str, path: &str, args: Value) -> Value
 pub fn apply(id: &Value) -> Value {
     json!({ "plan_id": id })
 }
+
+/// A session of the revision without a handshake, with these capabilities.
+pub struct Stateless(Client, Value);
+
+impl Stateless {
+    pub fn of(house: &House, capabilities: Value) -> Self {
+        Self(Client::raw(std::os::unix::net::UnixStream::connect(house.socket()).unwrap()), capabilities)
+    }
+
+    pub fn request(&mut self, method: &str, mut params: Value) -> Value {
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": { "name": "t", "version": "1" },
+            "io.modelcontextprotocol/clientCapabilities": self.1,
+        });
+        self.0.request(method, params)["result"].clone()
+    }
+}

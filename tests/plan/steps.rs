@@ -130,3 +130,30 @@ async fn every_call_of_a_plan_is_policys_to_allow_and_one_yes_is_for_all() {
     site.apply(&back).await;
     assert_eq!(site.tree(), before);
 }
+
+#[tokio::test]
+async fn a_rule_that_is_off_comes_back_to_its_place_and_goes_again() {
+    let site = Site::new(recorded()).await;
+    let rules = "/cluster/firewall/rules";
+    for (port, enable) in [("953", 0), ("322", 1), ("9648", 1)] {
+        let rule = format!("type=in action=ACCEPT proto=tcp dport={port} enable={enable}");
+        site.carry_out(&format!("POST {rules}"), &rule).await;
+    }
+    let text = || std::fs::read_to_string(site.sim.etc_pve.join("firewall/cluster.fw")).unwrap();
+    for place in [2, 1, 0] {
+        let before = text();
+        let applied = site.carry_out(&format!("DELETE {rules}/{place}"), "").await;
+        let without = text();
+        let undo = site.try_undo(applied.receipt).await.unwrap();
+        let back = site.apply(&undo).await;
+        assert_eq!(text(), before, "{place}");
+        let redo = site.try_undo(back.receipt).await.unwrap();
+        site.apply(&redo).await;
+        let calls: Vec<String> = std::iter::once(&redo.request)
+            .chain(&redo.then)
+            .map(|request| format!("{} {} {:?}", request.method(), request.path(), request.args))
+            .collect();
+        assert_eq!(text(), without, "{place}: {calls:?}");
+        site.undo(applied.receipt).await;
+    }
+}

@@ -187,6 +187,10 @@ fn named(plan: &Plan) -> BTreeSet<String> {
         .iter()
         .filter_map(|hit| Some(hit.rsplit_once(' ')?.0.replace(' ', "/")))
         .collect();
+    // HA names a guest its own way.
+    let kept = named.iter().filter_map(|name| name.strip_prefix("vm:").or_else(|| name.strip_prefix("ct:")));
+    let kept: Vec<String> = kept.map(|vmid| format!("ha/resources/{vmid}")).collect();
+    named.extend(kept);
     for request in std::iter::once(&plan.request).chain(&plan.then) {
         let template = request.template();
         let text = |name: &str| request.text(name).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `provost halt`, `resume`, `plans`, `approve`, `deny`, `catalogue`: what operators say to the daemon.
+//! `provost halt`, `resume`, `plans`, `approve`, `deny`, `catalogue`, `doctor`: what operators say to the daemon.
 //!
 //! Decides nothing: it asks on the operators' socket, and the daemon knows it by its kernel credentials. What it shows is
 //! cleaned here again, whoever wrote it.
@@ -6,6 +6,7 @@
 mod announce;
 mod client;
 mod decide;
+mod doctor;
 mod show;
 
 use std::io::{self, Write};
@@ -18,6 +19,7 @@ use crate::config::ConfigError;
 use crate::control::{Ask, Catalogue, Plans, Refused, Switched};
 pub use announce::Announce;
 use client::Client;
+pub use doctor::Doctor;
 
 /// The daemon said no.
 const REFUSED: u8 = 1;
@@ -154,6 +156,13 @@ pub fn catalogue(verb: &CatalogueVerb) -> ExitCode {
         }
     };
     end("catalogue", listed())
+}
+
+pub fn doctor(verb: &Doctor) -> ExitCode {
+    match doctor::run(verb) {
+        Ok(false) => ExitCode::from(REFUSED),
+        well => end("doctor", well.map(drop)),
+    }
 }
 
 pub fn announce(verb: &Announce) -> ExitCode {

@@ -10,9 +10,9 @@ use super::{Done, Failed};
 use crate::control::{Catalogue, Decided, Halted, Line, Plans, Running, Shown, Switched};
 use crate::text::clean;
 
-const WAITS: Style = AnsiColor::Yellow.on_default();
-const NO: Style = AnsiColor::Red.on_default();
-const YES: Style = AnsiColor::Green.on_default();
+pub const WAITS: Style = AnsiColor::Yellow.on_default();
+pub const NO: Style = AnsiColor::Red.on_default();
+pub const YES: Style = AnsiColor::Green.on_default();
 const FAINT: Style = Style::new().dimmed();
 
 pub fn json(answer: &impl Serialize) -> Done {
@@ -164,7 +164,7 @@ fn beginning(id: &str) -> &str {
     crate::text::beginning(id, 8)
 }
 
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     clean(text.as_bytes()).replace(['\n', '\t'], " ")
 }
 

@@ -49,6 +49,23 @@ pub enum Place {
 }
 
 impl Rule {
+    /// One that names nothing, and so is about everything.
+    #[must_use]
+    pub fn of(enabled: bool, direction: Direction, action: SmolStr) -> Self {
+        Self {
+            enabled,
+            direction,
+            action,
+            service: None,
+            interface: None,
+            source: None,
+            dest: None,
+            protocol: None,
+            dport: None,
+            sport: None,
+        }
+    }
+
     pub(super) fn parse(line: &str) -> Option<Self> {
         let (enabled, line) = line.strip_prefix('|').map_or((true, line), |rest| (false, rest.trim_ascii()));
         let mut words = line.split_ascii_whitespace();
@@ -66,18 +83,7 @@ impl Rule {
         };
         let action =
             if direction == Direction::Group { action.to_lowercase() } else { action.to_uppercase() };
-        let mut rule = Self {
-            enabled,
-            direction,
-            action: action.into(),
-            service,
-            interface: None,
-            source: None,
-            dest: None,
-            protocol: None,
-            dport: None,
-            sport: None,
-        };
+        let mut rule = Self { service, ..Self::of(enabled, direction, action.into()) };
         while let Some(flag) = words.next() {
             let value = words.next()?;
             let place = match flag.trim_start_matches('-') {

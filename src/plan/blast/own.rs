@@ -118,11 +118,22 @@ pub fn own(change: Change<'_>, looked: bool) -> Vec<Hit> {
     hits.extend(disks(change, looked));
     hits.extend(cards(change));
     // A call that no row knows is named by its tier, unless its effects are all told by disks and cards. Whether it cuts
-    // anybody off, whoever looked knows.
+    // anybody off, whoever looked knows; and who goes by what is only written down.
     if known.is_empty() && disks(change, false).is_empty() {
-        hits.extend(by_grounds(request, if looked { &[Tier::Lockout] } else { &[] }));
+        let told: &[Tier] = match (looked, is_definition(request.template())) {
+            (false, _) => &[],
+            (true, false) => &[Tier::Lockout],
+            (true, true) => &[Tier::Lockout, Tier::Destructive],
+        };
+        hits.extend(by_grounds(request, told));
     }
     hits
+}
+
+/// Whether a call is about lines of a file: removed, they are kept in the receipt, and cost only those who went by them.
+fn is_definition(template: &str) -> bool {
+    let places = ["/access/", "/cluster/", "/pools"];
+    places.iter().any(|place| template.starts_with(place)) || template.contains("/firewall/")
 }
 
 /// What the tier of a call says it can do, but for tiers of which others know more.

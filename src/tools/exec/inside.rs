@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use super::output::CUT;
 use super::receipt::Running;
-use super::{Limits, Provost, SHELL, busy, cancelled, run};
+use super::{Provost, SHELL, cancelled, enabled, run, turn};
 use crate::exec::wire::Mode;
 use crate::policy::Principal;
 use crate::tools::answer::Failure;
@@ -34,18 +34,8 @@ pub async fn inspect(
 ) -> Result<(String, Option<u64>), Failure> {
     record.notes().guest(task.guest);
     let permit = provost.policy.exec(principal, task.guest, Mode::Inspect)?;
-    if !permit.exec().enabled {
-        let next = "the operator can set enabled = true under [exec] in provost.toml";
-        return Err(Failure::new("disabled", "commands in containers are off on this node", next));
-    }
-    let limits = Limits { most: permit.exec().max_parallel, each: permit.exec().parallel_per_user() };
-    let _turn = tokio::select! {
-        turn = provost.turns.take(principal.uid(), limits) => turn,
-        () = given_up.cancelled() => return Err(cancelled()),
-        () = tokio::time::sleep(task.patience) => {
-            return Err(busy(format!("other commands have run for all of the {:?} that this one may take", task.patience)));
-        }
-    };
+    enabled(&permit)?;
+    let _turn = turn(provost, principal, &permit, task.patience, given_up).await?;
     let permit = provost.policy.renew(permit, principal)?;
     let wanted = run::Wanted {
         argv: vec![SHELL.into(), "-s".into(), task.argument],

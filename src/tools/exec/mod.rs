@@ -148,10 +148,7 @@ pub async fn call(
         record.notes().command(Argv::of(&argv, record.ledger().argv()));
     }
     let permit = provost.policy.exec(principal, given.guest, mode)?;
-    if !permit.exec().enabled {
-        let next = "the operator can set enabled = true under [exec] in provost.toml";
-        return Err(Failure::new("disabled", "commands in containers are off on this node", next));
-    }
+    enabled(&permit)?;
     let as_root = hint::is_root(given.user.as_deref());
     let (command, stdin) = given.into_command(permit.exec().max_timeout_s)?;
     let held = command.size() + stdin.as_ref().map_or(0, String::len);
@@ -226,6 +223,15 @@ pub(super) fn hold(provost: &Provost, principal: &Principal, bytes: usize) -> Re
             Spent::All => "the calls under way hold as much input as there is room for".into(),
         })
     })
+}
+
+/// Whether containers are entered at all on this node.
+pub(super) fn enabled(permit: &Permit) -> Result<(), Failure> {
+    if permit.exec().enabled {
+        return Ok(());
+    }
+    let next = "the operator can set enabled = true under [exec] in provost.toml";
+    Err(Failure::new("disabled", "commands in containers, and their files, are off on this node", next))
 }
 
 /// Waits for the right to have a process in a container.

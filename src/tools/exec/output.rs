@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use ring::digest::{Context, SHA256};
 
 use crate::ledger::tree::hex;
-use crate::text::clean;
+use crate::text::{begun, clean};
 
 /// What ends the line that stands where something was left out.
 pub const CUT: &str = " bytes cut here]";
@@ -128,16 +128,7 @@ fn whole_lines_from_start(bytes: &[u8]) -> &[u8] {
     if let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n').filter(|end| *end > bytes.len() / 2) {
         return &bytes[..=end];
     }
-    let begun = (1..=bytes.len().min(3)).find(|back| {
-        let needs = match bytes[bytes.len() - back] {
-            0xc2..=0xdf => 2,
-            0xe0..=0xef => 3,
-            0xf0..=0xf4 => 4,
-            _ => 0,
-        };
-        needs > *back
-    });
-    &bytes[..bytes.len() - begun.unwrap_or(0)]
+    &bytes[..bytes.len() - begun(bytes)]
 }
 
 /// Without the end of a line, or of a character, at the start; but for a line that is most of it.

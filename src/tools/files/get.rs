@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::door::{self, Door};
 use super::shown::{self, Encoding};
-use super::{enabled, meant, wrong};
+use super::{meant, wrong};
 use crate::door::{Errand, Found, Get, Listing, MOST_ENTRIES, Part, Said};
 use crate::exec::wire::Mode;
 use crate::ledger::receipt::Clean;
@@ -19,7 +19,7 @@ use crate::ledger::tree::hex;
 use crate::ledger::{Decision, Seq};
 use crate::policy::Principal;
 use crate::tools::answer::{Answer, Failure, arguments, to_object};
-use crate::tools::exec::{hold, turn};
+use crate::tools::exec::{enabled, hold, turn};
 use crate::tools::record::Call;
 use crate::tools::{Owed, Provost};
 

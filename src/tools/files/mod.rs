@@ -18,7 +18,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rmcp::model::JsonObject;
 
 use super::answer::Failure;
-use crate::policy::Permit;
 pub use get::{FileGetAnswer, FileGetArguments, get};
 pub use put::{FilePutAnswer, FilePutArguments, put};
 
@@ -47,14 +46,6 @@ pub fn recordable(tool: &str, arguments: &JsonObject) -> Option<JsonObject> {
         let kept = arguments.iter().filter(|(name, _)| *name != "content");
         kept.map(|(name, value)| (name.clone(), value.clone())).collect()
     })
-}
-
-fn enabled(permit: &Permit) -> Result<(), Failure> {
-    if permit.exec().enabled {
-        return Ok(());
-    }
-    let next = "the operator can set enabled = true under [exec] in provost.toml";
-    Err(Failure::new("disabled", "files of containers are off on this node, as commands there are", next))
 }
 
 fn wrong(message: impl Into<String>) -> Failure {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::door::{self, Door};
 use super::shown::{self, Encoding};
-use super::{enabled, meant, restore, wrong};
+use super::{meant, restore, wrong};
 use crate::door::{Errand, Found, GO, Over, Put, Said};
 use crate::exec::wire::Mode;
 use crate::ledger::receipt::body::{File, Intent, Outcome, Result as Became};
@@ -25,7 +25,7 @@ use crate::ledger::tree::hex;
 use crate::ledger::{Decision, Recorded, Seq};
 use crate::policy::{Permit, Principal};
 use crate::tools::answer::{Answer, Failure, arguments, to_object};
-use crate::tools::exec::{hold, turn};
+use crate::tools::exec::{enabled, hold, turn};
 use crate::tools::record::Call;
 use crate::tools::{Owed, Provost};
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::put::{FilePutArguments, Wanted};
 use super::{meant, wrong};
 use crate::door::{Errand, Over, Put, Remove};
-use crate::ledger::{Kind, Place, Receipt, Segments, Seq};
+use crate::ledger::{Place, Receipt, Seq, query};
 use crate::tools::Provost;
 use crate::tools::answer::Failure;
 
@@ -60,19 +60,9 @@ fn no(message: String) -> Failure {
     )
 }
 
-/// The intent that the receipt is, or that it closes.
+/// The intent of a `file_put`.
 fn intent(place: &Place, seq: Seq) -> Result<Receipt, String> {
-    let read = |seq: Seq| -> Result<Receipt, String> {
-        let segments = Segments::open(place).map_err(|error| error.to_string())?;
-        let line = segments.line(seq).map_err(|error| error.to_string())?;
-        Receipt::parse(&line).map_err(|_| "it cannot be read".to_owned())
-    };
-    let receipt = read(seq)?;
-    let intent = match receipt.kind {
-        Kind::Intent => receipt,
-        Kind::File | Kind::Outcome => read(receipt.closes().ok_or("it records no change")?)?,
-        kind => return Err(format!("it is a {} receipt", kind.name())),
-    };
+    let intent = query::intent(place, seq)?;
     match intent.body["act"].as_str() {
         Some("file_put") => Ok(intent),
         _ => Err("it records no file_put".to_owned()),

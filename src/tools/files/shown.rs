@@ -6,7 +6,7 @@ use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::door::{Found, Listed};
-use crate::text::clean;
+use crate::text::{begun, clean};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -47,16 +47,8 @@ pub fn show(bytes: &[u8], wanted: Option<Encoding>, begins: bool, ends: bool) ->
 fn whole_characters(bytes: &[u8], begins: bool, ends: bool) -> std::ops::Range<usize> {
     let continued = bytes.iter().take(3).take_while(|byte| matches!(byte, 0x80..=0xbf)).count();
     let from = if begins { 0 } else { continued };
-    let begun = (1..=bytes.len().saturating_sub(from).min(3)).find(|back| {
-        let needs = match bytes[bytes.len() - back] {
-            0xc2..=0xdf => 2,
-            0xe0..=0xef => 3,
-            0xf0..=0xf4 => 4,
-            _ => 0,
-        };
-        needs > *back
-    });
-    from..bytes.len() - if ends { 0 } else { begun.unwrap_or(0) }
+    let begun = begun(&bytes[from..]);
+    from..bytes.len() - if ends { 0 } else { begun }
 }
 
 /// Where the last so many lines begin.

@@ -48,7 +48,7 @@ fn exchanged(look: &Look<'_>, found: &mut Found) {
     }
     for token in &look.view.tokens {
         let why = format!(
-            "the agent pins {node}'s certificate, and is cut off from its API {when} until it has read the new one"
+            "the agent pins {node}'s certificate, and {when} it is cut off from the API until it has read the new one"
         );
         found.hit(format!("agent {token}"), Severity::Unreachable, why);
     }

@@ -15,7 +15,7 @@ use crate::estate::{FirewallUse, Within};
 use crate::plan::blast::look::{and, called, object};
 use crate::plan::blast::{Door, Found, Look, Severity};
 
-use judge::{Firewalls, Probe, Side, Verdict};
+use judge::{Firewalls, Probe, Side, UNNAMED, Verdict};
 
 pub const RULES: &[Rule] = &[
     Rule {
@@ -81,8 +81,9 @@ pub const RULES: &[Rule] = &[
     },
 ];
 
-const DIRECTIONS: [(Direction, &str); 3] =
-    [(Direction::In, "in"), (Direction::Out, "out"), (Direction::Forward, "through")];
+const IN: (Direction, &str) = (Direction::In, "in");
+const OUT: (Direction, &str) = (Direction::Out, "out");
+const THROUGH: (Direction, &str) = (Direction::Forward, "through");
 
 /// What was let through and no longer is, and the other way about; each with its direction's word.
 #[derive(Default)]
@@ -151,7 +152,7 @@ impl Both<'_> {
                     let mut add = |line: &Line| {
                         let is_other = line.direction == direction && line.enabled;
                         if is_other {
-                            probes.push(side.probe(scope, line));
+                            probes.extend(side.probes(scope, line));
                         }
                     };
                     match line.group() {
@@ -166,34 +167,48 @@ impl Both<'_> {
                 }
             }
         }
-        probes.push(packet(direction, None, "what no rule names"));
+        probes.push(packet(direction, None, UNNAMED));
         let mut seen = Vec::new();
         probes.retain(|probe| {
-            let new = !seen.contains(&probe.label);
-            seen.push(probe.label.clone());
+            let new = !seen.contains(probe);
+            seen.push(probe.clone());
             new
         });
         probes
     }
 
-    fn moved(&self, scopes: &[Scope], verdict: impl Fn(&Side<'_>, &Probe) -> Verdict) -> Moved {
+    fn moved(
+        &self,
+        scopes: &[Scope],
+        directions: &[(Direction, &'static str)],
+        verdict: impl Fn(&Side<'_>, &Probe) -> Verdict,
+    ) -> Moved {
         let mut moved = Moved::default();
-        for (direction, word) in DIRECTIONS {
-            let (mut lost, mut gained) = (Vec::new(), Vec::new());
+        for (direction, word) in directions.iter().copied() {
+            let (mut lost, mut gained, mut unclear) = (Vec::new(), Vec::new(), None);
             for probe in self.probes(scopes, direction) {
                 match (verdict(&self.before, &probe), verdict(&self.after, &probe)) {
                     (before, after) if before == after => {}
                     (_, Verdict::Refused) => lost.push(probe.label),
                     (_, Verdict::Passes) => gained.push(probe.label),
-                    (Verdict::Passes, _) => lost.push(format!("perhaps {}", probe.label)),
+                    (Verdict::Passes, _) => unclear = unclear.or(Some(probe.label)),
                     _ => gained.push(format!("perhaps {}", probe.label)),
                 }
             }
-            if !lost.is_empty() {
-                moved.lost.push((word, lost));
+            // What cannot be told of all is told of the part that a rule names.
+            if let Some(label) = unclear.filter(|_| lost.is_empty()) {
+                lost.push(format!("perhaps {label}"));
             }
-            if !gained.is_empty() {
-                moved.gained.push((word, gained));
+            for (what, into) in [(lost, &mut moved.lost), (gained, &mut moved.gained)] {
+                let mut labels: Vec<String> = Vec::new();
+                for label in what {
+                    if !labels.contains(&label) {
+                        labels.push(label);
+                    }
+                }
+                if !labels.is_empty() {
+                    into.push((word, labels));
+                }
             }
         }
         moved
@@ -223,7 +238,7 @@ fn nodes(look: &Look<'_>, found: &mut Found) {
                 continue;
             }
             let scopes = [Scope::Node(node.clone()), Scope::Cluster];
-            both.moved(&scopes, |side, probe| side.node(node, probe)).tell(
+            both.moved(&scopes, &[IN, OUT, THROUGH], |side, probe| side.node(node, probe)).tell(
                 found,
                 &format!("node/{node}"),
                 node,
@@ -299,6 +314,15 @@ fn guests(look: &Look<'_>, found: &mut Found) {
                 continue;
             }
             let scope = Scope::Guest(guest.vmid);
+            // What the cluster names is nothing to a guest whose rules name nothing.
+            let names = |line: &Line| line.group().is_some() || line.named().next().is_some();
+            let own = both.before.firewalls.get(&scope);
+            if was == is
+                && both.scope == Scope::Cluster
+                && !own.is_some_and(|own| own.rules.iter().any(names))
+            {
+                continue;
+            }
             let mut cards = guest.nets.iter().filter(|net| net.firewall && !net.pending);
             let only: Option<SmolStr> = match (cards.next(), cards.next()) {
                 (Some(card), None) => Some(format!("net{}", card.number).into()),
@@ -308,7 +332,7 @@ fn guests(look: &Look<'_>, found: &mut Found) {
                 let interface = probe.interface.clone().or_else(|| only.clone());
                 side.inner(&scope, side.is_on_guest(guest), &Probe { interface, ..probe.clone() })
             };
-            let moved = both.moved(std::slice::from_ref(&scope), verdict);
+            let moved = both.moved(std::slice::from_ref(&scope), &[IN, OUT], verdict);
             moved.tell(found, &object(guest), &called(guest));
         }
     });
@@ -323,7 +347,7 @@ fn vnet(look: &Look<'_>, found: &mut Found) {
         let mut last = None;
         for card in on.iter().filter(|card| last.replace(card.guest) != Some(card.guest)) {
             let Some(guest) = look.one(card.guest) else { continue };
-            let moved = both.moved(std::slice::from_ref(&both.scope), verdict);
+            let moved = both.moved(std::slice::from_ref(&both.scope), &[THROUGH], verdict);
             moved.tell(found, &object(guest), &format!("{id}, on which {} is,", called(guest)));
         }
     });
@@ -359,7 +383,7 @@ fn names(look: &Look<'_>, found: &mut Found) {
 
 fn place(of: &FirewallUse) -> String {
     match &of.within {
-        Within::Rule(number) => format!("its firewall's rule {number}"),
+        Within::Rule(number) => format!("rule {number} of its firewall"),
         Within::GroupRule(group, number) => format!("rule {number} of its security group {group}"),
         Within::Set(set) => format!("its address set {set}"),
     }

@@ -93,12 +93,9 @@ fn released(look: &Look<'_>, found: &mut Found) {
         }
         for other in rule.resources.iter().filter_map(|sid| look.one(vmid(sid)?)) {
             if other.vmid != guest.vmid {
-                let why = format!(
-                    "{} of {} and {}",
-                    rule_ends(&rule.id, &rule.places),
-                    called(other),
-                    called(guest)
-                );
+                let how = if rule.places == Places::Together { "together with" } else { "apart from" };
+                let why =
+                    format!("rule {} no longer keeps {} {how} {}", rule.id, called(other), called(guest));
                 found.hit(object(other), Severity::Degraded, why);
             }
         }
@@ -107,13 +104,6 @@ fn released(look: &Look<'_>, found: &mut Found) {
 
 fn names(resources: &[SmolStr], guest: &Guest) -> bool {
     resources.iter().any(|sid| *sid == guest.sid())
-}
-
-fn rule_ends(id: &str, places: &Places) -> String {
-    match places {
-        Places::Together => format!("rule {id} no longer keeps together what it kept"),
-        _ => format!("rule {id} no longer keeps apart what it kept"),
-    }
 }
 
 fn wanted(look: &Look<'_>, found: &mut Found) {

@@ -101,30 +101,32 @@ pub fn compare(
     }
     for one in all.iter().filter(|one| is_let_in(before, one)) {
         let mut lost: Vec<(SmolStr, Grant)> = Vec::new();
+        let mut cut: Vec<(SmolStr, Grant)> = Vec::new();
+        let is_cut = before.tokens.get(one).is_some_and(|token| token.separate);
         for path in paths {
             let stays = after.granted_to(one, path);
             for grant in gone(before.granted_to(one, path), &stays) {
                 push(&mut lost, path, grant);
             }
-            let is_cut = before.tokens.get(one).is_some_and(|token| token.separate);
+            let user = owner(one);
             if is_cut && !stays.is_empty() {
-                let user = owner(one);
                 for grant in gone(before.granted_to(user, path), &after.granted_to(user, path)) {
-                    push(&mut lost, path, Grant { through: Through::Owner(user.into()), ..grant });
+                    push(&mut cut, path, grant);
                 }
             }
         }
+        let mut why = Vec::new();
         if !lost.is_empty() {
-            let mut names: Vec<String> =
-                lost.iter().take(MOST).map(|(path, grant)| told(path, grant)).collect();
-            if lost.len() > MOST {
-                names.push(format!("{} more", lost.len() - MOST));
-            }
-            let mut why = format!("loses {}", and(&names));
+            why.push(format!("loses {}", list(&lost)));
+        }
+        if !cut.is_empty() {
+            why.push(format!("may no more than its user, who loses {}", list(&cut)));
+        }
+        if !why.is_empty() {
             if look.view.tokens.contains(&one.to_string()) {
-                why += ": by this token the agent itself works";
+                why.push("by this token the agent itself works".to_owned());
             }
-            found.hit(named(look, one), Severity::LosesAccess, why);
+            found.hit(named(look, one), Severity::LosesAccess, why.join("; "));
         }
     }
     last(look, found, before, after);
@@ -148,11 +150,19 @@ fn push(lost: &mut Vec<(SmolStr, Grant)>, path: &SmolStr, grant: Grant) {
     }
 }
 
+fn list(lost: &[(SmolStr, Grant)]) -> String {
+    let mut names: Vec<String> = lost.iter().take(MOST).map(|(path, grant)| told(path, grant)).collect();
+    if lost.len() > MOST {
+        names.push(format!("{} more", lost.len() - MOST));
+    }
+    and(&names)
+}
+
 fn told(path: &str, grant: &Grant) -> String {
     let below = if grant.propagate { " and below" } else { "" };
     let through = match &grant.through {
-        Through::Group(group) => format!(", which it has as one of {group}"),
-        Through::Owner(user) => format!(", which {user} loses"),
+        Through::Group(group) => format!(" (as one of {group})"),
+        Through::Owner(user) => format!(" (as it is {user}'s)"),
         Through::Itself | Through::Root => String::new(),
     };
     format!("{} on {path}{below}{through}", grant.role)
@@ -176,7 +186,7 @@ pub fn last(look: &Look<'_>, found: &mut Found, before: &Access, after: &Access)
     let was: Vec<String> = was.iter().map(ToString::to_string).collect();
     let left = match is_let_in(after, "root@pam") {
         true => "only root@pam is left",
-        false => "and root@pam is not let in: nobody is left",
+        false => "root@pam is not let in either, and nobody is left",
     };
     let verb = if was.len() == 1 { "was the last administrator" } else { "were the last administrators" };
     found.hit("administrators", Severity::LosesAccess, format!("{} {verb}: {left}", and(&was)));

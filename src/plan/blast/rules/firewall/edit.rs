@@ -123,18 +123,7 @@ fn options(look: &Look<'_>, firewall: &mut Firewall) {
 fn rules(look: &Look<'_>, rules: &[Rule]) -> Option<Box<[Rule]>> {
     let mut rules = rules.to_vec();
     if look.request().method() == Method::Post {
-        let empty = Rule {
-            enabled: false,
-            direction: Direction::In,
-            action: SmolStr::default(),
-            service: None,
-            interface: None,
-            source: None,
-            dest: None,
-            protocol: None,
-            dport: None,
-            sport: None,
-        };
+        let empty = Rule::of(false, Direction::In, SmolStr::default());
         rules.insert(0, set(look, empty)?);
         return Some(rules.into());
     }

@@ -313,41 +313,91 @@ impl Side<'_> {
         }
     }
 
-    /// Of what a rule speaks, as one packet.
-    pub fn probe(&self, scope: &Scope, rule: &Rule) -> Probe {
-        let sample = |text: &Option<SmolStr>| {
-            let part = text.as_deref()?.split(',').next()?.trim();
-            match self.nets(scope, part, 0) {
-                Resolved::Nets(nets) | Resolved::Set(nets, _) => nets.first().map(IpNet::addr),
-                _ => None,
+    /// Of what a rule speaks: a packet for each address and port that it names, as far as that leads.
+    pub fn probes(&self, scope: &Scope, rule: &Rule) -> Vec<Probe> {
+        let (side, word) = match rule.direction {
+            Direction::Out => (&rule.dest, "to"),
+            _ => (&rule.source, "from"),
+        };
+        let by = rule.interface.as_ref().map(|name| format!(" by {name}")).unwrap_or_default();
+        let mut probes = Vec::new();
+        for (address, place) in self.ends(scope, side.as_deref()) {
+            for (protocol, port, service, what) in subjects(rule) {
+                let label = match what.as_str() {
+                    UNNAMED if side.is_none() && by.is_empty() => what,
+                    UNNAMED => format!("all {word} {place}{by}"),
+                    _ => format!("{what} {word} {place}{by}"),
+                };
+                let is_out = rule.direction == Direction::Out;
+                let other = if is_out { &rule.source } else { &rule.dest };
+                let other = self.ends(scope, other.as_deref()).first().and_then(|(address, _)| *address);
+                let (from, to) = if is_out { (other, address) } else { (address, other) };
+                let (direction, interface) = (rule.direction, rule.interface.clone());
+                probes.push(Probe { direction, from, to, interface, protocol, port, service, label });
             }
-        };
-        let named = rule.service.as_deref().map(str::to_lowercase);
-        let ports = named.as_deref().and_then(ports_of);
-        let port = ports.and_then(<[u16]>::first).copied().or_else(|| rule.dport.as_deref().and_then(first));
-        let protocol = rule.protocol.clone().or_else(|| ports.map(|_| "tcp".into()));
-        let what = match (&rule.service, &protocol, &rule.dport) {
-            _ if port == Some(22) => "ssh (22)".to_owned(),
-            _ if port == Some(8006) => "the web interface (8006)".to_owned(),
-            (Some(service), ..) => service.to_string(),
-            (_, Some(protocol), Some(port)) => format!("{protocol} {port}"),
-            (_, Some(protocol), None) => format!("all {protocol}"),
-            _ => "what no rule names".to_owned(),
-        };
-        let label = match &rule.source {
-            Some(source) => format!("{what} from {source}"),
-            None => format!("{what} from anywhere"),
-        };
-        Probe {
-            direction: rule.direction,
-            from: sample(&rule.source),
-            to: sample(&rule.dest),
-            interface: rule.interface.clone(),
-            protocol,
-            port,
-            service: named.filter(|_| ports.is_none()).map(SmolStr::from),
-            label,
         }
+        probes
+    }
+
+    /// The addresses that a rule names, and what to call each; nobody where it names what is not there.
+    fn ends(&self, scope: &Scope, text: Option<&str>) -> Vec<(Option<IpAddr>, String)> {
+        let Some(text) = text else { return vec![(None, "anywhere".to_owned())] };
+        let mut ends = Vec::new();
+        for part in text.split(',').map(str::trim) {
+            let (nets, exceptions) = match self.nets(scope, part, 0) {
+                Resolved::Nets(nets) => (nets, Vec::new()),
+                Resolved::Set(nets, exceptions) => (nets, exceptions),
+                Resolved::Nothing | Resolved::Unknown => continue,
+            };
+            let is_set = part.starts_with('+');
+            for net in nets.iter().chain(&exceptions).take(MOST_ENDS) {
+                let name = if is_set { format!("{} of {part}", shown(net)) } else { part.to_owned() };
+                ends.push((Some(net.addr()), name));
+            }
+        }
+        ends
+    }
+}
+
+/// Of one set, how many addresses are tried.
+const MOST_ENDS: usize = 16;
+
+pub const UNNAMED: &str = "what no rule names";
+
+fn shown(net: &IpNet) -> String {
+    if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
+}
+
+type Subject = (Option<SmolStr>, Option<u16>, Option<SmolStr>, String);
+
+/// Protocol, port and service of a rule, each port by itself, with what to call it.
+fn subjects(rule: &Rule) -> Vec<Subject> {
+    let called = |port: u16, name: String| match port {
+        22 => "ssh (22)".to_owned(),
+        8006 => "the web interface (8006)".to_owned(),
+        _ => name,
+    };
+    if let Some(service) = &rule.service {
+        let key = service.to_lowercase();
+        return match ports_of(&key) {
+            Some(ports) => ports
+                .iter()
+                .map(|port| (Some("tcp".into()), Some(*port), None, called(*port, service.to_string())))
+                .collect(),
+            None => vec![(rule.protocol.clone(), None, Some(key.into()), service.to_string())],
+        };
+    }
+    let protocol = rule.protocol.clone();
+    match (&protocol, &rule.dport) {
+        (Some(name), Some(ports)) => ports
+            .split(',')
+            .filter_map(|part| {
+                let port = first(part)?;
+                Some((protocol.clone(), Some(port), None, called(port, format!("{name} {}", part.trim()))))
+            })
+            .collect(),
+        (Some(name), None) => vec![(protocol.clone(), None, None, format!("all {name}"))],
+        (None, _) => vec![(None, None, None, UNNAMED.to_owned())],
     }
 }
 
