@@ -9,6 +9,10 @@ use crate::config::Config;
 /// The directory that files of the packaged system lie in: nothing there is secret.
 const SYSTEM: &str = "/usr";
 
+/// What the kernel tells of this process, of the node's connections (`/proc/self/net`) and of this boot: nothing of other
+/// processes, whose arguments may hold secrets.
+const KERNEL: [&str; 2] = ["/proc/self", "/proc/sys/kernel/random/boot_id"];
+
 /// Single files of `/etc` that a library reads. They hold no secret.
 const LIBRARIES: [&str; 2] = ["/etc/localtime", "/etc/machine-id"];
 
@@ -55,7 +59,8 @@ impl Needs {
     /// `owns_socket`: the sockets are not a service manager's.
     pub fn of(config: &Config, reached: Reached, owns_socket: bool) -> Self {
         let mut needs = Self { ports: reached.ports, resolves: reached.by_name, ..Self::default() };
-        needs.read.extend([SYSTEM, "/proc"].map(PathBuf::from));
+        needs.read.push(SYSTEM.into());
+        needs.read.extend(KERNEL.map(PathBuf::from));
         needs.read.extend(LIBRARIES.map(PathBuf::from));
         if reached.by_name {
             needs.read.extend(RESOLVER.map(PathBuf::from));

@@ -94,6 +94,8 @@ impl Listening {
         let mut needs = Needs::of(config, reached, self.path.is_some());
         // Heads of the ledger that others keep, read at the start.
         needs.read.extend(crate::ledger::witness::places());
+        // What the kernel counts of guests.
+        needs.read.push(crate::diagnose::cgroup::MOUNT.into());
         Ok(needs)
     }
 

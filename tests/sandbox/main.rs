@@ -27,6 +27,7 @@ const CLOSED: &[(&str, i32, u32)] = &[
     ("open another file", LANDLOCK, 1),
     ("make a file", LANDLOCK, 1),
     ("write a sysctl", LANDLOCK, 1),
+    ("read another process's arguments", LANDLOCK, 1),
     ("write the configuration", LANDLOCK, 1),
     ("connect elsewhere", LANDLOCK, 4),
     ("connect to an abstract socket", LANDLOCK_SCOPE, 6),
@@ -67,6 +68,7 @@ const BY_LANDLOCK: &[(&str, i32, u32)] = &[
     ("open another file", LANDLOCK, 1),
     ("make a file", LANDLOCK, 1),
     ("truncate another file", LANDLOCK, 3),
+    ("read another process's arguments", LANDLOCK, 1),
     ("bind a port", LANDLOCK, 4),
     ("connect elsewhere", LANDLOCK, 4),
     ("bind a unix socket", LANDLOCK, 1),
@@ -146,6 +148,7 @@ fn without_the_layers_the_same_attempts_succeed() {
         "connect to an abstract socket",
         "ptrace",
         "signal",
+        "read another process's arguments",
         "run a program",
         "become dumpable",
     ] {

@@ -111,6 +111,10 @@ fn attempts(config: &Path, on: &Targets) -> BTreeMap<String, i32> {
         ),
         ("signal", Box::new(|| Ok(signal::kill(pid, None)?))),
         ("run a program", Box::new(|| std::process::Command::new("/bin/true").status().map(drop))),
+        (
+            "read another process's arguments",
+            Box::new(|| fs::read(format!("/proc/{}/cmdline", on.pid)).map(drop)),
+        ),
         // Rights.
         (
             "mount",
@@ -176,10 +180,10 @@ fn attempts(config: &Path, on: &Targets) -> BTreeMap<String, i32> {
                 other => Err(io::Error::other(format!("{other:?}"))),
             }),
         ),
-        (
-            "need: another process's groups",
-            Box::new(|| fs::read_to_string(format!("/proc/{}/status", on.pid)).map(drop)),
-        ),
+        ("need: the cgroups of guests", Box::new(|| fs::read_dir("/sys/fs/cgroup").map(drop))),
+        ("need: a cgroup's figures", Box::new(|| fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").or_else(|_| fs::read_to_string("/sys/fs/cgroup/unified/cgroup.controllers")).map(drop))),
+        ("need: the node's connections", Box::new(read("/proc/self/net/tcp".into()))),
+        ("need: which boot it is", Box::new(read("/proc/sys/kernel/random/boot_id".into()))),
         // Last: whoever succeeds is root in there.
         ("make a user namespace", Box::new(|| Ok(unshare(CloneFlags::CLONE_NEWUSER)?))),
     ];

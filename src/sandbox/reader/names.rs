@@ -53,7 +53,9 @@ impl Names {
 
     fn take(&mut self, config: &Config) {
         let tokens = config.roles.iter().filter_map(|role| role.token.as_ref());
-        let files = [&self.config, &config.pve.token, &config.pve.certificate, &config.pve.apidoc];
+        // A bare name is a credential: the daemon opens it where systemd put it.
+        let tokens = tokens.chain([&config.pve.token]).filter(|token| token.components().count() > 1);
+        let files = [&self.config, &config.pve.certificate, &config.pve.apidoc];
         self.exact = files.into_iter().chain(tokens).map(|file| whole(file)).collect();
     }
 
