@@ -23,7 +23,7 @@ mod rights;
 use std::path::Path;
 
 pub use needs::{Needs, Reached};
-pub use report::{Report, report, say_closed};
+pub use report::{Report, report, say_closed, walls};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {

@@ -7,6 +7,7 @@ use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 
 use super::{Needs, domain::Domain};
+use crate::control::Walls;
 
 static KEPT: Mutex<Option<Kept>> = Mutex::new(None);
 
@@ -95,6 +96,17 @@ pub fn report(places: bool) -> Report {
         }
         None => missing.push("everything: this process was not confined".into()),
     }
+    let is_none = |set: &Option<String>| set.as_deref() == Some("none");
+    let capabilities = field("CapPrm:").map(none_or);
+    for (holds, what) in [
+        (is_none(&capabilities), "capabilities: some are left"),
+        (field("NoNewPrivs:") == Some("1"), "no_new_privs: it does not stand"),
+        (field("Seccomp:") == Some("2"), "system calls: no filter stands"),
+    ] {
+        if !holds && kept.is_some() {
+            missing.push(what.into());
+        }
+    }
     if bounding.as_deref().is_some_and(|set| set != "none") {
         // Nothing can come of it: no_new_privs stands.
         missing
@@ -109,12 +121,18 @@ pub fn report(places: bool) -> Report {
             .map(|kept| Files { read: kept.needs.read.clone(), write: kept.needs.write.clone() }),
         net: kept.as_ref().filter(|_| abi >= 4).map(|kept| kept.needs.ports.iter().copied().collect()),
         scopes: if abi >= 6 { vec!["abstract sockets", "signals"] } else { Vec::new() },
-        capabilities: field("CapPrm:").map(none_or),
+        capabilities,
         bounding,
         no_new_privs: field("NoNewPrivs:") == Some("1"),
         seccomp: field("Seccomp:") == Some("2"),
         missing,
     }
+}
+
+/// The same in short, for whoever asks on the operators' socket.
+pub fn walls() -> Walls {
+    let Report { uid, abi, missing, .. } = report(false);
+    Walls { uid, landlock_abi: abi, missing }
 }
 
 fn kept() -> MutexGuard<'static, Option<Kept>> {

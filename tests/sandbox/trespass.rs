@@ -181,7 +181,14 @@ fn attempts(config: &Path, on: &Targets) -> BTreeMap<String, i32> {
             }),
         ),
         ("need: the cgroups of guests", Box::new(|| fs::read_dir("/sys/fs/cgroup").map(drop))),
-        ("need: a cgroup's figures", Box::new(|| fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").or_else(|_| fs::read_to_string("/sys/fs/cgroup/unified/cgroup.controllers")).map(drop))),
+        (
+            "need: a cgroup's figures",
+            Box::new(|| {
+                fs::read_to_string("/sys/fs/cgroup/cgroup.controllers")
+                    .or_else(|_| fs::read_to_string("/sys/fs/cgroup/unified/cgroup.controllers"))
+                    .map(drop)
+            }),
+        ),
         ("need: the node's connections", Box::new(read("/proc/self/net/tcp".into()))),
         ("need: which boot it is", Box::new(read("/proc/sys/kernel/random/boot_id".into()))),
         // Last: whoever succeeds is root in there.
