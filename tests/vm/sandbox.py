@@ -19,10 +19,11 @@ TREE = pathlib.Path("/srv/provost-try")
 UNIT = pathlib.Path("/etc/systemd/system/provost.service")
 TRESPASS = "/usr/local/sbin/provost-trespass"
 
-# What the unit closes before the program has closed anything.
+# What the unit closes before the program has closed anything. (Of processes it hides those of other accounts; the one that
+# trespass looks for is its own account's.)
 BY_UNIT = [
     "list /root", "open /etc/shadow", "write the configuration", "make a file", "truncate another file", "bind a port",
-    "read another process's arguments", "mount", "make a user namespace", "make a network namespace", "enter a namespace",
+    "mount", "make a user namespace", "make a network namespace", "enter a namespace",
     "load a module", "set the host's name", "gain a capability", "become somebody else",
 ]
 
@@ -187,6 +188,8 @@ def main():
     finally:
         kept[0].kill()
         shutil.rmtree(TREE, ignore_errors=True)
+    # As it is installed: enter.py has widened it for a privileged container.
+    sh("rm -rf /etc/systemd/system/provost-execd.service.d && systemctl daemon-reload")
     for unit, most in (("provost", 1.2), ("provost-execd", 6.9)):
         said = sh(f"systemd-analyze security --no-pager {unit}.service | tail -1")
         exposure = float(re.search(r": ([0-9.]+)", said).group(1))
