@@ -94,7 +94,7 @@ async fn serve(rules: Rules, path: &Path) -> Result<(), Box<dyn std::error::Erro
     let (mut hangup, to_reload) = (signal(SignalKind::hangup())?, provost.clone());
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            to_reload.policy.rules.reload();
+            to_reload.reload();
         }
     });
     tracing::info!(socket = %config.listen.unix.display(), roles = config.roles.len(), "serving");
