@@ -71,7 +71,8 @@ pub async fn call(
     record: &mut Call,
 ) -> Answer {
     if let Some(given) = stdin.as_ref().map(String::len).filter(|length| *length > MOST_INPUT) {
-        let message = format!("{given} bytes are to go to the command's stdin, and a guest agent takes {MOST_INPUT}");
+        let message =
+            format!("{given} bytes are to go to the command's stdin, and a guest agent takes {MOST_INPUT}");
         return Err(Failure::new("too_large", message, "bring them in by file_put, and name the file"));
     }
     let agent = Agent::new(provost.policy.inside(&permit, &provost.client, node));
@@ -90,13 +91,11 @@ pub async fn call(
         Done { ran, beside, receipt }
     });
     let Ok(Done { ran, beside, receipt: (receipt, unrecorded) }) = job.await else { return Err(cancelled()) };
-    if ran.stdout.total + ran.stderr.total > 0 {
-        record.notes().made_by_guest();
-    }
     let outcome = match ran.end {
         Ok(outcome) => outcome,
         Err(stop) => {
-            let failure = beside.pid.into_iter().fold(stop.failure(), |failure, pid| failure.with("pid", pid));
+            let failure =
+                beside.pid.into_iter().fold(stop.failure(), |failure, pid| failure.with("pid", pid));
             return Err(receipt.into_iter().fold(failure, |failure, seq| failure.with("receipt", seq)));
         }
     };
@@ -174,6 +173,8 @@ fn outcome(began: Instant, (exit_code, signal): (Option<i32>, Option<i32>), kill
 
 /// How it is to be started, by what runs in the guest.
 async fn prepare(agent: &Agent, command: &Wanted, record: &Call) -> Result<Prepared, Failure> {
+    // All that it says from here on, errors too.
+    record.notes().made_by_guest();
     let system = agent.system().await?;
     if !system.is_linux() {
         return as_it_is(&system, command);
@@ -202,7 +203,8 @@ fn as_it_is(system: &System, command: &Wanted) -> Result<Prepared, Failure> {
              environment",
             system.why_not_linux()
         );
-        let next = "leave it out, and have the guest's own shell do it: argv [\"powershell\", \"-Command\", …]";
+        let next =
+            "leave it out, and have the guest's own shell do it: argv [\"powershell\", \"-Command\", …]";
         return Err(Failure::new("not_in_this_vm", message, next));
     }
     Ok(Prepared { argv: command.argv.clone(), group: false })
@@ -257,7 +259,11 @@ async fn run(
         (Ran { end: Err(stop), stdout, stderr }, Beside::default())
     };
     let Some(Leave::Change(recorded)) = running.leave() else {
-        return refused(Stop::Refused(Failure::new("internal", "a command without an intent", "report this")));
+        return refused(Stop::Refused(Failure::new(
+            "internal",
+            "a command without an intent",
+            "report this",
+        )));
     };
     let proof = Proof::recorded(recorded);
     let Prepared { mut argv, mut group } = prepared;
@@ -384,7 +390,8 @@ fn is_without(failure: &Failure, program: &str) -> bool {
 
 /// Whether the next look may go better.
 fn is_passing(failure: &Failure) -> bool {
-    let kinds = ["busy", "pve_wedged", "pve_unreachable", "pve_no_answer", "node_unreachable", "agent_timeout"];
+    let kinds =
+        ["busy", "pve_wedged", "pve_unreachable", "pve_no_answer", "node_unreachable", "agent_timeout"];
     kinds.contains(&failure.kind.as_str()) || failure.kind == "no_guest_agent" || failure.kind == "frozen"
 }
 
@@ -394,6 +401,12 @@ fn is_unknown(failure: &Failure) -> bool {
 }
 
 fn unknown(failure: Failure) -> Failure {
+    if failure.kind == "too_long" {
+        let message = "the command in the VM has ended; it wrote more than can be taken here, and its exit code went with that";
+        let next =
+            "see what it has done before it is repeated; have it write to a file, and read that by file_get";
+        return Failure { message: message.to_owned(), next: next.to_owned(), ..failure };
+    }
     let message = format!("how the command in the VM ended is not known: {}", failure.message);
     let next = "see in the guest whether it runs, and what it has done, before it is repeated";
     Failure { kind: "may_have_happened".to_owned(), message, next: next.to_owned(), ..failure }

@@ -240,7 +240,8 @@ impl Agent {
             said if said.contains("Is a directory") => "is_a_directory",
             _ => return failure,
         };
-        let next = "see what is there: file_get of the directory above, where your role allows exec \"change\"";
+        let next =
+            "see what is there: file_get of the directory above, where your role allows exec \"change\"";
         let message = format!("{path:?} in the VM: {}", failure.message);
         Failure { kind: kind.to_owned(), message, next: next.to_owned(), ..failure }
     }
@@ -262,7 +263,10 @@ impl Agent {
         };
         if said.contains("guest agent is not running") && self.is_off().await {
             let next = off(node, vmid);
-            return Failure { message: format!("VM {vmid}: its configuration has the guest agent off"), ..failure("no_guest_agent", next) };
+            return Failure {
+                message: format!("VM {vmid}: its configuration has the guest agent off"),
+                ..failure("no_guest_agent", next)
+            };
         }
         match WORDS.iter().find(|(words, ..)| words.iter().all(|word| said.contains(word))) {
             Some((_, "no_guest_agent", "")) => failure("no_guest_agent", off(node, vmid)),
@@ -315,9 +319,21 @@ const WORDS: &[(&[&str], &str, &str)] = &[
         "in the guest, install and start qemu-guest-agent (Windows: the virtio-win guest tools); where the VM's agent setting \
          was turned on while it ran, stop and start it first",
     ),
-    (&["is not running"], "stopped", "start the VM, if that is meant (plan POST …/status/start), and call again"),
-    (&["not running"], "stopped", "start the VM, if that is meant (plan POST …/status/start), and call again"),
-    (&["Configuration file", "does not exist"], "no_such_guest", "read /cluster/resources for where each guest is"),
+    (
+        &["is not running"],
+        "stopped",
+        "start the VM, if that is meant (plan POST …/status/start), and call again",
+    ),
+    (
+        &["not running"],
+        "stopped",
+        "start the VM, if that is meant (plan POST …/status/start), and call again",
+    ),
+    (
+        &["Configuration file", "does not exist"],
+        "no_such_guest",
+        "read /cluster/resources for where each guest is",
+    ),
     (&["frozen"], "frozen", "a backup or snapshot holds its file systems: wait for it and call again"),
     (
         &["has been disabled"],
@@ -326,8 +342,16 @@ const WORDS: &[(&[&str], &str, &str)] = &[
          /etc/qemu/qemu-ga.conf or /etc/sysconfig/qemu-ga, and restart qemu-guest-agent",
     ),
     (&["has not been found"], "agent_too_old", "install a newer qemu-guest-agent in the guest"),
-    (&["child process", "No such file"], "no_such_program", "name a program that the guest has, or the whole path of it"),
-    (&["child process", "Permission denied"], "not_executable", "see its mode and the guest's own rules (SELinux)"),
+    (
+        &["child process", "No such file"],
+        "no_such_program",
+        "name a program that the guest has, or the whole path of it",
+    ),
+    (
+        &["child process", "Permission denied"],
+        "not_executable",
+        "see its mode and the guest's own rules (SELinux)",
+    ),
     (&["child process"], "spawn", "see the guest's memory and its log"),
     (
         &["got timeout"],
