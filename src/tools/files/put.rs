@@ -239,7 +239,8 @@ async fn look(provost: &Provost, permit: &Permit, door: &mut Door<'_>) -> Result
 }
 
 fn not_kept(error: std::io::Error) -> Failure {
-    let next = "make room in the daemon's state directory (df), or set [exec] keep_replaced = 0 to go without";
+    let next =
+        "make room in the daemon's state directory (df), or set [exec] keep_replaced = 0 to go without";
     Failure::new("not_kept", format!("what is there cannot be kept for undo: {error}"), next)
 }
 
@@ -362,7 +363,8 @@ pub(super) async fn answer(
         sha256: sha256.clone(),
         size: None,
     };
-    let (receipt, unrecorded) = match recorded.outcome_numbered(warning.as_deref().map(Clean::of), file).await {
+    let (receipt, unrecorded) = match recorded.outcome_numbered(warning.as_deref().map(Clean::of), file).await
+    {
         Ok(seq) => (seq, None),
         Err(error) => (intent, Some(error.to_string())),
     };
