@@ -13,6 +13,7 @@ mod host;
 pub mod inside;
 mod page;
 mod subject;
+pub mod unit;
 #[cfg(test)]
 mod tests;
 
@@ -105,7 +106,7 @@ type Reader = fn(&Gathered, &mut Page<'_>) -> Result<(), String>;
 
 /// By the names of probes.
 static READERS: LazyLock<BTreeMap<&'static str, Reader>> =
-    LazyLock::new(|| [inside::READERS, host::READERS, api::READERS].concat().into_iter().collect());
+    LazyLock::new(|| [inside::READERS, unit::READERS, host::READERS, api::READERS].concat().into_iter().collect());
 
 fn reader(probe: &str) -> Option<Reader> {
     READERS.get(probe).copied()

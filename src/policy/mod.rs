@@ -59,10 +59,12 @@ pub struct Policy {
     live: Option<Arc<Members>>,
 }
 
-/// That `principal` may run a command in `guest`, in `mode`. Only [`Policy::exec`] makes one.
+/// That `principal` may run a command in `guest`, in `mode`. Only [`Policy::exec`] and [`Policy::fixed`] make one.
 pub struct Permit {
     guest: u32,
     mode: Mode,
+    /// What the role had to allow for it.
+    judged: Mode,
     asked_by: String,
     /// By what it was granted.
     config: Arc<Config>,
@@ -213,7 +215,14 @@ impl Policy {
         let role = self.judge(&config, principal, guest, mode)?;
         self.halt.check()?;
         self.take_token(role, principal)?;
-        Ok(Permit { guest, mode, asked_by: principal.to_string(), config })
+        Ok(Permit { guest, mode, judged: mode, asked_by: principal.to_string(), config })
+    }
+
+    /// To run, outside of the inspect lane, a script of this program's own that only reads; for whoever may inspect. Never for
+    /// what a caller says is to be run.
+    pub fn fixed(&self, principal: &Principal, guest: u32) -> Result<Permit, Denied> {
+        let permit = self.exec(principal, guest, Mode::Inspect)?;
+        Ok(Permit { mode: Mode::Change, ..permit })
     }
 
     /// The same permit by the rules of this moment, where they are others than it was granted by. For a call that has
@@ -222,7 +231,7 @@ impl Policy {
         self.halt.check()?;
         let config = self.rules.now();
         if !Arc::ptr_eq(&config, &permit.config) {
-            self.judge(&config, principal, permit.guest, permit.mode)?;
+            self.judge(&config, principal, permit.guest, permit.judged)?;
         }
         Ok(Permit { config, ..permit })
     }

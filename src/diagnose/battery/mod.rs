@@ -77,6 +77,7 @@ pub struct Sign {
 }
 
 const CONTAINER: &str = include_str!("container.toml");
+const UNIT: &str = include_str!("unit.toml");
 const VM: &str = include_str!("vm.toml");
 const NODE: &str = include_str!("node.toml");
 const CLUSTER: &str = include_str!("cluster.toml");
@@ -89,11 +90,13 @@ fn read(text: &str) -> Battery {
 impl Battery {
     pub fn of(subject: &Subject) -> &'static Self {
         static CONTAINERS: LazyLock<Battery> = LazyLock::new(|| read(CONTAINER));
+        static UNITS: LazyLock<Battery> = LazyLock::new(|| read(UNIT));
         static VMS: LazyLock<Battery> = LazyLock::new(|| read(VM));
         static NODES: LazyLock<Battery> = LazyLock::new(|| read(NODE));
         static CLUSTERS: LazyLock<Battery> = LazyLock::new(|| read(CLUSTER));
         match subject {
             Subject::Lxc(_) => &CONTAINERS,
+            Subject::Unit(..) => &UNITS,
             Subject::Qemu(_) => &VMS,
             Subject::Node(_) => &NODES,
             Subject::Cluster => &CLUSTERS,

@@ -182,6 +182,22 @@ fn last_words(gathered: &Gathered, unit: &str) -> String {
     if last.is_empty() { String::new() } else { format!("; it wrote: {}", last.join(" | ")) }
 }
 
+/// What its lines say, with their times; the oldest first.
+pub fn dated(section: &str) -> Result<Vec<String>, String> {
+    let entries = entries(section);
+    if entries.is_empty() && section.trim() == "none" {
+        return Err("it has no journal that can be read".into());
+    }
+    let dated = |entry: &Entry| format!("{} {}", super::super::page::date(entry.at()), line(entry));
+    Ok(entries.iter().map(dated).collect())
+}
+
+/// Whether a line says that a port was taken.
+pub fn is_taken(line: &str) -> bool {
+    let line = line.to_lowercase();
+    TAKEN.iter().any(|words| line.contains(words))
+}
+
 /// As the C library and common programs say it.
 const TAKEN: &[&str] = &["address already in use", "eaddrinuse", "address in use"];
 
@@ -200,10 +216,7 @@ pub fn log(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     }
     page.fact(format!("the last {} lines of its log", lines.len()));
     let latest = lines.iter().map(|(at, _)| *at).max().unwrap_or_default();
-    let taken = |(at, line): &&(i64, String)| {
-        let line = line.to_lowercase();
-        latest - at < HOUR && TAKEN.iter().any(|words| line.contains(words))
-    };
+    let taken = |(at, line): &&(i64, String)| latest - at < HOUR && is_taken(line);
     let found: Vec<&(i64, String)> = lines.iter().filter(taken).collect();
     if let Some((at, line)) = found.last() {
         let who = line.split(':').next().unwrap_or_default();

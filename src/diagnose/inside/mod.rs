@@ -5,9 +5,9 @@
 //! marker that is another each time keeps what a file holds from passing for another probe's output.
 
 mod disks;
-mod journal;
-mod network;
-mod processes;
+pub(super) mod journal;
+pub(super) mod network;
+pub(super) mod processes;
 mod trust;
 
 use std::collections::BTreeMap;
