@@ -16,12 +16,8 @@ use super::page::date;
 use super::{Gathered, Page, Reader};
 use crate::text::brief;
 
-pub const READERS: &[(&str, Reader)] = &[
-    ("unit_state", state),
-    ("unit_log", log),
-    ("unit_processes", of_processes),
-    ("unit_ports", of_ports),
-];
+pub const READERS: &[(&str, Reader)] =
+    &[("unit_state", state), ("unit_log", log), ("unit_processes", of_processes), ("unit_ports", of_ports)];
 
 /// The name of a unit, whole: with its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +28,19 @@ pub struct UnitName(String);
 pub struct NoUnit;
 
 /// As systemd.unit(5) has them.
-const KINDS: &[&str] =
-    &["service", "socket", "timer", "mount", "automount", "path", "target", "slice", "scope", "swap", "device"];
+const KINDS: &[&str] = &[
+    "service",
+    "socket",
+    "timer",
+    "mount",
+    "automount",
+    "path",
+    "target",
+    "slice",
+    "scope",
+    "swap",
+    "device",
+];
 const LONGEST: usize = 255;
 
 impl FromStr for UnitName {
@@ -189,8 +196,11 @@ fn state(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
         "loaded" => {}
         other => page.flag("unit_failed", format!("systemd cannot load it: {other}"), get("LoadError")),
     }
-    let last = lines(gathered).unwrap_or_default();
-    let last = last.iter().rev().take(2).map(String::as_str).collect::<Vec<_>>().join(" | ");
+    // Its own words tell more than systemd's about it.
+    let all = lines(gathered).unwrap_or_default();
+    let own = all.iter().filter(|line| line.split(' ').nth(1) != Some("systemd:"));
+    let last: Vec<&String> = if own.clone().next().is_some() { own.collect() } else { all.iter().collect() };
+    let last = last.iter().rev().take(2).map(|line| line.as_str()).collect::<Vec<_>>().join(" | ");
     let status = get("ExecMainStatus");
     let evidence = format!("{active} ({sub}), result {result}, exit status {status}; it wrote: {last}");
     let restarts: u64 = get("NRestarts").parse().unwrap_or_default();
@@ -201,7 +211,11 @@ fn state(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
         page.flag("crash_loop", format!("it was restarted {restarts} times and does not stay up"), &evidence);
     } else if active == "failed" {
         page.flag("unit_failed", format!("it failed: {result}"), &evidence);
-    } else if active == "inactive" && get("UnitFileState") == "enabled" && get("Type") != "oneshot" && get("TriggeredBy").is_empty() {
+    } else if active == "inactive"
+        && get("UnitFileState") == "enabled"
+        && get("Type") != "oneshot"
+        && get("TriggeredBy").is_empty()
+    {
         page.flag("not_running", "it is enabled and does not run", &evidence);
     }
     if get("NeedDaemonReload") == "yes" {
@@ -268,14 +282,40 @@ mod tests {
 
     #[test]
     fn a_units_name_can_be_no_option_path_pattern_or_command() {
-        for name in ["nginx.service", "getty@tty1.service", "dev-disk-by\\x2did.swap", "postgresql@15-main.service", "a.b.timer"] {
+        for name in [
+            "nginx.service",
+            "getty@tty1.service",
+            "dev-disk-by\\x2did.swap",
+            "postgresql@15-main.service",
+            "a.b.timer",
+        ] {
             assert_eq!(name.parse::<UnitName>().map(|name| name.to_string()), Ok(name.to_owned()));
         }
         let long = format!("{}.service", "a".repeat(255));
         for name in [
-            "", "nginx", "nginx.", ".service", "-H.service", "--all.service", "*.service", "a?.service", "[a].service",
-            "a/b.service", "../x.service", "a b.service", "a\n.service", "a;b.service", "$(x).service", "a.service\0",
-            "@x.service", "nginx.exe", "ä.service", "\\x2dH.service", "a'.service", "a\".service", &long,
+            "",
+            "nginx",
+            "nginx.",
+            ".service",
+            "-H.service",
+            "--all.service",
+            "*.service",
+            "a?.service",
+            "[a].service",
+            "a/b.service",
+            "../x.service",
+            "a b.service",
+            "a\n.service",
+            "a;b.service",
+            "$(x).service",
+            "a.service\0",
+            "@x.service",
+            "nginx.exe",
+            "ä.service",
+            "\\x2dH.service",
+            "a'.service",
+            "a\".service",
+            &long,
         ] {
             assert_eq!(name.parse::<UnitName>(), Err(NoUnit), "{name}");
         }

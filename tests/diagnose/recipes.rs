@@ -14,8 +14,9 @@ fn call(client: &mut Client, words: &str, guest: &Guest, values: &[(&str, &str)]
     let tool = step["tool"].as_str().unwrap_or_else(|| panic!("{words}: {found}")).to_owned();
     let mut args = step["args"].clone();
     args["guest"] = json!(guest.id);
-    let dropped: Vec<&str> = recipe["leave_out"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    if let Some(argv) = args["argv"].as_array_mut() {
+    let dropped: Vec<&str> =
+        recipe["leave_out"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if let Some(argv) = args.get_mut("argv").and_then(Value::as_array_mut) {
         let is_wanted = |part: &Value| {
             let part = part.as_str().expect("text");
             !dropped.contains(&part) || values.iter().any(|(name, _)| part.ends_with(&format!("={name}")))
@@ -32,7 +33,8 @@ fn fill(value: &mut Value, values: &[(&str, &str)], told: &Value) {
             for (name, given) in values {
                 assert!(told[*name].is_string(), "the recipe does not tell of {name}");
                 // A script that never changes may have the same letters.
-                if *text == *name || text.ends_with(&format!("={name}")) || text.contains(&format!("/{name}")) {
+                if *text == *name || text.ends_with(&format!("={name}")) || text.contains(&format!("/{name}"))
+                {
                     *text = text.replace(name, given);
                     break;
                 }
@@ -76,18 +78,21 @@ fn a_journal_is_filtered_where_it_is() {
 
 #[test]
 fn a_log_file_is_searched_and_its_end_is_read() {
-    let log = "2026-10-01T10:00 error old\n2026-10-01T12:00 all is well\n2026-10-01T13:00 error \u{1b}[31mnew\n";
+    let log =
+        "2026-10-01T10:00 error old\n2026-10-01T12:00 all is well\n2026-10-01T13:00 error \u{1b}[31mnew\n";
     let guest = Recipe::new().file("/var/log/app.log", 0o644, log).start();
     let node = Node::start();
     let mut client = node.client();
     let values = [("TIME", "2026-10-01T11"), ("REGEX", "err(or)?"), ("PATH", "var/log/app.log")];
     let answer = follow(&mut client, "search a log file of a container", &guest, &values);
     assert_eq!(text(&answer, "stdout"), "2026-10-01T13:00 error new\n", "{answer:#}");
-    let hostile = [("TIME", ""), ("REGEX", "\"; system(\"touch /tmp/pwned\"); \""), ("PATH", "var/log/app.log")];
+    let hostile =
+        [("TIME", ""), ("REGEX", "\"; system(\"touch /tmp/pwned\"); \""), ("PATH", "var/log/app.log")];
     let answer = follow(&mut client, "search a log file of a container", &guest, &hostile);
     assert_eq!(text(&answer, "stdout"), "", "{answer:#}");
     assert!(!guest.path("/tmp/pwned").exists());
-    let answer = follow(&mut client, "tail of a log file in a container", &guest, &[("PATH", "/var/log/app.log")]);
+    let answer =
+        follow(&mut client, "tail of a log file in a container", &guest, &[("PATH", "/var/log/app.log")]);
     assert!(text(&answer, "content").ends_with("error new\n"), "{answer:#}");
 }
 
@@ -99,11 +104,26 @@ fn a_sqlite_file_is_read_and_the_kernel_refuses_to_change_it() {
     let node = Node::start();
     let mut client = node.client();
     let mut ask = |path: &str, statement: &str| {
-        follow(&mut client, "query an sqlite file of a container", &guest, &[("STATEMENT", statement), ("PATH", path)])
+        follow(
+            &mut client,
+            "query an sqlite file of a container",
+            &guest,
+            &[("STATEMENT", statement), ("PATH", path)],
+        )
     };
     let answer = ask("srv/shop.db", "-- all of it\nselect * from t order by a");
-    assert_eq!((&answer["exit_code"], text(&answer, "stdout")), (&json!(0), "a,b\n1,one\n2,\"two\nlines\"\n"), "{answer:#}");
-    for statement in ["drop table t", "insert into t values (3, 'x')", "select 1; delete from t", ".shell touch /srv/pwned", ".save /srv/pwned"] {
+    assert_eq!(
+        (&answer["exit_code"], text(&answer, "stdout")),
+        (&json!(0), "a,b\n1,one\n2,\"two\nlines\"\n"),
+        "{answer:#}"
+    );
+    for statement in [
+        "drop table t",
+        "insert into t values (3, 'x')",
+        "select 1; delete from t",
+        ".shell touch /srv/pwned",
+        ".save /srv/pwned",
+    ] {
         ask("srv/shop.db", statement);
     }
     assert!(!guest.path("/srv/pwned").exists());
@@ -113,25 +133,33 @@ fn a_sqlite_file_is_read_and_the_kernel_refuses_to_change_it() {
 }
 
 /// A statement that would be dangerous to whoever read it on its way.
-const STATEMENT: &str = "select 'it''s'; -- $(touch /tmp/pwned) `touch /tmp/pwned` \\! touch /tmp/pwned\n\\q \"$HOME\" größe";
+const STATEMENT: &str =
+    "select 'it''s'; -- $(touch /tmp/pwned) `touch /tmp/pwned` \\! touch /tmp/pwned\n\\q \"$HOME\" größe";
 
 #[test]
 fn a_statement_reaches_a_database_as_it_is_and_nobody_on_the_way_reads_it() {
     let says = "#!/bin/sh\nprintf '<%s>\\n' \"$@\"; echo \"options $PGOPTIONS\"; cat\n";
-    let guest = Recipe::new().file("/usr/bin/psql", 0o755, says).file("/usr/bin/mariadb", 0o755, says).start();
+    let guest =
+        Recipe::new().file("/usr/bin/psql", 0o755, says).file("/usr/bin/mariadb", 0o755, says).start();
     guest.run("id postgres 2>/dev/null || echo postgres:x:70:70::/:/bin/sh >> /etc/passwd");
     let node = Node::start();
     let mut client = node.client();
     let values = [("DATABASE", "shop"), ("STATEMENT", STATEMENT)];
     let answer = follow(&mut client, "query postgresql in a container", &guest, &values);
     let said = text(&answer, "stdout");
-    assert!(said.contains(&format!("<--set=statement={STATEMENT}>")) && said.contains("<--dbname=shop>"), "{said}");
+    assert!(
+        said.contains(&format!("<--set=statement={STATEMENT}>")) && said.contains("<--dbname=shop>"),
+        "{said}"
+    );
     assert!(said.contains("default_transaction_read_only=on") && said.contains("BEGIN READ ONLY;"), "{said}");
     assert!(said.contains(":'statement', true) \\gset provost_"), "{said}");
     let answer = follow(&mut client, "query mysql or mariadb in a container", &guest, &values);
     let hex: String = STATEMENT.bytes().map(|byte| format!("{byte:02x}")).collect();
     let said = text(&answer, "stdout");
-    assert!(said.contains(&format!("CONVERT(0x{hex} USING utf8mb4); START TRANSACTION READ ONLY;")), "{said}");
+    assert!(
+        said.contains(&format!("CONVERT(0x{hex} USING utf8mb4); START TRANSACTION READ ONLY;")),
+        "{said}"
+    );
     assert!(!said.contains("it''s") && said.contains("<--database=shop>"), "{said}");
     assert!(!guest.path("/tmp/pwned").exists());
 }

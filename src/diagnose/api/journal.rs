@@ -2,6 +2,10 @@
 
 use super::super::{Gathered, Page};
 use super::rows;
+use crate::text::quoted;
+
+/// Characters of one line.
+const MOST_SAID: usize = 240;
 
 /// Words of the kernel's, in lower case, and what they are a sign of. The first that fits counts.
 const SAID: &[(&str, &[&str])] = &[
@@ -20,7 +24,10 @@ const SAID: &[(&str, &[&str])] = &[
             "nvme nvme0: i/o",
         ],
     ),
-    ("kernel_errors", &["hardware error", "machine check", "kernel panic", "bug: ", "soft lockup", "blocked for more than"]),
+    (
+        "kernel_errors",
+        &["hardware error", "machine check", "kernel panic", "bug: ", "soft lockup", "blocked for more than"],
+    ),
 ];
 
 pub fn node(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
@@ -42,7 +49,7 @@ pub fn node(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
                 "disk_errors" => "the kernel could not read or write a disk",
                 _ => "the kernel reports a fault",
             };
-            page.flag(sign, what, format!("{} lines; the last: {last}", found.len()));
+            page.flag(sign, what, format!("{} lines; the last: {}", found.len(), quoted(last, MOST_SAID)));
         }
     }
     Ok(())

@@ -6,6 +6,7 @@
 //! name = "disks"                # what reads it is found by this name
 //! on = "inside"                 # inside: a snippet of shell; api: a GET; host: this node's cgroups; derived: others' results
 //! run = "df -l"                 # inside
+//! apart = true                  # inside: beside the others, as it may hang
 //! get = "/nodes/{node}/storage" # api; {node}, {vmid}, {kind}, {storage}
 //! args = { errors = "1" }       # api; @day stands for yesterday, in seconds since 1970
 //! each = "node"                 # api: once a node that is online, or "backups": once a storage that holds backups
@@ -57,6 +58,8 @@ pub struct Probe {
     pub on: On,
     #[serde(default)]
     pub run: String,
+    #[serde(default)]
+    pub apart: bool,
     #[serde(default)]
     pub get: String,
     #[serde(default)]

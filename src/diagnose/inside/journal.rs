@@ -9,6 +9,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::{Gathered, Page};
+use crate::text::{brief, quoted};
+
+/// Characters of one message.
+const MOST_SAID: usize = 240;
 
 /// An entry as `journalctl -o json` gives it: numbers are strings, what is no text is a list of bytes, what is too long null.
 #[derive(Debug, Deserialize)]
@@ -171,7 +175,8 @@ pub fn units(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
 }
 
 fn line(entry: &Entry) -> String {
-    format!("{}: {}", text(&entry.by), message(&entry.message))
+    // Its beginning: among words of ours, and of a page that has little room.
+    format!("{}: {}", brief(text(&entry.by), 64), quoted(&message(&entry.message), MOST_SAID))
 }
 
 /// The last that a unit's own processes wrote.

@@ -157,6 +157,9 @@ pub fn sockets(section: &str) -> impl Iterator<Item = Socket<'_>> {
 fn local(text: &str) -> Option<String> {
     let (address, port) = text.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
+    if !matches!(address.len(), 8 | 32) {
+        return None;
+    }
     let words = address.as_bytes().chunks(8).map(|word| {
         let word = u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok()?;
         Some(word.swap_bytes().to_be_bytes())
