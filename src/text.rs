@@ -69,15 +69,15 @@ mod clean {
         if bytes.iter().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~')) {
             return String::from_utf8_lossy(bytes).into_owned();
         }
-        // A line at a time: a sequence that is never ended would hide all that follows it.
-        let lines = bytes.split_inclusive(|byte| *byte == b'\n');
-        let visible: Vec<u8> = lines
-            .flat_map(|line| {
-                let mut shown = strip_ansi_escapes::strip(line);
-                if line.ends_with(b"\n") && !shown.ends_with(b"\n") {
-                    shown.push(b'\n');
-                }
-                shown
+        // Up to a line's end or a tab at a time: a sequence that is never ended would hide all that follows it, and what strips
+        // them takes tabs along.
+        let is_kept = |byte: &u8| matches!(byte, b'\n' | b'\t');
+        let visible: Vec<u8> = bytes
+            .split_inclusive(is_kept)
+            .flat_map(|part| {
+                let end = part.last().copied().filter(is_kept);
+                let text = &part[..part.len() - usize::from(end.is_some())];
+                strip_ansi_escapes::strip(text).into_iter().chain(end)
             })
             .collect();
         String::from_utf8_lossy(&visible).chars().filter(|character| !is_hidden(*character)).collect()
@@ -170,6 +170,8 @@ mod clean {
                 prop_assert!(!shown.chars().any(is_hidden), "{shown:?}");
                 let lines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
                 prop_assert_eq!(lines(shown.as_bytes()), lines(&bytes));
+                let tabs = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\t').count();
+                prop_assert_eq!(tabs(shown.as_bytes()), tabs(&bytes));
                 prop_assert_eq!(clean(shown.as_bytes()), shown, "cleaned twice is cleaned once");
             }
 
@@ -231,6 +233,7 @@ mod clean {
                 (b"\x1b]52;c;Y2xpcA==\x1b\\after", "after"),
                 (b"\x1b]0;never ended\nnext\n\x1bPneither\nlast", "\nnext\n\nlast"),
                 (b"over\rwritten", "overwritten"),
+                ("a\tgröße\tb\n".as_bytes(), "a\tgröße\tb\n"),
                 (b"bell\x07 back\x08", "bell back"),
                 (b"\x9b31mC1", "31mC1"),
                 ("\u{9b}31mC1".as_bytes(), "31mC1"),

@@ -3,8 +3,14 @@
 use super::cgroup::{Cpu, Figures, Pressure};
 use super::{Gathered, Page, Reader};
 
-pub const READERS: &[(&str, Reader)] =
-    &[("oom", oom), ("memory", memory), ("throttling", throttling), ("pressure", pressure), ("io", io), ("pids", pids)];
+pub const READERS: &[(&str, Reader)] = &[
+    ("oom", oom),
+    ("memory", memory),
+    ("throttling", throttling),
+    ("pressure", pressure),
+    ("io", io),
+    ("pids", pids),
+];
 
 fn figures(gathered: &Gathered) -> Result<&(Figures, Figures), String> {
     gathered.host.as_ref().map_err(Clone::clone)
@@ -43,8 +49,12 @@ fn memory(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     page.fact(format!("{} of {} held, {} with cache", size(held), size(limit), size(current)));
     if share >= page.limit("memory_full") {
         let at = now.memory.at_limit.unwrap_or_default();
-        let evidence =
-            format!("{} of {} held, beside {} of cache; {at} times at the limit", size(held), size(limit), size(current - held));
+        let evidence = format!(
+            "{} of {} held, beside {} of cache; {at} times at the limit",
+            size(held),
+            size(limit),
+            size(current - held)
+        );
         page.flag("memory_full", format!("memory is {share:.0} % used"), evidence);
     }
     if let (Some(swap), Some(limit)) = (now.memory.swap, now.memory.swap_limit.filter(|limit| *limit > 0)) {

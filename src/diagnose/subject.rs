@@ -18,7 +18,9 @@ pub enum Subject {
 }
 
 #[derive(Debug, PartialEq, Error)]
-#[error("\"{0}\" is nothing to diagnose; there are: lxc/VMID, lxc/VMID/unit/NAME, qemu/VMID, node/NAME, cluster{1}")]
+#[error(
+    "\"{0}\" is nothing to diagnose; there are: lxc/VMID, lxc/VMID/unit/NAME, qemu/VMID, node/NAME, cluster{1}"
+)]
 pub struct NoSubject(String, &'static str);
 
 impl Subject {

@@ -11,7 +11,11 @@ const SERVER: &str = "import socket, sys, time\nprint('serving the shop', flush=
 
 fn shop() -> Recipe {
     let unit = "[Unit]\nDescription=The shop\n[Service]\nExecStart=/usr/bin/python3 /opt/server.py\n";
-    Recipe::new().booted().file("/opt/server.py", 0o644, SERVER).file("/etc/systemd/system/shop.service", 0o644, unit)
+    Recipe::new().booted().file("/opt/server.py", 0o644, SERVER).file(
+        "/etc/systemd/system/shop.service",
+        0o644,
+        unit,
+    )
 }
 
 fn of(client: &mut Client, guest: &Guest, unit: &str) -> Value {
@@ -30,7 +34,10 @@ fn a_unit_that_runs_is_told_with_its_processes_ports_and_log() {
     let answer = of(&mut node.client(), &guest, "shop.service");
     assert_eq!((titles(&answer), &answer["incomplete"]), (vec![], &json!([])), "{answer:#}");
     let unit = &answer["unit"];
-    assert_eq!((&unit["active"], &unit["sub"], &unit["load"]), (&json!("active"), &json!("running"), &json!("loaded")));
+    assert_eq!(
+        (&unit["active"], &unit["sub"], &unit["load"]),
+        (&json!("active"), &json!("running"), &json!("loaded"))
+    );
     assert_eq!(unit["description"], "The shop");
     assert_eq!(unit["ports"], json!(["tcp 127.0.0.1:8080"]), "{unit:#}");
     let process = unit["processes"][0].as_str().expect("a process");
@@ -41,7 +48,12 @@ fn a_unit_that_runs_is_told_with_its_processes_ports_and_log() {
     let receipts = node.client().call("audit", json!({ "guest": guest.id, "limit": 5 }));
     let receipts = receipts["structuredContent"]["receipts"].as_array().expect("receipts").clone();
     let command = receipts.iter().find(|one| one["kind"] == "exec" && one["tool"] == "diagnose");
-    assert!(command.is_some_and(|command| command["body"]["mode"] == "change" || command.to_string().contains("change")), "{receipts:#?}");
+    assert!(
+        command.is_some_and(
+            |command| command["body"]["mode"] == "change" || command.to_string().contains("change")
+        ),
+        "{receipts:#?}"
+    );
 }
 
 /// Roles that may inspect and no more: what is fixed and only reads is open to them.
@@ -94,9 +106,19 @@ fn what_is_no_units_name_is_refused_before_anything_is_asked() {
     let node = Node::start();
     let mut client = node.client();
     for wrong in [
-        "lxc/101/unit/", "lxc/101/unit/nginx", "lxc/101/unit/-H.service", "lxc/101/unit/*.service", "lxc/101/unit/a b.service",
-        "lxc/101/unit/../dbus.service", "lxc/101/unit/a/b.service", "lxc/101/unit/$(id).service", "lxc/101/unit/a\n.service",
-        "lxc/101/units/dbus.service", "lxc/99/unit/dbus.service", "qemu/101/unit/dbus.service", "node/pve1/unit/a.service",
+        "lxc/101/unit/",
+        "lxc/101/unit/nginx",
+        "lxc/101/unit/-H.service",
+        "lxc/101/unit/*.service",
+        "lxc/101/unit/a b.service",
+        "lxc/101/unit/../dbus.service",
+        "lxc/101/unit/a/b.service",
+        "lxc/101/unit/$(id).service",
+        "lxc/101/unit/a\n.service",
+        "lxc/101/units/dbus.service",
+        "lxc/99/unit/dbus.service",
+        "qemu/101/unit/dbus.service",
+        "node/pve1/unit/a.service",
     ] {
         let result = client.call("diagnose", json!({ "subject": wrong }));
         assert_eq!(result["structuredContent"]["error"]["kind"], "arguments", "{wrong}: {result}");
@@ -110,7 +132,10 @@ fn a_container_without_systemd_says_so_and_the_rest_is_there() {
     let node = Node::start();
     let answer = of(&mut node.client(), &guest, "shop.service");
     let missing = answer["incomplete"].as_array().expect("a list");
-    let state = missing.iter().find(|missing| missing["probe"] == "unit_state").unwrap_or_else(|| panic!("{answer:#}"));
+    let state = missing
+        .iter()
+        .find(|missing| missing["probe"] == "unit_state")
+        .unwrap_or_else(|| panic!("{answer:#}"));
     assert!(state["why"].as_str().expect("text").contains("systemd did not answer"), "{state}");
     assert_eq!(answer["unit"], Value::Null);
 }

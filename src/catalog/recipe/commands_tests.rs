@@ -44,7 +44,9 @@ fn every_row_is_read_and_says_how_it_is_called() {
 fn what_is_filled_in_can_be_no_option_and_no_text_of_a_shells() {
     for row in all().iter().filter(|row| row.tool == "exec") {
         let (argv, mut used) = (argv(row), BTreeSet::new());
-        let blank = |text: &str| blanks(text).into_iter().find(|blank| row.fill.contains_key(*blank)).map(str::to_owned);
+        let blank = |text: &str| {
+            blanks(text).into_iter().find(|blank| row.fill.contains_key(*blank)).map(str::to_owned)
+        };
         for key in ["script", "stdin", "user", "cwd"] {
             let given = row.args.get(key).map(text).unwrap_or_default();
             assert_eq!(blank(given), None, "{}: {key}", row.title);
@@ -55,7 +57,8 @@ fn what_is_filled_in_can_be_no_option_and_no_text_of_a_shells() {
             let before = |what: &str| argv[..at].contains(&what);
             let is_value = part.starts_with("--") && part.ends_with(&format!("={blank}"));
             let takes_one = *part == blank && at > 0 && matches!(argv[at - 1], "-cmd");
-            let is_path = part.starts_with(&format!("/{blank}")) || part.starts_with(&format!("file:/{blank}?"));
+            let is_path =
+                part.starts_with(&format!("/{blank}")) || part.starts_with(&format!("file:/{blank}?"));
             // sh -c TEXT NAME, and then what TEXT has as $1 and on.
             let is_positional = runs_text && argv[1] == "-c" && at > 3 && *part == blank;
             let safe = match runs_text {

@@ -27,8 +27,11 @@ pub fn of_guest(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> 
     let starts: Vec<&Value> = list.iter().filter(is_start).collect();
     page.fact(format!("started {} times in a day", starts.len()));
     if starts.len() as f64 >= page.limit("restarts") {
-        let by: Vec<String> =
-            starts.iter().take(5).map(|task| format!("{} by {}", task.text("type"), task.text("user"))).collect();
+        let by: Vec<String> = starts
+            .iter()
+            .take(5)
+            .map(|task| format!("{} by {}", task.text("type"), task.text("user")))
+            .collect();
         page.flag("restarts", format!("it was started {} times in a day", starts.len()), by.join(", "));
     }
     Ok(())

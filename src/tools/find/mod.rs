@@ -163,8 +163,10 @@ fn find(reader: &Reader, query: &str, limit: usize) -> FindAnswer {
     let matches = found.iter().take(limit).map(|found| Match::new(found, &endpoints[found.endpoint]));
     let matches: Vec<Match> = matches.take_while(|row| fits(row, &mut room)).collect();
     let kind = found.first().map_or("lxc", |found| kind(&endpoints[found.endpoint].path));
-    let recipes: Vec<Steps> =
-        recipes(reader, &finder, query, &found, kind).into_iter().filter(|recipe| fits(recipe, &mut room)).collect();
+    let recipes: Vec<Steps> = recipes(reader, &finder, query, &found, kind)
+        .into_iter()
+        .filter(|recipe| fits(recipe, &mut room))
+        .collect();
     let next = match found.is_empty() && recipes.is_empty() {
         true => "say what is to be done and to what: \"list containers\", \"resize disk of vm 100\"",
         false => "",
