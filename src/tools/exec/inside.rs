@@ -77,6 +77,7 @@ async fn carry(
         timeout_ms: task.patience.as_millis() as u64,
         is_script: true,
         most: Some(task.most),
+        vm: None,
     };
     let running = Running::begin(record, &permit, &wanted, Some(&task.script)).await?;
     let Some(leave) = running.leave() else { return Err(cancelled()) };
