@@ -45,8 +45,11 @@ pub fn script(battery: &Battery) -> String {
     let (apart, rest) = (part(true), part(false));
     match apart.is_empty() {
         true => script.push_str(&rest),
-        // Side by side: what the first part writes waits in the pipe until the second has ended.
-        false => script.push_str(&format!("{{\n{apart}}} | {{ exec 3<&0 </dev/null\n{rest}cat <&3\n}}\n")),
+        // Side by side: what the first part writes waits in the pipe until the second has ended, which its last section is known
+        // by.
+        false => script.push_str(&format!(
+            "{{\n{apart}}} | {{ exec 3<&0 </dev/null\n{rest}echo; echo \"$1 apart\"; cat <&3\n}}\n"
+        )),
     }
     // By which the last section is known to be whole.
     script.push_str("echo; echo \"$1 end\"\n} </dev/null 2>/dev/null\n");
