@@ -9,6 +9,7 @@ mod call;
 mod change;
 mod halt;
 mod hand;
+mod host;
 mod members;
 pub mod membership;
 mod principal;
@@ -29,6 +30,7 @@ pub use call::{Call, verdict};
 pub use change::{Barred, Leave, Needs, Wanted};
 pub use halt::{Halt, Halted, NotKept, NotLifted};
 pub use hand::{Broken, Hand, Unsent, promises};
+pub use host::{HostLeave, NotOnNode};
 pub use members::Members;
 pub use membership::Membership;
 pub use principal::{Principal, PrincipalError};
@@ -39,7 +41,7 @@ pub use rules::Rules;
 pub use sight::Sight;
 
 use crate::config::{Config, Exec, ExecLane, GuestTerm, Member, Rate, Role};
-use crate::exec::wire::Mode;
+use crate::exec::wire::{Guest, Mode};
 
 /// The file, beside the ledger, that systemd/provost-announce.path watches.
 const BELL: &str = "waiting";
@@ -59,9 +61,10 @@ pub struct Policy {
     live: Option<Arc<Members>>,
 }
 
-/// That `principal` may run a command in `guest`, in `mode`. Only [`Policy::exec`] makes one.
+/// That `principal` may run a command in `guest`, in `mode`. Only [`Policy::exec`] makes one; for the node itself, only
+/// [`Approvals::clear_host`].
 pub struct Permit {
-    guest: u32,
+    guest: Guest,
     mode: Mode,
     asked_by: String,
     /// By what it was granted.
@@ -74,7 +77,7 @@ impl Permit {
         &self.config.exec
     }
 
-    pub fn guest(&self) -> u32 {
+    pub fn guest(&self) -> Guest {
         self.guest
     }
 
@@ -117,6 +120,8 @@ pub enum Denied {
     Rate { role: String, calls: u32, per_s: u32, wait_s: u64 },
     #[error(transparent)]
     Barred(#[from] Barred),
+    #[error(transparent)]
+    NotOnNode(#[from] NotOnNode),
     #[error("everything is halted, by {} since {}{}", .0.by, .0.since, reason(.0))]
     Halted(Halted),
 }
@@ -138,6 +143,7 @@ impl Denied {
             Self::Lane { .. } => "lane_not_allowed",
             Self::Rate { .. } => "rate",
             Self::Barred(barred) => barred.kind(),
+            Self::NotOnNode(not) => not.kind(),
             Self::Halted(_) => "halted",
         }
     }
@@ -172,6 +178,7 @@ impl Denied {
             }
             Self::Rate { wait_s, .. } => format!("call again in {wait_s} s"),
             Self::Barred(barred) => barred.next(),
+            Self::NotOnNode(not) => not.next(),
             Self::Halted(_) => "reading goes on; an operator ends it on the node: provost resume".into(),
         }
     }
@@ -213,7 +220,7 @@ impl Policy {
         let role = self.judge(&config, principal, guest, mode)?;
         self.halt.check()?;
         self.take_token(role, principal)?;
-        Ok(Permit { guest, mode, asked_by: principal.to_string(), config })
+        Ok(Permit { guest: Guest::Vmid(guest), mode, asked_by: principal.to_string(), config })
     }
 
     /// The same permit by the rules of this moment, where they are others than it was granted by. For a call that has
@@ -222,7 +229,10 @@ impl Policy {
         self.halt.check()?;
         let config = self.rules.now();
         if !Arc::ptr_eq(&config, &permit.config) {
-            self.judge(&config, principal, permit.guest, permit.mode)?;
+            match permit.guest {
+                Guest::Vmid(guest) => self.judge(&config, principal, guest, permit.mode)?,
+                Guest::Host => host::may_ask(&config, principal, permit.mode)?,
+            };
         }
         Ok(Permit { config, ..permit })
     }

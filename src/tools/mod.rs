@@ -14,6 +14,7 @@ mod exec;
 mod files;
 mod find;
 mod guests;
+mod host;
 mod limit;
 mod operator;
 mod owed;
@@ -75,6 +76,8 @@ pub struct Provost {
     /// What binds a person's answer to what was asked.
     seal: apply::ask::Seal,
     auditor: audit::Auditor,
+    /// What was asked for on the node itself.
+    hosts: host::Desk,
     /// What is kept of replaced files.
     files: Arc<files::Desk>,
     /// Commands that may run now.
@@ -107,6 +110,7 @@ impl Provost {
         let world = World::new(keeper.clone(), Some(client.clone()));
         Ok(Self {
             planning: crate::plan::Desk::new(world, ledger.clone(), finders.clone(), Default::default()),
+            hosts: host::Desk::new(host::limits()),
             seal: apply::ask::Seal::default(),
             files: Arc::new(files::Desk::beside(ledger.place().dir())),
             desk: Desk::new(ledger),
@@ -304,9 +308,10 @@ impl ServerHandler for Session {
             "apply" => {
                 let answers =
                     apply::ask::Given { responses: asked.input_responses, state: asked.request_state };
-                return Ok(
-                    Box::pin(apply::call(provost, principal, arguments, answers, call, &context)).await
-                );
+                return Ok(Box::pin(apply::call(
+                    provost, principal, arguments, answers, call, &self.owed, &context,
+                ))
+                .await);
             }
             "read" => {
                 let progress = Progress::of(&context);

@@ -35,7 +35,7 @@ pub async fn inspect(
     record.notes().guest(task.guest);
     let permit = provost.policy.exec(principal, task.guest, Mode::Inspect)?;
     enabled(&permit)?;
-    let _turn = turn(provost, principal, &permit, task.patience, given_up).await?;
+    let _turn = turn(provost, principal, permit.exec(), task.patience, given_up).await?;
     let permit = provost.policy.renew(permit, principal)?;
     let wanted = run::Wanted {
         argv: vec![SHELL.into(), "-s".into(), task.argument],

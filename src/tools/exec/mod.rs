@@ -6,7 +6,7 @@ mod hint;
 pub mod inside;
 mod output;
 mod receipt;
-mod run;
+pub mod run;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,13 +19,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, CANCELLED, Failure, arguments, to_object};
 use super::record::Call;
-use super::{Owed, Provost};
-use crate::exec::wire::{self, PeakOf};
+use super::{Owed, Provost, host};
+use crate::config::Exec;
+use crate::exec::wire::{self, Guest, PeakOf};
 use crate::ledger::receipt::Argv;
 use crate::policy::{Permit, Principal, Share, Spent};
 use crate::turns::Turn;
 pub use crate::turns::{Limits, Turns};
-use receipt::Running;
+pub use receipt::Running;
 
 const DEFAULT_TIMEOUT_S: u32 = 60;
 /// What a script is fed to.
@@ -34,8 +35,8 @@ const SHELL: &str = "/bin/sh";
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExecArguments {
-    /// vmid
-    guest: u32,
+    /// vmid, or "host": the node
+    guest: Guest,
     /// Program and arguments; no shell in between
     argv: Option<Vec<String>>,
     /// Instead of argv: text for the guest's /bin/sh
@@ -143,73 +144,135 @@ pub async fn call(
         None | Some(Mode::Inspect) => wire::Mode::Inspect,
         Some(Mode::Change) => wire::Mode::Change,
     };
-    record.notes().guest(given.guest);
     if let Some(argv) = given.command() {
         record.notes().command(Argv::of(&argv, record.ledger().argv()));
     }
-    let permit = provost.policy.exec(principal, given.guest, mode)?;
+    let Guest::Vmid(guest) = given.guest else { return on_host(provost, principal, given, record).await };
+    record.notes().guest(guest);
+    let permit = provost.policy.exec(principal, guest, mode)?;
     enabled(&permit)?;
-    let as_root = hint::is_root(given.user.as_deref());
     let (command, stdin) = given.into_command(permit.exec().max_timeout_s)?;
     let held = command.size() + stdin.as_ref().map_or(0, String::len);
     let _held = hold(provost, principal, held)?;
     let patience = Duration::from_millis(command.timeout_ms);
-    let turn = turn(provost, principal, &permit, patience, &context.ct).await?;
+    let turn = turn(provost, principal, permit.exec(), patience, &context.ct).await?;
     // What was allowed when it began to wait may not be any more.
     let permit = provost.policy.renew(permit, principal)?;
-    let progress = run::Progress::of(context, record.notes());
     let running = Running::begin(record, &permit, &command, stdin.as_deref()).await?;
-    let Some(leave) = running.leave() else { return Err(cancelled()) };
-    let finished = run::run(&permit, leave, command, stdin, progress, &context.ct).await;
-    if finished.stdout.total + finished.stderr.total > 0 {
-        record.notes().made_by_guest();
-    }
-    let (receipt, unrecorded) = running.ended(&finished).await;
-    let outcome = match finished.end {
-        Ok(outcome) => outcome,
-        Err(stop) => {
-            let failure = stop.failure();
-            return Err(receipt.into_iter().fold(failure, |failure, seq| failure.with("receipt", seq)));
-        }
-    };
+    let answer = Ran { permit: &permit, wanted: command, stdin }.to_its_end(running, record, context).await;
     // Until the client has read the answer: what waits to be read takes memory as what runs does.
     owed.keep(&context.id, turn);
-    let refused = match permit.mode() {
-        wire::Mode::Inspect if as_root => {
-            hint::refused(&outcome, &finished.stderr.text, &finished.stdout.text)
+    answer
+}
+
+/// On the node itself it is asked for, and a person answers.
+async fn on_host(
+    provost: &Provost,
+    principal: &Principal,
+    given: ExecArguments,
+    record: &mut Call,
+) -> Answer {
+    record.on_host("exec host", None, None);
+    let leave = provost.policy.host(principal, wire::Mode::Change, record.notes().is_tainted())?;
+    let wrong = |kind: &str, message: &str, next: &str| Err(Failure::new(kind, message, next));
+    if matches!(given.mode, Some(Mode::Inspect)) {
+        let next = "leave mode out: on the node a person approves each command; or read the node's API";
+        return wrong(
+            "no_inspect_lane",
+            "the node itself has no inspect lane: every command there is a change",
+            next,
+        );
+    }
+    if given.script.is_some() {
+        let next = "give argv: the program by its whole path, and its arguments";
+        return wrong("arguments", "no shell stands between on the node itself, so it takes no script", next);
+    }
+    if given.env.as_ref().is_some_and(|env| !env.is_empty()) {
+        let next = "begin argv with \"/usr/bin/env\", \"NAME=value\": in sight of who approves";
+        return wrong(
+            "arguments",
+            "a command on the node itself begins with no variables of the caller's",
+            next,
+        );
+    }
+    let (mut command, stdin) = given.into_command(leave.config().exec.max_timeout_s)?;
+    command.most = None;
+    if !command.argv[0].starts_with('/') {
+        let next = "give argv's first element as a whole path: \"/usr/bin/uptime\"";
+        return wrong("arguments", "a program of the node itself is named by its whole path", next);
+    }
+    let what = host::What::Exec { wanted: command, stdin };
+    host::ask(provost, principal, &leave, "exec", what, record).await
+}
+
+/// A command that may run, and is on record as meant.
+pub struct Ran<'a> {
+    pub permit: &'a Permit,
+    pub wanted: run::Wanted,
+    pub stdin: Option<String>,
+}
+
+impl Ran<'_> {
+    /// Runs it, records how it ended, and says so.
+    pub async fn to_its_end(
+        self,
+        running: Running,
+        record: &mut Call,
+        context: &RequestContext<RoleServer>,
+    ) -> Answer {
+        let Ran { permit, wanted, stdin } = self;
+        let as_root = hint::is_root(wanted.user.as_deref());
+        let progress = run::Progress::of(context, record.notes());
+        let Some(leave) = running.leave() else { return Err(cancelled()) };
+        let finished = run::run(permit, leave, wanted, stdin, progress, &context.ct).await;
+        if finished.stdout.total + finished.stderr.total > 0 {
+            record.notes().made_by_guest();
         }
-        _ => None,
-    };
-    let ms = |us: u64| us as f64 / 1000.0;
-    to_object(ExecAnswer {
-        exit_code: outcome.exit_code,
-        signal: outcome.signal,
-        timed_out: outcome.timed_out,
-        truncated: finished.stdout.cut + finished.stderr.cut > 0,
-        stdout_bytes: finished.stdout.total,
-        stderr_bytes: finished.stderr.total,
-        stdout_cut: finished.stdout.cut,
-        stderr_cut: finished.stderr.cut,
-        stdout: finished.stdout.text,
-        stderr: finished.stderr.text,
-        duration_ms: ms(outcome.duration_us),
-        cpu_ms: outcome.cpu_us.map(ms),
-        memory_peak: outcome.peak_bytes,
-        memory_peak_of: match outcome.peak_of {
-            PeakOf::Cgroup => "cgroup",
-            PeakOf::Process => "process",
-        },
-        lane: outcome.lane.mode.name(),
-        landlock_abi: outcome.lane.landlock_abi,
-        seccomp: outcome.lane.seccomp,
-        not_guarded: outcome.lane.not_guarded,
-        kill: outcome.lane.kill,
-        left_running: outcome.left_running,
-        container_stopped: outcome.container_stopped,
-        refused,
-        receipt,
-        unrecorded: unrecorded.map(|why| why.to_string()),
-    })
+        let (receipt, unrecorded) = running.ended(&finished).await;
+        let outcome = match finished.end {
+            Ok(outcome) => outcome,
+            Err(stop) => {
+                let failure = stop.failure();
+                return Err(receipt.into_iter().fold(failure, |failure, seq| failure.with("receipt", seq)));
+            }
+        };
+        let refused = match permit.mode() {
+            wire::Mode::Inspect if as_root => {
+                hint::refused(&outcome, &finished.stderr.text, &finished.stdout.text)
+            }
+            _ => None,
+        };
+        let ms = |us: u64| us as f64 / 1000.0;
+        to_object(ExecAnswer {
+            exit_code: outcome.exit_code,
+            signal: outcome.signal,
+            timed_out: outcome.timed_out,
+            truncated: finished.stdout.cut + finished.stderr.cut > 0,
+            stdout_bytes: finished.stdout.total,
+            stderr_bytes: finished.stderr.total,
+            stdout_cut: finished.stdout.cut,
+            stderr_cut: finished.stderr.cut,
+            stdout: finished.stdout.text,
+            stderr: finished.stderr.text,
+            duration_ms: ms(outcome.duration_us),
+            cpu_ms: outcome.cpu_us.map(ms),
+            memory_peak: outcome.peak_bytes,
+            memory_peak_of: match outcome.peak_of {
+                PeakOf::Cgroup => "cgroup",
+                PeakOf::Process => "process",
+            },
+            lane: outcome.lane.mode.name(),
+            landlock_abi: outcome.lane.landlock_abi,
+            seccomp: outcome.lane.seccomp,
+            not_guarded: outcome.lane.not_guarded,
+            kill: outcome.lane.kill,
+            left_running: outcome.left_running,
+            container_stopped: outcome.container_stopped,
+            refused,
+            receipt,
+            unrecorded: unrecorded.map(|why| why.to_string()),
+        })
+    }
 }
 
 /// A part of what the calls under way may hold, for so many bytes. At least a kilobyte, however little it says: a call costs
@@ -238,11 +301,11 @@ pub(super) fn enabled(permit: &Permit) -> Result<(), Failure> {
 pub(super) async fn turn(
     provost: &Provost,
     principal: &Principal,
-    permit: &Permit,
+    exec: &Exec,
     patience: Duration,
     given_up: &CancellationToken,
 ) -> Result<Turn, Failure> {
-    let limits = Limits { most: permit.exec().max_parallel, each: permit.exec().parallel_per_user() };
+    let limits = Limits { most: exec.max_parallel, each: exec.parallel_per_user() };
     tokio::select! {
         turn = provost.turns.take(principal.uid(), limits) => Ok(turn),
         // Whoever cancels while waiting gives the place in the queue up too.

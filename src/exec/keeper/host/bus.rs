@@ -101,7 +101,12 @@ impl Systemd {
         let mut systemd = Self(RpcConn::system_conn(PATIENCE)?);
         // What changes is told to who asked for it, and only then.
         systemd.ask("Subscribe", message(MANAGER, "Subscribe"))?;
-        let mut tell = MessageBuilder::new().call("AddMatch").with_interface(BUS).on("/org/freedesktop/DBus").at(BUS).build();
+        let mut tell = MessageBuilder::new()
+            .call("AddMatch")
+            .with_interface(BUS)
+            .on("/org/freedesktop/DBus")
+            .at(BUS)
+            .build();
         tell.body.push_param(format!(
             "type='signal',sender='{SYSTEMD}',interface='{PROPERTIES}',member='PropertiesChanged',path_namespace='{PATH}/unit'"
         ))?;
@@ -152,7 +157,8 @@ impl Systemd {
 
     /// How the service ended, once it has. `given_up`: it may have been before it began.
     pub fn ended(&mut self, name: &str, given_up: bool) -> Result<Option<Ended>, BusError> {
-        let state: String = self.property(name, UNIT, "ActiveState")?.ok_or(UnmarshalError::WrongSignature)?;
+        let state: String =
+            self.property(name, UNIT, "ActiveState")?.ok_or(UnmarshalError::WrongSignature)?;
         if !matches!(state.as_str(), "inactive" | "failed") {
             return Ok(None);
         }
@@ -179,15 +185,24 @@ impl Systemd {
     /// Variables that systemd would give a service beside ours, by their names.
     fn foreign(&mut self, own: &[String]) -> Result<Vec<String>, BusError> {
         const OF_SYSTEMD: &[&str] = &[
-            "INVOCATION_ID", "JOURNAL_STREAM", "LANG", "LOGNAME", "MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE",
-            "SHELL", "SYSTEMD_EXEC_PID", "TERM", "USER",
+            "INVOCATION_ID",
+            "JOURNAL_STREAM",
+            "LANG",
+            "LOGNAME",
+            "MEMORY_PRESSURE_WATCH",
+            "MEMORY_PRESSURE_WRITE",
+            "SHELL",
+            "SYSTEMD_EXEC_PID",
+            "TERM",
+            "USER",
         ];
         let name = |variable: &str| variable.split('=').next().unwrap_or_default().to_owned();
         let mut get = property(PATH.to_owned(), MANAGER, "Environment")?;
         get.dynheader.destination = Some(SYSTEMD.to_owned());
         let answer = self.ask("Get Environment", get)?;
         let set: Vec<String> = answer.body.parser().get::<Variant>()?.get()?;
-        let all = set.iter().map(|variable| name(variable)).chain(OF_SYSTEMD.iter().map(|name| (*name).to_owned()));
+        let all =
+            set.iter().map(|variable| name(variable)).chain(OF_SYSTEMD.iter().map(|name| (*name).to_owned()));
         Ok(all.filter(|foreign| !own.iter().any(|own| name(own) == *foreign)).collect())
     }
 
@@ -199,7 +214,11 @@ impl Systemd {
         Ok(answer.body.parser().get::<Variant>()?.get().ok())
     }
 
-    fn ask(&mut self, call: &'static str, mut question: MarshalledMessage) -> Result<MarshalledMessage, BusError> {
+    fn ask(
+        &mut self,
+        call: &'static str,
+        mut question: MarshalledMessage,
+    ) -> Result<MarshalledMessage, BusError> {
         let sent = self.0.send_message(&mut question)?.write_all();
         let serial = sent.map_err(rustbus::connection::ll_conn::force_finish_on_error)?;
         let answer = self.0.wait_response(serial, PATIENCE)?;

@@ -19,7 +19,6 @@ use super::gate::{Gate, refusal};
 use super::packet::{answer, has_hung_up, send};
 use super::record::Recorder;
 use crate::config::host;
-use crate::door::Errand;
 use crate::enter::inspect::Lane;
 use crate::enter::step::Failure;
 use crate::enter::{host as at_door, sys};
@@ -64,20 +63,39 @@ impl HostCall {
         lane: &Lane,
         recorder: &Recorder,
     ) -> Result<Self, Refusal> {
-        let failed = |errno| refusal("spawn", format!("no process can be made for it: {errno}"), "call again when less runs at once".into());
+        let failed = |errno| {
+            refusal(
+                "spawn",
+                format!("no process can be made for it: {errno}"),
+                "call again when less runs at once".into(),
+            )
+        };
         let (began, deadline) = (Instant::now(), since + Duration::from_millis(request.timeout_ms));
-        let call = |pid, pidfd, said, how| Self { pid, pidfd, said, how, mode: request.mode, began, deadline, ending: None, clearing: false, told: false };
+        let call = |pid, pidfd, said, how| Self {
+            pid,
+            pidfd,
+            said,
+            how,
+            mode: request.mode,
+            began,
+            deadline,
+            ending: None,
+            clearing: false,
+            told: false,
+        };
         if let Some(errand) = &request.file {
             let config = gate.config();
             let root = host::root(config, errand.path().as_ref()).map(|(root, _)| root);
             let root = root.ok_or_else(|| refusal("not_listed", "no root has it".into(), String::new()))?;
             recorder.record(request, gate.argv_record())?;
             let errand_there = at_door::NodeErrand { errand, lane, config, root };
-            let (pid, pidfd, said) = at_door::spawn(&errand_there, stdio.each_ref().map(AsFd::as_fd)).map_err(failed)?;
+            let (pid, pidfd, said) =
+                at_door::spawn(&errand_there, stdio.each_ref().map(AsFd::as_fd)).map_err(failed)?;
             return Ok(call(pid, pidfd, said, if errand.changes() { How::Change } else { How::Look }));
         }
         recorder.record(request, gate.argv_record())?;
-        let service::Started { pid, pidfd, report, control } = service::start(request, stdio).map_err(failed)?;
+        let service::Started { pid, pidfd, report, control } =
+            service::start(request, stdio).map_err(failed)?;
         Ok(call(pid, pidfd, report, How::Service(Some(control))))
     }
 
@@ -112,7 +130,14 @@ impl HostCall {
                 None => self.end(Why::TimedOut),
                 Some(_) if !self.told => {
                     let message = "it was told to end, and has not: a process of it may wait on a device";
-                    answer(connection, refusal("stuck", message.into(), "on the node: systemctl status 'provost-host-*'".into()));
+                    answer(
+                        connection,
+                        refusal(
+                            "stuck",
+                            message.into(),
+                            "on the node: systemctl status 'provost-host-*'".into(),
+                        ),
+                    );
                     self.told = true;
                 }
                 Some(_) => {}
@@ -151,7 +176,11 @@ impl HostCall {
     fn of_service(&self) -> Result<Reply, Refusal> {
         let lost = || {
             let next = "on the node: systemctl status 'provost-host-*'; journalctl -t provost-execd";
-            refusal("lost", "the process that waited for the command was ended, and systemd ends the command".into(), next.into())
+            refusal(
+                "lost",
+                "the process that waited for the command was ended, and systemd ends the command".into(),
+                next.into(),
+            )
         };
         let mut text = Vec::new();
         // All of it is there: it was written in one go, before the end.
@@ -160,7 +189,15 @@ impl HostCall {
             Report::Refused(refusal) => Err(refusal),
             Report::Ended { timed_out, exit_code, signal, duration_us, cpu_us, peak_bytes } => {
                 let timed_out = timed_out || self.ending == Some(Why::TimedOut);
-                Ok(Reply::Ended(Outcome { exit_code, signal, timed_out, duration_us, cpu_us, peak_bytes, ..self.outcome() }))
+                Ok(Reply::Ended(Outcome {
+                    exit_code,
+                    signal,
+                    timed_out,
+                    duration_us,
+                    cpu_us,
+                    peak_bytes,
+                    ..self.outcome()
+                }))
             }
         }
     }
@@ -190,7 +227,13 @@ impl HostCall {
             peak_bytes: None,
             peak_of: PeakOf::Cgroup,
             left_running: 0,
-            lane: LaneReport { mode: self.mode, kill: "cgroup".into(), landlock_abi: None, seccomp: None, not_guarded: Vec::new() },
+            lane: LaneReport {
+                mode: self.mode,
+                kill: "cgroup".into(),
+                landlock_abi: None,
+                seccomp: None,
+                not_guarded: Vec::new(),
+            },
         }
     }
 }

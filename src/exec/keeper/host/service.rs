@@ -36,7 +36,14 @@ const OWN_UNIT: &str = "provost-execd.service";
 /// What the process says at its end, in one write.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Report {
-    Ended { timed_out: bool, exit_code: Option<i32>, signal: Option<i32>, duration_us: u64, cpu_us: Option<u64>, peak_bytes: Option<u64> },
+    Ended {
+        timed_out: bool,
+        exit_code: Option<i32>,
+        signal: Option<i32>,
+        duration_us: u64,
+        cpu_us: Option<u64>,
+        peak_bytes: Option<u64>,
+    },
     Refused(Refusal),
 }
 
@@ -172,12 +179,20 @@ fn report(ended: Ended) -> Report {
 
 fn of_status(status: i32) -> Refusal {
     let (kind, what, next) = match status {
-        203 => ("no_such_program", "there is no such program, or it cannot be run", "give the whole path of a program that the node has"),
+        203 => (
+            "no_such_program",
+            "there is no such program, or it cannot be run",
+            "give the whole path of a program that the node has",
+        ),
         200 => ("no_such_directory", "there is no such cwd", "give a cwd that the node has"),
         216 | 217 => ("no_such_user", "there is no such user or group", "name one that the node has"),
         _ => ("not_started", "systemd could not start it", "on the node: journalctl -u 'provost-host-*'"),
     };
-    refusal(kind, format!("the command on the node did not start: {what} (systemd's status {status})"), next.into())
+    refusal(
+        kind,
+        format!("the command on the node did not start: {what} (systemd's status {status})"),
+        next.into(),
+    )
 }
 
 fn not_started(why: &str) -> Refusal {
@@ -186,6 +201,7 @@ fn not_started(why: &str) -> Refusal {
 }
 
 fn of_bus(error: &BusError) -> Refusal {
-    let next = "on the node: systemctl status dbus; a command there runs as a service of systemd's, or not at all";
+    let next =
+        "on the node: systemctl status dbus; a command there runs as a service of systemd's, or not at all";
     refusal("no_systemd", format!("systemd cannot be asked to run the command: {error}"), next.into())
 }
