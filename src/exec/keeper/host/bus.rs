@@ -2,6 +2,7 @@
 //!
 //! Blocking: it is spoken by a process that does nothing else.
 
+use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
@@ -130,9 +131,7 @@ impl Systemd {
     }
 
     pub fn start(&mut self, wanted: &Wanted<'_>) -> Result<(), BusError> {
-        let mut environment = wanted.environment.clone();
-        environment.sort();
-        let properties = properties(wanted, self.foreign(&environment)?)?;
+        let properties = properties(wanted, self.foreign(&wanted.environment)?)?;
         let mut start = message(MANAGER, "StartTransientUnit");
         start.body.push_param2(wanted.name, "fail")?;
         start.body.push_param2(properties, Vec::<(String, Vec<(String, Value)>)>::new())?;
@@ -197,13 +196,13 @@ impl Systemd {
             "USER",
         ];
         let name = |variable: &str| variable.split('=').next().unwrap_or_default().to_owned();
-        let mut get = property(PATH.to_owned(), MANAGER, "Environment")?;
-        get.dynheader.destination = Some(SYSTEMD.to_owned());
-        let answer = self.ask("Get Environment", get)?;
+        let answer = self.ask("Get", property(PATH.to_owned(), MANAGER, "Environment")?)?;
         let set: Vec<String> = answer.body.parser().get::<Variant>()?.get()?;
         let all =
             set.iter().map(|variable| name(variable)).chain(OF_SYSTEMD.iter().map(|name| (*name).to_owned()));
-        Ok(all.filter(|foreign| !own.iter().any(|own| name(own) == *foreign)).collect())
+        let is_foreign = |foreign: &String| !own.iter().any(|own| name(own) == *foreign);
+        // Each once: systemd takes no list with a name twice.
+        Ok(all.filter(is_foreign).collect::<BTreeSet<_>>().into_iter().collect())
     }
 
     fn property<T>(&mut self, unit: &str, interface: &str, name: &str) -> Result<Option<T>, BusError>
