@@ -38,9 +38,19 @@ impl Node {
             .file("/etc/provost/provost.toml", 0o644, config)
             .file("/srv/host/motd", 0o644, "hello\n")
             .file("/usr/sbin/provostd", 0o755, fs::read(env!("CARGO_BIN_EXE_provostd")).expect("provostd"))
-            .file("/usr/sbin/provost-execd", 0o755, fs::read(env!("CARGO_BIN_EXE_provost-execd")).expect("execd"))
+            .file(
+                "/usr/sbin/provost-execd",
+                0o755,
+                fs::read(env!("CARGO_BIN_EXE_provost-execd")).expect("execd"),
+            )
             .file("/usr/bin/provost", 0o755, fs::read(env!("CARGO_BIN_EXE_provost")).expect("provost"));
-        let units = ["provost.service", "provost.socket", "provost-control.socket", "provost-execd.service", "provost-execd.socket"];
+        let units = [
+            "provost.service",
+            "provost.socket",
+            "provost-control.socket",
+            "provost-execd.service",
+            "provost-execd.socket",
+        ];
         for unit in units {
             let text = fs::read(root().join("systemd").join(unit)).expect("unit");
             recipe = recipe.file(&format!("/etc/systemd/system/{unit}"), 0o644, text);
@@ -52,6 +62,15 @@ impl Node {
              systemctl start provost-execd.socket provost.socket provost-control.socket",
         );
         node
+    }
+
+    /// Another configuration; it is in force when this returns.
+    pub fn configure(&self, config: &str) {
+        let place = "/etc/provost/provost.toml";
+        self.run(&format!("cat > {place}.new <<'END'\n{config}\nEND\nmv {place}.new {place}"));
+        self.run(
+            "systemctl is-active --quiet provost.service && systemctl kill -s HUP provost.service || true",
+        );
     }
 
     /// A script in it as root, beside Provost.
@@ -75,7 +94,8 @@ impl Node {
         self.bridges.borrow_mut().push(bridge.expect("start the bridge"));
         let mut client = Client::raw(ours);
         let info = json!({ "name": "test", "version": "1" });
-        let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": info });
+        let hello =
+            json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": info });
         client.request("initialize", hello);
         client.write(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
         client
@@ -93,7 +113,7 @@ impl Node {
     /// Bob says yes.
     pub fn approve(&self, id: &str) {
         let said = self.provost(BOB, &format!("approve {id} --yes"));
-        assert!(said.contains("approved") || said.contains("Approved"), "{said}");
+        assert!(said.to_lowercase().contains("approved"), "{said}");
     }
 
     /// Asks for a command, and has it approved: its plan_id.
@@ -106,7 +126,9 @@ impl Node {
     pub fn receipts(&self) -> Vec<Receipt> {
         let dir = self.guest.path("/var/lib/provost/ledger");
         let mut all = Vec::new();
-        let Ok(segments) = provost::ledger::Segments::open(&provost::ledger::Place::new(dir)) else { return all };
+        let Ok(segments) = provost::ledger::Segments::open(&provost::ledger::Place::new(dir)) else {
+            return all;
+        };
         let _ = segments.walk(segments.first(), |found| {
             all.push(Receipt::parse(found.line).expect("a receipt"));
             std::ops::ControlFlow::Continue(())
@@ -114,10 +136,14 @@ impl Node {
         all
     }
 
+    pub fn runs(&self, mark: &str) {
+        eventually("it runs", || !self.run(&format!("pgrep -fx '{mark}' || true")).trim().is_empty());
+    }
+
     /// Nothing that was run on the node is there any more.
     pub fn is_clear_of(&self, mark: &str) {
         eventually("nothing of it runs", || {
-            let ps = self.run(&format!("pgrep -f '{mark}' | grep -v $$ || true"));
+            let ps = self.run(&format!("pgrep -f '^{mark}' || true"));
             let units = self.run("systemctl list-units --no-legend --all 'provost-host-*'");
             ps.trim().is_empty() && units.trim().is_empty()
         });
