@@ -87,6 +87,11 @@ async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
             to_reload.policy.rules.reload();
         }
     });
+    if config.exec.enabled && config.exec.host {
+        tracing::warn!(
+            "[exec] host is on: commands and files of the node itself can be asked for, and a person approves each"
+        );
+    }
     tracing::info!(socket = %config.listen.unix.display(), roles = config.roles.len(), "serving");
     let _ = systemd::daemon::notify([("READY", "1")].iter());
     tokio::spawn(watchdog());

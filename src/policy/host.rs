@@ -107,22 +107,40 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Whether the principal may ask at all, for who only wants to know.
+    pub fn reaches_host(&self, principal: &Principal) -> Result<(), NotOnNode> {
+        let config = self.rules.now();
+        match role(&config, principal) {
+            Some(role) => reaches(&config, role),
+            None => Err(NotOnNode::Off),
+        }
+    }
+}
+
+/// Whether members of the role may ask for something on the node.
+pub fn reaches(config: &Config, role: &Role) -> Result<(), NotOnNode> {
+    let name = || role.name.clone();
+    if !config.exec.enabled || !config.exec.host {
+        return Err(NotOnNode::Off);
+    }
+    if !role.profile.holds(Tier::Host) {
+        return Err(NotOnNode::Tier { role: name(), profile: role.profile.name() });
+    }
+    if role.guests.is_some() {
+        return Err(NotOnNode::Scoped { role: name(), scope: scope(role) });
+    }
+    if role.allow.is_some() {
+        return Err(NotOnNode::Listed { role: name() });
+    }
+    Ok(())
+}
+
 /// The role by which the principal may ask for something on the node.
 pub(super) fn may_ask<'a>(config: &'a Config, principal: &Principal, mode: Mode) -> Result<&'a Role, Denied> {
     let role = role(config, principal).ok_or_else(|| Denied::NoRole { who: principal.to_string() })?;
+    reaches(config, role)?;
     let name = || role.name.clone();
-    if !config.exec.enabled || !config.exec.host {
-        return Err(NotOnNode::Off.into());
-    }
-    if !role.profile.holds(Tier::Host) {
-        return Err(NotOnNode::Tier { role: name(), profile: role.profile.name() }.into());
-    }
-    if role.guests.is_some() {
-        return Err(NotOnNode::Scoped { role: name(), scope: scope(role) }.into());
-    }
-    if role.allow.is_some() {
-        return Err(NotOnNode::Listed { role: name() }.into());
-    }
     let asked = match mode {
         Mode::Inspect => ExecLane::Inspect,
         Mode::Change => ExecLane::Change,

@@ -10,5 +10,6 @@ mod common;
 mod guest;
 
 mod consent;
+mod files;
 mod node;
 mod run;

@@ -194,7 +194,7 @@ impl Job {
                 Next::Wait
             }
             Ok(Some(Started::Inside(command))) => {
-                self.stage = Stage::Running(Box::new(command));
+                self.stage = Stage::Running(command);
                 Next::Watch
             }
             Ok(Some(Started::Host(call))) => {

@@ -15,7 +15,7 @@ use crate::exec::wire::{Guest, LaneReport, Mode, Refusal, Request};
 
 /// What runs now.
 pub enum Started {
-    Inside(Command),
+    Inside(Box<Command>),
     Host(HostCall),
 }
 
@@ -85,7 +85,8 @@ pub fn start(
     };
     let deadline = since + Duration::from_millis(request.timeout_ms);
     let ends_itself = request.file.as_ref().is_some_and(Errand::changes);
-    Ok(Some(Started::Inside(Command::new(running, request.mode, ends_itself, report, deadline))))
+    let command = Command::new(running, request.mode, ends_itself, report, deadline);
+    Ok(Some(Started::Inside(Box::new(command))))
 }
 
 fn c_string(text: &str) -> Result<CString, Refusal> {

@@ -159,7 +159,7 @@ pub async fn call(
     // What was allowed when it began to wait may not be any more.
     let permit = provost.policy.renew(permit, principal)?;
     let running = Running::begin(record, &permit, &command, stdin.as_deref()).await?;
-    let answer = Ran { permit: &permit, wanted: command, stdin }.to_its_end(running, record, context).await;
+    let answer = Ran { permit: &permit, wanted: command, stdin }.run(running, record, context).await;
     // Until the client has read the answer: what waits to be read takes memory as what runs does.
     owed.keep(&context.id, turn);
     answer
@@ -214,7 +214,7 @@ pub struct Ran<'a> {
 
 impl Ran<'_> {
     /// Runs it, records how it ended, and says so.
-    pub async fn to_its_end(
+    pub async fn run(
         self,
         running: Running,
         record: &mut Call,

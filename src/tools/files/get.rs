@@ -32,7 +32,7 @@ const MOST_LISTING: u64 = 8 << 20;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileGetArguments {
-    /// vmid, or "host"
+    // What stands here, every conversation pays for: `exec` says what it can be.
     guest: Guest,
     path: String,
     // What stands here, every conversation pays for: of a directory, offset and length count entries.

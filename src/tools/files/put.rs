@@ -33,7 +33,7 @@ use crate::tools::{Owed, Provost, host};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilePutArguments {
-    /// vmid, or "host"
+    // What stands here, every conversation pays for: `exec` says what it can be.
     pub(super) guest: Guest,
     pub(super) path: Option<String>,
     content: Option<String>,

@@ -131,7 +131,7 @@ async fn carry(
             let running = begun.inspect_err(|_| policy.approvals.give_back(approved))?;
             claim.spent(running.intent().unwrap_or(asked.receipt));
             let ran = exec::Ran { permit: &permit, wanted: wanted.clone(), stdin: stdin.clone() };
-            ran.to_its_end(running, record, context).await
+            ran.run(running, record, context).await
         }
         What::Get(wish) => {
             claim.spent(asked.receipt);
