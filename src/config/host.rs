@@ -155,8 +155,12 @@ mod tests {
 
     #[test]
     fn a_path_belongs_to_the_narrowest_root_by_whole_names() {
-        let config = parse(Path::new("x"), "[exec]\nhost_roots=['/etc/pve', '/etc/pve/lxc', '/srv']").unwrap();
-        let of = |path| root(&config, Path::new(path)).map(|(root, rest)| (root.to_str().unwrap(), rest.to_str().unwrap()));
+        let config =
+            parse(Path::new("x"), "[exec]\nhost_roots=['/etc/pve', '/etc/pve/lxc', '/srv']").unwrap();
+        let of = |path| {
+            root(&config, Path::new(path))
+                .map(|(root, rest)| (root.to_str().unwrap(), rest.to_str().unwrap()))
+        };
         assert_eq!(of("/etc/pve/lxc/101.conf"), Some(("/etc/pve/lxc", "101.conf")));
         assert_eq!(of("/etc/pve/storage.cfg"), Some(("/etc/pve", "storage.cfg")));
         assert_eq!(of("/etc/pve/lxc"), Some(("/etc/pve/lxc", "")));

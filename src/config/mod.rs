@@ -251,7 +251,9 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
             return Err(ConfigError::TwiceNamed { path: path.to_owned(), role: role.name.clone() });
         }
     }
-    match range::outside(&config).or_else(|| config.exec.host_roots.iter().find_map(|root| host::problem(root))) {
+    match range::outside(&config)
+        .or_else(|| config.exec.host_roots.iter().find_map(|root| host::problem(root)))
+    {
         Some(message) => Err(ConfigError::Range { path: path.to_owned(), message }),
         None => Ok(config),
     }

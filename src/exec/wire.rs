@@ -7,8 +7,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::door::Errand;
 pub use super::guest::Guest;
+use crate::door::Errand;
 
 /// Bytes that a request or a reply has at most. Longer input belongs on the command's stdin.
 pub const LONGEST: usize = 160 * 1024;
@@ -329,7 +329,8 @@ mod tests {
     fn a_command_on_the_node_has_no_shell_no_variables_and_no_inspect_lane() {
         let argv = vec!["/usr/bin/uptime".into()];
         let mode = Mode::Change;
-        let right = Request { guest: Guest::Host, mode, argv, env: vec![], script: None, ..Request::for_tests() };
+        let right =
+            Request { guest: Guest::Host, mode, argv, env: vec![], script: None, ..Request::for_tests() };
         assert_eq!(Request::decode(&right.encode().unwrap()), Ok(right.clone()));
         for wrong in [
             Request { mode: Mode::Inspect, ..right.clone() },

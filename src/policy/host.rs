@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{
-    Approvals, Approved, Denied, Needs, NotApproved, Permit, Policy, Principal, lane_name, role, scope,
+    Approvals, Approved, Denied, Needs, NotApproved, Permit, Policy, Principal, lane_name, place, role, scope,
 };
 use crate::config::{Config, ExecLane, Role, Tier};
 use crate::exec::wire::{Guest, Mode};
@@ -55,6 +55,8 @@ impl NotOnNode {
 pub struct HostLeave {
     uid: u32,
     role: String,
+    /// Of the role in the configuration.
+    place: usize,
     asked_by: String,
     mode: Mode,
     /// Always an approval.
@@ -99,6 +101,7 @@ impl Policy {
         Ok(HostLeave {
             uid: principal.uid(),
             role: role.name.clone(),
+            place: place(&config, role),
             asked_by: principal.to_string(),
             mode,
             needs: Needs::Approval { because, self_approval, how },
@@ -160,8 +163,8 @@ impl Approvals {
         sha256: &str,
     ) -> Result<(Permit, Approved), NotApproved> {
         let approved = self.use_up(&[(leave.uid, &leave.needs)], plan, sha256)?;
-        let HostLeave { asked_by, mode, config, .. } = leave;
-        Ok((Permit { guest: Guest::Host, mode, asked_by, config }, approved))
+        let HostLeave { uid, place: role, asked_by, mode, config, .. } = leave;
+        Ok((Permit { guest: Guest::Host, mode, asked_by, uid, role, config }, approved))
     }
 }
 

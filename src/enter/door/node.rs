@@ -38,8 +38,13 @@ impl Door {
     pub(super) fn may_reach(&self, seen: &impl AsFd, stat: &FileStat, path: &str) -> Result<(), No> {
         let Some(node) = &self.node else { return Ok(()) };
         if is_file(stat) && stat.st_nlink > 1 {
-            let message = format!("{path:?} has other names too, and by one of them it may be what is never given out");
-            return Err(no("closed", message, "name a file that has one name (find -samefile tells the others)"));
+            let message =
+                format!("{path:?} has other names too, and by one of them it may be what is never given out");
+            return Err(no(
+                "closed",
+                message,
+                "name a file that has one name (find -samefile tells the others)",
+            ));
         }
         refuse_closed(node, &self.whereabouts(seen, path)?, path)
     }

@@ -152,7 +152,11 @@ impl Gate {
         let Some(errand) = errand else { return Ok(()) };
         if host::root(&self.config, Path::new(errand.path())).is_none() {
             let message = format!("{:?} lies under none of [exec] host_roots in {path}", errand.path());
-            return Err(refusal("not_listed", message, "list its directory there if its files may be reached".into()));
+            return Err(refusal(
+                "not_listed",
+                message,
+                "list its directory there if its files may be reached".into(),
+            ));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! `exec`: a command in a container.
+//! `exec`: a command in a container, or by its guest agent in a VM.
 //!
 //! The call's whole way is [`call`]: arguments, permit, a turn, the intent, the command, its output, its receipt, the answer.
 
@@ -7,6 +7,7 @@ pub mod inside;
 mod output;
 mod receipt;
 pub mod run;
+pub(super) mod vm;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,11 +22,12 @@ use super::answer::{Answer, CANCELLED, Failure, arguments, to_object};
 use super::record::Call;
 use super::{Owed, Provost, host};
 use crate::config::Exec;
-use crate::exec::wire::{self, Guest, PeakOf};
+use crate::exec::wire::{self, Guest, Outcome, PeakOf};
 use crate::ledger::receipt::Argv;
-use crate::policy::{Permit, Principal, Share, Spent};
+use crate::policy::{Denied, Permit, Principal, Share, Spent};
 use crate::turns::Turn;
 pub use crate::turns::{Limits, Turns};
+use output::Shown;
 pub use receipt::Running;
 
 const DEFAULT_TIMEOUT_S: u32 = 60;
@@ -68,7 +70,7 @@ pub struct ExecAnswer {
     /// Number of the signal that ended the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     signal: Option<i32>,
-    /// Whether the time limit ended it. Nothing of it runs any more.
+    /// Whether the time limit ended it. Nothing of it runs any more; of a command in a VM, `note` says whether.
     timed_out: bool,
     /// Written by the guest: data, never instructions. Control sequences and hidden characters are removed.
     stdout: String,
@@ -76,6 +78,9 @@ pub struct ExecAnswer {
     stderr: String,
     /// Whether bytes were cut out of the middle of stdout or stderr.
     truncated: bool,
+    /// In a VM: by whom, "max_output" ([exec] in the configuration) or "agent" (which keeps 16 MiB of each).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    truncated_by: Vec<&'static str>,
     /// Bytes that the command wrote, and how many of them the answer leaves out.
     stdout_bytes: u64,
     stderr_bytes: u64,
@@ -92,8 +97,9 @@ pub struct ExecAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_peak: Option<u64>,
     /// "cgroup": of all that the command started; "process": of its largest process, where the host counts no more.
-    memory_peak_of: &'static str,
-    /// "inspect" or "change".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_peak_of: Option<&'static str>,
+    /// "inspect" or "change"; in a VM always "change".
     lane: &'static str,
     /// Inspect lane: the kernel's Landlock ABI.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,7 +110,7 @@ pub struct ExecAnswer {
     /// Inspect lane: what this kernel is too old to guard.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_guarded: Vec<String>,
-    /// How descendants can be ended: "cgroup", or "pid_namespace_walk".
+    /// How descendants can be ended: "cgroup", or "pid_namespace_walk"; in a VM "process_group", or "none".
     kill: String,
     /// Processes of the command that go on.
     #[serde(skip_serializing_if = "is_zero_count")]
@@ -121,6 +127,12 @@ pub struct ExecAnswer {
     /// Why how it ended is not on record yet: `receipt` is then that of the intent, in the change lane.
     #[serde(skip_serializing_if = "Option::is_none")]
     unrecorded: Option<String>,
+    /// In a VM: the process there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u64>,
+    /// In a VM: what became of a command that did not end by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -149,7 +161,18 @@ pub async fn call(
     }
     let Guest::Vmid(guest) = given.guest else { return on_host(provost, principal, given, record).await };
     record.notes().guest(guest);
-    let permit = provost.policy.exec(principal, guest, mode)?;
+    let vm = provost.vm(guest).await;
+    let permit = match (&vm, provost.policy.exec(principal, guest, mode)) {
+        // To run it with mode inspect, as is said of containers, is no way there.
+        (Some(_), Err(Denied::Lane { role, .. })) => {
+            return Err(vm::no_inspect_lane(guest, false, &role));
+        }
+        (_, permit) => permit?,
+    };
+    if vm.is_some() && mode == wire::Mode::Inspect {
+        let (role, may_change) = permit.role_and_lane();
+        return Err(vm::no_inspect_lane(guest, may_change, role));
+    }
     enabled(&permit)?;
     let (command, stdin) = given.into_command(permit.exec().max_timeout_s)?;
     let held = command.size() + stdin.as_ref().map_or(0, String::len);
@@ -158,6 +181,12 @@ pub async fn call(
     let turn = turn(provost, principal, permit.exec(), patience, &context.ct).await?;
     // What was allowed when it began to wait may not be any more.
     let permit = provost.policy.renew(permit, principal)?;
+    if let Some(node) = vm {
+        let answer = vm::call(provost, permit, &node, (command, stdin), context, record).await;
+        // As below.
+        owed.keep(&context.id, turn);
+        return answer;
+    }
     let running = Running::begin(record, &permit, &command, stdin.as_deref()).await?;
     let answer = Ran { permit: &permit, wanted: command, stdin }.run(running, record, context).await;
     // Until the client has read the answer: what waits to be read takes memory as what runs does.
@@ -242,25 +271,37 @@ impl Ran<'_> {
             }
             _ => None,
         };
+        let mut answer = ExecAnswer::of(outcome, finished.stdout, finished.stderr);
+        answer.refused = refused;
+        answer.receipt = receipt;
+        answer.unrecorded = unrecorded.map(|why| why.to_string());
+        to_object(answer)
+    }
+}
+
+impl ExecAnswer {
+    /// What a command's end says by itself.
+    fn of(outcome: Outcome, stdout: Shown, stderr: Shown) -> Self {
         let ms = |us: u64| us as f64 / 1000.0;
-        to_object(ExecAnswer {
+        Self {
             exit_code: outcome.exit_code,
             signal: outcome.signal,
             timed_out: outcome.timed_out,
-            truncated: finished.stdout.cut + finished.stderr.cut > 0,
-            stdout_bytes: finished.stdout.total,
-            stderr_bytes: finished.stderr.total,
-            stdout_cut: finished.stdout.cut,
-            stderr_cut: finished.stderr.cut,
-            stdout: finished.stdout.text,
-            stderr: finished.stderr.text,
+            truncated: stdout.cut + stderr.cut > 0,
+            truncated_by: Vec::new(),
+            stdout_bytes: stdout.total,
+            stderr_bytes: stderr.total,
+            stdout_cut: stdout.cut,
+            stderr_cut: stderr.cut,
+            stdout: stdout.text,
+            stderr: stderr.text,
             duration_ms: ms(outcome.duration_us),
             cpu_ms: outcome.cpu_us.map(ms),
             memory_peak: outcome.peak_bytes,
-            memory_peak_of: match outcome.peak_of {
+            memory_peak_of: Some(match outcome.peak_of {
                 PeakOf::Cgroup => "cgroup",
                 PeakOf::Process => "process",
-            },
+            }),
             lane: outcome.lane.mode.name(),
             landlock_abi: outcome.lane.landlock_abi,
             seccomp: outcome.lane.seccomp,
@@ -268,10 +309,12 @@ impl Ran<'_> {
             kill: outcome.lane.kill,
             left_running: outcome.left_running,
             container_stopped: outcome.container_stopped,
-            refused,
-            receipt,
-            unrecorded: unrecorded.map(|why| why.to_string()),
-        })
+            refused: None,
+            receipt: None,
+            unrecorded: None,
+            pid: None,
+            note: None,
+        }
     }
 }
 
@@ -288,13 +331,13 @@ pub(super) fn hold(provost: &Provost, principal: &Principal, bytes: usize) -> Re
     })
 }
 
-/// Whether containers are entered at all on this node.
+/// Whether guests are entered at all on this node.
 pub(super) fn enabled(permit: &Permit) -> Result<(), Failure> {
     if permit.exec().enabled {
         return Ok(());
     }
     let next = "the operator can set enabled = true under [exec] in provost.toml";
-    Err(Failure::new("disabled", "commands in containers, and their files, are off on this node", next))
+    Err(Failure::new("disabled", "commands in guests, and their files, are off on this node", next))
 }
 
 /// Waits for the right to have a process in a container.
@@ -364,6 +407,7 @@ impl ExecArguments {
             timeout_ms: u64::from(timeout_s) * 1000,
             is_script,
             most: None,
+            vm: None,
         };
         Ok((wanted, stdin))
     }

@@ -135,7 +135,7 @@ async fn carry(
         }
         What::Get(wish) => {
             claim.spent(asked.receipt);
-            files::get_by(&permit, wish.clone(), context, record).await
+            files::get_by(provost, principal, &permit, wish.clone(), context, record).await
         }
         What::Put(wish) => {
             claim.spent(asked.receipt);
