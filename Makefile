@@ -8,6 +8,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 export PROVOST_EXECD := $(TARGET)/$(TRIPLE)/execd/provost-execd
 export PROVOSTD := $(TARGET)/release/provostd
 export PROVOST_BIN := $(TARGET)/release/provost
+export PROVOST_TRESPASS := $(TARGET)/debug/trespass
 
 .PHONY: help
 help: ## This list
@@ -26,6 +27,7 @@ test: ## Everything: format, lints, licences, unit tests, and the tests in real 
 
 .PHONY: test-vm
 test-vm: build ## Both daemons as units on a booted Debian node with AppArmor, beside lxc-attach (some minutes the first time)
+	cargo build --locked --no-default-features --features trespass --bin trespass
 	@tests/vm/enter
 
 # With features that build none of the daemons: those that are measured are the released ones, and stay in their place.
