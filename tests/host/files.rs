@@ -33,6 +33,15 @@ fn a_file_is_read_replaced_and_given_back_and_each_takes_a_yes() {
     node.run("chown alice:www-data /srv/host/motd; chmod 640 /srv/host/motd");
     let id =
         asked(&mut client, "file_put", json!({ "path": motd, "content": "new\n", "overwrite": "always" }));
+    // To give a file to another account takes what the operator adds.
+    let denied = json!({ "path": motd, "content": "new\n", "overwrite": "always" });
+    assert_eq!(kind(done(&node, &mut client, "file_put", denied)), "capabilities");
+    assert_eq!(node.run("cat /srv/host/motd; ls -A /srv/host"), "hello\nmotd\n");
+    node.run(
+        "mkdir -p /etc/systemd/system/provost-execd.service.d
+         printf '[Service]\\nCapabilityBoundingSet=CAP_CHOWN CAP_FOWNER CAP_FSETID\\n' > /etc/systemd/system/provost-execd.service.d/x.conf
+         systemctl daemon-reload; systemctl restart provost-execd.service",
+    );
     let said = node.provost(crate::node::BOB, &format!("approve {id}"));
     assert!(said.contains("\"new\"") && said.contains(motd) && said.contains("always"), "{said}");
     assert_eq!(kind(apply(&mut client, &id)), "needs_approval");

@@ -17,6 +17,8 @@ use crate::enter::sys;
 
 /// To read what belongs to any user of the container.
 const READING: &[Capability] = &[Capability::CAP_DAC_READ_SEARCH];
+/// The same on the node, where the unit gives `provost-execd` the other one that reads: that it reads only, Landlock sees to.
+const READING_NODE: &[Capability] = &[Capability::CAP_DAC_READ_SEARCH, Capability::CAP_DAC_OVERRIDE];
 /// To write for any user of the container, and to give to that user.
 const WRITING: &[Capability] = &[
     Capability::CAP_DAC_READ_SEARCH,
@@ -72,7 +74,7 @@ pub fn confine_on_node(
         prctl::set_pdeathsig(Signal::SIGKILL).at(Step::Identity)?;
     }
     // Nothing is executed here, so what is left in the bounding set gives nothing.
-    give_up(if changes { WRITING } else { READING }, u64::MAX).at(Step::Confine)?;
+    give_up(if changes { WRITING } else { READING_NODE }, u64::MAX).at(Step::Confine)?;
     inspect::keep_within(lane, &root, &names, changes).at(Step::Confine)?;
     sys::install_filter(&calls::filter(changes)).at(Step::Confine)?;
     Ok(Door { root, own, node: Some(node) })

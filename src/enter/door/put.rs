@@ -43,7 +43,11 @@ pub fn put(door: &Door, put: &Put) -> Result<(), End> {
     let mut new = New::make(&place.directory).on(path, Doing::Make)?;
     take(&mut new, put)?;
     let owned = fchown(&new.file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-    unless_given(owned, given && put.owner.is_none()).on(path, Doing::Owner)?;
+    let owned = unless_given(owned, given && put.owner.is_none());
+    if owned == Err(Errno::EPERM) && door.node.is_some() {
+        return Err(not_to_give(path, uid, gid).into());
+    }
+    owned.on(path, Doing::Owner)?;
     // After that: a change of owner takes the setuid bit away.
     let mode = fchmod(&new.file, Mode::from_bits_truncate(mode));
     unless_given(mode, given && put.mode.is_none()).on(path, Doing::Owner)?;
@@ -163,6 +167,15 @@ fn take(new: &mut New<'_>, put: &Put) -> Result<(), End> {
         Pumped::Unreadable(_) => Err(End::GivenUp),
         Pumped::Unwritable(errno) => Err(by_kernel(&put.path, Doing::Write, errno).into()),
     }
+}
+
+/// `provost-execd` begins without the right to give a file of the node away.
+fn not_to_give(path: &str, uid: u32, gid: u32) -> No {
+    let message = format!(
+        "{path:?} would be of uid {uid}, gid {gid}, and provost-execd has no right to give it to them"
+    );
+    let next = "on the node: systemctl edit provost-execd, with CapabilityBoundingSet=CAP_CHOWN CAP_FOWNER CAP_FSETID under [Service]; nothing was changed";
+    no("capabilities", message, next)
 }
 
 /// Where the file system has its own and nobody asked for another, its refusal is none.

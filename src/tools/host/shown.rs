@@ -109,7 +109,10 @@ pub fn summary(what: &What) -> Vec<String> {
 /// What a dialog asks. None where it would have to leave something out.
 pub fn question(asked: &Asked) -> Option<ElicitRequestParams> {
     let text = serde_json::to_string_pretty(&asked.shown).ok()?;
-    let whole = !text.contains("\"not_shown") || text.contains("\"not_shown_bytes\": 0");
+    // What is cut is longer than a dialog takes anyway.
+    let hidden = ["stdin", "content"]
+        .iter()
+        .any(|name| asked.shown.get(*name).is_some_and(|content| !content["not_shown"].is_null()));
     let lines = [
         format!(
             "Provost asks whether this may be done ON THE NODE ITSELF, for {}:",
@@ -119,7 +122,7 @@ pub fn question(asked: &Asked) -> Option<ElicitRequestParams> {
         format!("Plan {}, until {}", asked.id, asked.expires_at.strftime("%Y-%m-%d %H:%M:%S UTC")),
     ];
     let message = lines.join("\n");
-    (whole && message.len() <= MOST_ASKED).then(|| question::form(message)).flatten()
+    (!hidden && message.len() <= MOST_ASKED).then(|| question::form(message)).flatten()
 }
 
 impl What {

@@ -139,6 +139,8 @@ impl HostCall {
                         ),
                     );
                     self.told = true;
+                    // It waits for a bus that does not answer; systemd ends the command by its own time limit.
+                    let _ = sys::pidfd_signal(self.pidfd.as_fd(), libc::SIGKILL);
                 }
                 Some(_) => {}
             }
