@@ -94,7 +94,8 @@ impl Policy {
             role,
             mode: permit.mode,
             node: node.to_owned(),
-            vmid: permit.guest,
+            // The node itself has no agent, and 0 is no guest's.
+            vmid: permit.guest.vmid().unwrap_or_default(),
             halt: self.halt.clone(),
         }
     }
