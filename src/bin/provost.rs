@@ -5,10 +5,18 @@ use std::process::ExitCode;
 use clap::Parser;
 #[cfg(feature = "sim")]
 use provost::cli::demo;
+#[cfg(feature = "agent")]
+use provost::cli::setup;
 use provost::cli::{Provost, Verb, audit, bridge, documents, operator};
 
 fn main() -> ExitCode {
     match Provost::parse().verb {
+        #[cfg(feature = "agent")]
+        Verb::Setup(verb) => setup::run(&verb),
+        #[cfg(feature = "agent")]
+        Verb::Token { verb } => setup::token(&verb),
+        #[cfg(feature = "agent")]
+        Verb::Uninstall(verb) => setup::uninstall(&verb),
         Verb::Audit(verb) => audit::run(verb),
         Verb::Bridge { socket, config } => bridge::run(socket, config),
         Verb::Halt(verb) => operator::halt(verb),

@@ -6,6 +6,10 @@ pub mod bridge;
 pub mod demo;
 pub mod documents;
 pub mod operator;
+#[cfg(feature = "agent")]
+mod program;
+#[cfg(feature = "agent")]
+pub mod setup;
 mod unanswered;
 
 use std::path::PathBuf;
@@ -22,6 +26,20 @@ pub struct Provost {
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Make or mend Provost's user, roles and tokens in PVE, and its configuration
+    #[cfg(feature = "agent")]
+    #[command(after_help = setup::CODES)]
+    Setup(Box<setup::Setup>),
+    /// The tokens by which Provost is known to PVE
+    #[cfg(feature = "agent")]
+    Token {
+        #[command(subcommand)]
+        verb: Box<setup::TokenVerb>,
+    },
+    /// Take back what setup made in PVE; the receipts stay
+    #[cfg(feature = "agent")]
+    #[command(after_help = setup::CODES)]
+    Uninstall(Box<setup::Uninstall>),
     /// The receipts: verify, follow, search, export, report
     Audit(audit::Audit),
     /// Connect standard input and output to the daemon: the command for an MCP client's configuration

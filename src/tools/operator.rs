@@ -68,7 +68,8 @@ impl Provost {
             let answer = client.get(&read).await.map_err(|error| error.to_string())?;
             answer.data().map_err(|error| error.to_string())
         };
-        let permissions: Result<BTreeMap<String, BTreeMap<String, serde_json::Value>>, String> = permissions.await;
+        let permissions: Result<BTreeMap<String, BTreeMap<String, serde_json::Value>>, String> =
+            permissions.await;
         match permissions {
             Ok(held) => {
                 token.permissions =

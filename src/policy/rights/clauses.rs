@@ -63,7 +63,9 @@ fn list(value: Option<&Value>) -> Vec<&str> {
 
 fn is_any(options: Option<&[Value]>) -> bool {
     let options = options.unwrap_or_default();
-    options.chunks(2).any(|option| option[0] == "any" && option.get(1).is_some_and(|on| on != &Value::from(0)))
+    options
+        .chunks(2)
+        .any(|option| option[0] == "any" && option.get(1).is_some_and(|on| on != &Value::from(0)))
 }
 
 #[cfg(test)]
@@ -89,7 +91,11 @@ mod tests {
                 vec!["VM.GuestAgent.FileRead"],
             ),
             (
-                json!(["or", ["perm", "/", ["Sys.Audit", "Sys.Modify"]], ["perm", "/", ["Sys.AccessNetwork"]]]),
+                json!([
+                    "or",
+                    ["perm", "/", ["Sys.Audit", "Sys.Modify"]],
+                    ["perm", "/", ["Sys.AccessNetwork"]]
+                ]),
                 false,
                 vec!["Sys.AccessNetwork"],
             ),

@@ -93,7 +93,9 @@ fn could_call(role: &Role, endpoint: &Endpoint) -> bool {
         && !deletes
         && role.could_allow(method, template)
         && !denied()
-        && (role.guests.is_none() || endpoint.method == Method::Get || scoped::could_be_open(method, template))
+        && (role.guests.is_none()
+            || endpoint.method == Method::Get
+            || scoped::could_be_open(method, template))
 }
 
 /// What an endpoint asks for: by its schema, and by our table where it checks by itself.

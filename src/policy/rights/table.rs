@@ -8,7 +8,11 @@ pub(super) const TEXT: &str = include_str!("table.txt");
 pub(super) fn of(method: Method, path: &str) -> Vec<(Place, String)> {
     let row = rows().find(|(its, template, _)| *its == method && *template == path);
     let privileges = row.map(|(_, _, privileges)| privileges).unwrap_or_default();
-    privileges.split(' ').filter(|name| name.contains('.')).map(|name| (place(name), name.to_owned())).collect()
+    privileges
+        .split(' ')
+        .filter(|name| name.contains('.'))
+        .map(|name| (place(name), name.to_owned()))
+        .collect()
 }
 
 pub(super) fn rows() -> impl Iterator<Item = (Method, &'static str, &'static str)> {

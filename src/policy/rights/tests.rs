@@ -12,7 +12,8 @@ fn of(keys: &str, release: Release) -> Rights {
 }
 
 fn all(rights: &Rights) -> Vec<&str> {
-    let mut all: Vec<&str> = [Place::Guests, Place::Elsewhere].into_iter().flat_map(|at| rights.at(at)).collect();
+    let mut all: Vec<&str> =
+        [Place::Guests, Place::Elsewhere].into_iter().flat_map(|at| rights.at(at)).collect();
     all.sort_unstable();
     all.dedup();
     all
@@ -24,7 +25,8 @@ fn who_observes_holds_nothing_that_changes_anything_in_any_release() {
         let rights = of("profile='observe'", release);
         assert!(all(&rights).into_iter().all(looks), "{release}: {:?}", all(&rights));
         assert_eq!(rights, Rights::to_look(&Catalog::embedded(release)));
-        for privilege in ["VM.Audit", "Sys.Audit", "Datastore.Audit", "Pool.Audit", "SDN.Audit", "Sys.Syslog"] {
+        for privilege in ["VM.Audit", "Sys.Audit", "Datastore.Audit", "Pool.Audit", "SDN.Audit", "Sys.Syslog"]
+        {
             assert!(all(&rights).contains(&privilege), "{release}: {privilege}");
         }
     }
@@ -65,7 +67,8 @@ fn a_role_of_some_guests_holds_nothing_by_which_the_node_is_changed() {
 
 #[test]
 fn what_a_role_denies_or_does_not_list_brings_nothing() {
-    let rights = of("profile='operate'\ndeny=['POST /nodes/{node}/qemu/*','POST /nodes/{node}/lxc/*']", Release::V9_2);
+    let rights =
+        of("profile='operate'\ndeny=['POST /nodes/{node}/qemu/*','POST /nodes/{node}/lxc/*']", Release::V9_2);
     assert!(!all(&rights).contains(&"VM.Snapshot"), "{:?}", all(&rights));
     let rights = of("allow=['PUT /nodes/pve1/qemu/105/config']", Release::V9_2);
     assert!(all(&rights).contains(&"VM.Config.Memory") && !all(&rights).contains(&"VM.PowerMgmt"));
@@ -91,7 +94,8 @@ fn every_change_that_the_schema_opens_to_anybody_has_a_row_and_every_row_a_call(
         let open = matches!(endpoint.permission, Permission::All { .. } | Permission::Described(_));
         let (tier, _) = tier::of(endpoint.method, &endpoint.path);
         if open && endpoint.method != Method::Get && tier != Tier::Held {
-            let row = table::rows().any(|(method, path, _)| method == endpoint.method && path == endpoint.path);
+            let row =
+                table::rows().any(|(method, path, _)| method == endpoint.method && path == endpoint.path);
             assert!(row, "{} {}", endpoint.method, endpoint.path);
         }
     }
