@@ -1,13 +1,14 @@
 //! What setup asks a person at a terminal, each question with the answer that Enter gives. Each has a flag that answers it.
 
 use std::io::{self, BufRead, Write};
+use std::path::Path;
 
 use super::settings::{Change, Role};
-use super::{Failed, Setup};
-use crate::config::{GuestTerm, Member};
+use super::{Failed, Setup, wanted};
+use crate::config::{Config, GuestTerm, Member};
 
 /// What the flags say, without a question.
-pub fn told(verb: &Setup) -> Change {
+pub fn told(verb: &Setup, now: &Config) -> Change {
     let named = verb.role.is_some()
         || verb.profile.is_some()
         || verb.own_token
@@ -15,7 +16,7 @@ pub fn told(verb: &Setup) -> Change {
         || !(verb.members.is_empty() && verb.guests.is_empty());
     let name = verb.role.clone().unwrap_or_else(|| "operator".to_owned());
     let role = named.then(|| Role {
-        token: verb.own_token.then(|| own_token(&name)),
+        token: verb.own_token.then(|| own_token(&now.pve.token, &name)),
         name,
         profile: verb.profile.clone(),
         members: verb.members.clone(),
@@ -26,8 +27,9 @@ pub fn told(verb: &Setup) -> Change {
     Change { role, containers, token: None }
 }
 
-fn own_token(role: &str) -> String {
-    format!("/etc/provost/pve-token-{role}")
+/// Beside the daemon's own, and of its kind.
+fn own_token(shared: &Path, role: &str) -> String {
+    shared.with_file_name(format!("pve-token-{}", wanted::plain(role))).display().to_string()
 }
 
 /// A first role, by question and answer.

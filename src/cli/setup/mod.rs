@@ -174,7 +174,7 @@ fn setup(verb: &Setup) -> Result<(), Failed> {
     };
     let _alone = verb.node.alone(&path)?;
     let now = config::parse(&path, &before)?;
-    let mut change = ask::told(verb);
+    let mut change = ask::told(verb, &now);
     if now.roles.is_empty() && change.role.as_ref().is_none_or(|role| role.members.is_empty()) {
         match io::stdin().is_terminal() && !verb.node.yes {
             true => ask::asked(&mut change)?,

@@ -203,7 +203,7 @@ fn closed(grants: &[Grant]) -> Grants {
 }
 
 /// With the characters that PVE takes in ids.
-fn plain(name: &str) -> String {
+pub fn plain(name: &str) -> String {
     let plain = |character: char| {
         if character.is_ascii_alphanumeric() || "-_.".contains(character) { character } else { '-' }
     };
