@@ -6,7 +6,6 @@ pub mod bridge;
 pub mod demo;
 pub mod documents;
 pub mod operator;
-#[cfg(feature = "agent")]
 mod program;
 #[cfg(feature = "agent")]
 pub mod setup;

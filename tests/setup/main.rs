@@ -22,11 +22,9 @@ fn with_the_token_of_its_profile_every_tool_works_and_pve_itself_refuses_the_res
         ("GET", "/cluster/log", "", 0),
         ("GET", "/access/acl", "", 0),
         ("POST", "/nodes/pve1/lxc/101/snapshot", "snapname=s1", 1),
-        ("POST", "/nodes/pve1/lxc/101/status/start", "", 1),
         ("PUT", CONFIG, "memory=640", 2),
         ("PUT", CONFIG, "net0=name%3Deth0%2Cbridge%3Dvmbr0", 2),
         ("POST", "/pools", "poolid=of-test", 2),
-        ("POST", "/access/roles", "roleid=mine&privs=VM.Audit", 9),
         ("PUT", "/access/acl", "path=/&roles=Administrator&users=agent@pve", 3),
         ("POST", "/access/users", "userid=new@pve", 3),
     ];
@@ -34,10 +32,6 @@ fn with_the_token_of_its_profile_every_tool_works_and_pve_itself_refuses_the_res
         let mut site = Site::new();
         site.set_up(&["--profile", profile]);
         for (method, path, form, least) in calls {
-            // Sys.Modify, by which a role can be made, is what `operate` needs for Ceph's scrubs: PVE has no finer one.
-            if least == 9 {
-                continue;
-            }
             let status = site.status("pve-token", method, path, form);
             assert_eq!(status != 403, rank >= least, "{profile}: {method} {path} {form}: {status}");
         }
@@ -61,7 +55,7 @@ fn with_the_token_of_its_profile_every_tool_works_and_pve_itself_refuses_the_res
             assert!(!answer.to_string().contains("Permission check failed"), "{profile} {tool}: {answer}");
         }
         let tried = [
-            changed(&mut client, "POST", "/nodes/pve1/lxc/101/snapshot", json!({ "snapname": "tool" })),
+            changed(&mut client, "POST", "/nodes/pve1/lxc/101/status/start", json!({})),
             changed(&mut client, "PUT", CONFIG, json!({ "memory": 704 })),
         ];
         for (index, tried) in tried.into_iter().enumerate() {
@@ -321,7 +315,7 @@ fn an_earlier_release_is_given_its_own_privileges() {
         role.contains("VM.Monitor") && !role.iter().any(|name| name.starts_with("VM.GuestAgent.")),
         "{role:?}"
     );
-    assert_eq!(site.status("pve-token", "POST", "/nodes/pve1/lxc/101/status/start", "") != 403, true);
+    assert_ne!(site.status("pve-token", "POST", "/nodes/pve1/lxc/101/status/start", ""), 403);
 }
 
 #[test]

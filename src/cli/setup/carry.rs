@@ -13,7 +13,7 @@ use super::steps::Step;
 use super::{Failed, Node, settings};
 use crate::cli::program;
 use crate::config::{self, Config};
-use crate::pve::{Client, Methods, Options, Read};
+use crate::pve::{Client, Methods, Options, PveError, Read};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 const CALL: Style = AnsiColor::Cyan.on_default();
@@ -242,7 +242,8 @@ pub fn credentials(config: &Config) -> Vec<String> {
     names
 }
 
-/// Whether PVE says that this is not the secret of that token. Where PVE cannot be asked, it does not say so.
+/// Whether PVE says that this is not the secret of that token, or the file may not be used as it is. Where PVE cannot be
+/// asked, it does not say so.
 pub fn is_refused(config: &Config, given: &Path) -> bool {
     if secret::is_credential(given) {
         return false;
@@ -256,7 +257,10 @@ pub fn is_refused(config: &Config, given: &Path) -> bool {
         let path = crate::pve::Path::of(["access", "permissions"]).ok()?;
         client.get(&Read::new(path).within(Duration::from_secs(5))).await.err()
     };
-    runtime.block_on(asked).is_some_and(|error| error.status() == Some(401))
+    // A file that everybody may read counts as none: its secret may be known.
+    runtime
+        .block_on(asked)
+        .is_some_and(|error| error.status() == Some(401) || matches!(error, PveError::Token(_)))
 }
 
 /// The configuration of a node that is set up.
