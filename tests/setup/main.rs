@@ -329,3 +329,116 @@ fn where_there_is_no_pveum_or_nobody_to_ask_it_says_what_to_do() {
     let ran = site.setup(&["--member", "user:alice"]);
     assert!(ran.code == Some(2) && ran.err.contains("pveum role list"), "{}", ran.err);
 }
+
+/// The state of a check.
+fn state(checks: &Value, name: &str) -> String {
+    let of = |check: &&Value| check["check"] == name;
+    let found: Vec<&str> =
+        checks.as_array().unwrap().iter().filter(of).map(|check| check["state"].as_str().unwrap()).collect();
+    ["bad", "look", "good", "skipped"]
+        .into_iter()
+        .find(|state| found.contains(state))
+        .unwrap_or("none")
+        .to_owned()
+}
+
+fn doctor(site: &Site) -> (Option<i32>, Value) {
+    let ran = site.provost(&["doctor", "--json"]);
+    (
+        ran.code,
+        serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}{}", ran.out, ran.err)),
+    )
+}
+
+#[test]
+fn the_doctor_finds_a_node_that_was_set_up_well_and_names_what_is_wrong_with_any_other() {
+    let mut site = Site::new();
+    site.set_up(&["--profile", "operate"]);
+    site.start();
+    let (code, checks) = doctor(&site);
+    for name in [
+        "configuration",
+        "directory",
+        "token",
+        "token works",
+        "rights",
+        "certificate",
+        "pveproxy",
+        "pvedaemon",
+        "socket",
+        "operators",
+        "pve-docs",
+        "daemon",
+        "halt",
+    ] {
+        assert_eq!(state(&checks, name), "good", "{name}: {checks:#}");
+    }
+    assert_eq!(code, Some(0), "{checks:#}");
+    // Rights that are too few, and too many.
+    site.sim.with_estate(|estate| {
+        let role = estate.access_mut().roles.get_mut("Provost.operate").unwrap();
+        role.remove("VM.PowerMgmt");
+        role.insert("VM.Allocate".to_owned());
+    });
+    let (code, checks) = doctor(&site);
+    let text = checks.to_string();
+    assert!(
+        code == Some(1) && text.contains("lacks VM.PowerMgmt on /") && text.contains("has VM.Allocate on /"),
+        "{text}"
+    );
+    assert_eq!(site.setup(&[]).code, Some(0));
+    assert_eq!(state(&doctor(&site).1, "rights"), "good");
+    // A configuration that has become wrong: where, and that the one before it holds.
+    let file = site.path("provost.toml");
+    let right = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{right}\n[exec]\nenabeld = true\n")).unwrap();
+    site.client().call("status", json!({}));
+    let (_, checks) = doctor(&site);
+    let text = checks.to_string();
+    assert_eq!(state(&checks, "configuration"), "bad", "{text}");
+    assert!(text.contains("enabeld") && text.contains("\\\"enabled\\\"") && text.contains("line "), "{text}");
+    fs::write(&file, &right).unwrap();
+    // A token that everybody may read.
+    let token = site.path("pve-token");
+    fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o444)).unwrap();
+    assert_eq!(state(&doctor(&site).1, "token"), "bad");
+    fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap();
+    // A certificate that is another's, and none.
+    let certificate = site.sim.certificate.clone();
+    let pem = fs::read(&certificate).unwrap();
+    let other = rcgen::generate_simple_self_signed(["other".to_owned()]).unwrap();
+    fs::write(&certificate, other.cert.pem()).unwrap();
+    assert_eq!(state(&doctor(&site).1, "pveproxy"), "bad");
+    fs::remove_file(&certificate).unwrap();
+    assert_eq!(state(&doctor(&site).1, "certificate"), "bad");
+    fs::write(&certificate, pem).unwrap();
+    // PVE stopped; then the daemon as well.
+    site.ends();
+    let (_, checks) = doctor(&site);
+    assert_eq!(
+        (state(&checks, "pveproxy"), state(&checks, "pvedaemon")),
+        ("bad".into(), "bad".into()),
+        "{checks:#}"
+    );
+    assert_eq!(state(&checks, "token works"), "bad");
+    site.stop();
+    let (code, checks) = doctor(&site);
+    assert_eq!(
+        (code, state(&checks, "daemon"), state(&checks, "socket")),
+        (Some(1), "bad".into(), "bad".into())
+    );
+    for check in checks.as_array().unwrap().iter().filter(|check| check["state"] == "bad") {
+        assert!(check["mend"].is_string(), "{check}");
+    }
+}
+
+#[test]
+fn without_a_verb_it_says_what_to_do_next() {
+    let site = Site::new();
+    assert!(site.provost(&[]).out.contains("provost setup"));
+    site.set_up(&["--profile", "observe"]);
+    let said = site.provost(&[]).out;
+    assert!(said.contains("This node is set up") && said.contains("client-config"), "{said}");
+    fs::write(site.path("provost.toml"), "x").unwrap();
+    assert!(site.provost(&[]).out.contains("doctor"));
+}

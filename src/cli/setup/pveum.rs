@@ -44,8 +44,6 @@ pub struct Token {
     pub tokenid: String,
     pub comment: Option<String>,
     #[serde(default, deserialize_with = "loose::optional::u64")]
-    pub expire: Option<u64>,
-    #[serde(default, deserialize_with = "loose::optional::u64")]
     pub privsep: Option<u64>,
 }
 
