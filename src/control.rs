@@ -33,6 +33,8 @@ pub enum Ask {
     Catalogue {},
     /// How the daemon stands, tokens tried: [`Examined`].
     Examine {},
+    /// What holds the daemon in: [`Walls`].
+    Walls {},
 }
 
 /// What is answered: one of the types below as JSON, or why not.
@@ -164,8 +166,6 @@ pub struct Examined {
     /// Daemons of PVE's that do not answer and are left alone for now.
     pub aside: Vec<String>,
     pub ledger: Ledger,
-    /// What holds the daemon's process: as `status` says it.
-    pub sandbox: Value,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,6 +196,16 @@ pub struct Ledger {
     pub unmirrored: u64,
 }
 
+/// What the kernel holds the daemon to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Walls {
+    pub uid: u32,
+    /// None: the kernel has no Landlock, or was started without it.
+    pub landlock_abi: Option<u32>,
+    /// What does not hold, and why.
+    pub missing: Vec<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,6 +221,7 @@ mod tests {
             Ask::Decide { id: text(), sha256: text(), approve: true, why: text() },
             Ask::Catalogue {},
             Ask::Examine {},
+            Ask::Walls {},
         ] {
             let line = serde_json::to_string(&ask).unwrap();
             assert_eq!(serde_json::from_str::<Ask>(&line).unwrap(), ask, "{line}");

@@ -53,7 +53,6 @@ impl Provost {
                 unrecorded: status.unrecorded,
                 unmirrored: status.unmirrored,
             },
-            sandbox: serde_json::to_value(crate::sandbox::report()).unwrap_or_default(),
         }
     }
 
@@ -78,6 +77,12 @@ impl Provost {
             Err(problem) => token.problem = Some(problem),
         }
         token
+    }
+
+    /// What SIGHUP asks for: the configuration, and the node's description of its API, as they are by now.
+    pub fn reload(&self) {
+        self.policy.rules.reload();
+        self.catalog.look();
     }
 
     /// Where the catalogue is from, and what of it has no tier of its own.

@@ -69,6 +69,7 @@ impl<N: Node> Porter<'_, N> {
             }
             Ask::Catalogue {} => Ok(json(self.node.catalogue())),
             Ask::Examine {} => self.examined(principal).await.map(json),
+            Ask::Walls {} => Ok(json(crate::sandbox::walls())),
         };
         answered.map_or_else(Reply::Refused, Reply::Done)
     }

@@ -2,7 +2,7 @@
 
 use super::{Check, Client, State};
 use crate::cli::operator::{Failed, Where};
-use crate::control::{Ask, Catalogue, Examined, Plans};
+use crate::control::{Ask, Catalogue, Examined, Plans, Walls};
 
 pub fn checks(at: &Where) -> (Vec<Check>, Option<Examined>) {
     let asked: Result<(Catalogue, Plans), Failed> =
@@ -20,6 +20,10 @@ pub fn checks(at: &Where) -> (Vec<Check>, Option<Examined>) {
     if let Some(examined) = &examined {
         checks.extend(inside(examined));
     }
+    checks.push(match Client::at(at).and_then(|client| client.ask(&Ask::Walls {})) {
+        Ok(walls) => sandbox(&walls),
+        Err(error) => Check::not("sandbox", State::Look, error.to_string(), "systemctl restart provost"),
+    });
     checks.push(match &catalogue.problem {
         None => {
             Check::good("catalogue", format!("{} endpoints, from {}", catalogue.endpoints, catalogue.origin))
@@ -107,7 +111,6 @@ fn inside(examined: &Examined) -> Vec<Check> {
         ));
     }
     checks.push(ledger(examined));
-    checks.push(sandbox(examined));
     checks
 }
 
@@ -153,27 +156,47 @@ fn ledger(examined: &Examined) -> Check {
     Check::good("ledger", said)
 }
 
-/// Whatever the daemon reports of itself, in its words.
-fn sandbox(examined: &Examined) -> Check {
-    let report = &examined.sandbox;
-    let words: Vec<String> = report
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| {
-            format!("{} {}", name.replace('_', " "), value.as_str().map_or(value.to_string(), str::to_owned))
-        })
-        .collect();
-    let said = words.join(", ");
-    let open =
-        report["no_new_privs"] != true || report["capabilities"].as_str().is_some_and(|held| held != "none");
-    if open {
-        return Check::not("sandbox", State::Bad, said, "start it by its unit: systemctl restart provost");
+/// What holds the daemon in.
+fn sandbox(walls: &Walls) -> Check {
+    let not = |state, evidence: String, mend: &str| Check {
+        items: walls.missing.clone(),
+        ..Check::not("sandbox", state, evidence, mend)
+    };
+    match walls.landlock_abi {
+        None => not(
+            State::Bad,
+            "the kernel has no Landlock: which files and ports are the daemon's, the unit and permissions alone say".into(),
+            "boot a kernel that has it (PVE's do), with landlock among lsm= if its command line has that",
+        ),
+        Some(abi) if walls.uid == 0 => not(
+            State::Look,
+            format!("Landlock ABI {abi}, and provostd runs as root: without a capability, and yet root's files are its own"),
+            "start it by its unit, which runs it as provost: systemctl start provost",
+        ),
+        Some(abi) if walls.missing.is_empty() => Check::good("sandbox", format!("Landlock ABI {abi}, all of it")),
+        Some(abi) => not(
+            State::Look,
+            format!("Landlock ABI {abi}, and not all of it"),
+            "each line says what does not hold, and why; a newer kernel holds more",
+        ),
     }
-    match report["seccomp"] == true {
-        true => Check::good("sandbox", said),
-        false => {
-            Check::not("sandbox", State::Look, said, "no filter of system calls stands; its unit sets one")
-        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn walls_that_do_not_stand_are_said_one_by_one_with_what_mends_them() {
+        let walls = |uid, landlock_abi, missing: &[&str]| {
+            let missing = missing.iter().map(|line| (*line).to_owned()).collect();
+            sandbox(&Walls { uid, landlock_abi, missing })
+        };
+        assert_eq!(walls(990, Some(7), &[]).state, State::Good);
+        assert_eq!(walls(0, Some(7), &[]).state, State::Look);
+        let none = walls(990, None, &["files: any", "TCP ports: any"]);
+        assert_eq!((none.state, none.items.len()), (State::Bad, 2));
+        let old = walls(990, Some(1), &["TCP ports: any"]);
+        assert_eq!((old.state, old.items.len(), old.mend.is_some()), (State::Look, 1, true));
     }
 }
