@@ -110,7 +110,8 @@ impl Plan<'_> {
             say(&program::typed(&words))?;
             done(Path::new(words[0]), &words[1..])?;
         }
-        let mut restart = self.restart;
+        let written = self.steps.iter().filter_map(|step| step.secret_to.as_deref());
+        let mut restart = self.restart || written.into_iter().any(secret::is_credential);
         if let Some((path, text)) = self.drop_in() {
             say(&format!("write {}", path.display()))?;
             settings::write(&path, &text)?;
@@ -232,11 +233,15 @@ pub fn lacking(users: &[String]) -> Result<Vec<String>, Failed> {
     Ok(users.iter().filter(|user| !group.mem.contains(user)).cloned().collect())
 }
 
-/// The credentials that a configuration names.
+/// The one that the package's unit loads by itself.
+const LOADED: &str = "pve-token";
+
+/// The credentials that a configuration names beside it.
 pub fn credentials(config: &Config) -> Vec<String> {
     let own = config.roles.iter().filter_map(|role| role.token.as_ref());
     let names = std::iter::once(&config.pve.token).chain(own).filter(|given| secret::is_credential(given));
     let mut names: Vec<String> = names.map(|name| name.display().to_string()).collect();
+    names.retain(|name| name != LOADED);
     names.sort();
     names.dedup();
     names
