@@ -373,7 +373,14 @@ fn the_doctor_finds_a_node_that_was_set_up_well_and_names_what_is_wrong_with_any
     ] {
         assert_eq!(state(&checks, name), "good", "{name}: {checks:#}");
     }
-    assert_eq!(code, Some(0), "{checks:#}");
+    // Which walls a kernel has is not this test's to say.
+    let bad = checks
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|check| check["state"] == "bad" && check["check"] != "sandbox");
+    assert_eq!(bad.count(), 0, "{checks:#}");
+    assert!(code == Some(0) || state(&checks, "sandbox") == "bad", "{checks:#}");
     // Rights that are too few, and too many.
     site.sim.with_estate(|estate| {
         let role = estate.access_mut().roles.get_mut("Provost.operate").unwrap();
