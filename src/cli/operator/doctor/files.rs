@@ -100,10 +100,9 @@ fn token(given: &Path) -> Check {
 /// Of a line that is shown to nobody.
 fn shape(line: &str) -> Result<(), &'static str> {
     let (id, secret) = line.split_once('=').ok_or("it is not one line USER@REALM!ID=SECRET")?;
-    if !(id.contains('@') && id.contains('!'))
-        || !line.bytes().all(|byte| byte.is_ascii_graphic())
-        || secret.len() < 8
-    {
+    let named = id.contains('@') && id.contains('!');
+    let plain = line.bytes().all(|byte| byte.is_ascii_graphic());
+    if !named || !plain || secret.len() < 8 {
         return Err("it is not one line USER@REALM!ID=SECRET");
     }
     Ok(())
