@@ -105,7 +105,7 @@ test-package: deb ## The package: lintian of Debian 12 and 13, apt, a life on a 
 
 .PHONY: man
 man: ## The manual's pages, into target/man
-	cargo run --quiet --locked --no-default-features --features cli --bin provost -- man $(TARGET)/man
+	cargo run --quiet --locked --no-default-features --features agent,cli --bin provost -- man $(TARGET)/man
 	@ls $(TARGET)/man
 
 # libFuzzer's instrumentation is behind an unstable flag; the variable opens it on a stable compiler.

@@ -67,6 +67,13 @@ mod tests {
         for (page, says) in [
             ("provost.1", "bridge"),
             ("provost-bridge.1", "\\-\\-socket"),
+            ("provost-client-config.1", "\\-\\-host"),
+            #[cfg(feature = "agent")]
+            ("provost-setup.1", "\\-\\-dry\\-run"),
+            #[cfg(feature = "agent")]
+            ("provost-token-rotate.1", "\\-\\-offline"),
+            #[cfg(feature = "agent")]
+            ("provost-uninstall.1", "\\-\\-keep\\-files"),
             ("provost-halt.1", "\\-\\-why"),
             ("provost-approve.1", "\\-\\-yes"),
             ("provost-plans.1", "\\-\\-json"),

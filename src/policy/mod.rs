@@ -17,6 +17,7 @@ mod principal;
 mod rate;
 mod record;
 mod refused;
+pub mod rights;
 mod rules;
 mod scoped;
 mod sight;

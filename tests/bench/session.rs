@@ -12,6 +12,7 @@ use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, sendmsg, socket,
 };
 use nix::unistd::pipe2;
+use provost::exec::guest::Guest;
 use provost::exec::wire::{LONGEST, Mode, Reply, Request, VERSION};
 use serde_json::{Value, json};
 
@@ -118,7 +119,7 @@ impl Execd {
     pub fn at(path: &Path, guest: u32, mode: Mode, argv: &[&str]) -> Self {
         let request = Request {
             version: VERSION,
-            guest,
+            guest: Guest::Vmid(guest),
             mode,
             argv: argv.iter().map(ToString::to_string).collect(),
             env: vec![],
