@@ -48,8 +48,9 @@ fn execd() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .about("Enters the containers that [exec] containers lists, for provostd")
         .long_about(
-            "Enters the containers that [exec] containers lists, for provostd. It is started by systemd \
-             (provost-execd.socket), or by hand as root.",
+            "Enters the containers that [exec] containers lists, for provostd; and, where [exec] host is on, has systemd run \
+             on the node itself what a person approved, and reads and replaces files under [exec] host_roots. It is started \
+             by systemd (provost-execd.socket), or by hand as root.",
         )
         .arg(Arg::new("config").long("config").value_name("FILE").help(config))
 }

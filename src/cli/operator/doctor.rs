@@ -72,6 +72,7 @@ pub fn run(verb: &Doctor) -> Result<bool, Failed> {
     };
     if let Some(config) = &config {
         checks.extend(files(config));
+        checks.push(on_host(config));
     }
     checks.extend(daemon(&verb.at));
     let well = checks.iter().all(|check| check.state < State::Bad);
@@ -112,6 +113,43 @@ fn files(config: &Config) -> Vec<Check> {
         ),
     });
     checks
+}
+
+/// Whether an assistant can reach the node itself, said as loudly as it deserves.
+fn on_host(config: &Config) -> Check {
+    const NAME: &str = "host";
+    let exec = &config.exec;
+    if !exec.host {
+        return Check::good(NAME, "off: no command and no file of the node itself can be asked for");
+    }
+    if !exec.enabled {
+        let mend = "set host = false under [exec], or enabled = true if it is meant";
+        return Check::not(
+            NAME,
+            State::Look,
+            "[exec] host is on, and enabled is not: nothing runs yet",
+            mend,
+        );
+    }
+    // As policy has it: the whole node, or nothing of it.
+    let may = |role: &&config::Role| {
+        role.profile.holds(config::Tier::Host) && role.guests.is_none() && role.allow.is_none()
+    };
+    let said = |role: &config::Role| match role.self_approval {
+        true => format!("role \"{}\" may ask, AND APPROVES ITSELF (self_approval)", role.name),
+        false => format!("role \"{}\" may ask", role.name),
+    };
+    let roles = config.roles.iter().filter(may).map(said);
+    let roots = exec.host_roots.iter().map(|root| format!("files under {} can be asked for", root.display()));
+    Check {
+        items: roles.chain(roots).collect(),
+        ..Check::not(
+            NAME,
+            State::Look,
+            "COMMANDS RUN ON THE NODE ITSELF, AS ROOT, each once a person has approved it",
+            "set host = false under [exec] in provost.toml unless that is meant",
+        )
+    }
 }
 
 /// What the daemon says of itself.

@@ -67,7 +67,7 @@ async fn carry(
     given_up: &CancellationToken,
 ) -> Result<(String, Option<u64>), Failure> {
     enabled(&permit)?;
-    let _turn = turn(provost, principal, &permit, task.patience, given_up).await?;
+    let _turn = turn(provost, principal, permit.exec(), task.patience, given_up).await?;
     let permit = provost.policy.renew(permit, principal)?;
     let wanted = run::Wanted {
         argv,
