@@ -114,7 +114,7 @@ impl Execd {
     pub fn at(path: &Path, guest: u32, mode: Mode, argv: &[&str]) -> Self {
         let request = Request {
             version: VERSION,
-            guest,
+            guest: provost::exec::wire::Guest::Vmid(guest),
             mode,
             argv: argv.iter().map(ToString::to_string).collect(),
             env: vec![],
