@@ -40,6 +40,7 @@ bench: ## The promised numbers of SPECIFICATION.md, measured in one run
 	@tests/lab/lab up --only 101 && tests/lab/lab wait 101
 	@tests/lab/lab run -- cargo bench --locked --no-default-features --features execd --bench exec -- $(BENCH)
 	@tests/lab/lab run -- cargo bench --locked --no-default-features --features execd --bench files -- $(BENCH)
+	@tests/lab/lab run -- cargo bench --locked --no-default-features --features execd,sim --bench diagnose -- $(BENCH)
 	@cargo bench --locked --no-default-features --features agent --bench ledger -- --full $(BENCH)
 
 # Each death is a tenth of a second; CI takes 200 of them.

@@ -164,7 +164,7 @@ impl Approvals {
     ) -> Result<(Permit, Approved), NotApproved> {
         let approved = self.use_up(&[(leave.uid, &leave.needs)], plan, sha256)?;
         let HostLeave { uid, place: role, asked_by, mode, config, .. } = leave;
-        Ok((Permit { guest: Guest::Host, mode, asked_by, uid, role, config }, approved))
+        Ok((Permit { guest: Guest::Host, mode, judged: mode, asked_by, uid, role, config }, approved))
     }
 }
 

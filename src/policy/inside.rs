@@ -83,12 +83,14 @@ impl Policy {
             Some(token) => client.for_token(token),
             None => client.clone(),
         };
+        /// An agent keeps 16 MiB of a stream, of which JSON makes more.
+        const LONGEST: usize = 32 << 20;
         let methods = match permit.mode {
             Mode::Inspect => Methods::Reads,
             Mode::Change => Methods::NoDelete,
         };
         Inside {
-            client: client.limited_to(methods).for_account(permit.uid),
+            client: client.limited_to(methods).for_account(permit.uid).for_answers_of(LONGEST),
             role,
             mode: permit.mode,
             node: node.to_owned(),

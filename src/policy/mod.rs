@@ -63,11 +63,13 @@ pub struct Policy {
     live: Option<Arc<Members>>,
 }
 
-/// That `principal` may run a command in `guest`, in `mode`. Only [`Policy::exec`] makes one; for the node itself, only
-/// [`Approvals::clear_host`].
+/// That `principal` may run a command in `guest`, in `mode`. Only [`Policy::exec`] and [`Policy::fixed`] make one; for the
+/// node itself, only [`Approvals::clear_host`].
 pub struct Permit {
     guest: Guest,
     mode: Mode,
+    /// What the role had to allow for it.
+    judged: Mode,
     asked_by: String,
     uid: u32,
     /// The place of its role in the configuration.
@@ -240,8 +242,15 @@ impl Policy {
         self.halt.check()?;
         self.take_token(role, principal)?;
         let role = place(&config, role);
-        let guest = Guest::Vmid(guest);
-        Ok(Permit { guest, mode, asked_by: principal.to_string(), uid: principal.uid(), role, config })
+        let (asked_by, uid) = (principal.to_string(), principal.uid());
+        Ok(Permit { guest: Guest::Vmid(guest), mode, judged: mode, asked_by, uid, role, config })
+    }
+
+    /// To run, outside of the inspect lane, a script of this program's own that only reads; for whoever may inspect. Never for
+    /// what a caller says is to be run.
+    pub fn fixed(&self, principal: &Principal, guest: u32) -> Result<Permit, Denied> {
+        let permit = self.exec(principal, guest, Mode::Inspect)?;
+        Ok(Permit { mode: Mode::Change, ..permit })
     }
 
     /// The same permit by the rules of this moment, where they are others than it was granted by. For a call that has
@@ -251,7 +260,7 @@ impl Policy {
         let config = self.rules.now();
         let role = match Arc::ptr_eq(&config, &permit.config) {
             true => permit.role,
-            false => place(&config, self.judged(&config, principal, permit.guest, permit.mode)?),
+            false => place(&config, self.judged(&config, principal, permit.guest, permit.judged)?),
         };
         Ok(Permit { config, role, ..permit })
     }
@@ -262,7 +271,8 @@ impl Policy {
         let role = place(&config, self.judged(&config, principal, permit.guest, Mode::Change)?);
         self.halt.check()?;
         let (guest, asked_by, uid) = (permit.guest, permit.asked_by.clone(), permit.uid);
-        Ok(Permit { guest, mode: Mode::Change, asked_by, uid, role, config })
+        let mode = Mode::Change;
+        Ok(Permit { guest, mode, judged: mode, asked_by, uid, role, config })
     }
 
     fn judged<'a>(

@@ -49,8 +49,8 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry {
             tool: tool::<exec::ExecArguments>(
                 "exec",
-                "Run a command in a container. mode inspect (default): reads anything, changes nothing, enforced by \
-                 the kernel; change: as its root.",
+                "Run a command in a container or VM. mode inspect (default; no VMs): reads anything, changes nothing, \
+                 enforced by the kernel; change: as its root.",
                 ToolAnnotations::new().read_only(false).destructive(true).open_world(false),
             ),
             answer: or_pending(answer::<exec::ExecAnswer>()),
@@ -58,7 +58,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry {
             tool: tool::<files::FileGetArguments>(
                 "file_get",
-                "A container's file, or a directory's entries.",
+                "A guest's file, or a directory's entries.",
                 ToolAnnotations::new().read_only(true).open_world(false),
             ),
             answer: or_pending(answer::<files::FileGetAnswer>()),
@@ -66,7 +66,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry {
             tool: tool::<files::FilePutArguments>(
                 "file_put",
-                "Write a container's file whole; undone by restore.",
+                "Write a guest's file whole; undone by restore.",
                 ToolAnnotations::new().read_only(false).destructive(true).open_world(false),
             ),
             answer: or_pending(answer::<files::FilePutAnswer>()),

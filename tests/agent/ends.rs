@@ -122,3 +122,14 @@ fn a_vm_that_stops_ends_its_commands() {
     let answer = client.answer(id)["result"]["structuredContent"].clone();
     assert_eq!(answer["container_stopped"], true, "{answer}");
 }
+
+#[test]
+fn a_guest_without_setsid_runs_it_all_the_same_and_cannot_end_it() {
+    let house = house(FULL);
+    machine(&house, |machine| machine.without = vec!["setsid"]);
+    let mut client = house.client();
+    let answer = client.exec(with(change(&["pwd"]), json!({ "cwd": "/usr" })));
+    assert_eq!((&answer["stdout"], &answer["kill"]), (&json!("/usr\n"), &json!("none")), "{answer}");
+    let answer = client.exec(with(change(&["sleep", "4"]), json!({ "timeout_s": 1 })));
+    assert_eq!((&answer["timed_out"], &answer["left_running"]), (&json!(true), &json!(1)), "{answer}");
+}

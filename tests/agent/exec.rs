@@ -173,3 +173,20 @@ fn where_no_linux_runs_an_argv_runs_as_it_is_and_what_cannot_be_had_is_refused()
     }
     assert_eq!(commands(&house).len(), 1);
 }
+
+#[test]
+fn as_much_as_an_agent_keeps_comes_through() {
+    let house = house(FULL);
+    let answer = house.client().exec(change(&["sh", "-c", "seq 1 3000000 | head -c 20000000; exit 5"]));
+    assert_eq!((&answer["exit_code"], &answer["stdout_bytes"]), (&json!(5), &json!(16 << 20)), "{answer}");
+    assert_eq!(answer["truncated_by"], json!(["max_output", "agent"]), "{answer}");
+}
+
+#[test]
+fn a_session_that_read_of_a_vm_is_tainted_by_it() {
+    let house = house(FULL);
+    let mut client = house.client();
+    client.exec(change(&["true"]));
+    let status = client.call("status", json!({}))["structuredContent"].clone();
+    assert_eq!(status["tainted"], true, "{status}");
+}

@@ -120,7 +120,7 @@ fn file_read(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     };
     let mut answer = json!({ "content": content, "bytes-read": part.len() });
     // The end is noticed by a read that comes short.
-    if part.len() == count && (rest.len() > count || count % GO == 0) {
+    if part.len() == count && (rest.len() > count || count.is_multiple_of(GO)) {
         answer["truncated"] = 1.into();
     }
     Ok(answer.into())

@@ -41,6 +41,8 @@ pub async fn get(
 ) -> Result<Got, Failure> {
     let path = wanted.path;
     record.notes().reached();
+    // All that its agent says, errors too.
+    record.notes().made_by_guest();
     let (looked, untold) = match provost.policy.widen(permit, principal) {
         Err(denied) => (None, Some(format!("a guest agent tells none of them but by a command: {denied}"))),
         Ok(wide) => {

@@ -94,6 +94,7 @@ pub async fn carry_out(
     let began = Instant::now();
     let agent = Agent::new(provost.policy.inside(permit, &provost.client, node));
     record.notes().reached();
+    record.notes().made_by_guest();
     let system = agent.system().await?;
     let path = wanted.errand.path().to_owned();
     let looked = match system.is_linux() {
