@@ -30,7 +30,6 @@ use nix::sys::socket::{
 };
 use nix::unistd::pipe2;
 use provost::door::{Errand, GO, Get, Over, Part, Put, Said};
-use provost::exec::guest::Guest;
 use provost::exec::wire::{LONGEST, Mode, Reply, Request, Script, VERSION};
 
 use daemons::{Builds, Node};
@@ -119,7 +118,7 @@ fn timed(act: impl FnOnce() -> io::Result<()>) -> io::Result<Duration> {
 fn visit(node: &Node, errand: Errand, content: Option<&[u8]>, due: u64) -> io::Result<()> {
     let request = Request {
         version: VERSION,
-        guest: Guest::Vmid(GUEST),
+        guest: provost::exec::wire::Guest::Vmid(GUEST),
         mode: if errand.changes() { Mode::Change } else { Mode::Inspect },
         argv: vec![],
         env: vec![],

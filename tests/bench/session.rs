@@ -12,7 +12,6 @@ use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, sendmsg, socket,
 };
 use nix::unistd::pipe2;
-use provost::exec::guest::Guest;
 use provost::exec::wire::{LONGEST, Mode, Reply, Request, VERSION};
 use serde_json::{Value, json};
 
@@ -119,7 +118,7 @@ impl Execd {
     pub fn at(path: &Path, guest: u32, mode: Mode, argv: &[&str]) -> Self {
         let request = Request {
             version: VERSION,
-            guest: Guest::Vmid(guest),
+            guest: provost::exec::wire::Guest::Vmid(guest),
             mode,
             argv: argv.iter().map(ToString::to_string).collect(),
             env: vec![],
