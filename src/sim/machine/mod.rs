@@ -129,9 +129,8 @@ impl Machine {
     }
 
     pub fn read(&self, path: &str) -> Result<Vec<u8>, AgentError> {
-        let not_opened = |words: &str| {
-            AgentError::generic(format!("failed to open file '{path}' (mode: 'r'): {words}"))
-        };
+        let not_opened =
+            |words: &str| AgentError::generic(format!("failed to open file '{path}' (mode: 'r'): {words}"));
         if !self.bound {
             return self.files.get(path).cloned().ok_or_else(|| not_opened("No such file or directory"));
         }

@@ -94,9 +94,7 @@ fn on_host(config: &Config) -> Check {
         );
     }
     // As policy has it: the whole node, or nothing of it.
-    let may = |role: &&Role| {
-        role.profile.holds(Tier::Host) && role.guests.is_none() && role.allow.is_none()
-    };
+    let may = |role: &&Role| role.profile.holds(Tier::Host) && role.guests.is_none() && role.allow.is_none();
     let said = |role: &Role| match role.self_approval {
         true => format!("role \"{}\" may ask, AND APPROVES ITSELF (self_approval)", role.name),
         false => format!("role \"{}\" may ask", role.name),
