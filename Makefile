@@ -108,6 +108,11 @@ man: ## The manual's pages, into target/man
 	cargo run --quiet --locked --no-default-features --features agent,cli --bin provost -- man $(TARGET)/man
 	@ls $(TARGET)/man
 
+.PHONY: docs
+docs: ## docs/configuration.md and provost.toml(5), anew from the types that read the file
+	PROVOST_WRITE_DOCS=1 cargo nextest run --locked --lib -E 'test(/^config::reference/)'
+	@git diff --stat -- docs src/cli/pages
+
 # libFuzzer's instrumentation is behind an unstable flag; the variable opens it on a stable compiler.
 FUZZ_SECONDS ?= 60
 .PHONY: fuzz

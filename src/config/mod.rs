@@ -3,6 +3,8 @@
 //! In: a path, or `$PROVOST_CONFIG`, or `/etc/provost/provost.toml`. Out: a [`Config`] whose every value was
 //! checked, or a [`ConfigError`] that names the file, the line, the key and what would be right. A key that nobody
 //! knows is an error: a misspelt `guests` must not mean "all guests".
+//!
+//! The comments on keys are for the operator: docs/configuration.md and provost.toml(5) are made of them (`reference`).
 
 mod call;
 mod file;
@@ -10,6 +12,8 @@ mod guests;
 pub mod host;
 mod not_yet;
 mod range;
+#[cfg(test)]
+mod reference;
 mod role;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +30,7 @@ pub use role::{ExecLane, How, Member, Profile, Rate, Role, Tier};
 pub const DEFAULT_PATH: &str = "/etc/provost/provost.toml";
 
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     pub listen: Listen,
@@ -37,18 +42,26 @@ pub struct Config {
     pub roles: Vec<Role>,
 }
 
-/// The doors of `provostd`.
+/// The doors of `provostd`. A change here holds from its next start on.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Listen {
+    /// The assistants' socket. The operators' is beside it and ends in `.control.sock`. Where `provost.socket` hands them over, their
+    /// places and modes are the unit's.
     pub unix: PathBuf,
-    /// Who may connect to a socket that `provostd` binds itself, octal; the socket unit has its own.
+    /// The mode of a socket that `provostd` binds itself, octal: who may connect.
     pub unix_mode: Mode,
+    /// A port on which virtual machines of the node are served. Absent: off.
+    #[cfg_attr(test, schemars(extend("unit" = "port")))]
     pub vsock: Option<u32>,
+    /// A unix path, or an address of loopback, where MCP is served over HTTP. Not acted on yet: nothing listens there. Absent: off.
     pub http: Option<String>,
     /// Sessions served at once; one more is told so and closed.
+    #[cfg_attr(test, schemars(extend("unit" = "sessions")))]
     pub max_sessions: usize,
-    /// Of these, sessions of one account; absent: half.
+    /// Of these, sessions of one account. Absent: half.
+    #[cfg_attr(test, schemars(extend("unit" = "sessions")))]
     pub max_sessions_per_user: Option<usize>,
 }
 
@@ -78,6 +91,12 @@ impl Default for Listen {
 
 /// A file mode as an octal string (`"0660"`), so that nobody reads it as decimal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(
+    test,
+    derive(schemars::JsonSchema, serde::Serialize),
+    schemars(with = "String"),
+    serde(into = "String")
+)]
 #[serde(try_from = "String")]
 pub struct Mode(pub u32);
 
@@ -92,15 +111,30 @@ impl TryFrom<String> for Mode {
     }
 }
 
-/// The node's own REST API.
+#[cfg(test)]
+impl From<Mode> for String {
+    fn from(mode: Mode) -> Self {
+        format!("{:04o}", mode.0)
+    }
+}
+
+/// The node's own REST API. A change here holds from `provostd`'s next start on.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Pve {
+    /// Its proxy.
     pub url: String,
+    /// Its daemon, for this node's own methods; `""` turns it off.
     pub daemon: String,
+    /// A file of one line, `USER@REALM!ID=SECRET`, that not everybody may read; or, without a slash, the name of a systemd
+    /// credential. A file that is replaced is read again.
     pub token: PathBuf,
+    /// The certificate that the API must show. It is read again when it is replaced.
     pub certificate: PathBuf,
+    /// The node's own description of its API. Without it, the one that is built in serves.
     pub apidoc: PathBuf,
+    /// The cluster's configuration.
     pub etc_pve: PathBuf,
 }
 
@@ -117,37 +151,48 @@ impl Default for Pve {
     }
 }
 
-/// Commands in containers. `provost-execd` reads this section too, from the same root-owned file, and holds to it
-/// whatever `provostd` asks.
+/// Commands and files in containers, and on the node. `provost-execd` reads this section itself, and holds to it whatever
+/// `provostd` asks. It does nothing until `systemctl enable --now provost-execd.socket` has been said.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Exec {
+    /// Whether commands run at all.
     pub enabled: bool,
+    /// Where `provost-execd` is asked.
     pub socket: PathBuf,
+    /// LXC's own directory.
     pub lxcpath: PathBuf,
-    /// Containers that may be entered at all; none when absent.
+    /// The only ones that can be entered, whoever asks: numbers, and ranges such as `"200-299"`.
     pub containers: GuestSet,
-    /// Whether a container without a user namespace of its own may be entered.
+    /// Whether a container without a user namespace of its own may be entered. The unit's capabilities have to allow it too.
     pub privileged: bool,
-    /// Commands and files on the node itself.
+    /// Whether commands and files of the node itself can be asked for, each call with a person's yes.
     pub host: bool,
-    /// Directories of the node's own under which its files may be read and replaced, where `host` is on; none when absent.
+    /// Directories of the node's own under which its files may be read and replaced, where `host` is on.
     pub host_roots: Vec<PathBuf>,
     /// The account that `provostd` runs as: the one peer, beside root, that `provost-execd` serves.
     pub user: String,
     /// The oldest Landlock ABI on which the inspect lane is still offered. 3 is the first that guards truncation.
+    #[cfg_attr(test, schemars(extend("unit" = "ABI")))]
     pub inspect_floor: u32,
-    /// Seconds a command may ask for at most.
+    /// The longest time that a command may ask for.
+    #[cfg_attr(test, schemars(extend("unit" = "seconds")))]
     pub max_timeout_s: u32,
-    /// Bytes of a command's output that one answer holds at most, stdout and stderr together.
+    /// Of a command's output in one answer, stdout and stderr together.
+    #[cfg_attr(test, schemars(extend("unit" = "bytes")))]
     pub max_output: usize,
     /// Commands that run at once; more wait their turn.
+    #[cfg_attr(test, schemars(extend("unit" = "commands")))]
     pub max_parallel: usize,
-    /// Of these, commands of one account; absent: half.
+    /// Of these, commands of one account. Absent: half.
+    #[cfg_attr(test, schemars(extend("unit" = "commands")))]
     pub max_parallel_per_user: Option<usize>,
-    /// Bytes of a file that one call gives out or puts in at most. A call itself has 8 MiB at most.
+    /// Of a file that one call gives out or puts in. A call itself has 8 MiB at most.
+    #[cfg_attr(test, schemars(extend("unit" = "bytes")))]
     pub max_file: usize,
-    /// Bytes that all replaced files together take that are kept for undo, oldest out first; 0 keeps none.
+    /// What all replaced files together take that are kept for undo, oldest out first; 0 keeps none.
+    #[cfg_attr(test, schemars(extend("unit" = "bytes")))]
     pub keep_replaced: u64,
 }
 
@@ -179,11 +224,14 @@ impl Default for Exec {
     }
 }
 
+/// The receipts. A change here holds from the daemons' next start on.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Ledger {
+    /// Where they are.
     pub dir: PathBuf,
-    /// Whether receipts hold commands in full or as a hash.
+    /// Whether they hold a command in full, or its hash.
     pub argv: ArgvRecord,
 }
 
@@ -194,6 +242,7 @@ impl Default for Ledger {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "lowercase")]
 pub enum ArgvRecord {
     Full,
@@ -202,9 +251,10 @@ pub enum ArgvRecord {
 
 /// Who decides about plans that wait, and who may halt every change.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Approval {
-    /// Beside root, who always may.
+    /// `"user:NAME"` or `"group:NAME"`, beside root, who always may.
     pub members: Vec<Member>,
 }
 
