@@ -7,7 +7,6 @@ mod pages;
 mod tests_named;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use clap::{Command, CommandFactory};
 use pages::{Page, all};
@@ -16,10 +15,6 @@ use regex::Regex;
 /// All complaints, one a line, so that one run tells everything.
 fn nothing_of(complaints: Vec<String>) {
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
-}
-
-fn exists(path: &Path) -> bool {
-    path.exists()
 }
 
 #[test]
@@ -33,7 +28,7 @@ fn every_link_leads_somewhere() {
             }
             let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
             let to = if file.is_empty() { page.path.clone() } else { page.folder().join(file) };
-            if !exists(&to) {
+            if !to.exists() {
                 dead.push(format!("{}: {link} leads to no file", page.name));
                 continue;
             }
@@ -56,7 +51,7 @@ fn every_file_that_is_named_is_there() {
     let mut missing = Vec::new();
     for page in all() {
         for span in page.spans().iter().filter(|span| place.is_match(span) && !any.is_match(span)) {
-            if !exists(&pages::root().join(span)) {
+            if !pages::root().join(span).exists() {
                 missing.push(format!("{}: `{span}`", page.name));
             }
         }
@@ -128,7 +123,6 @@ fn every_piece_of_configuration_is_taken_by_the_daemons() {
     let mut wrong = Vec::new();
     for page in all() {
         for text in page.blocks("toml") {
-            // A piece of a role is shown without what every role has.
             if let Err(error) = provost::config::parse(&page.path, &text) {
                 wrong.push(format!("{error}\n{text}"));
             }

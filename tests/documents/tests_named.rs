@@ -2,13 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use regex::Regex;
 
 use crate::nothing_of;
 use crate::pages::{Page, all, root};
 
-/// Every function under a path's files, and every promise that is made in each of the lab's containers.
+/// The function after a `#[test]`, with what may stand between; or a promise's name.
+static TEST: LazyLock<Regex> = LazyLock::new(|| {
+    let of_rust = r"#\[(?:tokio::)?test[^\n]*\]\s*(?:(?:#\[[^\n]*\]|//[^\n]*)\s*)*(?:async )?fn ([a-z0-9_]+)";
+    Regex::new(&format!(r"{of_rust}|everywhere!\(([a-z0-9_]+)\)")).unwrap()
+});
+
+/// Every test under a path's files, and every promise that is made in each of the lab's containers.
 fn functions(under: &Path, of: &mut BTreeSet<String>) {
     if under.is_dir() {
         for entry in std::fs::read_dir(under).unwrap() {
@@ -16,9 +23,7 @@ fn functions(under: &Path, of: &mut BTreeSet<String>) {
         }
     } else if under.extension().is_some_and(|ext| ext == "rs") {
         let text = std::fs::read_to_string(under).unwrap();
-        let test = Regex::new(r"#\[(?:tokio::)?test[^\n]*\]\s*(?:(?:#\[[^\n]*\]|//[^\n]*)\s*)*(?:async )?fn ([a-z0-9_]+)|everywhere!\(([a-z0-9_]+)\)")
-            .unwrap();
-        for found in test.captures_iter(&text) {
+        for found in TEST.captures_iter(&text) {
             of.insert(found.get(1).or(found.get(2)).unwrap().as_str().to_owned());
         }
     }
@@ -31,7 +36,6 @@ fn place(name: &str) -> Option<BTreeSet<String>> {
     let beside =
         |ending: &str| room.with_file_name(format!("{}{ending}", room.file_name().unwrap().display()));
     let places = [root().join("tests").join(name), room.clone(), beside(".rs"), beside("_tests.rs")];
-    // A name of more than one part is no program's.
     let mut there = places.iter().filter(|place| place.exists()).peekable();
     there.peek()?;
     there.for_each(|place| functions(place, &mut found));
@@ -92,10 +96,14 @@ fn every_test_that_any_page_names_is_one() {
     functions(&root().join("src"), &mut tests);
     functions(&root().join("tests"), &mut tests);
     assert!(tests.len() > 1000, "only {} tests were found in the sources", tests.len());
+    // Keys of the configuration look like them.
+    let keys = Page::read(&root().join("docs/configuration.md")).prose();
+    let is_key = |span: &str| keys.contains(&format!("| `{span}` |"));
     let mut wrong = Vec::new();
     for page in all() {
         let spans = page.spans();
-        let named = spans.iter().filter(|span| is_a_tests_name(span) && !is_one_of(span, &tests));
+        let named =
+            spans.iter().filter(|span| is_a_tests_name(span) && !is_key(span) && !is_one_of(span, &tests));
         wrong.extend(named.map(|span| format!("{}: {span}", page.name)));
     }
     nothing_of(wrong);
