@@ -10,7 +10,7 @@ use provost::cli::{Provost, Verb, audit, bridge, documents, operator};
 fn main() -> ExitCode {
     match Provost::parse().verb {
         Verb::Audit(verb) => audit::run(verb),
-        Verb::Bridge { socket, config } => bridge::run(socket, config),
+        Verb::Bridge { socket, vsock, config } => bridge::run(socket, vsock, config),
         Verb::Halt(verb) => operator::halt(verb),
         Verb::Resume(verb) => operator::resume(verb),
         Verb::Plans(verb) => operator::plans(&verb),

@@ -43,6 +43,7 @@ pub struct Listen {
     pub unix: PathBuf,
     /// Who may connect to a socket that `provostd` binds itself, octal; the socket unit has its own.
     pub unix_mode: Mode,
+    /// The port on which virtual machines of the node are served; absent: none.
     pub vsock: Option<u32>,
     pub http: Option<String>,
     /// Sessions served at once; one more is told so and closed.
@@ -217,6 +218,11 @@ pub enum ConfigError {
     Writable { path: PathBuf, uid: u32, mode: u32 },
     #[error("{path}: {message}", path = path.display())]
     Range { path: PathBuf, message: String },
+    #[error(
+        "{path}: [approval] members names a virtual machine, and who decides about a change is a person on the node: name \
+         users and groups", path = path.display()
+    )]
+    Approver { path: PathBuf },
     #[error("{path}: role \"{role}\" stands there twice; give each role a name of its own", path = path.display())]
     TwiceNamed { path: PathBuf, role: String },
 }
@@ -241,6 +247,9 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         path: path.to_owned(),
         message: with_nearest(error.to_string().trim_end()),
     })?;
+    if config.approval.members.iter().any(Member::is_machine) {
+        return Err(ConfigError::Approver { path: path.to_owned() });
+    }
     let mut names = std::collections::BTreeSet::new();
     for role in &config.roles {
         if !names.insert(&role.name) {
@@ -329,6 +338,12 @@ mod tests {
             ("[[role]]\nname='a'\nmembers=[]\ntainted_approval=['all']", "change"),
             ("[[role]]\nname='a'\nmembers=[]\ndeny=['/access']", "GET /access/*"),
             ("[approval]\nmembers=['alice']", "user:alice"),
+            ("[approval]\nmembers=['vsock:1101']", "a person on the node"),
+            ("[approval]\nmembers=['vm:120']", "a person on the node"),
+            ("[[role]]\nname='a'\nmembers=['vsock:2']", "from 3 to"),
+            ("[[role]]\nname='a'\nmembers=['vsock:4294967295']", "from 3 to"),
+            ("[[role]]\nname='a'\nmembers=['vm:99']", "from 100 on"),
+            ("[listen]\nvsock=0", "1 to 4294967294"),
             ("[listen]\nunix_mode='0999'", "octal"),
         ] {
             let message = refused(text);

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{Config, Member};
+use super::Config;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NotYet {
@@ -23,11 +23,6 @@ impl Config {
             }
         };
         note(
-            self.listen.vsock.is_some(),
-            "[listen] vsock".into(),
-            "nothing listens there; it will serve virtual machines",
-        );
-        note(
             self.listen.http.is_some(),
             "[listen] http".into(),
             "nothing listens there; it will serve MCP over HTTP",
@@ -37,17 +32,6 @@ impl Config {
             "[exec] host".into(),
             "no command runs on the node itself; it will let roles run some there",
         );
-        let approver = self.approval.members.iter().any(|member| matches!(member, Member::Vsock(_)));
-        note(
-            approver,
-            "[approval] members \"vsock:\"".into(),
-            "names nobody; who decides is on the node itself",
-        );
-        for role in &self.roles {
-            let key = |name: &str| format!("{name} of role \"{}\"", role.name);
-            let vsock = role.members.iter().any(|member| matches!(member, Member::Vsock(_)));
-            note(vsock, key("members \"vsock:\""), "names nobody; it will name a virtual machine");
-        }
         all
     }
 }
@@ -58,7 +42,7 @@ mod tests {
 
     #[test]
     fn each_key_that_is_not_acted_on_is_named_once_and_no_other() {
-        let text = "[listen]\nvsock=7100\nhttp='/x'\n[exec]\nhost=true\n[approval]\nmembers=['vsock:4']\n[[role]]\nname='a'\nmembers=['vsock:3']\n\
+        let text = "[listen]\nvsock=7100\nhttp='/x'\n[exec]\nhost=true\n[[role]]\nname='a'\nmembers=['vsock:3']\n\
                     guests=['pool:x','pool:y','tag:z']\ndeny=['GET /access']\napproval=['host']\ntoken='/t'";
         let keys: Vec<String> = parse(std::path::Path::new("x"), text)
             .unwrap()
@@ -66,11 +50,7 @@ mod tests {
             .into_iter()
             .map(|not| not.key)
             .collect();
-        let of = |name: &str| format!("{name} of role \"a\"");
-        let mut expected = vec!["[listen] vsock".to_owned(), "[listen] http".into(), "[exec] host".into()];
-        expected.push("[approval] members \"vsock:\"".into());
-        expected.push(of("members \"vsock:\""));
-        assert_eq!(keys, expected);
+        assert_eq!(keys, ["[listen] http", "[exec] host"]);
         let plain = "[exec]\nenabled=true\n[[role]]\nname='a'\nmembers=['user:x']\nguests=[100]\nrate='1/s'";
         assert!(parse(std::path::Path::new("x"), plain).unwrap().not_yet().is_empty());
     }

@@ -64,6 +64,7 @@ pub use request::{Ask, Request};
 pub use store::{Claim, LIFETIME, Limits, Store};
 pub use view::{View, shown};
 
+use crate::account::Account;
 use crate::catalog::Catalog;
 use crate::catalog::find::Finders;
 use crate::ledger::receipt::{Clean, Json, body};
@@ -91,7 +92,7 @@ pub struct Desk {
 /// Who asks.
 #[derive(Debug, Clone)]
 pub struct Asker {
-    pub uid: u32,
+    pub account: Account,
     /// As people are shown.
     pub name: String,
     /// As receipts have it.
@@ -244,7 +245,7 @@ impl Desk {
             Wish::Undo(seq) => {
                 // Who sees only some of the receipts takes back their own.
                 let everybody = policy.read(principal)?.sees_everybody();
-                let own = (!everybody).then_some(asked.asker.uid);
+                let own = (!everybody).then_some(asked.asker.account);
                 let back = back::requests(eyes, &self.ledger, seq, own).await?;
                 since = back.warnings;
                 (back.first, back.then, Some(seq))

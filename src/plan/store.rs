@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Plan, PlanId, Refused};
+use crate::account::Account;
 use crate::ledger::Seq;
 
 /// How long a plan may be applied.
@@ -103,11 +104,11 @@ impl Store {
         let Limits { all, each, bytes, lifetime } = self.limits;
         let mut held = self.held();
         held.retain(|_, held| held.made.elapsed() < lifetime.max(REMEMBERED));
-        let uid = plan.asker.uid;
+        let account = plan.asker.account;
         let size = plan.bytes;
         let mut own: Vec<(Instant, PlanId, usize)> = held
             .iter()
-            .filter(|(_, held)| held.plan.asker.uid == uid)
+            .filter(|(_, held)| held.plan.asker.account == account)
             .map(|(id, held)| (held.made, *id, held.plan.bytes))
             .collect();
         own.sort_by_key(|(made, ..)| *made);
@@ -136,7 +137,7 @@ impl Store {
             held.remove(&id);
         }
         while full(&held) {
-            let Some(id) = oldest_of_the_greediest(&held, uid) else { break };
+            let Some(id) = oldest_of_the_greediest(&held, account) else { break };
             held.remove(&id);
         }
         if full(&held) || size > bytes / 2 {
@@ -147,24 +148,24 @@ impl Store {
     }
 
     /// The plan, for its maker, while it may be applied.
-    pub fn find(&self, id: PlanId, uid: u32) -> Result<Arc<Plan>, Refused> {
-        self.judged(&self.held(), id, uid)
+    pub fn find(&self, id: PlanId, account: impl Into<Account>) -> Result<Arc<Plan>, Refused> {
+        self.judged(&self.held(), id, account.into())
     }
 
     /// The right to apply it; whoever comes second is refused.
-    pub fn claim(&self, id: PlanId, uid: u32) -> Result<Claim<'_>, Refused> {
+    pub fn claim(&self, id: PlanId, account: impl Into<Account>) -> Result<Claim<'_>, Refused> {
         let mut held = self.held();
-        let plan = self.judged(&held, id, uid)?;
+        let plan = self.judged(&held, id, account.into())?;
         if let Some(held) = held.get_mut(&id) {
             held.state = State::Taken(None);
         }
         Ok(Claim { store: self, plan, used: false })
     }
 
-    fn judged(&self, held: &HashMap<PlanId, Held>, id: PlanId, uid: u32) -> Result<Arc<Plan>, Refused> {
+    fn judged(&self, held: &HashMap<PlanId, Held>, id: PlanId, account: Account) -> Result<Arc<Plan>, Refused> {
         let held = held.get(&id).ok_or_else(|| Refused::NoPlan { id: id.to_string() })?;
         let name = || id.to_string();
-        if held.plan.asker.uid != uid {
+        if held.plan.asker.account != account {
             return Err(Refused::NotYours { id: name() });
         }
         if let State::Taken(receipt) = held.state {
@@ -187,16 +188,16 @@ impl Store {
         waiting.into_iter().map(|held| held.plan.clone()).collect()
     }
 }
-/// The oldest plan that waits of whoever else holds the most bytes, where that is more than `uid` holds.
-fn oldest_of_the_greediest(held: &HashMap<PlanId, Held>, uid: u32) -> Option<PlanId> {
-    let mut bytes: HashMap<u32, usize> = HashMap::new();
+/// The oldest plan that waits of whoever else holds the most bytes, where that is more than `account` holds.
+fn oldest_of_the_greediest(held: &HashMap<PlanId, Held>, account: Account) -> Option<PlanId> {
+    let mut bytes: HashMap<Account, usize> = HashMap::new();
     for held in held.values() {
-        *bytes.entry(held.plan.asker.uid).or_default() += held.plan.bytes;
+        *bytes.entry(held.plan.asker.account).or_default() += held.plan.bytes;
     }
-    let own = bytes.get(&uid).copied().unwrap_or_default();
+    let own = bytes.get(&account).copied().unwrap_or_default();
     let (greediest, most) =
-        bytes.into_iter().filter(|(other, _)| *other != uid).max_by_key(|(_, bytes)| *bytes)?;
+        bytes.into_iter().filter(|(other, _)| *other != account).max_by_key(|(_, bytes)| *bytes)?;
     let theirs =
-        held.iter().filter(|(_, held)| held.plan.asker.uid == greediest && held.state == State::Waits);
+        held.iter().filter(|(_, held)| held.plan.asker.account == greediest && held.state == State::Waits);
     theirs.min_by_key(|(_, held)| held.made).map(|(id, _)| *id).filter(|_| most > own)
 }

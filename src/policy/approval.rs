@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::change::{Leave, Needs};
 use super::refused::{NotApproved, Undecided};
 use super::{Policy, Principal};
+use crate::account::Account;
 use crate::config::Config;
 pub use crate::config::How;
 use crate::ledger::Seq;
@@ -38,7 +39,7 @@ pub struct Request {
     /// Of the whole plan in canonical form, in hexadecimal.
     pub sha256: String,
     /// Who asked, as the kernel says.
-    pub uid: u32,
+    pub account: Account,
     /// The same for people: `user:alice (uid 1000)`.
     pub who: String,
     pub role: String,
@@ -65,7 +66,7 @@ pub struct Request {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     pub yes: bool,
-    pub uid: u32,
+    pub account: Account,
     /// `user:bob (uid 1001)`
     pub by: String,
     pub how: How,
@@ -219,7 +220,7 @@ impl Approvals {
         if shelf.plans.values().filter(open).count() >= MOST {
             return Err(Full::All);
         }
-        let own = |held: &&Held| held.request.uid == request.uid;
+        let own = |held: &&Held| held.request.account == request.account;
         if shelf.plans.values().filter(open).filter(own).count() >= MOST_EACH {
             return Err(Full::Own);
         }
@@ -271,7 +272,7 @@ impl Approvals {
         // Who may not decide learns nothing of what there is.
         let approver = is_approver(config, principal);
         let held = shelf.plans.get_mut(plan).ok_or(Undecided::NoSuch)?;
-        let own = held.request.uid == principal.uid();
+        let own = held.request.account == principal.account();
         if !approver && !own {
             return Err(Undecided::NoSuch);
         }
@@ -298,7 +299,7 @@ impl Approvals {
         held.standing = Standing::Deciding;
         let decision = Decision {
             yes,
-            uid: principal.uid(),
+            account: principal.account(),
             by: principal.to_string(),
             how,
             at: Timestamp::now(),
@@ -336,7 +337,7 @@ impl Approvals {
     ) -> Result<Approved, NotApproved> {
         let leaves: Vec<&Leave> = leaves.collect();
         let mut shelf = self.lock();
-        let own = |held: &&mut Held| leaves.iter().all(|leave| held.request.uid == leave.uid());
+        let own = |held: &&mut Held| leaves.iter().all(|leave| held.request.account == leave.account());
         let held = shelf.plans.get_mut(plan).filter(own);
         let held = held.ok_or_else(|| NotApproved::Unknown { plan: plan.to_owned() })?;
         if held.request.sha256 != sha256 {
@@ -358,7 +359,7 @@ impl Approvals {
         // By the role of now: what it lets its members approve, and how, may have changed since.
         for leave in leaves {
             let Needs::Approval { self_approval, how, .. } = leave.needs() else { continue };
-            if decision.uid == leave.uid() && !self_approval {
+            if decision.account == leave.account() && !self_approval {
                 return Err(NotApproved::Own);
             }
             if !how.contains(&decision.how) {
@@ -439,7 +440,7 @@ impl Shelf {
 
 /// Whether the principal may decide about plans, and halt: root, and the members of `[approval]`.
 fn is_approver(config: &Config, principal: &Principal) -> bool {
-    principal.uid() == 0 || config.approval.members.iter().any(|member| principal.is(member))
+    principal.is_root() || config.approval.members.iter().any(|member| principal.is(member))
 }
 
 impl Policy {
@@ -463,7 +464,7 @@ impl Policy {
     /// The plans that the principal may see, the latest first: all, for who decides; else its own.
     pub fn plans(&self, principal: &Principal) -> Vec<Held> {
         let all = self.is_approver(principal);
-        self.approvals.list(|request| all || request.uid == principal.uid())
+        self.approvals.list(|request| all || request.account == principal.account())
     }
 }
 

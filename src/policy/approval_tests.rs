@@ -46,7 +46,7 @@ fn request(plan: &str, who: &Principal, self_approval: bool) -> Request {
     Request {
         plan: plan.into(),
         sha256: CONTENT.into(),
-        uid: who.uid(),
+        account: who.account(),
         who: who.to_string(),
         role: "a".into(),
         endpoint: "DELETE /nodes/{node}/lxc/{vmid}".into(),

@@ -9,6 +9,7 @@ mod call;
 mod change;
 mod halt;
 mod hand;
+mod machine;
 mod members;
 pub mod membership;
 mod principal;
@@ -29,6 +30,7 @@ pub use call::{Call, verdict};
 pub use change::{Barred, Leave, Needs, Wanted};
 pub use halt::{Halt, Halted, NotKept, NotLifted};
 pub use hand::{Broken, Hand, Unsent, promises};
+pub use machine::{Machine, Machines, Unknown};
 pub use members::Members;
 pub use membership::Membership;
 pub use principal::{Principal, PrincipalError};
@@ -38,7 +40,8 @@ pub use refused::{NotApproved, Undecided};
 pub use rules::Rules;
 pub use sight::Sight;
 
-use crate::config::{Config, Exec, ExecLane, GuestTerm, Member, Rate, Role};
+use crate::account::Account;
+use crate::config::{Config, Exec, ExecLane, GuestTerm, Rate, Role};
 use crate::exec::wire::Mode;
 
 /// The file, beside the ledger, that systemd/provost-announce.path watches.
@@ -48,7 +51,7 @@ const BELL: &str = "waiting";
 pub struct Policy {
     pub rules: Rules,
     /// Tokens left, a principal in a role each.
-    buckets: Mutex<HashMap<(String, u32), Bucket>>,
+    buckets: Mutex<HashMap<(String, Account), Bucket>>,
     /// While it stands, nothing is changed and no command runs.
     pub halt: Halt,
     /// Plans that wait for a person.
@@ -277,7 +280,7 @@ impl Policy {
         // A panic elsewhere cannot leave a bucket half changed.
         let mut buckets = self.buckets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let bucket = buckets
-            .entry((name.to_owned(), principal.uid()))
+            .entry((name.to_owned(), principal.account()))
             .or_insert_with(|| Bucket::full(rate, Instant::now()));
         bucket.change(rate);
         bucket.take(Instant::now()).map_err(|wait| Denied::Rate {
@@ -315,17 +318,6 @@ pub fn scope(role: &Role) -> String {
         GuestTerm::Tag(name) => format!("tag:{name}"),
     };
     terms.iter().map(text).collect::<Vec<_>>().join(", ")
-}
-
-impl Principal {
-    fn is(&self, member: &Member) -> bool {
-        match member {
-            Member::User(name) => self.is_user(name),
-            Member::Group(name) => self.is_in_group(name),
-            // Over a unix socket nobody is a virtual machine.
-            Member::Vsock(_) => false,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ use crate::ledger::Options;
 use crate::ledger::resolve::resolve;
 use crate::ledger::{Ledger, Receipt};
 use crate::plan::blast::{Sources, World};
-use crate::policy::{Members, Policy, Principal, Rules, Supply};
+use crate::policy::{Machines, Members, Policy, Principal, Rules, Supply};
 use crate::pve::{AddressError, Client};
 
 /// What every session shares.
@@ -79,6 +79,8 @@ pub struct Provost {
     files: Arc<files::Desk>,
     /// Commands that may run now.
     turns: Arc<exec::Turns>,
+    /// Which virtual machine is behind a CID.
+    pub machines: Machines,
     /// Kilobytes of arguments and input that the calls under way may hold.
     pub(crate) input: Arc<Supply>,
     #[cfg(test)]
@@ -114,7 +116,8 @@ impl Provost {
             client,
             catalog: api::Catalogue::of(&rules.now()),
             finders,
-            policy: Arc::new(Policy::new(rules).with_members(Members::new(keeper))),
+            policy: Arc::new(Policy::new(rules).with_members(Members::new(keeper.clone()))),
+            machines: Machines::new(keeper),
             tasks: tasks::Tasks::default(),
             turns: Arc::default(),
             input: Supply::halves(MOST_INPUT_KB),

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::config::{self, Config};
-use crate::policy::Rules;
+use crate::policy::{Machine, Rules};
 
 fn provost(text: &str) -> Arc<Provost> {
     Arc::new(Provost::for_tests(Rules::fixed(config::parse(std::path::Path::new("x"), text).unwrap())))
@@ -26,8 +26,20 @@ impl Client {
 
     fn of(provost: Arc<Provost>) -> Self {
         let (ours, theirs) = UnixStream::pair().unwrap();
+        let principal = Principal::of_peer(&theirs).unwrap();
+        Self::between(ours, theirs, principal, provost)
+    }
+
+    /// In a virtual machine.
+    fn machine(cid: u32, vmid: u32, provost: Arc<Provost>) -> Self {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        Self::between(ours, theirs, Principal::Machine(Machine::for_tests(cid, vmid)), provost)
+    }
+
+    fn between(ours: UnixStream, theirs: UnixStream, principal: Principal, provost: Arc<Provost>) -> Self {
         let stop = CancellationToken::new();
-        tokio::spawn(serve(theirs, provost, Room::new(&Config::default().listen), stop.clone()));
+        let room = Room::new(&Config::default().listen);
+        tokio::spawn(serve(Stream::Unix(theirs), principal, provost, room, stop.clone()));
         Self { stream: BufReader::new(ours), _stop: stop }
     }
 
