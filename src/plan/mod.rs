@@ -33,6 +33,7 @@ mod holds;
 mod id;
 mod observe;
 mod outlook;
+mod own;
 mod reach;
 mod request;
 pub mod risk;
@@ -346,13 +347,14 @@ async fn draft(
     undoes: Option<Seq>,
 ) -> Result<Draft, Refused> {
     let first = steps::think(desk, eyes, &request).await?;
-    let warnings = holds::holds(&request, &first.shape, &first.observed)?;
+    let mut warnings = holds::holds(&request, &first.shape, &first.observed)?;
     let mut others = Vec::new();
     for step in &then {
         others.push(steps::think(desk, eyes, step).await?);
     }
     let steps::Thought { shape, observed, effects, no_op, found, undo, risk } =
         steps::together(first, others);
+    warnings.extend(own::warning(&asker, &request.guests, &found.hits));
     Ok(Draft {
         asker,
         request,

@@ -438,8 +438,12 @@ impl Shelf {
     }
 }
 
-/// Whether the principal may decide about plans, and halt: root, and the members of `[approval]`.
+/// Whether the principal may decide about plans, and halt: root, and the members of `[approval]`. Never a machine: who asks
+/// from there may be anybody in it, and nobody there is a person to the kernel.
 fn is_approver(config: &Config, principal: &Principal) -> bool {
+    if principal.machine().is_some() {
+        return false;
+    }
     principal.is_root() || config.approval.members.iter().any(|member| principal.is(member))
 }
 

@@ -16,8 +16,8 @@ use std::time::Duration;
 use crate::estate::guest::{Kind, vsock};
 use crate::estate::{Index, Keeper};
 
-/// For the cluster's files.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// For the cluster's files, all of which are read when nobody has before. Nobody but who connects waits for it.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Where systemd holds what PVE starts VMs in: the v2 tree; beside v1 controllers; v1's own.
 const SLICES: [&str; 3] =
     ["/sys/fs/cgroup/qemu.slice", "/sys/fs/cgroup/unified/qemu.slice", "/sys/fs/cgroup/systemd/qemu.slice"];

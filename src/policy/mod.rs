@@ -351,6 +351,37 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_is_named_by_its_id_or_by_its_cid_and_is_no_account_of_a_like_number() {
+        let machine = Principal::Machine(Machine::for_tests(1000, 120));
+        for (member, of_machine) in [
+            ("vm:120", true),
+            ("vsock:1000", true),
+            ("vm:1000", false),
+            ("vsock:120", false),
+            ("user:1000", false),
+            ("user:120", false),
+            ("group:1000", false),
+        ] {
+            let policy = policy(&format!("[[role]]\nname='a'\nmembers=['{member}']"));
+            assert_eq!(policy.exec(&machine, 101, Mode::Inspect).is_ok(), of_machine, "{member}");
+            if of_machine {
+                assert!(policy.exec(&alice(), 101, Mode::Inspect).is_err(), "{member}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rate_is_each_machines_own() {
+        let policy = policy("[[role]]\nname='a'\nmembers=['vm:1000', 'vm:121', 'user:1000']\nrate='1/h'");
+        // Whatever CID it has by now, and whatever account has its number.
+        let [first, again, other] =
+            [(3, 1000), (4, 1000), (3, 121)].map(|(cid, vmid)| Principal::Machine(Machine::for_tests(cid, vmid)));
+        assert!(policy.exec(&first, 101, Mode::Inspect).is_ok());
+        assert!(policy.exec(&again, 101, Mode::Inspect).is_err());
+        assert!(policy.exec(&other, 101, Mode::Inspect).is_ok() && policy.exec(&alice(), 101, Mode::Inspect).is_ok());
+    }
+
+    #[test]
     fn lanes_are_as_narrow_as_the_role_says() {
         for (keys, inspect, change) in [
             ("", true, false),
