@@ -122,7 +122,9 @@ impl TryFrom<String> for Member {
             Some(("vsock", cid)) => match cid.parse() {
                 // The others are the kernel's own: any hypervisor, the node itself, what it runs on; the last is "any".
                 Ok(cid @ 3..=0xffff_fffe) => Ok(Member::Vsock(cid)),
-                _ => Err(format!("'{text}': the vsock CID of a virtual machine is a number from 3 to 4294967294")),
+                _ => Err(format!(
+                    "'{text}': the vsock CID of a virtual machine is a number from 3 to 4294967294"
+                )),
             },
             Some(("vm", vmid)) => match vmid.parse() {
                 Ok(vmid @ 100..=999_999_999) => Ok(Member::Vm(vmid)),

@@ -10,10 +10,12 @@ pub fn warning(asker: &Asker, guests: &[u32], hits: &[Hit]) -> Option<String> {
     let object = format!("qemu/{vmid}");
     let worst = hits.iter().filter(|hit| hit.object == object).map(|hit| hit.severity).max();
     match worst {
-        Some(Severity::Stops | Severity::Unreachable | Severity::WontBoot | Severity::DataLost) => Some(format!(
-            "VM {vmid} is the machine that you speak from: this ends your session, perhaps before its answer, and \
+        Some(Severity::Stops | Severity::Unreachable | Severity::WontBoot | Severity::DataLost) => {
+            Some(format!(
+                "VM {vmid} is the machine that you speak from: this ends your session, perhaps before its answer, and \
              somebody else may have to bring you back"
-        )),
+            ))
+        }
         _ if worst.is_some() || guests.contains(&vmid) => {
             Some(format!("VM {vmid} is the machine that you speak from: this changes it under you"))
         }

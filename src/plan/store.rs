@@ -162,7 +162,12 @@ impl Store {
         Ok(Claim { store: self, plan, used: false })
     }
 
-    fn judged(&self, held: &HashMap<PlanId, Held>, id: PlanId, account: Account) -> Result<Arc<Plan>, Refused> {
+    fn judged(
+        &self,
+        held: &HashMap<PlanId, Held>,
+        id: PlanId,
+        account: Account,
+    ) -> Result<Arc<Plan>, Refused> {
         let held = held.get(&id).ok_or_else(|| Refused::NoPlan { id: id.to_string() })?;
         let name = || id.to_string();
         if held.plan.asker.account != account {

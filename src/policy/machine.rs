@@ -55,11 +55,15 @@ pub enum Unknown {
     Starting { cid: u32, vmid: u32 },
     #[error("VMs {vmids:?} were all started with vsock CID {cid}")]
     Several { cid: u32, vmids: Vec<u32> },
-    #[error("VM {vmid} runs with vsock CID {cid}, and its configuration does not give it that one (any more)")]
+    #[error(
+        "VM {vmid} runs with vsock CID {cid}, and its configuration does not give it that one (any more)"
+    )]
     Unclaimed { cid: u32, vmid: u32 },
     #[error("VM {vmid} has vsock CID {cid}, and the configuration of VM {other} claims the same one")]
     Shared { cid: u32, vmid: u32, other: u32 },
-    #[error("VM {vmid} runs with vsock CID {cid}, and whether its configuration says so cannot be seen: {why}")]
+    #[error(
+        "VM {vmid} runs with vsock CID {cid}, and whether its configuration says so cannot be seen: {why}"
+    )]
     Unseen { cid: u32, vmid: u32, why: String },
 }
 
@@ -171,7 +175,8 @@ fn is_machine(pid: i32, vmid: u32, cid: u32) -> bool {
     let uids = status.lines().find_map(|line| line.strip_prefix("Uid:"));
     let is_roots = uids.is_some_and(|uids| uids.split_ascii_whitespace().all(|uid| uid == "0"));
     let command = read("cmdline");
-    let words: Vec<&str> = command.split(|byte| *byte == 0).filter_map(|word| str::from_utf8(word).ok()).collect();
+    let words: Vec<&str> =
+        command.split(|byte| *byte == 0).filter_map(|word| str::from_utf8(word).ok()).collect();
     let id = words.windows(2).find(|pair| pair[0] == "-id").map(|pair| pair[1]);
     is_roots && id.and_then(|id| id.parse().ok()) == Some(vmid) && vsock::of_words(words).contains(&cid)
 }

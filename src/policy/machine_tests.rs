@@ -107,7 +107,11 @@ async fn a_machine_is_the_vm_that_runs_with_the_cid_and_is_configured_so() {
 async fn a_configuration_that_was_edited_under_a_running_vm_opens_nothing() {
     let Some(mut node) = Node::new() else { return };
     node.run(120, &["-id", "120", "-device", DEVICE]);
-    for args in ["", "args: -device vhost-vsock-pci,guest-cid=1102", "[snap]\nargs: -device vhost-vsock-pci,guest-cid=1101"] {
+    for args in [
+        "",
+        "args: -device vhost-vsock-pci,guest-cid=1102",
+        "[snap]\nargs: -device vhost-vsock-pci,guest-cid=1101",
+    ] {
         node.configure("pve1", 120, args);
         assert_eq!(node.with_cid(1101).await, Err("cid_not_configured"), "{args}");
     }
@@ -123,7 +127,12 @@ async fn what_only_looks_like_a_vm_is_none() {
         node.configure("pve1", vmid, &format!("args: -device {DEVICE}"));
     }
     // Of another VM than its scope says; with another device; without one.
-    for words in [&["-id", "121", "-device", DEVICE][..], &["-id", "120", "-name", DEVICE], &["-id", "120"], &["-device", DEVICE]] {
+    for words in [
+        &["-id", "121", "-device", DEVICE][..],
+        &["-id", "120", "-name", DEVICE],
+        &["-id", "120"],
+        &["-device", DEVICE],
+    ] {
         node.run(120, words);
         assert_eq!(node.with_cid(1101).await, Err("cid_not_running"), "{words:?}");
     }

@@ -374,11 +374,14 @@ mod tests {
     fn a_rate_is_each_machines_own() {
         let policy = policy("[[role]]\nname='a'\nmembers=['vm:1000', 'vm:121', 'user:1000']\nrate='1/h'");
         // Whatever CID it has by now, and whatever account has its number.
-        let [first, again, other] =
-            [(3, 1000), (4, 1000), (3, 121)].map(|(cid, vmid)| Principal::Machine(Machine::for_tests(cid, vmid)));
+        let [first, again, other] = [(3, 1000), (4, 1000), (3, 121)]
+            .map(|(cid, vmid)| Principal::Machine(Machine::for_tests(cid, vmid)));
         assert!(policy.exec(&first, 101, Mode::Inspect).is_ok());
         assert!(policy.exec(&again, 101, Mode::Inspect).is_err());
-        assert!(policy.exec(&other, 101, Mode::Inspect).is_ok() && policy.exec(&alice(), 101, Mode::Inspect).is_ok());
+        assert!(
+            policy.exec(&other, 101, Mode::Inspect).is_ok()
+                && policy.exec(&alice(), 101, Mode::Inspect).is_ok()
+        );
     }
 
     #[test]

@@ -122,11 +122,8 @@ impl Principal {
         match self {
             Self::Process(peer) => peer.to_json(),
             Self::Machine(machine) => {
-                let fields = [
-                    ("via", "vsock".into()),
-                    ("cid", machine.cid().into()),
-                    ("vmid", machine.vmid().into()),
-                ];
+                let fields =
+                    [("via", "vsock".into()), ("cid", machine.cid().into()), ("vmid", machine.vmid().into())];
                 fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
             }
         }

@@ -26,7 +26,9 @@ impl Crowd {
     pub fn among(others: u64, why: &str) -> String {
         match others {
             0 => why.to_owned(),
-            others => format!("{why} (and {others} connections more were turned away since the last receipt)"),
+            others => {
+                format!("{why} (and {others} connections more were turned away since the last receipt)")
+            }
         }
     }
 }

@@ -110,7 +110,8 @@ fn why(error: &ServerInitializeError) -> &'static str {
 /// Tells a client why it is hung up on, in the form that MCP clients can show.
 pub fn tell(stream: &Stream, why: &str) {
     let error = serde_json::json!({ "code": -32000, "message": why });
-    stream.say(format!("{}\n", serde_json::json!({ "jsonrpc": "2.0", "id": null, "error": error })).as_bytes());
+    stream
+        .say(format!("{}\n", serde_json::json!({ "jsonrpc": "2.0", "id": null, "error": error })).as_bytes());
 }
 
 #[cfg(test)]

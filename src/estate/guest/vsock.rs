@@ -61,7 +61,10 @@ mod tests {
         for (args, cids) in [
             ("-device vhost-vsock-pci,guest-cid=1101", &[1101][..]),
             ("-cpu host -device vhost-vsock-pci-non-transitional,id=v0,guest-cid=0x44d", &[1101]),
-            ("-device 'driver=vhost-vsock-pci,guest-cid=5,guest-cid=6' -device vhost-vsock-pci,guest-cid=7", &[6, 7]),
+            (
+                "-device 'driver=vhost-vsock-pci,guest-cid=5,guest-cid=6' -device vhost-vsock-pci,guest-cid=7",
+                &[6, 7],
+            ),
             (r#"-device '{"driver":"vhost-vsock-pci","guest-cid":1101}'"#, &[1101]),
             // None of these is a vsock device of the kernel's, with a CID that a guest can have.
             ("-device vhost-vsock-pci", &[]),

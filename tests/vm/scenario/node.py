@@ -37,7 +37,7 @@ def configure(text):
 
 
 def restart():
-    sh("systemctl daemon-reload; systemctl stop provost.service; systemctl start provost.socket provost-control.socket provost.service")
+    sh("systemctl daemon-reload; systemctl stop provost.service 2>/dev/null; systemctl start provost.socket provost-control.socket provost.service")
 
 
 class Client:

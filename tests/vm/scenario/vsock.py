@@ -63,7 +63,7 @@ class Machine:
     """It runs as PVE runs it: in the VM's scope, as root."""
 
     def __init__(self, vmid):
-        sh(f"rm -f {RELAY}; systemctl reset-failed {vmid}.scope 2>/dev/null || true")
+        sh(f"systemctl stop {vmid}.scope 2>/dev/null; rm -f {RELAY}")
         words = ["-id", str(vmid), *DEVICE.split(), "-relay", RELAY, str(PORT)]
         scope = ["systemd-run", "--quiet", "--scope", "--slice=qemu.slice", f"--unit={vmid}"]
         self.process = subprocess.Popen([*scope, "python3", f"{HERE}/machine.py", *words], stdout=subprocess.DEVNULL)
