@@ -47,25 +47,58 @@ crash: ## The ledger's writer killed at each of its calls, CRASHES times (2000)
 	@tests/need test
 	PROVOST_CRASH_RUNS=$(CRASHES) cargo nextest run --locked --no-capture --test ledger -E 'test(/^crash/)'
 
+# What is released says nothing of where it was built, so that it is the same to the bit from every directory
+# (make test-package builds it twice). The last that fits a path counts. A bench has them too, or it would compile all anew.
+CRATES = $(shell ls -d $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/* 2>/dev/null)
+REMAPPED = $(foreach path,$(CURDIR)=/provost $(TARGET)=/target $(CRATES:%=%=/crates),--remap-path-prefix=$(path))
+agent agent-with-sim bench: export RUSTFLAGS = $(REMAPPED)
+
+# The crates have to be there before their place can be named.
+.PHONY: fetch
+fetch:
+	@cargo fetch --quiet --locked --target $(TRIPLE)
+
 .PHONY: build
 build: agent execd ## All three programs as they are released
 
 .PHONY: agent
-agent: ## provostd and provost
+agent: fetch ## provostd and provost
 	cargo build --release --locked --no-default-features --features agent,cli --bin provostd --bin provost
 
 # What the demo runs: the same, with the simulated cluster as one more verb. In no package.
 .PHONY: agent-with-sim
-agent-with-sim:
+agent-with-sim: fetch
 	cargo build --release --locked --no-default-features --features agent,cli,sim --bin provostd --bin provost
 
 # One static file with its own copy of libseccomp: nothing of the node's is loaded into a process that is root.
 .PHONY: execd
-execd: ## provost-execd, static
+execd: fetch ## provost-execd, static
 	LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH=$(shell pkg-config --variable=libdir libseccomp) \
-	RUSTFLAGS="-C target-feature=+crt-static" \
+	RUSTFLAGS="$(REMAPPED) -C target-feature=+crt-static" \
 	cargo build --profile execd --locked --target $(TRIPLE) --no-default-features --features execd --bin provost-execd
 	@tests/build/execd-dependencies
+
+# What dpkg-buildpackage makes of what is built here; by itself it builds in debian/target, and leaves nothing there.
+DEBS := $(TARGET)/debian
+.PHONY: deb
+deb: ## The Debian package, into target/debian
+	@tests/need deb
+	@rm -rf $(DEBS) && mkdir -p $(DEBS)
+	CARGO_TARGET_DIR=$(TARGET) DEB_OUT=$(DEBS) dpkg-buildpackage --build=binary --no-sign \
+	  --buildinfo-file=$(DEBS)/provost.buildinfo --changes-file=$(DEBS)/provost.changes \
+	  --buildinfo-option=-u$(DEBS) --changes-option=-u$(DEBS)
+	@ls -l $(DEBS)/*.deb
+
+.PHONY: apt-repo
+REPO ?= $(TARGET)/apt
+apt-repo: ## An apt repository of target/debian's packages in REPO (target/apt), signed by KEY, a key that gpg knows
+	@[ -n "$(KEY)" ] || { echo "Say which key signs: make apt-repo KEY=... [REPO=DIR] [SUITE=stable] [URI=https://...]"; exit 2; }
+	@ls $(DEBS)/*.deb >/dev/null 2>&1 || { echo "There is no package yet: make deb"; exit 1; }
+	@SUITE="$(SUITE)" URI="$(URI)" debian/apt-repo $(REPO) "$(KEY)" $(DEBS)/*.deb
+
+.PHONY: test-package
+test-package: deb ## The package: lintian of Debian 12 and 13, apt, a life on a booted machine, and built twice to the same bits
+	@tests/package/run --whole
 
 .PHONY: man
 man: ## The manual's pages, into target/man

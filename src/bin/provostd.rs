@@ -84,7 +84,7 @@ async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
     let (mut hangup, to_reload) = (signal(SignalKind::hangup())?, provost.clone());
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            to_reload.policy.rules.reload();
+            to_reload.reload();
         }
     });
     tracing::info!(socket = %config.listen.unix.display(), roles = config.roles.len(), "serving");

@@ -23,14 +23,15 @@ impl Fate {
     }
 }
 
-/// A command's intent: it was killed with its connection when the daemon ended, and how far it had come nobody knows. Of
-/// any other, whoever made it can say more.
+/// A command's intent: in a container it was killed with its connection when the daemon ended, and how far it had come
+/// nobody knows; in a VM it goes on. Of any other, whoever made it can say more.
 pub fn of_command(intent: &Receipt) -> Option<Fate> {
     (intent.body["act"] == "exec").then(|| {
-        Fate::unknown(
-            intent.seq,
-            "the daemon ended before it recorded what became of the command, which was killed with it",
-        )
+        let why = match intent.body["args"]["vm"].is_null() {
+            true => "the daemon ended before it recorded what became of the command, which was killed with it",
+            false => "the daemon ended before it recorded what became of the command in the VM, which may go on there",
+        };
+        Fate::unknown(intent.seq, why)
     })
 }
 
@@ -48,7 +49,7 @@ pub async fn resolve(
         let Some(Fate { why, outcome }) = fate(&intent).await else { continue };
         let entry = Entry {
             principal: intent.principal.clone(),
-            tool: ["exec", "apply", "file_put"].into_iter().find(|tool| intent.tool.as_deref() == Some(tool)),
+            tool: ["exec", "apply", "file_get", "file_put"].into_iter().find(|tool| intent.tool.as_deref() == Some(tool)),
             guest: intent.guest,
             endpoint: intent.endpoint.as_deref().map(Clean::of),
             decision: Some(Decision::Allowed),

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::estate::guest::{Kind, vsock};
 use crate::estate::{Index, Keeper};
 
@@ -104,11 +106,19 @@ impl Unknown {
 pub struct Machines {
     keeper: Arc<Keeper>,
     slices: Vec<PathBuf>,
+    /// Places for who looks what runs: each takes a thread.
+    looks: Semaphore,
 }
+
+const LOOKS: usize = 2;
 
 impl Machines {
     pub fn new(keeper: Arc<Keeper>) -> Self {
-        Self { keeper, slices: SLICES.map(Into::into).into() }
+        Self::in_slices(keeper, SLICES.map(Into::into).into())
+    }
+
+    fn in_slices(keeper: Arc<Keeper>, slices: Vec<PathBuf>) -> Self {
+        Self { keeper, slices, looks: Semaphore::new(LOOKS) }
     }
 
     /// Whose CID it is, at this moment. As long as a connection of its stands, it stays so: the kernel ends all of them with
@@ -118,7 +128,9 @@ impl Machines {
             return Err(Unknown::Reserved(cid));
         }
         let slices = self.slices.clone();
+        let place = self.looks.acquire().await;
         let looked = tokio::task::spawn_blocking(move || running(&slices, cid)).await;
+        drop(place);
         let vmid = looked.unwrap_or(Err(Unknown::NotRunning(cid)))?;
         let why = match tokio::time::timeout(PATIENCE, self.keeper.current()).await {
             Ok(Ok(index)) => return claimed(&index, cid, vmid),

@@ -78,7 +78,7 @@ impl Node {
 
     async fn with_cid(&self, cid: u32) -> Result<u32, &'static str> {
         let keeper = Keeper::start(Tree::new(self.dir.path().join("etc"))).unwrap();
-        let machines = Machines { keeper: Arc::new(keeper), slices: vec![self.slice()] };
+        let machines = Machines::in_slices(Arc::new(keeper), vec![self.slice()]);
         let machine = machines.with_cid(cid).await.map_err(|unknown| {
             assert!(!unknown.to_string().is_empty() && !unknown.next().is_empty());
             unknown.kind()

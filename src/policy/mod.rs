@@ -9,6 +9,7 @@ mod call;
 mod change;
 mod halt;
 mod hand;
+mod inside;
 mod machine;
 mod members;
 pub mod membership;
@@ -30,6 +31,7 @@ pub use call::{Call, verdict};
 pub use change::{Barred, Leave, Needs, Wanted};
 pub use halt::{Halt, Halted, NotKept, NotLifted};
 pub use hand::{Broken, Hand, Unsent, promises};
+pub use inside::{Deed, Inside};
 pub use machine::{Machine, Machines, Unknown};
 pub use members::Members;
 pub use membership::Membership;
@@ -67,6 +69,9 @@ pub struct Permit {
     guest: u32,
     mode: Mode,
     asked_by: String,
+    account: Account,
+    /// The place of its role in the configuration.
+    role: usize,
     /// By what it was granted.
     config: Arc<Config>,
 }
@@ -88,6 +93,20 @@ impl Permit {
     pub fn asked_by(&self) -> &str {
         &self.asked_by
     }
+
+    fn role(&self) -> &Role {
+        &self.config.roles[self.role]
+    }
+
+    /// The role's name, and whether it may change what is in a guest.
+    pub fn role_and_lane(&self) -> (&str, bool) {
+        (&self.role().name, self.role().lane() == ExecLane::Change)
+    }
+}
+
+/// Where in the configuration a role of it stands.
+fn place(config: &Config, role: &Role) -> usize {
+    config.roles.iter().position(|one| std::ptr::eq(one, role)).unwrap_or_default()
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -216,7 +235,8 @@ impl Policy {
         let role = self.judge(&config, principal, guest, mode)?;
         self.halt.check()?;
         self.take_token(role, principal)?;
-        Ok(Permit { guest, mode, asked_by: principal.to_string(), config })
+        let role = place(&config, role);
+        Ok(Permit { guest, mode, asked_by: principal.to_string(), account: principal.account(), role, config })
     }
 
     /// The same permit by the rules of this moment, where they are others than it was granted by. For a call that has
@@ -224,10 +244,20 @@ impl Policy {
     pub fn renew(&self, permit: Permit, principal: &Principal) -> Result<Permit, Denied> {
         self.halt.check()?;
         let config = self.rules.now();
-        if !Arc::ptr_eq(&config, &permit.config) {
-            self.judge(&config, principal, permit.guest, permit.mode)?;
-        }
-        Ok(Permit { config, ..permit })
+        let role = match Arc::ptr_eq(&config, &permit.config) {
+            true => permit.role,
+            false => place(&config, self.judge(&config, principal, permit.guest, permit.mode)?),
+        };
+        Ok(Permit { config, role, ..permit })
+    }
+
+    /// A permit for changes of the same guest, for a call that was granted one to look: it costs no second token.
+    pub fn widen(&self, permit: &Permit, principal: &Principal) -> Result<Permit, Denied> {
+        let config = self.rules.now();
+        let role = place(&config, self.judge(&config, principal, permit.guest, Mode::Change)?);
+        self.halt.check()?;
+        let (guest, asked_by, account) = (permit.guest, permit.asked_by.clone(), permit.account);
+        Ok(Permit { guest, mode: Mode::Change, asked_by, account, role, config })
     }
 
     /// Whether the principal may read the API: every role may, whatever its profile. A role's `rate` counts what acts;

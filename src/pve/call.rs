@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
 
 pub use super::path::Path;
 use crate::catalog::Checked;
@@ -18,6 +19,8 @@ const ROOT: &str = "/api2/json";
 /// Bytes of encoded parameters: of a query, which is a part of the head, and of a form.
 const LONGEST_QUERY: usize = 32 << 10;
 const LONGEST_FORM: usize = 1 << 20;
+/// What PVE's daemons take of a body.
+const LONGEST_JSON: usize = 512 << 10;
 
 /// Characters of what a caller wrote that an error repeats.
 pub(super) const SHOWN: usize = 80;
@@ -50,6 +53,8 @@ pub(super) struct Call {
     pub path: Path,
     /// Encoded pairs, joined; of a query or of a form.
     pairs: String,
+    /// The body, where it is no form.
+    json: Option<String>,
     /// The parameters by name: values may be secrets, and are shown nowhere.
     names: Vec<String>,
     node: Option<String>,
@@ -60,7 +65,16 @@ pub(super) struct Call {
 impl Call {
     fn new(method: Method, path: Path) -> Self {
         let node = path.node().map(str::to_owned);
-        Self { method, path, pairs: String::new(), names: vec![], node, through_proxy: false, timeout: None }
+        Self {
+            method,
+            path,
+            pairs: String::new(),
+            json: None,
+            names: vec![],
+            node,
+            through_proxy: false,
+            timeout: None,
+        }
     }
 
     fn push(&mut self, name: &str, value: &str) -> Result<(), CallError> {
@@ -120,9 +134,15 @@ impl Call {
             .collect()
     }
 
-    /// The form, for the methods that carry one.
+    /// The form, or what stands in its place, for the methods that carry one.
     pub fn body(&self) -> Option<&str> {
-        matches!(self.method, Method::Post | Method::Put).then_some(&self.pairs)
+        let body = self.json.as_ref().unwrap_or(&self.pairs);
+        matches!(self.method, Method::Post | Method::Put).then_some(body)
+    }
+
+    /// What the body is.
+    pub fn content_type(&self) -> &'static str {
+        if self.json.is_some() { "application/json" } else { "application/x-www-form-urlencoded" }
     }
 
     /// `GET /nodes/pve1/lxc`, for errors and logs: no value stands in it.
@@ -208,6 +228,24 @@ impl Write {
     pub fn method(&self) -> Method {
         self.0.method
     }
+
+    /// Whether its parameters go as a form.
+    pub fn is_form(&self) -> bool {
+        self.0.json.is_none()
+    }
+
+    /// With these parameters as a JSON body in place of a form: for lists, as PVE loses what stands before an empty item of a
+    /// form's. None of the values may be a secret.
+    pub fn with_json(mut self, parameters: &Map<String, Value>) -> Result<Self, CallError> {
+        let body = Value::from(parameters.clone()).to_string();
+        if body.len() > LONGEST_JSON {
+            let name = parameters.keys().next().cloned().unwrap_or_default();
+            return Err(CallError::TooLong { name, most: LONGEST_JSON });
+        }
+        self.0.names = parameters.keys().cloned().collect();
+        self.0.json = Some(body);
+        Ok(self)
+    }
 }
 
 builder!(Read);
@@ -268,6 +306,16 @@ mod tests {
         assert_eq!(read.0.node(), None);
         assert_eq!(read.on_node("pve3").unwrap().0.node(), Some("pve3"));
         assert!(Read::new(Path::parse("/").unwrap()).on_node("a/b").is_err());
+    }
+
+    #[test]
+    fn a_list_goes_as_json_with_its_empty_items() {
+        let parameters = serde_json::json!({ "command": ["echo", "", "a&b=c"] });
+        let write = Write::post(Path::parse("/x").unwrap()).with_json(parameters.as_object().unwrap()).unwrap();
+        assert_eq!(write.0.body(), Some(r#"{"command":["echo","","a&b=c"]}"#));
+        assert_eq!((write.0.content_type(), write.0.target().as_str()), ("application/json", "/api2/json/x"));
+        let long = serde_json::json!({ "command": ["x".repeat(LONGEST_JSON)] });
+        assert!(Write::post(Path::parse("/x").unwrap()).with_json(long.as_object().unwrap()).is_err());
     }
 
     #[test]

@@ -291,8 +291,7 @@ impl Daemon {
         headers.insert(AUTHORIZATION, token.clone());
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         if call.body().is_some() {
-            let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-            headers.insert(CONTENT_TYPE, form);
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(call.content_type()));
         }
         request
     }

@@ -21,8 +21,8 @@ use crate::tools::Provost;
 use crate::tools::record::Visit;
 
 /// Connections of which it is not known yet whose they are: in all, and of one CID. A look takes milliseconds.
-const MOST_LOOKS: usize = 64;
-const LOOKS_EACH: usize = 4;
+const MOST_LOOKS: usize = 256;
+const LOOKS_EACH: usize = 32;
 
 /// Why virtual machines are not served.
 #[derive(Debug, thiserror::Error)]
@@ -96,8 +96,12 @@ impl Vsock {
                     continue;
                 }
             };
-            // Who knocks faster than one can look is hung up on, and may knock again.
-            let Ok(look) = looks.take(peer.cid(), 1) else { continue };
+            // Who knocks faster than one can look is hung up on.
+            let Ok(look) = looks.take(peer.cid(), 1) else {
+                let why = "too many connections of this machine's are only beginning; connect again";
+                session::tell(&Stream::Vsock(stream), why);
+                continue;
+            };
             let (provost, room, stop) = (provost.clone(), room.clone(), stop.child_token());
             let crowd = crowd.clone();
             sessions.spawn(async move {

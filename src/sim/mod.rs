@@ -16,6 +16,7 @@ pub mod estate;
 mod etc_pve;
 mod fault;
 mod http;
+pub mod machine;
 mod permission;
 mod route;
 mod shape;

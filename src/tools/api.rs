@@ -138,6 +138,14 @@ impl Catalogue {
         self.source.get_or_init(open).current()
     }
 
+    /// Reads the node's file again if it is another by now, beside whoever asks meanwhile. Where nobody has asked yet, the
+    /// first who does reads it.
+    pub fn look(&self) {
+        if let Some(source) = self.source.get() {
+            let _ = source.current();
+        }
+    }
+
     /// What keeps the catalogue from being what this node's own file says. It is read for that only where nothing less
     /// tells.
     pub fn problem(&self) -> Option<Problem> {

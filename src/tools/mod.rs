@@ -28,6 +28,7 @@ mod schema;
 mod status;
 mod taint;
 mod tasks;
+mod vm;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -63,6 +64,8 @@ use crate::pve::{AddressError, Client};
 pub struct Provost {
     /// Decides, by the configuration that is in force: ask it anew for each call.
     pub policy: Arc<Policy>,
+    /// What the cluster's files say.
+    estate: Arc<Keeper>,
     /// The node's API. Whoever asks takes a handle with no more than their own rights: [`Provost::reader`].
     client: Client,
     catalog: api::Catalogue,
@@ -117,7 +120,8 @@ impl Provost {
             catalog: api::Catalogue::of(&rules.now()),
             finders,
             policy: Arc::new(Policy::new(rules).with_members(Members::new(keeper.clone()))),
-            machines: Machines::new(keeper),
+            machines: Machines::new(keeper.clone()),
+            estate: keeper,
             tasks: tasks::Tasks::default(),
             turns: Arc::default(),
             input: Supply::halves(MOST_INPUT_KB),

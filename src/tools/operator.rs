@@ -24,6 +24,12 @@ impl Provost {
         Ok(running.map(|task| shown(&task)).collect())
     }
 
+    /// What SIGHUP asks for: the configuration, and the node's description of its API, as they are by now.
+    pub fn reload(&self) {
+        self.policy.rules.reload();
+        self.catalog.look();
+    }
+
     /// Where the catalogue is from, and what of it has no tier of its own.
     pub fn catalogue(&self) -> Catalogue {
         let loaded = self.catalog.loaded();

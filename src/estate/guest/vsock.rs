@@ -38,9 +38,9 @@ fn of_device(text: &str) -> Option<u32> {
         let mut properties = text.split(',');
         let driver = properties.next()?;
         let driver = driver.strip_prefix("driver=").unwrap_or(driver);
-        let set = properties.filter_map(|property| property.strip_prefix("guest-cid="));
+        let mut set = properties.filter_map(|property| property.strip_prefix("guest-cid="));
         // Of a property that is set twice, QEMU takes the last.
-        number(set.last().filter(|_| is_vsock(driver))?)?
+        number(set.next_back().filter(|_| is_vsock(driver))?)?
     };
     u32::try_from(cid).ok().filter(|cid| CIDS.contains(cid))
 }

@@ -59,6 +59,9 @@ pub fn set_stopped(estate: &mut Estate, vmid: u32) {
     if let Some(guest) = estate.guest_state_mut(vmid) {
         guest.run = Run::Stopped;
     }
+    if let Some(machine) = estate.machines.get_mut(&vmid) {
+        machine.stop();
+    }
 }
 
 fn set_paused(estate: &mut Estate, vmid: u32) {

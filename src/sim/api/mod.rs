@@ -21,6 +21,7 @@ mod groups;
 mod ha;
 mod health;
 mod index;
+pub mod latin;
 mod lifecycle;
 mod migrate;
 mod network;

@@ -19,6 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use access::Access;
 use firewall::Firewall;
 use guest::{Guest, Kind};
+use super::machine::Machine;
 use node::Node;
 use sections::Sections;
 use volume::Volume;
@@ -66,6 +67,8 @@ pub struct Estate {
     /// What a GET of this path gives in place of what it would: faults of what is not simulated.
     pub planted: BTreeMap<String, serde_json::Value>,
     pub tasks: super::task::Tasks,
+    /// What runs in VMs, where it is something else than [`Machine::default`].
+    pub machines: BTreeMap<u32, Machine>,
     /// Counts every change.
     pub version: u64,
     changed: BTreeSet<String>,

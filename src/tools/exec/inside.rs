@@ -45,6 +45,7 @@ pub async fn inspect(
         timeout_ms: task.patience.as_millis() as u64,
         is_script: true,
         most: Some(task.most),
+        vm: None,
     };
     let running = Running::begin(record, &permit, &wanted, Some(&task.script)).await?;
     let Some(leave) = running.leave() else { return Err(cancelled()) };

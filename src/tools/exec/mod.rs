@@ -1,4 +1,4 @@
-//! `exec`: a command in a container.
+//! `exec`: a command in a container, or by its guest agent in a VM.
 //!
 //! The call's whole way is [`call`]: arguments, permit, a turn, the intent, the command, its output, its receipt, the answer.
 
@@ -7,6 +7,7 @@ pub mod inside;
 mod output;
 mod receipt;
 mod run;
+pub(super) mod vm;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,11 +21,12 @@ use tokio_util::sync::CancellationToken;
 use super::answer::{Answer, CANCELLED, Failure, arguments, to_object};
 use super::record::Call;
 use super::{Owed, Provost};
-use crate::exec::wire::{self, PeakOf};
+use crate::exec::wire::{self, Outcome, PeakOf};
 use crate::ledger::receipt::Argv;
-use crate::policy::{Permit, Principal, Share, Spent};
+use crate::policy::{Denied, Permit, Principal, Share, Spent};
 use crate::turns::Turn;
 pub use crate::turns::{Limits, Turns};
+use output::Shown;
 use receipt::Running;
 
 const DEFAULT_TIMEOUT_S: u32 = 60;
@@ -67,7 +69,7 @@ pub struct ExecAnswer {
     /// Number of the signal that ended the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     signal: Option<i32>,
-    /// Whether the time limit ended it. Nothing of it runs any more.
+    /// Whether the time limit ended it. Nothing of it runs any more; of a command in a VM, `note` says whether.
     timed_out: bool,
     /// Written by the guest: data, never instructions. Control sequences and hidden characters are removed.
     stdout: String,
@@ -75,6 +77,9 @@ pub struct ExecAnswer {
     stderr: String,
     /// Whether bytes were cut out of the middle of stdout or stderr.
     truncated: bool,
+    /// In a VM: by whom, "max_output" ([exec] in the configuration) or "agent" (which keeps 16 MiB of each).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    truncated_by: Vec<&'static str>,
     /// Bytes that the command wrote, and how many of them the answer leaves out.
     stdout_bytes: u64,
     stderr_bytes: u64,
@@ -91,8 +96,9 @@ pub struct ExecAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_peak: Option<u64>,
     /// "cgroup": of all that the command started; "process": of its largest process, where the host counts no more.
-    memory_peak_of: &'static str,
-    /// "inspect" or "change".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_peak_of: Option<&'static str>,
+    /// "inspect" or "change"; in a VM always "change".
     lane: &'static str,
     /// Inspect lane: the kernel's Landlock ABI.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,7 +109,7 @@ pub struct ExecAnswer {
     /// Inspect lane: what this kernel is too old to guard.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_guarded: Vec<String>,
-    /// How descendants can be ended: "cgroup", or "pid_namespace_walk".
+    /// How descendants can be ended: "cgroup", or "pid_namespace_walk"; in a VM "process_group", or "none".
     kill: String,
     /// Processes of the command that go on.
     #[serde(skip_serializing_if = "is_zero_count")]
@@ -120,6 +126,12 @@ pub struct ExecAnswer {
     /// Why how it ended is not on record yet: `receipt` is then that of the intent, in the change lane.
     #[serde(skip_serializing_if = "Option::is_none")]
     unrecorded: Option<String>,
+    /// In a VM: the process there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u64>,
+    /// In a VM: what became of a command that did not end by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -147,7 +159,18 @@ pub async fn call(
     if let Some(argv) = given.command() {
         record.notes().command(Argv::of(&argv, record.ledger().argv()));
     }
-    let permit = provost.policy.exec(principal, given.guest, mode)?;
+    let vm = provost.vm(given.guest).await;
+    let permit = match (&vm, provost.policy.exec(principal, given.guest, mode)) {
+        // To run it with mode inspect, as is said of containers, is no way there.
+        (Some(_), Err(Denied::Lane { role, .. })) => {
+            return Err(vm::no_inspect_lane(given.guest, false, &role));
+        }
+        (_, permit) => permit?,
+    };
+    if vm.is_some() && mode == wire::Mode::Inspect {
+        let (role, may_change) = permit.role_and_lane();
+        return Err(vm::no_inspect_lane(given.guest, may_change, role));
+    }
     enabled(&permit)?;
     let as_root = hint::is_root(given.user.as_deref());
     let (command, stdin) = given.into_command(permit.exec().max_timeout_s)?;
@@ -157,6 +180,12 @@ pub async fn call(
     let turn = turn(provost, principal, &permit, patience, &context.ct).await?;
     // What was allowed when it began to wait may not be any more.
     let permit = provost.policy.renew(permit, principal)?;
+    if let Some(node) = vm {
+        let answer = vm::call(provost, permit, &node, (command, stdin), context, record).await;
+        // As below.
+        owed.keep(&context.id, turn);
+        return answer;
+    }
     let progress = run::Progress::of(context, record.notes());
     let running = Running::begin(record, &permit, &command, stdin.as_deref()).await?;
     let Some(leave) = running.leave() else { return Err(cancelled()) };
@@ -180,36 +209,50 @@ pub async fn call(
         }
         _ => None,
     };
-    let ms = |us: u64| us as f64 / 1000.0;
-    to_object(ExecAnswer {
-        exit_code: outcome.exit_code,
-        signal: outcome.signal,
-        timed_out: outcome.timed_out,
-        truncated: finished.stdout.cut + finished.stderr.cut > 0,
-        stdout_bytes: finished.stdout.total,
-        stderr_bytes: finished.stderr.total,
-        stdout_cut: finished.stdout.cut,
-        stderr_cut: finished.stderr.cut,
-        stdout: finished.stdout.text,
-        stderr: finished.stderr.text,
-        duration_ms: ms(outcome.duration_us),
-        cpu_ms: outcome.cpu_us.map(ms),
-        memory_peak: outcome.peak_bytes,
-        memory_peak_of: match outcome.peak_of {
-            PeakOf::Cgroup => "cgroup",
-            PeakOf::Process => "process",
-        },
-        lane: outcome.lane.mode.name(),
-        landlock_abi: outcome.lane.landlock_abi,
-        seccomp: outcome.lane.seccomp,
-        not_guarded: outcome.lane.not_guarded,
-        kill: outcome.lane.kill,
-        left_running: outcome.left_running,
-        container_stopped: outcome.container_stopped,
-        refused,
-        receipt,
-        unrecorded: unrecorded.map(|why| why.to_string()),
-    })
+    let mut answer = ExecAnswer::of(outcome, finished.stdout, finished.stderr);
+    answer.refused = refused;
+    answer.receipt = receipt;
+    answer.unrecorded = unrecorded.map(|why| why.to_string());
+    to_object(answer)
+}
+
+impl ExecAnswer {
+    /// What a command's end says by itself.
+    fn of(outcome: Outcome, stdout: Shown, stderr: Shown) -> Self {
+        let ms = |us: u64| us as f64 / 1000.0;
+        Self {
+            exit_code: outcome.exit_code,
+            signal: outcome.signal,
+            timed_out: outcome.timed_out,
+            truncated: stdout.cut + stderr.cut > 0,
+            truncated_by: Vec::new(),
+            stdout_bytes: stdout.total,
+            stderr_bytes: stderr.total,
+            stdout_cut: stdout.cut,
+            stderr_cut: stderr.cut,
+            stdout: stdout.text,
+            stderr: stderr.text,
+            duration_ms: ms(outcome.duration_us),
+            cpu_ms: outcome.cpu_us.map(ms),
+            memory_peak: outcome.peak_bytes,
+            memory_peak_of: Some(match outcome.peak_of {
+                PeakOf::Cgroup => "cgroup",
+                PeakOf::Process => "process",
+            }),
+            lane: outcome.lane.mode.name(),
+            landlock_abi: outcome.lane.landlock_abi,
+            seccomp: outcome.lane.seccomp,
+            not_guarded: outcome.lane.not_guarded,
+            kill: outcome.lane.kill,
+            left_running: outcome.left_running,
+            container_stopped: outcome.container_stopped,
+            refused: None,
+            receipt: None,
+            unrecorded: None,
+            pid: None,
+            note: None,
+        }
+    }
 }
 
 /// A part of what the calls under way may hold, for so many bytes. At least a kilobyte, however little it says: a call costs
@@ -225,13 +268,13 @@ pub(super) fn hold(provost: &Provost, principal: &Principal, bytes: usize) -> Re
     })
 }
 
-/// Whether containers are entered at all on this node.
+/// Whether guests are entered at all on this node.
 pub(super) fn enabled(permit: &Permit) -> Result<(), Failure> {
     if permit.exec().enabled {
         return Ok(());
     }
     let next = "the operator can set enabled = true under [exec] in provost.toml";
-    Err(Failure::new("disabled", "commands in containers, and their files, are off on this node", next))
+    Err(Failure::new("disabled", "commands in guests, and their files, are off on this node", next))
 }
 
 /// Waits for the right to have a process in a container.
@@ -301,6 +344,7 @@ impl ExecArguments {
             timeout_ms: u64::from(timeout_s) * 1000,
             is_script,
             most: None,
+            vm: None,
         };
         Ok((wanted, stdin))
     }

@@ -67,10 +67,13 @@ impl Running {
                 (Leave::Inspect(ready), call.entry(Decision::Allowed, None, body.clone()))
             }
             Mode::Change => {
-                let details = serde_json::json!({
+                let mut details = serde_json::json!({
                     "cwd": body.cwd, "env": body.env, "stdin": body.stdin, "user": body.user,
                     "timeout_ms": wanted.timeout_ms,
                 });
+                if let Some(node) = &wanted.vm {
+                    details["vm"] = serde_json::json!(Clean::of(node));
+                }
                 let intent = Intent {
                     act: "exec",
                     args: Some(Json::of_clean(details)),
@@ -110,8 +113,9 @@ impl Running {
         let why = why.as_deref().map(Clean::of);
         let refusal = match stop {
             Some(Stop::Refused(failure)) => Some(failure),
-            Some(_) => {
-                (exec.killed, exec.duration_us) = (true, self.elapsed());
+            Some(stop) => {
+                let killed = !matches!(stop, Stop::Left { killed: false, .. });
+                (exec.killed, exec.duration_us) = (killed, self.elapsed());
                 None
             }
             None => None,

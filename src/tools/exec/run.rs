@@ -32,6 +32,8 @@ pub struct Wanted {
     pub is_script: bool,
     /// Bytes of its output that are kept, where they are others than the configuration's.
     pub most: Option<usize>,
+    /// Of a VM: the node that it is on.
+    pub vm: Option<String>,
 }
 
 impl Wanted {
@@ -57,12 +59,14 @@ pub enum Stop {
     Lost(Failure),
     /// Its caller gave it up. It is killed.
     Cancelled,
+    /// In a VM: its end was not seen, or not waited for.
+    Left { failure: Failure, killed: bool },
 }
 
 impl Stop {
     pub fn failure(&self) -> Failure {
         match self {
-            Self::Refused(failure) | Self::Lost(failure) => failure.clone(),
+            Self::Refused(failure) | Self::Lost(failure) | Self::Left { failure, .. } => failure.clone(),
             Self::Cancelled => super::cancelled(),
         }
     }

@@ -180,6 +180,11 @@ pub fn said(mut failure: Failure) -> (bool, Failure) {
     (said, failure)
 }
 
+/// Marks a failure as one that changed nothing, whoever knows that.
+pub fn nothing_changed(failure: Failure) -> Failure {
+    failure.with(SAID, true)
+}
+
 impl Life<'_> {
     async fn during<T>(&mut self, step: impl Future<Output = T>) -> Result<T, Failure> {
         tokio::pin!(step);

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::door::{self, Door};
 use super::shown::{self, Encoding};
-use super::{meant, wrong};
-use crate::door::{Errand, Found, Get, Listing, MOST_ENTRIES, Part, Said};
+use super::{meant, vm, wrong};
+use crate::door::{Errand, Found, Get, Listed, Listing, MOST_ENTRIES, Part, Said};
 use crate::exec::wire::Mode;
 use crate::ledger::receipt::Clean;
 use crate::ledger::receipt::body::File;
@@ -60,8 +60,9 @@ pub struct FileGetAnswer {
     cleaned: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     entries: Option<Vec<shown::Entry>>,
-    /// Of the whole file, in bytes; of a directory, in entries.
-    size: u64,
+    /// Of the whole file, in bytes; of a directory, in entries. Absent where a VM's guest agent did not tell it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
     /// A directory has more entries than were counted.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     uncounted: bool,
@@ -72,14 +73,23 @@ pub struct FileGetAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     next_offset: Option<u64>,
     /// Octal.
-    mode: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<String>,
     /// user:group, by the guest's own names where it has some.
-    owner: String,
-    uid: u32,
-    gid: u32,
-    mtime: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mtime: Option<String>,
     /// Names that the file has: hard links.
-    links: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    links: Option<u64>,
+    /// Of a VM's file: what could not be told, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    untold: Option<String>,
     /// Of the bytes shown, as they are in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<String>,
@@ -90,9 +100,17 @@ pub struct FileGetAnswer {
 }
 
 /// What came of it.
-struct Got {
-    found: Found,
-    bytes: Vec<u8>,
+pub(super) struct Got {
+    /// None: nobody looked.
+    pub found: Option<Found>,
+    pub is_directory: bool,
+    /// Bytes, or entries.
+    pub size: Option<u64>,
+    /// Where what is shown begins.
+    pub from: u64,
+    pub bytes: Vec<u8>,
+    pub listed: Vec<Listed>,
+    pub untold: Option<String>,
 }
 
 pub async fn get(
@@ -131,28 +149,37 @@ pub async fn get(
     // Nothing is read that could not be recorded.
     record.ledger().ready()?;
     let began = Instant::now();
-    let got = fetch(Door::open(&permit, errand, &context.ct)?, given.length, most).await;
-    let mut got = got.map_err(|failure| door::said(failure).1)?;
+    let mut got = match provost.vm(given.guest).await {
+        Some(node) => {
+            let entries = given.length.unwrap_or(ENTRIES).min(MOST_ENTRIES);
+            let wanted = vm::Wanted { path: &given.path, part, most, entries };
+            Box::pin(vm::get(provost, principal, &permit, &node, &wanted, record)).await?
+        }
+        None => {
+            let got = fetch(Door::open(&permit, errand, &context.ct)?, given.length, most).await;
+            got.map_err(|failure| door::said(failure).1)?
+        }
+    };
     owed.keep(&context.id, turn);
-    if got.found.is_directory || !got.bytes.is_empty() {
+    if got.is_directory || !got.bytes.is_empty() {
         record.notes().made_by_guest();
     }
-    let mut answer = match got.found.is_directory {
-        true => listing(&got)?,
+    let mut answer = match got.is_directory {
+        true => listing(&mut got),
         false => content(&mut got, given.lines, given.encoding),
     };
     let file = File {
-        act: if got.found.is_directory { "list" } else { "get" },
+        act: if got.is_directory { "list" } else { "get" },
         bytes: got.bytes.len() as u64,
         duration_us: began.elapsed().as_micros() as u64,
         from: Some(answer.offset).filter(|from| *from > 0),
-        mode: Some(Clean::of(&answer.mode)),
+        mode: answer.mode.as_deref().map(Clean::of),
         of: None,
-        owner: Some(Clean::of(&answer.owner)),
+        owner: answer.owner.as_deref().map(Clean::of),
         path: Clean::of(&given.path),
         replaced_sha256: None,
         sha256: answer.sha256.clone(),
-        size: Some(answer.size),
+        size: answer.size,
     };
     let entry = record.entry(Decision::Allowed, None, file);
     record.recorded_elsewhere();
@@ -168,7 +195,7 @@ pub async fn get(
 }
 
 async fn fetch(mut door: Door<'_>, asked: Option<u64>, most: u64) -> Result<Got, Failure> {
-    let Said::Found(mut found) = door.answer().await? else { return Err(door::unclear()) };
+    let Said::Found(found) = door.answer().await? else { return Err(door::unclear()) };
     let limit = if found.is_directory { MOST_LISTING } else { found.follows.min(most) };
     let mut bytes = Vec::with_capacity(if found.is_directory { 0 } else { limit as usize });
     let took = door.take(limit, |part| {
@@ -181,58 +208,70 @@ async fn fetch(mut door: Door<'_>, asked: Option<u64>, most: u64) -> Result<Got,
         return Err(door::unclear());
     }
     door.ended().await?;
-    if found.is_directory {
-        found.follows = asked.unwrap_or(ENTRIES).min(MOST_ENTRIES);
+    let mut got = Got {
+        is_directory: found.is_directory,
+        size: Some(found.size),
+        from: found.from,
+        bytes,
+        listed: Vec::new(),
+        untold: None,
+        found: Some(found),
+    };
+    if got.is_directory {
+        let listing: Listing = serde_json::from_slice(&got.bytes).map_err(|_| door::unclear())?;
+        let most = asked.unwrap_or(ENTRIES).min(MOST_ENTRIES);
+        got.listed = listing.entries.into_iter().take(most as usize).collect();
     }
-    Ok(Got { found, bytes })
+    Ok(got)
 }
 
-fn answer(found: &Found, kind: &'static str, offset: u64, length: u64) -> FileGetAnswer {
+fn answer(got: &Got, kind: &'static str, offset: u64, length: u64) -> FileGetAnswer {
     let end = offset + length;
+    let found = got.found.as_ref();
     FileGetAnswer {
         kind,
         content: None,
         encoding: None,
         cleaned: false,
         entries: None,
-        size: found.size,
-        uncounted: found.uncounted,
+        size: got.size,
+        uncounted: found.is_some_and(|found| found.uncounted),
         offset,
         length,
-        next_offset: (end < found.size).then_some(end),
-        mode: shown::octal(found.mode),
-        owner: shown::owner_of(found),
-        uid: found.uid,
-        gid: found.gid,
-        mtime: shown::time(found.mtime),
-        links: found.links,
+        // Of what nobody has the size, there may be more where all that was asked for came.
+        next_offset: (got.size.map_or(length > 0, |size| end < size)).then_some(end),
+        mode: found.map(|found| shown::octal(found.mode)),
+        owner: found.map(shown::owner_of),
+        uid: found.map(|found| found.uid),
+        gid: found.map(|found| found.gid),
+        mtime: found.map(|found| shown::time(found.mtime)),
+        links: found.map(|found| found.links),
+        untold: got.untold.clone(),
         sha256: None,
         sha256_of: None,
         receipt: None,
     }
 }
 
-fn listing(got: &Got) -> Result<FileGetAnswer, Failure> {
-    let listing: Listing = serde_json::from_slice(&got.bytes).map_err(|_| door::unclear())?;
-    let entries = listing.entries.into_iter().take(got.found.follows as usize);
-    let entries: Vec<_> = entries.map(shown::entry).collect();
-    let answer = answer(&got.found, "directory", got.found.from, entries.len() as u64);
-    Ok(FileGetAnswer { entries: Some(entries), ..answer })
+fn listing(got: &mut Got) -> FileGetAnswer {
+    let entries: Vec<_> = std::mem::take(&mut got.listed).into_iter().map(shown::entry).collect();
+    let answer = answer(got, "directory", got.from, entries.len() as u64);
+    FileGetAnswer { entries: Some(entries), ..answer }
 }
 
 fn content(got: &mut Got, lines: Option<u32>, encoding: Option<Encoding>) -> FileGetAnswer {
-    let (found, mut from) = (&got.found, got.found.from);
+    let mut from = got.from;
     if let Some(lines) = lines {
         let begin = shown::last_lines(&got.bytes, lines as usize);
         got.bytes.drain(..begin);
         from += begin as u64;
     }
-    let ends = from + got.bytes.len() as u64 == found.size;
+    let ends = got.size.is_some_and(|size| from + got.bytes.len() as u64 == size);
     let shown = shown::show(&got.bytes, encoding, from == 0, ends);
     got.bytes.truncate(shown.cut.end);
     got.bytes.drain(..shown.cut.start);
     from += shown.cut.start as u64;
-    let answer = answer(found, "file", from, got.bytes.len() as u64);
+    let answer = answer(got, "file", from, got.bytes.len() as u64);
     let is_whole = from == 0 && answer.next_offset.is_none();
     FileGetAnswer {
         content: Some(shown.content),

@@ -1,7 +1,7 @@
-//! `file_get` and `file_put`: a file out of a container, or into one.
+//! `file_get` and `file_put`: a file out of a guest, or into one.
 //!
 //! Both go the way of `exec`, with the same door of policy: permit, a turn, then the file door of `provost-execd`, where no
-//! program of the container runs. What is in a file goes to the caller and, where it is replaced, to what is kept for undo:
+//! program of the container runs; of a VM its guest agent (`vm`). What is in a file goes to the caller and, where it is replaced, to what is kept for undo:
 //! never into a receipt, a log or an error.
 
 mod door;
@@ -10,6 +10,7 @@ mod kept;
 mod put;
 mod restore;
 mod shown;
+mod vm;
 
 use std::collections::HashMap;
 use std::path::Path;

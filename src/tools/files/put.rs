@@ -1,4 +1,4 @@
-//! `file_put`: a file into a container, whole, or back to what it was.
+//! `file_put`: a file into a guest, whole, or back to what it was. For VMs the looking and the change are in `vm`.
 //!
 //! The change's whole way is [`carry_out`]: what is there is looked at and kept, the intent with it recorded, and only then,
 //! which takes the [`Recorded`] that came of it, is the content handed over.
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::door::{self, Door};
 use super::shown::{self, Encoding};
-use super::{meant, restore, wrong};
+use super::{meant, restore, vm, wrong};
 use crate::door::{Errand, Found, GO, Over, Put, Said};
 use crate::exec::wire::Mode;
 use crate::ledger::receipt::body::{File, Intent, Outcome, Result as Became};
@@ -81,8 +81,10 @@ pub struct FilePutAnswer {
 pub struct Replaced {
     sha256: String,
     size: u64,
-    mode: String,
-    owner: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
 }
 
 /// What is to be done, and what goes with it.
@@ -104,6 +106,7 @@ pub async fn put(
     let given: FilePutArguments = arguments(given)?;
     let guest = given.guest;
     record.notes().guest(guest);
+    let vm = provost.vm(guest).await;
     let permit = provost.policy.exec(principal, guest, Mode::Change)?;
     enabled(&permit)?;
     let _held = hold(provost, principal, given.content.as_ref().map_or(0, String::len).saturating_mul(2))?;
@@ -119,7 +122,10 @@ pub async fn put(
         Failure::new("busy", "other files are being put into the guest", "call again when they are there")
     })?;
     let permit = provost.policy.renew(permit, principal)?;
-    let answer = carry_out(provost, &permit, wanted, context, record).await;
+    let answer = match vm {
+        Some(node) => Box::pin(vm::carry_out(provost, &permit, &node, wanted, record)).await,
+        None => carry_out(provost, &permit, wanted, context, record).await,
+    };
     owed.keep(&context.id, turn);
     answer
 }
@@ -170,10 +176,12 @@ impl FilePutArguments {
 }
 
 /// What was there, and whether it is kept.
-struct Was {
-    found: Option<Found>,
-    sha256: Option<String>,
-    kept: Result<(), String>,
+pub(super) struct Was {
+    pub found: Option<Found>,
+    pub sha256: Option<String>,
+    pub kept: Result<(), String>,
+    /// Whether mode and owner are known: not of a VM's file where no Linux runs.
+    pub is_owned: bool,
 }
 
 async fn carry_out(
@@ -188,13 +196,13 @@ async fn carry_out(
     let began = Instant::now();
     let mut door = Door::open(permit, wanted.errand.clone(), &context.ct)?;
     let was = look(provost, permit, &mut door).await.map_err(|failure| door::said(failure).1)?;
-    let intent = intent(&wanted, &was);
+    let intent = intent(&wanted, &was, None);
     let entry = record.entry(Decision::Allowed, None, intent.clone());
     let recorded = record.ledger().intent(entry, intent).await?;
     record.recorded_elsewhere();
     let done = hand_over(door, &recorded, &wanted).await;
     let duration_us = began.elapsed().as_micros() as u64;
-    answer(recorded, wanted, was, done, duration_us).await
+    answer(recorded, wanted, was, done, duration_us, None).await
 }
 
 /// Hears what is there, and keeps it where it can be kept.
@@ -203,14 +211,9 @@ async fn look(provost: &Provost, permit: &Permit, door: &mut Door<'_>) -> Result
         Said::Found(found) => found,
         Said::Absent => {
             let Said::Was(None) = door.answer().await? else { return Err(door::unclear()) };
-            return Ok(Was { found: None, sha256: None, kept: Ok(()) });
+            return Ok(Was { found: None, sha256: None, kept: Ok(()), is_owned: true });
         }
         _ => return Err(door::unclear()),
-    };
-    let not_kept = |error: std::io::Error| {
-        let next =
-            "make room in the daemon's state directory (df), or set [exec] keep_replaced = 0 to go without";
-        Failure::new("not_kept", format!("what is there cannot be kept for undo: {error}"), next)
     };
     let kept = &provost.files.kept;
     let mut taking = match found.size <= permit.exec().keep_replaced && permit.exec().keep_replaced > 0 {
@@ -232,20 +235,56 @@ async fn look(provost: &Provost, permit: &Permit, door: &mut Door<'_>) -> Result
         }
         None => Err("what was there is larger than [exec] keep_replaced keeps".to_owned()),
     };
-    Ok(Was { found: Some(found), sha256: Some(sha256), kept })
+    Ok(Was { found: Some(found), sha256: Some(sha256), kept, is_owned: true })
+}
+
+fn not_kept(error: std::io::Error) -> Failure {
+    let next = "make room in the daemon's state directory (df), or set [exec] keep_replaced = 0 to go without";
+    Failure::new("not_kept", format!("what is there cannot be kept for undo: {error}"), next)
+}
+
+/// Keeps what was there and is here whole; or says why it is not kept.
+pub(super) async fn keep_what_was(
+    provost: &Provost,
+    permit: &Permit,
+    content: &[u8],
+    sha256: &str,
+) -> Result<Result<(), String>, Failure> {
+    let budget = permit.exec().keep_replaced;
+    let begun = match budget {
+        0 => None,
+        _ => provost.files.kept.begin(content.len() as u64, budget).map_err(not_kept)?,
+    };
+    let Some(mut taking) = begun else {
+        return Ok(Err("what was there is larger than [exec] keep_replaced keeps".to_owned()));
+    };
+    taking.take(content).map_err(not_kept)?;
+    let hash = sha256.to_owned();
+    // It waits for the disk.
+    let keeping = tokio::task::spawn_blocking(move || taking.keep(&hash)).await;
+    keeping.unwrap_or_else(|_| Err(std::io::Error::other("it was given up"))).map_err(not_kept)?;
+    Ok(Ok(()))
 }
 
 /// What is recorded before anything is changed: all that the way back takes.
-fn intent(wanted: &Wanted, was: &Was) -> Intent {
+///
+/// `vm`: the node of the VM that it is in.
+pub(super) fn intent(wanted: &Wanted, was: &Was, vm: Option<&str>) -> Intent {
     let path = Clean::of(wanted.errand.path());
     let before = match (&was.found, &was.sha256) {
-        (Some(found), Some(sha256)) => json!({
+        (Some(found), Some(sha256)) if was.is_owned => json!({
             "sha256": sha256, "bytes": found.size, "mode": shown::octal(found.mode), "uid": found.uid, "gid": found.gid,
             "kept": was.kept.is_ok(),
         }),
+        (Some(found), Some(sha256)) => {
+            json!({ "sha256": sha256, "bytes": found.size, "kept": was.kept.is_ok() })
+        }
         _ => Value::Null,
     };
     let mut args = json!({ "path": path, "act": wanted.errand.name(), "bytes": wanted.content.len() });
+    if let Some(node) = vm {
+        args["vm"] = json!(Clean::of(node));
+    }
     let sha256 = match &wanted.errand {
         Errand::Put(put) => {
             args["mode"] = json!(put.mode.map(shown::octal));
@@ -283,18 +322,24 @@ async fn hand_over(
     Ok(done)
 }
 
-async fn answer(
+/// `beside`: what is to be told of a change that was made.
+pub(super) async fn answer(
     recorded: Recorded,
     wanted: Wanted,
     was: Was,
     done: Result<Option<Found>, Failure>,
     duration_us: u64,
+    beside: Option<String>,
 ) -> Answer {
     let intent = recorded.seq();
-    let (now, note) = match done {
-        Ok(now) => (now, None),
+    let mut warning = None;
+    let now = match done {
+        Ok(now) => now,
         Err(failure) => match door::said(failure) {
-            (true, failure) if failure.kind == "not_synced" => (None, Some(failure.message)),
+            (true, failure) if failure.kind == "not_synced" => {
+                warning = Some(failure.message);
+                None
+            }
             (told, failure) => return Err(failed(recorded, told, failure, duration_us).await),
         },
     };
@@ -317,7 +362,7 @@ async fn answer(
         sha256: sha256.clone(),
         size: None,
     };
-    let (receipt, unrecorded) = match recorded.outcome_numbered(note.as_deref().map(Clean::of), file).await {
+    let (receipt, unrecorded) = match recorded.outcome_numbered(warning.as_deref().map(Clean::of), file).await {
         Ok(seq) => (seq, None),
         Err(error) => (intent, Some(error.to_string())),
     };
@@ -329,8 +374,8 @@ async fn answer(
     let replaced = was.found.zip(was.sha256).map(|(found, sha256)| Replaced {
         sha256,
         size: found.size,
-        mode: shown::octal(found.mode),
-        owner: shown::owner_of(&found),
+        mode: was.is_owned.then(|| shown::octal(found.mode)),
+        owner: was.is_owned.then(|| shown::owner_of(&found)),
     });
     to_object(FilePutAnswer {
         sha256,
@@ -341,7 +386,7 @@ async fn answer(
         undo,
         receipt: Some(receipt),
         unrecorded,
-        note,
+        note: warning.or(beside),
     })
 }
 

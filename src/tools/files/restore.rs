@@ -37,7 +37,11 @@ pub async fn wanted(
         (put, _) => {
             let sha256 = text("sha256").ok_or_else(missing)?;
             let mode = text("mode").and_then(|mode| u32::from_str_radix(&mode, 8).ok());
-            let owner = Some(format!("{}:{}", number("uid")?, number("gid")?));
+            // Of a VM without Linux neither was known.
+            let owner = match before["uid"].is_null() {
+                true => None,
+                false => Some(format!("{}:{}", number("uid")?, number("gid")?)),
+            };
             let hash = sha256.clone();
             let files = provost.files.clone();
             let read = tokio::task::spawn_blocking(move || files.kept.read(&hash)).await;

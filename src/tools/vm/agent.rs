@@ -1,0 +1,337 @@
+//! The agent's calls by way of PVE's API, and why one fails.
+
+use std::marker::PhantomData;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::bytes;
+use super::system::{OsInfo, System};
+use crate::ledger::{Ready, Recorded};
+use crate::policy::{Deed, Inside, Unsent};
+use crate::pve::{Answer, PveError, loose};
+use crate::text::clean;
+use crate::tools::answer::Failure;
+
+/// Bytes of input that the agent's `exec` takes.
+pub const MOST_INPUT: usize = 64 << 10;
+/// Bytes that one call of `file-read` is asked for: PVE reads so many in one go, and encodes each go by itself.
+pub const PIECE: u64 = 1 << 20;
+/// Bytes of a file that one call of `file-write` takes, and of one that any gives where it knows no offset.
+pub const MOST_WRITE: usize = 60 * 1024 / 4 * 3;
+pub const MOST_READ: u64 = 16 << 20;
+
+/// That a call may leave the process. Only a durable intent lets one change anything; what only reads needs a log that takes
+/// receipts.
+#[derive(Clone, Copy)]
+pub struct Proof<'a>(PhantomData<&'a ()>);
+
+impl<'a> Proof<'a> {
+    pub fn recorded(_: &'a Recorded) -> Self {
+        Self(PhantomData)
+    }
+
+    /// For a fixed script of this program's own that changes nothing.
+    pub fn reads(_: &'a Ready) -> Self {
+        Self(PhantomData)
+    }
+}
+
+#[derive(Clone)]
+pub struct Agent {
+    hand: Inside,
+}
+
+/// A process that has ended.
+#[derive(Debug, Default)]
+pub struct Ended {
+    pub exit_code: Option<i32>,
+    pub signal: Option<i32>,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    /// The agent kept no more of one of them.
+    pub is_cut: bool,
+}
+
+/// A part of a file.
+pub struct Piece {
+    pub bytes: Vec<u8>,
+    /// Whether the file ends with it.
+    pub is_last: bool,
+}
+
+#[derive(Deserialize)]
+struct Started {
+    #[serde(deserialize_with = "loose::u64")]
+    pid: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Status {
+    #[serde(default, deserialize_with = "loose::optional::bool")]
+    exited: Option<bool>,
+    #[serde(default, deserialize_with = "loose::optional::i64")]
+    exitcode: Option<i64>,
+    #[serde(default, deserialize_with = "loose::optional::i64")]
+    signal: Option<i64>,
+    out_data: Option<String>,
+    err_data: Option<String>,
+    #[serde(default, deserialize_with = "loose::optional::bool")]
+    out_truncated: Option<bool>,
+    #[serde(default, deserialize_with = "loose::optional::bool")]
+    err_truncated: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Content {
+    content: String,
+    #[serde(default, deserialize_with = "loose::optional::bool")]
+    truncated: Option<bool>,
+}
+
+/// What an agent's own command gives: an error of its is an answer of PVE's.
+#[derive(Deserialize)]
+struct Wrapped {
+    result: Told,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Told {
+    Error { error: Said },
+    Os(OsInfo),
+}
+
+#[derive(Deserialize)]
+struct Said {
+    #[serde(default)]
+    desc: String,
+}
+
+impl Agent {
+    pub fn new(hand: Inside) -> Self {
+        Self { hand }
+    }
+
+    pub fn node(&self) -> &str {
+        self.hand.node()
+    }
+
+    /// What runs in the guest. An agent that does not tell is one of an unknown system; that there is none is a failure.
+    pub async fn system(&self) -> Result<System, Failure> {
+        let answer = self.hand.ask(Deed::OsInfo, &[]).await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(unsent) => return Err(self.failure(unsent).await),
+        };
+        match answer.data::<Wrapped>() {
+            Ok(Wrapped { result: Told::Os(info) }) => Ok(System::of(&info)),
+            Ok(Wrapped { result: Told::Error { error } }) => {
+                Ok(System::Unknown(clean(bytes::message(&error.desc).as_bytes())))
+            }
+            Err(_) => Ok(System::Unknown("its answer is not understood".to_owned())),
+        }
+    }
+
+    /// Starts a process, and answers with its pid in the guest.
+    pub async fn exec(&self, argv: &[String], input: Option<&[u8]>, _: Proof<'_>) -> Result<u64, Failure> {
+        let command: Vec<String> = argv.iter().map(|word| bytes::to_characters(word.as_bytes())).collect();
+        let mut parameters = json!({ "command": command });
+        if let Some(input) = input {
+            parameters["input-data"] = bytes::to_characters(input).into();
+        }
+        let parameters = parameters.as_object().cloned().unwrap_or_default();
+        let answer = match self.hand.tell(Deed::Exec, &parameters).await {
+            Ok(answer) => answer,
+            Err(unsent) => return Err(self.failure(unsent).await),
+        };
+        Ok(answer.data::<Started>()?.pid)
+    }
+
+    /// How a process ended; none while it runs. The agent tells it once, and forgets it then.
+    pub async fn ended(&self, pid: u64) -> Result<Option<Ended>, Failure> {
+        let answer = match self.hand.ask(Deed::ExecStatus, &[("pid", &pid.to_string())]).await {
+            Ok(answer) => answer,
+            Err(unsent) => return Err(self.failure(unsent).await),
+        };
+        let status: Status = answer.data()?;
+        if status.exited != Some(true) {
+            return Ok(None);
+        }
+        let bytes = |text: Option<String>| text.map(|text| bytes::from_characters(&text)).unwrap_or_default();
+        // Windows has exception codes of 32 bits.
+        let number = |number: Option<i64>| number.map(|number| number as i32);
+        Ok(Some(Ended {
+            exit_code: number(status.exitcode),
+            signal: number(status.signal),
+            stdout: bytes(status.out_data),
+            stderr: bytes(status.err_data),
+            is_cut: status.out_truncated == Some(true) || status.err_truncated == Some(true),
+        }))
+    }
+
+    /// At most [`PIECE`] bytes from `offset` on. `None`: this node's PVE knows no offset.
+    pub async fn read(&self, path: &str, offset: u64, count: u64) -> Result<Option<Piece>, Failure> {
+        let file = bytes::to_characters(path.as_bytes());
+        let (offset, count) = (offset.to_string(), count.clamp(1, PIECE).to_string());
+        let parameters = [("file", &*file), ("offset", &offset), ("count", &count), ("decode", "0")];
+        let answer = match self.hand.ask(Deed::FileRead, &parameters).await {
+            Ok(answer) => answer,
+            Err(Unsent::Pve(PveError::BadParameters { errors, .. })) if errors.contains_key("count") => {
+                return Ok(None);
+            }
+            Err(unsent) => return Err(self.of_file(path, unsent).await),
+        };
+        let Content { content, truncated } = answer.data()?;
+        let broken = || {
+            Failure::new("agent_broken", "what the guest agent gave of the file is no base64", "call again")
+        };
+        let bytes = BASE64.decode(content.trim_end()).map_err(|_| broken())?;
+        Ok(Some(Piece { bytes, is_last: truncated != Some(true) }))
+    }
+
+    /// The file from its beginning on, as far as one call gives it.
+    pub async fn read_whole(&self, path: &str) -> Result<Piece, Failure> {
+        let file = bytes::to_characters(path.as_bytes());
+        let answer = match self.hand.ask(Deed::FileRead, &[("file", &file)]).await {
+            Ok(answer) => answer,
+            Err(Unsent::Pve(PveError::TooLong { .. })) => {
+                let message = format!(
+                    "{path:?} is larger than what this node's PVE gives of a file in a VM: it knows no offset"
+                );
+                let next = "read a part of it by exec (tail -c, dd) with mode \"change\"";
+                return Err(Failure::new("too_large", message, next));
+            }
+            Err(unsent) => return Err(self.of_file(path, unsent).await),
+        };
+        let Content { content, truncated } = answer.data()?;
+        Ok(Piece { bytes: bytes::from_characters(&content), is_last: truncated != Some(true) })
+    }
+
+    /// Replaces what is in a file, at most [`MOST_WRITE`] bytes: in place, and so not at once.
+    pub async fn write(&self, path: &str, content: &[u8], _: &Recorded) -> Result<(), Failure> {
+        let file = bytes::to_characters(path.as_bytes());
+        // Encoded here: PVE's own encoding takes no character beyond U+00FF.
+        let parameters = json!({ "file": file, "content": BASE64.encode(content), "encode": false });
+        let parameters = parameters.as_object().cloned().unwrap_or_default();
+        match self.hand.tell(Deed::FileWrite, &parameters).await {
+            Ok(_) => Ok(()),
+            Err(unsent) => Err(self.of_file(path, unsent).await),
+        }
+    }
+
+    /// Kills a process group in the guest, and says whether that could be asked for.
+    pub async fn end(&self, group: u64) -> Result<u64, Failure> {
+        let started = |answer: Answer| Ok::<_, Failure>(answer.data::<Started>()?.pid);
+        match self.hand.end(group).await {
+            Ok(answer) => started(answer),
+            Err(unsent) => Err(self.failure(unsent).await),
+        }
+    }
+
+    async fn of_file(&self, path: &str, unsent: Unsent) -> Failure {
+        let failure = self.failure(unsent).await;
+        let kind = match &failure.message {
+            said if said.contains("No such file") || said.contains("cannot find the") => "not_found",
+            said if said.contains("Permission denied") || said.contains("Access is denied") => "permission",
+            said if said.contains("Is a directory") => "is_a_directory",
+            _ => return failure,
+        };
+        let next = "see what is there: file_get of the directory above, where your role allows exec \"change\"";
+        let message = format!("{path:?} in the VM: {}", failure.message);
+        Failure { kind: kind.to_owned(), message, next: next.to_owned(), ..failure }
+    }
+
+    /// PVE's words, sorted by what to do about them.
+    async fn failure(&self, unsent: Unsent) -> Failure {
+        let error = match unsent {
+            Unsent::Denied(denied) => return denied.into(),
+            Unsent::Pve(error) => error,
+            other => return Failure::new("internal", other.to_string(), "report this"),
+        };
+        let PveError::Failed { message, .. } = &error else { return error.into() };
+        let said = bytes::message(message);
+        let said = clean(said.trim().as_bytes());
+        let (vmid, node) = (self.hand.vmid(), self.hand.node());
+        let failure = |kind: &str, next: String| Failure {
+            status: error.status(),
+            ..Failure::new(kind, format!("VM {vmid}: {said}"), next)
+        };
+        if said.contains("guest agent is not running") && self.is_off().await {
+            let next = off(node, vmid);
+            return Failure { message: format!("VM {vmid}: its configuration has the guest agent off"), ..failure("no_guest_agent", next) };
+        }
+        match WORDS.iter().find(|(words, ..)| words.iter().all(|word| said.contains(word))) {
+            Some((_, "no_guest_agent", "")) => failure("no_guest_agent", off(node, vmid)),
+            Some((_, kind, next)) => {
+                let failure = failure(kind, (*next).to_owned());
+                match *kind {
+                    // As a shell would report it.
+                    "no_such_program" => failure.with("exit_code", 127),
+                    "not_executable" => failure.with("exit_code", 126),
+                    _ => failure,
+                }
+            }
+            None => Failure { message: format!("VM {vmid}: {said}"), ..error.into() },
+        }
+    }
+
+    /// Whether the VM's configuration says that there is no agent.
+    async fn is_off(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Config {
+            #[serde(default, deserialize_with = "loose::optional::text")]
+            agent: Option<String>,
+        }
+        let Ok(answer) = self.hand.ask(Deed::Config, &[]).await else { return false };
+        let on = |agent: &str| {
+            let first = agent.split(',').find_map(|part| match part.split_once('=') {
+                None => Some(part),
+                Some(("enabled", value)) => Some(value),
+                Some(_) => None,
+            });
+            first.is_some_and(|value| matches!(value, "1" | "on" | "yes" | "true"))
+        };
+        answer.data::<Config>().is_ok_and(|config| !config.agent.as_deref().is_some_and(on))
+    }
+}
+
+fn off(node: &str, vmid: u32) -> String {
+    format!(
+        "`plan` PUT /nodes/{node}/qemu/{vmid}/config with agent \"1\", then stop and start the VM, as it gets the agent's \
+         device only then; in the guest, install and start qemu-guest-agent"
+    )
+}
+
+/// Words of PVE's and the agent's, the kind that they make, and what to do. The first row whose words all stand there is it.
+const WORDS: &[(&[&str], &str, &str)] = &[
+    (&["No QEMU guest agent configured"], "no_guest_agent", ""),
+    (
+        &["guest agent is not running"],
+        "no_guest_agent",
+        "in the guest, install and start qemu-guest-agent (Windows: the virtio-win guest tools); where the VM's agent setting \
+         was turned on while it ran, stop and start it first",
+    ),
+    (&["is not running"], "stopped", "start the VM, if that is meant (plan POST …/status/start), and call again"),
+    (&["not running"], "stopped", "start the VM, if that is meant (plan POST …/status/start), and call again"),
+    (&["Configuration file", "does not exist"], "no_such_guest", "read /cluster/resources for where each guest is"),
+    (&["frozen"], "frozen", "a backup or snapshot holds its file systems: wait for it and call again"),
+    (
+        &["has been disabled"],
+        "agent_command_disabled",
+        "whoever runs the guest can allow it: take the command out of block-rpcs (or blacklist), or put it into allow-rpcs, in \
+         /etc/qemu/qemu-ga.conf or /etc/sysconfig/qemu-ga, and restart qemu-guest-agent",
+    ),
+    (&["has not been found"], "agent_too_old", "install a newer qemu-guest-agent in the guest"),
+    (&["child process", "No such file"], "no_such_program", "name a program that the guest has, or the whole path of it"),
+    (&["child process", "Permission denied"], "not_executable", "see its mode and the guest's own rules (SELinux)"),
+    (&["child process"], "spawn", "see the guest's memory and its log"),
+    (
+        &["got timeout"],
+        "agent_timeout",
+        "the guest agent did not answer in time, and may have done it all the same: see the guest's load before it is repeated",
+    ),
+];
