@@ -84,6 +84,7 @@ async fn the_end_is_heard_through_output_without_end() {
         timeout_ms: 60_000,
         is_script: false,
         most: None,
+        vm: None,
     };
     let ledger = Ledger::open(Options::new(dir.path().join("ledger"))).unwrap();
     let leave = Leave::Inspect(ledger.ready().unwrap());
