@@ -25,8 +25,10 @@ test: ## Everything: format, lints, licences, unit tests, and the tests in real 
 	@tests/run
 
 .PHONY: test-vm
-test-vm: build ## Both daemons as units on a booted Debian node with AppArmor, beside lxc-attach (some minutes the first time)
+test-vm: build ## A booted Debian node with AppArmor: both daemons as units, beside lxc-attach; VMs over vsock, a workstation (some minutes the first time)
 	@tests/vm/enter
+	@$(MAKE) --no-print-directory agent-with-sim
+	@tests/vm/scenario/run
 
 # With features that build none of the daemons: those that are measured are the released ones, and stay in their place.
 .PHONY: bench

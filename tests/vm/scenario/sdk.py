@@ -4,7 +4,7 @@ import sys
 
 import anyio
 from mcp import Client
-from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.stdio import StdioServerParameters
 
 
 def holds(promise, met, seen=None):
@@ -15,7 +15,7 @@ def holds(promise, met, seen=None):
 
 async def main(command, *arguments):
     way = "the tunnelled socket" if "--socket" in arguments else "ssh node provost bridge"
-    async with Client(stdio_client(StdioServerParameters(command=command, args=arguments))) as client:
+    async with Client(StdioServerParameters(command=command, args=list(arguments))) as client:
         tools = await client.list_tools()
         holds(f"{way}: the SDK lists the tools", len(tools.tools) == 10, tools)
         status = (await client.call_tool("status", {})).structured_content
