@@ -74,6 +74,9 @@ pub fn listen(config: &Listen) -> Result<Listening, ListenError> {
         Some((listener, path)) => Some(Door { listener: in_runtime(listener)?, path }),
         None => None,
     };
+    if config.vsock.is_none() && !vsock.is_empty() {
+        tracing::warn!("the service manager's vsock port is not served: [listen] vsock is not set");
+    }
     let vsock = config.vsock.map(|port| Vsock::listen(port, vsock)).transpose()?;
     Ok(Listening { listener: in_runtime(listener)?, path, room, door, vsock })
 }
