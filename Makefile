@@ -8,6 +8,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 export PROVOST_EXECD := $(TARGET)/$(TRIPLE)/execd/provost-execd
 export PROVOSTD := $(TARGET)/release/provostd
 export PROVOST_BIN := $(TARGET)/release/provost
+export PROVOST_TRESPASS := $(TARGET)/debug/trespass
 
 .PHONY: help
 help: ## This list
@@ -26,6 +27,7 @@ test: ## Everything: format, lints, licences, unit tests, and the tests in real 
 
 .PHONY: test-vm
 test-vm: build ## A booted Debian node with AppArmor: both daemons as units, beside lxc-attach; VMs over vsock, a workstation (some minutes the first time)
+	cargo build --locked --no-default-features --features trespass --bin trespass
 	@tests/vm/enter
 	@$(MAKE) --no-print-directory agent-with-sim
 	@tests/vm/scenario/run

@@ -28,6 +28,8 @@ pub enum Ask {
     Decide { id: String, sha256: String, approve: bool, why: String },
     /// Where the catalogue of the API is from, and what of it has no tier: [`Catalogue`].
     Catalogue {},
+    /// What holds the daemon in: [`Walls`].
+    Walls {},
 }
 
 /// What is answered: one of the types below as JSON, or why not.
@@ -148,6 +150,16 @@ pub struct Catalogue {
     pub unclassified: Vec<String>,
 }
 
+/// What the kernel holds the daemon to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Walls {
+    pub uid: u32,
+    /// None: the kernel has no Landlock, or was started without it.
+    pub landlock_abi: Option<u32>,
+    /// What does not hold, and why.
+    pub missing: Vec<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +174,7 @@ mod tests {
             Ask::Plan { id: "x".into() },
             Ask::Decide { id: text(), sha256: text(), approve: true, why: text() },
             Ask::Catalogue {},
+            Ask::Walls {},
         ] {
             let line = serde_json::to_string(&ask).unwrap();
             assert_eq!(serde_json::from_str::<Ask>(&line).unwrap(), ask, "{line}");

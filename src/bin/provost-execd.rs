@@ -1,4 +1,19 @@
 //! `provost-execd`: enters the containers that the operator listed, as root, for `provostd`.
+//!
+//! It runs from a sealed copy of itself, undumpable and in one thread, reads its own root-owned list, and links neither a
+//! network nor a parser of what a model sent. It does not hold itself in as `provostd` does (`sandbox`), because a command
+//! begins as a child of it and must be what `lxc-attach` starts:
+//!
+//! | not done | why |
+//! | --- | --- |
+//! | a Landlock domain | it goes through every exec and cannot be left: a command could open no file of its container |
+//! | a filter of system calls | it is inherited too, and the container's own is put on top, never instead |
+//! | no_new_privs | inherited; `sudo`, `ping` and every set-user-ID program of the container would end without rights |
+//! | an empty bounding set | joining namespaces takes CAP_SYS_ADMIN; the set is the unit's, and a command's is the container's |
+//! | resource limits, scheduling, umask, securebits, keyrings | inherited; the command's are the container's, or lxc-attach's |
+//! | another user | joining namespaces and making cgroup leaves is root's |
+//!
+//! What is left is what stays behind when a namespace is entered: mounts, devices, addresses and memory, by its unit.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

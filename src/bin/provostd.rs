@@ -1,5 +1,6 @@
 //! `provostd`: serves MCP on the node.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,13 +35,22 @@ fn main() -> ExitCode {
         };
     }
     provost::journal::init("provost");
-    let rules = match Rules::of(path) {
+    if options.reader {
+        return match sandbox::reader::run(&path) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::error!("the reader: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let rules = match Rules::of(path.clone()) {
         Ok(rules) => rules,
         Err(error) => return wrong(&error),
     };
     // One thread serves thousands of sessions: each call waits for somebody else, and what is computed is small.
     let served = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Into::into);
-    match served.and_then(|runtime| runtime.block_on(serve(rules))) {
+    match served.and_then(|runtime| runtime.block_on(serve(rules, &path))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -54,13 +64,13 @@ fn wrong(error: &ConfigError) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
+async fn serve(rules: Rules, path: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let config = rules.now();
     // What no row knows is destructive, whatever the node's catalogue brings: the rows are all that could be wrong.
     promises(&Catalog::default())?;
     // Listening first: a socket's place may need a right that is given up next.
     let listening = serve::listen(&config.listen)?;
-    let confined = sandbox::confine()?;
+    let confined = sandbox::confine(listening.needs(&config)?, path)?;
     if nix::unistd::Uid::effective().is_root() {
         tracing::warn!("runs as root; it should run as the account that [exec] user names");
     }
@@ -94,8 +104,11 @@ async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
         provost.resolve_changes().await;
         std::future::pending::<()>().await
     };
+    let mut reads = Ok(());
     tokio::select! {
-        () = listening.serve(provost.clone(), stop, confined) => {}
+        () = listening.serve(provost.clone(), stop, &confined) => {}
+        // Whoever started this daemon starts it again, with another.
+        () = confined.reader_ended() => reads = Err("the reader has ended: no file of the node's can be read"),
         // A task that goes on for hours is followed for as long as this daemon serves.
         () = resolving => {}
         () = provost.follow_members() => {}
@@ -103,7 +116,7 @@ async fn serve(rules: Rules) -> Result<(), Box<dyn std::error::Error>> {
     drop(watch);
     provost.close().await;
     ledger.close();
-    Ok(())
+    Ok(reads?)
 }
 
 /// Tells systemd twice in each span that the loop still turns.

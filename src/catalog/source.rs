@@ -6,9 +6,9 @@
 //! stays, or the one that is built in, and the problem is said.
 
 use std::{
-    fs::{File, Metadata, OpenOptions},
+    fs::{File, Metadata},
     io::{self, Read},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     thread,
@@ -257,8 +257,7 @@ impl Shared {
 /// The catalogue of a file, from the cache if it holds that very file; and which file that was.
 fn read(path: &Path, cache: Option<&Cache>) -> (Option<Identity>, Result<(Catalog, Origin), SourceError>) {
     let unreadable = |source| unreadable(path, source);
-    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
-    let mut file = match opened.and_then(|file| Ok((file.metadata()?, file))) {
+    let mut file = match crate::files::open(path).and_then(|file| Ok((file.metadata()?, file))) {
         Ok((metadata, file)) => (Identity::of(&metadata), metadata, file),
         // One that is there and cannot be opened has an identity too, or it would be tried each second.
         Err(error) => return (Identity::of_path(path), Err(unreadable(error))),

@@ -83,4 +83,7 @@ pub struct Daemon {
     /// Read the configuration, say whether it is right, and end
     #[arg(long)]
     pub check: bool,
+    /// For a daemon that starts another beside it.
+    #[arg(long, hide = true)]
+    pub reader: bool,
 }

@@ -1,12 +1,13 @@
 //! The configuration as a file that decides something: read only when nobody but its owner could have written it, and
 //! known again by its identity when it has changed.
 
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{Config, ConfigError, parse};
+use crate::files;
 
 /// A file's identity: another file, or another content, owner or mode, has another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub fn identity(path: &Path) -> Option<Identity> {
 pub fn load_trusted(path: &Path) -> Result<(Config, Identity), ConfigError> {
     let failed = |source| ConfigError::Read { path: path.to_owned(), source };
     // What is looked at is what is read: a name can be given to another file in between.
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = files::open(path).map_err(failed)?;
     let stat = file.metadata().map_err(failed)?;
     let (uid, mode) = (stat.uid(), stat.mode() & 0o777);
     if (uid != 0 && uid != nix::unistd::Uid::effective().as_raw()) || mode & 0o022 != 0 {

@@ -4,9 +4,9 @@
 //! what `stat` says. A tree without counters is listed. `priv/` is never opened, and no link is followed.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,6 +19,7 @@ use super::guest::Kind;
 use super::part::FILES;
 use super::source::{Listed, Source, Stamp, Survey, Unread, is_node, sorted};
 use super::versions::{Versions, parse_vmlist};
+use crate::files;
 
 /// pmxcfs takes no larger file.
 const MOST: u64 = 1 << 20;
@@ -29,6 +30,32 @@ const SETTLED: i64 = 10;
 
 pub struct Tree {
     root: PathBuf,
+}
+
+/// What is in a folder.
+enum Entry {
+    /// Asked by its name in the open folder.
+    Open(fs::DirEntry),
+    Handed {
+        path: PathBuf,
+        is_folder: bool,
+    },
+}
+
+impl Entry {
+    fn is_folder(&self) -> bool {
+        match self {
+            Entry::Open(entry) => entry.file_type().is_ok_and(|kind| kind.is_dir()),
+            Entry::Handed { is_folder, .. } => *is_folder,
+        }
+    }
+
+    fn metadata(&self) -> std::io::Result<fs::Metadata> {
+        match self {
+            Entry::Open(entry) => entry.metadata(),
+            Entry::Handed { path, .. } => fs::symlink_metadata(path),
+        }
+    }
 }
 
 impl Tree {
@@ -43,16 +70,27 @@ impl Tree {
     }
 
     /// What is in a folder, by its name; nothing if there is no such folder.
-    fn each(&self, folder: &str, mut take: impl FnMut(String, &fs::DirEntry)) -> Result<(), Finding> {
+    fn each(&self, folder: &str, mut take: impl FnMut(String, &Entry)) -> Result<(), Finding> {
         let failed = |error: std::io::Error| Finding::of(folder, what(&error));
-        let entries = match fs::read_dir(self.root.join(folder)) {
+        let path = self.root.join(folder);
+        let entries = match fs::read_dir(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            // One that somebody else opens for this process: then by path.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                for (name, is_folder) in files::list(&path).map_err(failed)? {
+                    if let Ok(name) = name.into_string() {
+                        let entry = Entry::Handed { path: path.join(&name), is_folder };
+                        take(name, &entry);
+                    }
+                }
+                return Ok(());
+            }
             other => other.map_err(failed)?,
         };
         for entry in entries {
             let entry = entry.map_err(failed)?;
             if let Ok(name) = entry.file_name().into_string() {
-                take(name, &entry);
+                take(name, &Entry::Open(entry));
             }
         }
         Ok(())
@@ -62,7 +100,7 @@ impl Tree {
     fn folders(&self, folder: &str) -> Result<Vec<String>, Finding> {
         let mut names = Vec::new();
         self.each(folder, |name, entry| {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if entry.is_folder() {
                 names.push(name);
             }
         })?;
@@ -176,11 +214,7 @@ impl Source for Tree {
 
     fn read(&self, file: &str, into: &mut Vec<u8>) -> Result<(), Unread> {
         let most = if file.starts_with('.') { MOST_MADE_UP } else { MOST };
-        let opened = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
-            .open(self.root.join(file));
-        let opened: File = opened.map_err(|error| unread(&error))?;
+        let opened = files::open_no_link(&self.root.join(file)).map_err(|error| unread(&error))?;
         let stat = opened.metadata().map_err(|error| unread(&error))?;
         if !stat.is_file() {
             return Err(Unread::Because(What::NotAFile));

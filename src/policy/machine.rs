@@ -53,6 +53,8 @@ pub enum Unknown {
     Reserved(u32),
     #[error("no virtual machine that runs on this node was started with vsock CID {0}")]
     NotRunning(u32),
+    #[error("whose CID {0} is cannot be seen: the daemon is not let see which processes run")]
+    Hidden(u32),
     #[error("VM {vmid}, which has vsock CID {cid}, has not finished starting")]
     Starting { cid: u32, vmid: u32 },
     #[error("VMs {vmids:?} were all started with vsock CID {cid}")]
@@ -78,7 +80,7 @@ impl Unknown {
             Self::Starting { .. } => "cid_starting",
             Self::Several { .. } | Self::Shared { .. } => "cid_shared",
             Self::Unclaimed { .. } => "cid_not_configured",
-            Self::Unseen { .. } => "cid_unseen",
+            Self::Unseen { .. } | Self::Hidden(_) => "cid_unseen",
         }
     }
 
@@ -91,6 +93,9 @@ impl Unknown {
             Self::NotRunning(cid) => format!(
                 "root on the node gives it to a VM and restarts that: qm set VMID --args '-device vhost-vsock-pci,guest-cid={cid}'"
             ),
+            Self::Hidden(_) => {
+                "root on the node: systemctl edit provost.service, [Service] ProtectProc=default, systemctl restart provost".into()
+            }
             Self::Starting { .. } => "connect again".into(),
             Self::Several { .. } => "give each VM a CID of its own in its args, and restart it".into(),
             Self::Unclaimed { vmid, .. } => {
@@ -150,6 +155,8 @@ fn running(slices: &[PathBuf], cid: u32) -> Result<u32, Unknown> {
     found.sort_unstable();
     found.dedup();
     match found[..] {
+        // The first process is there, and everybody's to see where any other's is.
+        [] if std::fs::read("/proc/1/status").is_err() => Err(Unknown::Hidden(cid)),
         [] => Err(Unknown::NotRunning(cid)),
         [(vmid, true)] => Ok(vmid),
         [(vmid, false)] => Err(Unknown::Starting { cid, vmid }),

@@ -1,13 +1,12 @@
 //! Who is at the other end of a connection, as the kernel says.
 
 use std::fmt;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::getsockopt_impl;
 use nix::sys::socket::{getsockopt, sockopt};
-use nix::unistd::{Gid, Group, Uid, User};
-use nix::{getsockopt_impl, sockopt_impl};
+
 use serde_json::{Map, Value};
 
 use super::machine::Machine;
@@ -15,16 +14,7 @@ use crate::account::Account;
 use crate::config::{Member, Role};
 use crate::ledger::Who;
 use crate::ledger::receipt::Clean;
-use crate::process::start_time;
-
-sockopt_impl!(
-    /// A descriptor of the very process that connected, whatever its number means by now. Linux 6.5.
-    PeerPidfd,
-    GetOnly,
-    libc::SOL_SOCKET,
-    libc::SO_PEERPIDFD,
-    OwnedFd
-);
+use crate::sandbox::reader;
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -45,8 +35,6 @@ pub struct Peer {
     /// Every group of the process, primary first: number, and name where there is one.
     groups: Vec<(u32, Option<String>)>,
     pid: i32,
-    /// In clock ticks since boot: with the pid, which process it was.
-    started: Option<u64>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -132,7 +120,7 @@ impl Principal {
     #[cfg(test)]
     pub fn for_tests(uid: u32, user: &str, groups: &[(u32, &str)]) -> Self {
         let groups = groups.iter().map(|(id, name)| (*id, Some((*name).to_owned()))).collect();
-        Self::Process(Peer { uid, gid: uid, user: Some(user.into()), groups, pid: 1, started: None })
+        Self::Process(Peer { uid, gid: uid, user: Some(user.into()), groups, pid: 1 })
     }
 }
 
@@ -140,24 +128,20 @@ impl Peer {
     fn of(socket: &impl AsFd) -> Result<Self, PrincipalError> {
         let peer = getsockopt(socket, sockopt::PeerCredentials).map_err(PrincipalError::Credentials)?;
         let (uid, gid, pid) = (peer.uid(), peer.gid(), peer.pid());
-        let user = User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name);
-        let process = match getsockopt(socket, PeerPidfd) {
-            Ok(peer) => Process::read(pid, uid, || is_alive(&peer)),
-            // A kernel that has no such thing: the start time alone tells a process from a later one of its number.
-            Err(Errno::ENOPROTOOPT) => Process::read(pid, uid, || true),
-            // Ended, and its number may be anybody's.
-            Err(_) => None,
-        };
-        let started = process.as_ref().map(|process| process.started);
+        let user = reader::user(uid);
         let mut ids = vec![gid];
-        // A process that is gone, or hidden, is in the one group that its socket still proves: those that its account
-        // could have, it may have given up.
-        ids.extend(process.into_iter().flat_map(|process| process.groups));
+        match groups(socket) {
+            Ok(more) => ids.extend(more),
+            // Less than it is in: what is not proved opens nothing.
+            Err(error) => tracing::warn!(
+                uid, pid, %error,
+                "who connected counts as in its primary group alone; at most {MOST_GROUPS} others are looked at"
+            ),
+        }
         let mut seen = std::collections::BTreeSet::new();
         ids.retain(|id| seen.insert(*id));
-        let name = |id| Group::from_gid(Gid::from_raw(id)).ok().flatten().map(|group| group.name);
-        let groups = ids.into_iter().map(|id| (id, name(id))).collect();
-        Ok(Self { uid, gid, user, groups, pid, started })
+        let groups = ids.into_iter().map(|id| (id, reader::group(id))).collect();
+        Ok(Self { uid, gid, user, groups, pid })
     }
 
     /// `name` is the account's name or its number.
@@ -182,7 +166,6 @@ impl Peer {
             ("user", self.user.as_deref().into()),
             ("groups", self.groups.iter().map(group).collect()),
             ("pid", self.pid.into()),
-            ("pid_started", self.started.into()),
         ];
         fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
@@ -198,37 +181,42 @@ impl fmt::Display for Principal {
     }
 }
 
-fn is_alive(process: &OwnedFd) -> bool {
-    // A process descriptor is readable from the process's end on.
-    poll(&mut [PollFd::new(process.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(0)
-}
+/// Other groups than the primary that are looked at.
+const MOST_GROUPS: usize = 64;
 
-/// What /proc says of the peer. The kernel has the groups at the socket too (SO_PEERGROUPS), as they were when it
-/// connected, but no safe way to ask for them: their number is not known beforehand.
-struct Process {
-    groups: Vec<u32>,
-    started: u64,
-}
-
-impl Process {
-    /// None unless the process with that pid runs as that uid from the first look to the last, and is the peer after
-    /// it: a pid that was given to another process must not lend its groups.
-    fn read(pid: i32, uid: u32, is_peer: impl FnOnce() -> bool) -> Option<Self> {
-        let started = start_time(pid)?;
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let field = |name| status.lines().find_map(|line| line.strip_prefix(name));
-        let numbers =
-            |text: &str| text.split_ascii_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>();
-        // Real, effective, saved, file system: the socket's credentials are the effective ones.
-        if numbers(field("Uid:")?).get(1) != Some(&uid) || start_time(pid)? != started || !is_peer() {
-            return None;
+/// The groups of the peer as it connected, by the socket itself (SO_PEERGROUPS): nothing of `/proc` is asked, where
+/// another process could have its number by now, and where the unit shows no process but the daemon's own.
+///
+/// The kernel answers ERANGE to room for too few; room for too many is no answer that the wrapper takes. So each number
+/// is asked for in turn: the first that is answered is all of them.
+macro_rules! groups_by_number {
+    ($($number:literal)*) => {
+        fn groups(socket: &impl AsFd) -> Result<Vec<u32>, Errno> {
+            $({
+                #[derive(Clone, Copy)]
+                struct Groups;
+                getsockopt_impl!(
+                    Groups, libc::SOL_SOCKET, libc::SO_PEERGROUPS, [u32; $number], sockopt::GetStruct<[u32; $number]>
+                );
+                match getsockopt(socket, Groups) {
+                    Err(Errno::ERANGE) => {}
+                    other => return other.map(Vec::from),
+                }
+            })*
+            Err(Errno::ERANGE)
         }
-        Some(Self { groups: numbers(field("Groups:")?), started })
-    }
+    };
 }
+
+groups_by_number!(
+    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32
+    33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64
+);
 
 #[cfg(test)]
 mod tests {
+    use nix::unistd::{Gid, Uid};
+
     use super::*;
 
     #[test]
@@ -238,20 +226,18 @@ mod tests {
         assert_eq!(me.uid, Uid::effective().as_raw());
         assert!(me.is_user(&Uid::effective().to_string()));
         assert!(me.is_in_group(&Gid::effective().to_string()));
-        assert!(me.started.is_some());
         assert!(!me.is_user("") && !me.is_in_group(""));
     }
 
-    #[test]
-    fn a_peer_that_has_ended_is_in_the_one_group_that_its_socket_proves() {
+    /// Who connected and is gone; with other groups than its own, where the test may give them.
+    fn connected(groups: &str) -> Peer {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("socket");
         let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        // Somebody who connects and is gone; with more groups than one, where the test may give them.
         let mut command = match Uid::effective().is_root() {
             true => {
                 let mut command = std::process::Command::new("setpriv");
-                command.args(["--groups", "0,4,24", "perl"]);
+                command.args(["--groups", groups, "perl"]);
                 command
             }
             false => std::process::Command::new("perl"),
@@ -260,18 +246,25 @@ mod tests {
             "use Socket; socket(S,PF_UNIX,SOCK_STREAM,0); connect(S,pack_sockaddr_un($ARGV[0])) or die";
         let ended = command.args(["-e", script]).arg(&path).status().unwrap();
         assert!(ended.success());
-        let (gone, _) = listener.accept().unwrap();
-        let gone = Peer::of(&gone).unwrap();
-        assert_eq!((gone.uid, gone.groups.len(), gone.started), (Uid::effective().as_raw(), 1, None));
+        Peer::of(&listener.accept().unwrap().0).unwrap()
     }
 
     #[test]
-    fn a_process_that_is_not_the_peer_lends_no_groups() {
-        let me = std::process::id() as i32;
-        let uid = Uid::effective().as_raw();
-        assert!(Process::read(me, uid, || true).is_some());
-        // What it is when the number was given to another process before the first look.
-        assert!(Process::read(me, uid, || false).is_none());
-        assert!(Process::read(me, uid + 1, || true).is_none());
+    fn a_peer_is_in_the_groups_that_it_connected_with_though_it_has_ended() {
+        let gone = connected("4,24,12345");
+        assert_eq!(gone.uid, Uid::effective().as_raw());
+        if Uid::effective().is_root() {
+            assert_eq!(gone.groups.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [0, 4, 24, 12345]);
+        }
+    }
+
+    #[test]
+    fn who_is_in_more_groups_than_are_looked_at_is_in_one() {
+        if !Uid::effective().is_root() {
+            return;
+        }
+        let many = |count: u32| (1..=count).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
+        assert_eq!(connected(&many(64)).groups.len(), 65);
+        assert_eq!(connected(&many(65)).groups.len(), 1);
     }
 }

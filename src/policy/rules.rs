@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::{self, Config, ConfigError, Identity};
+use crate::{files, sandbox};
 
 pub struct Rules {
     file: Option<PathBuf>,
@@ -82,6 +83,7 @@ impl Now {
                     tracing::warn!("[listen] has changed; that holds from the next start of provostd on");
                 }
                 warn_of_not_yet(&config, Some(&self.config));
+                sandbox::say_closed(closed(&config));
                 (self.config, self.seen, self.error) = (Arc::new(config), Some(seen), None);
                 tracing::info!(path = %file.display(), roles = self.config.roles.len(), "read the configuration again");
             }
@@ -96,6 +98,17 @@ impl Now {
             }
         }
     }
+}
+
+/// The tokens that this process may not open as it was started. One that is not there, or that its account may not read,
+/// is another matter: the call that needs it says so.
+fn closed(config: &Config) -> Vec<String> {
+    let tokens = config.roles.iter().filter_map(|role| Some((role, role.token.as_ref()?)));
+    let closed = tokens.filter(|(_, token)| {
+        token.is_absolute()
+            && files::open(token).is_err_and(|error| error.raw_os_error() == Some(libc::EPERM))
+    });
+    closed.map(|(role, token)| format!("token of role \"{}\", {}", role.name, token.display())).collect()
 }
 
 /// Once for each key.

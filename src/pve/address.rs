@@ -96,6 +96,15 @@ impl Address {
         }
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether the resolver is asked where it is.
+    pub fn is_by_name(&self) -> bool {
+        matches!(self.host, Host::Name(_))
+    }
+
     pub fn authority(&self) -> &str {
         &self.authority
     }

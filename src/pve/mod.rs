@@ -40,7 +40,7 @@ mod watched;
 mod wire;
 
 pub use crate::http::Method;
-pub use address::AddressError;
+pub use address::{Address, AddressError};
 pub use answer::{Accepted, Answer, Envelope, misfit};
 pub use call::{CallError, Path, Read, Write};
 pub use client::{Client, Limits, Methods, Options};

@@ -21,7 +21,7 @@ pub enum TokenError {
     #[error("cannot read the API token from {path}: {source}; make one with `provost setup`, or name its file in [pve] token", path = path.display())]
     Read { path: PathBuf, source: std::io::Error },
     #[error(
-        "[pve] token = \"{name}\" names a systemd credential, and there is none: $CREDENTIALS_DIRECTORY is not set; add LoadCredential={name}:FILE to the unit, or give the path of a file"
+        "[pve] token = \"{name}\" names a systemd credential, and there is none: $CREDENTIALS_DIRECTORY is not set; start provostd by its unit, which loads pve-token (for another name add LoadCredential={name}:FILE to it), or give the path of a file"
     )]
     NoCredentials { name: String },
     #[error("everybody on this machine can read the API token in {path} (mode {mode:04o}); chmod 0640 it, and give the token a new secret", path = path.display())]
@@ -68,15 +68,26 @@ impl TokenFile {
     }
 }
 
+/// Behind the name of a credential that lies unencrypted, as on a host without a key: the unit may load each name once.
+const PLAIN: &str = ".plain";
+
 /// A name without a `/` is a credential that systemd put into its directory.
 fn place(given: &Path) -> Result<PathBuf, TokenError> {
     if given.is_absolute() || given.components().count() != 1 {
         return Ok(given.to_owned());
     }
     match std::env::var_os("CREDENTIALS_DIRECTORY") {
-        Some(directory) => Ok(PathBuf::from(directory).join(given)),
+        Some(directory) => Ok(credential(Path::new(&directory), given)),
         None => Err(TokenError::NoCredentials { name: given.display().to_string() }),
     }
+}
+
+/// The encrypted one, where there is one.
+fn credential(directory: &Path, name: &Path) -> PathBuf {
+    let (given, mut plain) = (directory.join(name), name.as_os_str().to_owned());
+    plain.push(PLAIN);
+    let plain = directory.join(plain);
+    if !given.exists() && plain.exists() { plain } else { given }
 }
 
 fn header_of(path: &Path, content: Content) -> Result<HeaderValue, TokenError> {
@@ -187,6 +198,17 @@ mod tests {
         let (_place, path) = file(&format!("agent@pve!t1={SECRET}\n"), 0o644);
         let error = TokenFile::new(&path).header().unwrap_err();
         assert!(matches!(error, TokenError::Exposed { mode: 0o644, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_credential_is_the_encrypted_one_where_there_is_one() {
+        let place = tempfile::tempdir().unwrap();
+        let is = |file: &str| assert_eq!(credential(place.path(), "t".as_ref()), place.path().join(file));
+        is("t");
+        std::fs::write(place.path().join("t.plain"), "").unwrap();
+        is("t.plain");
+        std::fs::write(place.path().join("t"), "").unwrap();
+        is("t");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! another one.
 
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -31,8 +31,7 @@ pub struct Content {
 /// Reads a regular file of at most `most` bytes; never waits for a pipe's other end.
 pub fn read(path: &Path, most: usize) -> std::io::Result<Content> {
     use std::io::{Error, ErrorKind};
-    let file =
-        std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path)?;
+    let file = crate::files::open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(Error::new(ErrorKind::InvalidInput, "not a regular file"));

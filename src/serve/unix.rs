@@ -14,9 +14,10 @@ use super::room::Room;
 use super::session;
 use super::stream::Stream;
 use super::vsock::{NotListening, Vsock};
-use crate::config::Listen;
+use crate::config::{Config, Listen};
 use crate::policy::Principal;
-use crate::sandbox::Confined;
+use crate::pve::{Address, AddressError};
+use crate::sandbox::{Confined, Needs, Reached};
 use crate::tools::Provost;
 
 #[derive(Debug, thiserror::Error)]
@@ -106,8 +107,24 @@ fn in_runtime(listener: StdListener) -> Result<UnixListener, ListenError> {
 }
 
 impl Listening {
+    /// What of the node the daemon needs once it listens here.
+    pub fn needs(&self, config: &Config) -> Result<Needs, AddressError> {
+        let addresses = [Some(Address::url(&config.pve.url)?), Address::daemon(&config.pve.daemon)?];
+        let addresses = addresses.iter().flatten();
+        let reached = Reached {
+            ports: addresses.clone().map(Address::port).collect(),
+            by_name: addresses.clone().any(Address::is_by_name),
+        };
+        let mut needs = Needs::of(config, reached, self.path.is_some());
+        // Heads of the ledger that others keep, read at the start.
+        needs.read.extend(crate::ledger::witness::places());
+        // What the kernel counts of guests.
+        needs.read.push(crate::diagnose::cgroup::MOUNT.into());
+        Ok(needs)
+    }
+
     /// Serves until `stop`, then gives the sessions a moment to end.
-    pub async fn serve(mut self, provost: Arc<Provost>, stop: CancellationToken, _confined: Confined) {
+    pub async fn serve(mut self, provost: Arc<Provost>, stop: CancellationToken, _confined: &Confined) {
         if let Some(door) = self.door.take() {
             tokio::spawn(door.serve(provost.clone(), stop.clone()));
         }

@@ -25,7 +25,7 @@ pub struct StatusArguments {}
 /// Who the caller is to the node, and what it may do. What only concerns a role is null for somebody in none.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct StatusAnswer {
-    /// As the kernel says: "via", "uid", "gid", "user", "groups", "pid", "pid_started"; of a virtual machine "via", "cid", "vmid".
+    /// As the kernel says: "via", "uid", "gid", "user", "groups", "pid"; of a virtual machine "via", "cid", "vmid".
     principal: Map<String, Value>,
     /// Name of the role that counts: the first in the configuration that names the principal.
     role: Option<String>,
@@ -183,7 +183,7 @@ pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>
         guests: role.map(scope),
         exec: exec(&config.exec, role),
         tainted,
-        sandbox: sandbox::report(),
+        sandbox: sandbox::report(role.is_some()),
         pve_aside: role.map(|_| provost.client.aside().into_iter().map(Aside::from).collect()),
         ledger: role.map(|_| ledger(&provost.desk.ledger)),
         pending: pending(provost, principal),

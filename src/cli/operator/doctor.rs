@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::client::Client;
 use super::{Done, Failed, Where, show};
 use crate::config::{self, Config};
-use crate::control::{Ask, Catalogue, Plans};
+use crate::control::{Ask, Catalogue, Plans, Walls};
 
 #[derive(Debug, Args)]
 pub struct Doctor {
@@ -126,6 +126,10 @@ fn daemon(at: &Where) -> Vec<Check> {
         }
     };
     let mut checks = vec![Check::good("daemon", "it answers")];
+    checks.push(match Client::at(at).and_then(|client| client.ask(&Ask::Walls {})) {
+        Ok(walls) => sandbox(&walls),
+        Err(error) => Check::not("sandbox", State::Look, error.to_string(), "systemctl restart provost"),
+    });
     checks.push(match &catalogue.problem {
         None => {
             Check::good("catalogue", format!("{} endpoints, from {}", catalogue.endpoints, catalogue.origin))
@@ -170,6 +174,32 @@ fn daemon(at: &Where) -> Vec<Check> {
     checks
 }
 
+/// What holds the daemon in.
+fn sandbox(walls: &Walls) -> Check {
+    let not = |state, evidence: String, mend: &str| Check {
+        items: walls.missing.clone(),
+        ..Check::not("sandbox", state, evidence, mend)
+    };
+    match walls.landlock_abi {
+        None => not(
+            State::Bad,
+            "the kernel has no Landlock: which files and ports are the daemon's, the unit and permissions alone say".into(),
+            "boot a kernel that has it (PVE's do), with landlock among lsm= if its command line has that",
+        ),
+        Some(abi) if walls.uid == 0 => not(
+            State::Look,
+            format!("Landlock ABI {abi}, and provostd runs as root: without a capability, and yet root's files are its own"),
+            "start it by its unit, which runs it as provost: systemctl start provost",
+        ),
+        Some(abi) if walls.missing.is_empty() => Check::good("sandbox", format!("Landlock ABI {abi}, all of it")),
+        Some(abi) => not(
+            State::Look,
+            format!("Landlock ABI {abi}, and not all of it"),
+            "each line says what does not hold, and why; a newer kernel holds more",
+        ),
+    }
+}
+
 fn shown(out: &mut impl Write, checks: &[Check]) -> Done {
     for check in checks {
         let (style, word) = match check.state {
@@ -186,4 +216,23 @@ fn shown(out: &mut impl Write, checks: &[Check]) -> Done {
         }
     }
     Ok(io::Write::flush(out)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn walls_that_do_not_stand_are_said_one_by_one_with_what_mends_them() {
+        let walls = |uid, landlock_abi, missing: &[&str]| {
+            let missing = missing.iter().map(|line| (*line).to_owned()).collect();
+            sandbox(&Walls { uid, landlock_abi, missing })
+        };
+        assert_eq!(walls(990, Some(7), &[]).state, State::Good);
+        assert_eq!(walls(0, Some(7), &[]).state, State::Look);
+        let none = walls(990, None, &["files: any", "TCP ports: any"]);
+        assert_eq!((none.state, none.items.len()), (State::Bad, 2));
+        let old = walls(990, Some(1), &["TCP ports: any"]);
+        assert_eq!((old.state, old.items.len(), old.mend.is_some()), (State::Look, 1, true));
+    }
 }

@@ -62,6 +62,7 @@ impl<N: Node> Porter<'_, N> {
                 self.decide(principal, &id, &sha256, approve, &why).await.map(json)
             }
             Ask::Catalogue {} => Ok(json(self.node.catalogue())),
+            Ask::Walls {} => Ok(json(crate::sandbox::walls())),
         };
         answered.map_or_else(Reply::Refused, Reply::Done)
     }

@@ -81,6 +81,9 @@ class Machine:
 ROLE = f'[listen]\nvsock = {PORT}\n[[role]]\nname = "inner"\nmembers = ["vm:{vmid}"]\nprofile = "operate"\ntainted_approval = ["disruptive"]\n'
 sh("modprobe vsock_loopback; modprobe vhost_vsock")
 configure(ROLE)
+os.makedirs("/etc/systemd/system/provost.service.d", exist_ok=True)
+with open("/etc/systemd/system/provost.service.d/machines.conf", "w") as file:
+    file.write("[Service]\nProtectProc=default\n")
 sh("systemctl daemon-reload; systemctl stop provost.service; systemctl start provost-vsock.socket")
 restart()
 
@@ -154,7 +157,6 @@ os.unlink(RELAY + "2")
 sh("systemctl stop provost.service provost-vsock.socket")
 tried = sh("systemctl start provost.service 2>&1; journalctl -u provost.service -n 20 --no-pager -o cat", check=False)
 holds("without provost-vsock.socket the unit does not allow it, and says what to do", "systemctl enable --now provost-vsock.socket" in tried, tried)
-os.makedirs("/etc/systemd/system/provost.service.d", exist_ok=True)
 with open("/etc/systemd/system/provost.service.d/vsock.conf", "w") as file:
     file.write("[Service]\nRestrictAddressFamilies=AF_VSOCK\n")
 sh("systemctl reset-failed provost.service provost.socket provost-control.socket || true")
@@ -162,5 +164,5 @@ restart()
 machine = Machine(vmid)
 holds("with AF_VSOCK in a drop-in it listens by itself", machine.connect().begin().call("status")["role"] == "inner")
 machine.kill()
-sh("rm /etc/systemd/system/provost.service.d/vsock.conf; systemctl daemon-reload")
+sh("rm -r /etc/systemd/system/provost.service.d; systemctl daemon-reload")
 write(vmid, "")
