@@ -27,11 +27,6 @@ impl Config {
             "[listen] http".into(),
             "nothing listens there; it will serve MCP over HTTP",
         );
-        note(
-            self.exec.host,
-            "[exec] host".into(),
-            "no command runs on the node itself; it will let roles run some there",
-        );
         all
     }
 }
@@ -50,7 +45,7 @@ mod tests {
             .into_iter()
             .map(|not| not.key)
             .collect();
-        assert_eq!(keys, ["[listen] http", "[exec] host"]);
+        assert_eq!(keys, ["[listen] http"]);
         let plain = "[exec]\nenabled=true\n[[role]]\nname='a'\nmembers=['user:x']\nguests=[100]\nrate='1/s'";
         assert!(parse(std::path::Path::new("x"), plain).unwrap().not_yet().is_empty());
     }

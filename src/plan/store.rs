@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Plan, PlanId, Refused};
+use super::{PlanId, Refused};
 use crate::account::Account;
 use crate::ledger::Seq;
 
@@ -30,14 +30,22 @@ impl Default for Limits {
     }
 }
 
-#[derive(Default)]
-pub struct Store {
-    limits: Limits,
-    held: Mutex<HashMap<PlanId, Held>>,
+/// What is kept: a plan of API calls, or one for the node itself.
+pub trait Kept {
+    fn id(&self) -> PlanId;
+    /// Of its maker.
+    fn account(&self) -> Account;
+    /// That it takes.
+    fn bytes(&self) -> usize;
 }
 
-struct Held {
-    plan: Arc<Plan>,
+pub struct Store<P> {
+    limits: Limits,
+    held: Mutex<HashMap<PlanId, Held<P>>>,
+}
+
+struct Held<P> {
+    plan: Arc<P>,
     made: Instant,
     state: State,
 }
@@ -51,21 +59,21 @@ enum State {
 
 /// The right to apply a plan, of which there is one. Dropped, nothing was begun, and the plan may be tried again.
 #[must_use]
-pub struct Claim<'a> {
-    store: &'a Store,
-    plan: Arc<Plan>,
+pub struct Claim<'a, P: Kept> {
+    store: &'a Store<P>,
+    plan: Arc<P>,
     used: bool,
 }
 
-impl Claim<'_> {
-    pub fn plan(&self) -> &Arc<Plan> {
+impl<P: Kept> Claim<'_, P> {
+    pub fn plan(&self) -> &Arc<P> {
         &self.plan
     }
 
     /// The receipt by which it was applied.
     pub fn spent(mut self, receipt: Seq) {
         self.used = true;
-        self.store.change(self.plan.id, State::Taken(Some(receipt)));
+        self.store.change(self.plan.id(), State::Taken(Some(receipt)));
     }
 
     /// It does not hold any more.
@@ -74,21 +82,21 @@ impl Claim<'_> {
     }
 }
 
-impl Drop for Claim<'_> {
+impl<P: Kept> Drop for Claim<'_, P> {
     fn drop(&mut self) {
         if !self.used {
-            self.store.change(self.plan.id, State::Waits);
+            self.store.change(self.plan.id(), State::Waits);
         }
     }
 }
 
-impl Store {
+impl<P: Kept> Store<P> {
     pub fn new(limits: Limits) -> Self {
         Self { limits, held: Mutex::default() }
     }
 
     /// A panic elsewhere cannot leave the table half changed.
-    fn held(&self) -> MutexGuard<'_, HashMap<PlanId, Held>> {
+    fn held(&self) -> MutexGuard<'_, HashMap<PlanId, Held<P>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -100,16 +108,16 @@ impl Store {
 
     /// Keeps a plan. Of one principal, the oldest give way; where there is no room for all, the oldest of whoever holds the
     /// most: nobody can keep others from planning.
-    pub fn keep(&self, plan: Arc<Plan>) -> Result<(), Refused> {
+    pub fn keep(&self, plan: Arc<P>) -> Result<(), Refused> {
         let Limits { all, each, bytes, lifetime } = self.limits;
         let mut held = self.held();
         held.retain(|_, held| held.made.elapsed() < lifetime.max(REMEMBERED));
-        let account = plan.asker.account;
-        let size = plan.bytes;
+        let account = plan.account();
+        let size = plan.bytes();
         let mut own: Vec<(Instant, PlanId, usize)> = held
             .iter()
-            .filter(|(_, held)| held.plan.asker.account == account)
-            .map(|(id, held)| (held.made, *id, held.plan.bytes))
+            .filter(|(_, held)| held.plan.account() == account)
+            .map(|(id, held)| (held.made, *id, held.plan.bytes()))
             .collect();
         own.sort_by_key(|(made, ..)| *made);
         let mut own_bytes: usize = own.iter().map(|(.., bytes)| bytes).sum();
@@ -127,8 +135,8 @@ impl Store {
             .filter(|(_, held)| held.made.elapsed() >= lifetime || held.state != State::Waits)
             .map(|(id, _)| *id)
             .collect();
-        let full = |held: &HashMap<PlanId, Held>| {
-            held.len() >= all || held.values().map(|held| held.plan.bytes).sum::<usize>() + size > bytes
+        let full = |held: &HashMap<PlanId, Held<P>>| {
+            held.len() >= all || held.values().map(|held| held.plan.bytes()).sum::<usize>() + size > bytes
         };
         for id in dead {
             if !full(&held) {
@@ -143,17 +151,17 @@ impl Store {
         if full(&held) || size > bytes / 2 {
             return Err(Refused::Full { plans: held.len() });
         }
-        held.insert(plan.id, Held { plan, made: Instant::now(), state: State::Waits });
+        held.insert(plan.id(), Held { plan, made: Instant::now(), state: State::Waits });
         Ok(())
     }
 
     /// The plan, for its maker, while it may be applied.
-    pub fn find(&self, id: PlanId, account: impl Into<Account>) -> Result<Arc<Plan>, Refused> {
+    pub fn find(&self, id: PlanId, account: impl Into<Account>) -> Result<Arc<P>, Refused> {
         self.judged(&self.held(), id, account.into())
     }
 
     /// The right to apply it; whoever comes second is refused.
-    pub fn claim(&self, id: PlanId, account: impl Into<Account>) -> Result<Claim<'_>, Refused> {
+    pub fn claim(&self, id: PlanId, account: impl Into<Account>) -> Result<Claim<'_, P>, Refused> {
         let mut held = self.held();
         let plan = self.judged(&held, id, account.into())?;
         if let Some(held) = held.get_mut(&id) {
@@ -164,13 +172,13 @@ impl Store {
 
     fn judged(
         &self,
-        held: &HashMap<PlanId, Held>,
+        held: &HashMap<PlanId, Held<P>>,
         id: PlanId,
         account: Account,
-    ) -> Result<Arc<Plan>, Refused> {
+    ) -> Result<Arc<P>, Refused> {
         let held = held.get(&id).ok_or_else(|| Refused::NoPlan { id: id.to_string() })?;
         let name = || id.to_string();
-        if held.plan.asker.account != account {
+        if held.plan.account() != account {
             return Err(Refused::NotYours { id: name() });
         }
         if let State::Taken(receipt) = held.state {
@@ -183,9 +191,9 @@ impl Store {
     }
 
     /// The plans that may still be applied, for who approves: the oldest first.
-    pub fn waiting(&self) -> Vec<Arc<Plan>> {
+    pub fn waiting(&self) -> Vec<Arc<P>> {
         let held = self.held();
-        let mut waiting: Vec<&Held> = held
+        let mut waiting: Vec<&Held<P>> = held
             .values()
             .filter(|held| held.state == State::Waits && held.made.elapsed() < self.limits.lifetime)
             .collect();
@@ -194,15 +202,15 @@ impl Store {
     }
 }
 /// The oldest plan that waits of whoever else holds the most bytes, where that is more than `account` holds.
-fn oldest_of_the_greediest(held: &HashMap<PlanId, Held>, account: Account) -> Option<PlanId> {
+fn oldest_of_the_greediest<P: Kept>(held: &HashMap<PlanId, Held<P>>, account: Account) -> Option<PlanId> {
     let mut bytes: HashMap<Account, usize> = HashMap::new();
     for held in held.values() {
-        *bytes.entry(held.plan.asker.account).or_default() += held.plan.bytes;
+        *bytes.entry(held.plan.account()).or_default() += held.plan.bytes();
     }
     let own = bytes.get(&account).copied().unwrap_or_default();
     let (greediest, most) =
         bytes.into_iter().filter(|(other, _)| *other != account).max_by_key(|(_, bytes)| *bytes)?;
     let theirs =
-        held.iter().filter(|(_, held)| held.plan.asker.account == greediest && held.state == State::Waits);
+        held.iter().filter(|(_, held)| held.plan.account() == greediest && held.state == State::Waits);
     theirs.min_by_key(|(_, held)| held.made).map(|(id, _)| *id).filter(|_| most > own)
 }

@@ -322,22 +322,23 @@ impl Approvals {
         sha256: &str,
     ) -> Result<Vec<Cleared>, NotApproved> {
         let needing = leaves.iter().filter(|leave| *leave.needs() != Needs::Nothing);
-        let mut approved = match needing.clone().next() {
-            None => None,
-            Some(_) => Some(self.use_up(needing, plan, sha256)?),
+        let needing: Vec<(Account, &Needs)> = needing.map(|leave| (leave.account(), leave.needs())).collect();
+        let mut approved = match needing.is_empty() {
+            true => None,
+            false => Some(self.use_up(&needing, plan, sha256)?),
         };
         Ok(leaves.into_iter().map(|leave| Cleared { leave, approved: approved.take() }).collect())
     }
 
-    fn use_up<'a>(
+    /// `asked`: who asked for each of its calls, and what that needs.
+    pub(super) fn use_up(
         &self,
-        leaves: impl Iterator<Item = &'a Leave>,
+        asked: &[(Account, &Needs)],
         plan: &str,
         sha256: &str,
     ) -> Result<Approved, NotApproved> {
-        let leaves: Vec<&Leave> = leaves.collect();
         let mut shelf = self.lock();
-        let own = |held: &&mut Held| leaves.iter().all(|leave| held.request.account == leave.account());
+        let own = |held: &&mut Held| asked.iter().all(|(account, _)| held.request.account == *account);
         let held = shelf.plans.get_mut(plan).filter(own);
         let held = held.ok_or_else(|| NotApproved::Unknown { plan: plan.to_owned() })?;
         if held.request.sha256 != sha256 {
@@ -357,9 +358,9 @@ impl Approvals {
             }
         };
         // By the role of now: what it lets its members approve, and how, may have changed since.
-        for leave in leaves {
-            let Needs::Approval { self_approval, how, .. } = leave.needs() else { continue };
-            if decision.account == leave.account() && !self_approval {
+        for (account, needs) in asked {
+            let Needs::Approval { self_approval, how, .. } = needs else { continue };
+            if decision.account == *account && !self_approval {
                 return Err(NotApproved::Own);
             }
             if !how.contains(&decision.how) {
