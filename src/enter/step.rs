@@ -45,6 +45,7 @@ steps! {
     Confine = "confining the process to the container's files",
     OwnList = "opening the list of its own descriptors",
     Exec = "executing the program",
+    OwnProfile = "leaving provost-execd's own AppArmor profile",
 }
 
 /// Which step failed, and with what.
