@@ -6,10 +6,13 @@ profile; and then not even that, so that it is seen to be the profile that close
 
 import errno
 import os
+import pathlib
+import subprocess
 import sys
 
+import enter
 import sandbox
-from sandbox import ETC_PVE, holds, place, sh, trespass
+from sandbox import ETC_PVE, holds, place, sh, trespass, until
 
 CLOSED = [
     "list /root", "open /etc/shadow", "open priv", "open a key", "open the key beside storage.cfg", "open another file",
@@ -21,6 +24,10 @@ REFUSED = (errno.EPERM, errno.EACCES)
 
 # All that there is. (To have a capability is no call that AppArmor sees; to use it is.)
 BARE = ["[Service]", "User=provost", "AmbientCapabilities=~"]
+
+
+# Root's own, and for once anybody's to read: so that no permission is what closes it.
+ROOTS = {"/root": (0o755, 0o700), "/etc/shadow": (0o644, 0o640)}
 
 
 def denials(profile):
@@ -36,11 +43,49 @@ def replace_keys():
         os.rename(new, ETC_PVE / file)
 
 
+def execd_reads():
+    """provost-execd's profile, by `cat` in its place: root, with every capability."""
+    for path, may in ((sandbox.CONFIG, True), (sandbox.TOKEN, False), (ETC_PVE / "storage.cfg", False),
+                      (ETC_PVE / "pve-www.key", False), ("/etc/shadow", False), ("/root/.ssh/authorized_keys", False),
+                      ("/var/lib/provost/ledger/ledger.key", False)):
+        run = subprocess.run(["systemd-run", "--quiet", "--wait", "--pipe", "-p", "AppArmorProfile=provost-execd",
+                              "-p", "BindReadOnlyPaths=/usr/bin/cat:/usr/sbin/provost-execd", "/usr/sbin/provost-execd", str(path)],
+                             stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        holds(f"provost-execd {'reads' if may else 'cannot read'} {path}",
+              (run.returncode == 0) == may and ("Permission denied" in run.stderr) != may, run)
+
+
+def unconfined_container():
+    """A container whose processes have no label: the daemon's own must not follow a command in."""
+    sh("dmesg -C && systemctl stop guest@101.service")
+    container = subprocess.Popen(["lxc-start", "-F", "-n", "101", "-s", "lxc.apparmor.profile=unconfined",
+                                  "-s", "lxc.apparmor.allow_nesting=0"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        until("101 runs", lambda: sh("lxc-info -n 101 -sH").strip() == "RUNNING")
+        sh("systemctl start provost.socket provost-execd.socket")
+        init = sh("lxc-info -n 101 -pH").strip()
+        label = pathlib.Path(f"/proc/{init}/attr/apparmor/current").read_text().strip()
+        client = enter.Client()
+        for mode in ("inspect", "change"):
+            mark = f"sleep 75{len(mode)}"
+            client.start("tools/call", name="exec", arguments={"guest": 101, "argv": mark.split(), "mode": mode})
+            seen, _ = until(f"a command ({mode})", lambda: enter.host_view(mark))
+            holds(f"in a container without a label, {mode}: a command's is its init's ({label})", seen["label"] == label, seen)
+        holds("and AppArmor refused provost-execd nothing", not denials("provost-execd"), denials("provost-execd"))
+    finally:
+        subprocess.run(["lxc-stop", "-n", "101", "-k"])
+        container.wait()
+        sh("systemctl stop provost-execd.service provost-execd.socket && systemctl start guest@101.service")
+
+
 def main():
     kept = place()
     try:
         replace_keys()
+        for path, (mode, _) in ROOTS.items():
+            os.chmod(path, mode)
         sh("dmesg -C")
+        execd_reads()
         alone = trespass("none", [*BARE, "AppArmorProfile=provostd"])
         said = denials("provostd")
         open_to_all = trespass("none", BARE)
@@ -50,12 +95,15 @@ def main():
                   code in REFUSED and without not in REFUSED, (code, without))
         for name in (name for name in alone if name.startswith("need:")):
             holds(f"left open by it: {name}", alone[name] == 0, alone[name])
-        for what in ("pve-www.key", "pve-ssl.key", '"/root/"', "/etc/shadow", 'operation="ptrace"', 'operation="signal"',
-                     'capname="sys_admin"', 'capname="sys_module"', 'capname="setgid"'):
+        for what in ("pve-www.key", "pve-ssl.key", "authkey.pem", 'name="/root/"', 'name="/etc/shadow"', 'operation="ptrace"',
+                     'operation="signal"', 'operation="mount"', 'capname="sys_admin"', 'capname="sys_module"'):
             holds(f"the audit log says who refused: {what}", any(what in line for line in said), said)
     finally:
+        for path, (_, mode) in ROOTS.items():
+            os.chmod(path, mode)
         kept[0].kill()
         sandbox.clear()
+    unconfined_container()
     # What is off must not be in the way: the unit starts where no profile is loaded.
     sh("apparmor_parser -R /etc/apparmor.d/provostd && systemctl start provost.socket provost-control.socket")
     sh("systemctl restart provost.service")

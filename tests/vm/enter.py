@@ -177,4 +177,5 @@ def main():
     del started
 
 
-main()
+if __name__ == "__main__":
+    main()
