@@ -40,6 +40,7 @@ bench: ## The promised numbers of SPECIFICATION.md, measured in one run
 	@tests/lab/lab up --only 101 && tests/lab/lab wait 101
 	@tests/lab/lab run -- cargo bench --locked --no-default-features --features execd --bench exec -- $(BENCH)
 	@tests/lab/lab run -- cargo bench --locked --no-default-features --features execd --bench files -- $(BENCH)
+	@tests/lab/lab run -- cargo bench --locked --no-default-features --features execd,sim --bench diagnose -- $(BENCH)
 	@cargo bench --locked --no-default-features --features agent --bench ledger -- --full $(BENCH)
 
 # Each death is a tenth of a second; CI takes 200 of them.
@@ -112,7 +113,7 @@ selinux: ## The SELinux module, into target/selinux/provost.pp (needs selinux-po
 
 .PHONY: man
 man: ## The manual's pages, into target/man
-	cargo run --quiet --locked --no-default-features --features cli --bin provost -- man $(TARGET)/man
+	cargo run --quiet --locked --no-default-features --features agent,cli --bin provost -- man $(TARGET)/man
 	@ls $(TARGET)/man
 
 # libFuzzer's instrumentation is behind an unstable flag; the variable opens it on a stable compiler.

@@ -4,6 +4,9 @@
 //! says; nothing of it stands in an [`Ask`]. Texts in answers may hold what a guest or a model wrote: whoever shows them
 //! cleans them.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,6 +31,8 @@ pub enum Ask {
     Decide { id: String, sha256: String, approve: bool, why: String },
     /// Where the catalogue of the API is from, and what of it has no tier: [`Catalogue`].
     Catalogue {},
+    /// How the daemon stands, tokens tried: [`Examined`].
+    Examine {},
     /// What holds the daemon in: [`Walls`].
     Walls {},
 }
@@ -150,6 +155,47 @@ pub struct Catalogue {
     pub unclassified: Vec<String>,
 }
 
+/// How the daemon stands.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Examined {
+    pub version: String,
+    /// Why the configuration, as it is on the disk, is not in force.
+    pub configuration: Option<String>,
+    /// Each token of the configuration, after a call with it.
+    pub tokens: Vec<Token>,
+    /// Daemons of PVE's that do not answer and are left alone for now.
+    pub aside: Vec<String>,
+    pub ledger: Ledger,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// As the configuration names it.
+    pub given: PathBuf,
+    /// `USER@REALM!ID`
+    pub id: Option<String>,
+    /// Why it does not work.
+    pub problem: Option<String>,
+    /// Path → what it may there, as PVE says.
+    pub permissions: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// The receipts, as the daemon has them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// `ready`, `damaged`, `unavailable`
+    pub state: String,
+    pub why: Option<String>,
+    pub next: Option<String>,
+    pub size: u64,
+    pub signed: u64,
+    pub open_intents: usize,
+    /// `journald`, or why receipts are not copied there.
+    pub mirror: String,
+    pub unrecorded: u64,
+    pub unmirrored: u64,
+}
+
 /// What the kernel holds the daemon to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Walls {
@@ -174,6 +220,7 @@ mod tests {
             Ask::Plan { id: "x".into() },
             Ask::Decide { id: text(), sha256: text(), approve: true, why: text() },
             Ask::Catalogue {},
+            Ask::Examine {},
             Ask::Walls {},
         ] {
             let line = serde_json::to_string(&ask).unwrap();

@@ -3,9 +3,13 @@
 //! One place for it. Terminal control sequences go, as do the characters by which text hides from a reader or
 //! reorders itself: zero-width ones, bidirectional overrides, Unicode tags (invisible ASCII, used to smuggle
 //! instructions to models). Line breaks and tabs stay.
+//!
+//! What is given out as it is ([`clean`], [`clean_json`]) is a value of its own in JSON: a string that nothing in it can end is
+//! its fence, and the size of the answer bounds its lines. What is repeated among words of ours ([`brief`]) is one short line,
+//! and what could pass for them stands between quotes that it cannot close ([`quoted`]).
 
 #[cfg(feature = "ledger")]
-pub use clean::{brief, clean, clean_json};
+pub use clean::{brief, clean, clean_json, quoted};
 
 /// How many bytes at the end begin a character that does not end there.
 pub fn begun(bytes: &[u8]) -> usize {
@@ -52,6 +56,12 @@ mod clean {
         brief
     }
 
+    /// As [`brief`], between quotes that it cannot end: for a sentence or a line of a log among words of ours.
+    pub fn quoted(text: &str, most: usize) -> String {
+        let is_quote = |character: char| matches!(character, '"' | '\u{ab}' | '\u{bb}' | '\u{201c}'..='\u{201f}' | '\u{2033}' | '\u{2036}' | '\u{301d}'..='\u{301f}' | '\u{ff02}');
+        format!("\"{}\"", brief(text, most).replace(is_quote, "'"))
+    }
+
     /// `bytes` as text that shows what it says: invalid UTF-8 becomes U+FFFD, control sequences and hidden characters
     /// are dropped.
     pub fn clean(bytes: &[u8]) -> String {
@@ -59,15 +69,15 @@ mod clean {
         if bytes.iter().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~')) {
             return String::from_utf8_lossy(bytes).into_owned();
         }
-        // A line at a time: a sequence that is never ended would hide all that follows it.
-        let lines = bytes.split_inclusive(|byte| *byte == b'\n');
-        let visible: Vec<u8> = lines
-            .flat_map(|line| {
-                let mut shown = strip_ansi_escapes::strip(line);
-                if line.ends_with(b"\n") && !shown.ends_with(b"\n") {
-                    shown.push(b'\n');
-                }
-                shown
+        // Up to a line's end or a tab at a time: a sequence that is never ended would hide all that follows it, and what strips
+        // them takes tabs along.
+        let is_kept = |byte: &u8| matches!(byte, b'\n' | b'\t');
+        let visible: Vec<u8> = bytes
+            .split_inclusive(is_kept)
+            .flat_map(|part| {
+                let end = part.last().copied().filter(is_kept);
+                let text = &part[..part.len() - usize::from(end.is_some())];
+                strip_ansi_escapes::strip(text).into_iter().chain(end)
             })
             .collect();
         String::from_utf8_lossy(&visible).chars().filter(|character| !is_hidden(*character)).collect()
@@ -98,14 +108,106 @@ mod clean {
             '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' => true,
             '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' => true,
             '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' => true,
-            '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' => true,
+            '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}' => true,
             character => character.is_control(),
         }
     }
 
     #[cfg(test)]
     mod tests {
-        use super::{brief, clean, clean_json};
+        use proptest::prelude::*;
+
+        use super::{brief, clean, clean_json, is_hidden, quoted};
+
+        /// Bytes of which many mean something to a terminal, to a decoder or to nobody who reads.
+        fn hostile() -> impl Strategy<Value = Vec<u8>> {
+            let parts: Vec<&'static [u8]> = vec![
+                b"\x1b",
+                b"\x1b[31m",
+                b"\x1b]0;",
+                b"\x1bP",
+                b"\x1b\\",
+                b"\x1b[",
+                b"\x07",
+                b"\x9b",
+                b"\xc2\x9b",
+                b"\r",
+                b"\n",
+                b"\t",
+                b"\0",
+                b"\x7f",
+                b"\x08",
+                b"\xe2\x80\x8b",
+                b"\xe2\x80\xae",
+                b"\xe2\x81\xa6",
+                b"\xef\xbb\xbf",
+                b"\xf3\xa0\x81\x81",
+                b"\xe2",
+                b"\xf0\x9f",
+                b"\xff",
+                b"\xed\xa0\x80",
+                b"a",
+                b"0;1m",
+                b"\"",
+                b"\xe2\x80\x9d",
+                "\u{1bca0}".as_bytes(),
+                "größe 日本".as_bytes(),
+            ];
+            let part = prop_oneof![
+                3 => proptest::sample::select(parts).prop_map(<[u8]>::to_vec),
+                1 => proptest::collection::vec(any::<u8>(), 0..8),
+            ];
+            proptest::collection::vec(part, 0..40).prop_map(|parts| parts.concat())
+        }
+
+        proptest! {
+            #[test]
+            fn whatever_comes_nothing_acts_or_hides_and_no_line_is_lost_or_made(bytes in hostile()) {
+                let shown = clean(&bytes);
+                prop_assert!(!shown.chars().any(is_hidden), "{shown:?}");
+                let lines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
+                prop_assert_eq!(lines(shown.as_bytes()), lines(&bytes));
+                let tabs = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\t').count();
+                prop_assert_eq!(tabs(shown.as_bytes()), tabs(&bytes));
+                prop_assert_eq!(clean(shown.as_bytes()), shown, "cleaned twice is cleaned once");
+            }
+
+            #[test]
+            fn among_our_words_it_is_one_short_line_that_cannot_leave_its_quotes(bytes in hostile(), most in 1_usize..60) {
+                let text = String::from_utf8_lossy(&bytes);
+                let short = brief(&text, most);
+                prop_assert!(short.chars().count() <= most + 1, "{short:?}");
+                prop_assert!(!short.chars().any(|one| is_hidden(one) || matches!(one, '\n' | '\t')), "{short:?}");
+                let quoted = quoted(&text, most);
+                let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+                prop_assert!(inner.is_some_and(|inner| !inner.contains(['"', '\u{201d}'])), "{quoted:?}");
+            }
+
+            #[test]
+            fn in_json_it_is_clean_at_every_depth(a in hostile(), b in hostile()) {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                let mut value = serde_json::json!({ "list": [text(&a), { "deep": text(&b) }] });
+                value[text(&a)] = serde_json::json!({ text(&b): [text(&b)] });
+                clean_json(&mut value);
+                fn all(value: &serde_json::Value, holds: &dyn Fn(&str) -> bool) -> bool {
+                    match value {
+                        serde_json::Value::String(text) => holds(text),
+                        serde_json::Value::Array(items) => items.iter().all(|item| all(item, holds)),
+                        serde_json::Value::Object(fields) => fields.iter().all(|(name, value)| holds(name) && all(value, holds)),
+                        _ => true,
+                    }
+                }
+                prop_assert!(all(&value, &|text| !text.chars().any(is_hidden)), "{value:?}");
+            }
+
+            #[test]
+            fn what_hides_nothing_stays_as_it_is(text in "[ -~\\n\\täöüßé日本語✓😀]{0,200}") {
+                prop_assert_eq!(clean(text.as_bytes()), text);
+            }
+        }
 
         #[test]
         fn what_a_message_repeats_is_short_and_on_one_line() {
@@ -131,6 +233,7 @@ mod clean {
                 (b"\x1b]52;c;Y2xpcA==\x1b\\after", "after"),
                 (b"\x1b]0;never ended\nnext\n\x1bPneither\nlast", "\nnext\n\nlast"),
                 (b"over\rwritten", "overwritten"),
+                ("a\tgröße\tb\n".as_bytes(), "a\tgröße\tb\n"),
                 (b"bell\x07 back\x08", "bell back"),
                 (b"\x9b31mC1", "31mC1"),
                 ("\u{9b}31mC1".as_bytes(), "31mC1"),

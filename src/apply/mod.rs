@@ -167,7 +167,7 @@ fn calls(
     Ok(Calls { take, leaves })
 }
 
-async fn halted(claim: Claim<'_>, recorded: Recorded, refused: Refused) -> Refused {
+async fn halted(claim: Claim<'_, Plan>, recorded: Recorded, refused: Refused) -> Refused {
     claim.spent(recorded.seq());
     let body = body::Outcome {
         answer: None,

@@ -5,12 +5,25 @@ use std::process::ExitCode;
 use clap::Parser;
 #[cfg(feature = "sim")]
 use provost::cli::demo;
-use provost::cli::{Provost, Verb, audit, bridge, documents, operator};
+#[cfg(feature = "agent")]
+use provost::cli::setup;
+use provost::cli::{Provost, Verb, audit, bridge, client_config, documents, operator, suggest};
 
 fn main() -> ExitCode {
-    match Provost::parse().verb {
+    let Some(verb) = Provost::parse().verb else {
+        let _ = suggest(&mut std::io::stdout());
+        return ExitCode::SUCCESS;
+    };
+    match verb {
+        #[cfg(feature = "agent")]
+        Verb::Setup(verb) => setup::run(&verb),
+        #[cfg(feature = "agent")]
+        Verb::Token { verb } => setup::token(&verb),
+        #[cfg(feature = "agent")]
+        Verb::Uninstall(verb) => setup::uninstall(&verb),
         Verb::Audit(verb) => audit::run(verb),
         Verb::Bridge { socket, config } => bridge::run(socket, config),
+        Verb::ClientConfig(verb) => client_config::run(&verb),
         Verb::Halt(verb) => operator::halt(verb),
         Verb::Resume(verb) => operator::resume(verb),
         Verb::Plans(verb) => operator::plans(&verb),

@@ -97,6 +97,11 @@ async fn serve(rules: Rules, path: &Path) -> Result<(), Box<dyn std::error::Erro
             to_reload.reload();
         }
     });
+    if config.exec.enabled && config.exec.host {
+        tracing::warn!(
+            "[exec] host is on: commands and files of the node itself can be asked for, and a person approves each"
+        );
+    }
     tracing::info!(socket = %config.listen.unix.display(), roles = config.roles.len(), "serving");
     let _ = systemd::daemon::notify([("READY", "1")].iter());
     tokio::spawn(watchdog());

@@ -48,8 +48,9 @@ fn execd() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .about("Enters the containers that [exec] containers lists, for provostd")
         .long_about(
-            "Enters the containers that [exec] containers lists, for provostd. It is started by systemd \
-             (provost-execd.socket), or by hand as root.",
+            "Enters the containers that [exec] containers lists, for provostd; and, where [exec] host is on, has systemd run \
+             on the node itself what a person approved, and reads and replaces files under [exec] host_roots. It is started \
+             by systemd (provost-execd.socket), or by hand as root.",
         )
         .arg(Arg::new("config").long("config").value_name("FILE").help(config))
 }
@@ -66,6 +67,13 @@ mod tests {
         for (page, says) in [
             ("provost.1", "bridge"),
             ("provost-bridge.1", "\\-\\-socket"),
+            ("provost-client-config.1", "\\-\\-host"),
+            #[cfg(feature = "agent")]
+            ("provost-setup.1", "\\-\\-dry\\-run"),
+            #[cfg(feature = "agent")]
+            ("provost-token-rotate.1", "\\-\\-offline"),
+            #[cfg(feature = "agent")]
+            ("provost-uninstall.1", "\\-\\-keep\\-files"),
             ("provost-halt.1", "\\-\\-why"),
             ("provost-approve.1", "\\-\\-yes"),
             ("provost-plans.1", "\\-\\-json"),

@@ -2,26 +2,46 @@
 
 pub mod audit;
 pub mod bridge;
+pub mod client_config;
 #[cfg(feature = "sim")]
 pub mod demo;
 pub mod documents;
 pub mod operator;
+mod program;
+#[cfg(feature = "agent")]
+pub mod setup;
 mod unanswered;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::config;
+
 /// The agent that lets an AI assistant run a Proxmox VE node without being able to wreck it
 #[derive(Debug, Parser)]
-#[command(name = "provost", version, arg_required_else_help = true)]
+#[command(name = "provost", version, after_help = "Without a verb it says what to do next.")]
 pub struct Provost {
     #[command(subcommand)]
-    pub verb: Verb,
+    pub verb: Option<Verb>,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Make or mend Provost's user, roles and tokens in PVE, and its configuration
+    #[cfg(feature = "agent")]
+    #[command(after_help = setup::CODES)]
+    Setup(Box<setup::Setup>),
+    /// The tokens by which Provost is known to PVE
+    #[cfg(feature = "agent")]
+    Token {
+        #[command(subcommand)]
+        verb: Box<setup::TokenVerb>,
+    },
+    /// Take back what setup made in PVE; the receipts stay
+    #[cfg(feature = "agent")]
+    #[command(after_help = setup::CODES)]
+    Uninstall(Box<setup::Uninstall>),
     /// The receipts: verify, follow, search, export, report
     Audit(audit::Audit),
     /// Connect standard input and output to the daemon: the command for an MCP client's configuration
@@ -34,6 +54,8 @@ pub enum Verb {
         #[arg(long, env = "PROVOST_CONFIG")]
         config: Option<PathBuf>,
     },
+    /// What goes into an MCP client's configuration, and into which file
+    ClientConfig(client_config::ClientConfig),
     /// Stop every change and every command, at once and until `provost resume`; reading goes on
     #[command(after_help = operator::CODES)]
     Halt(operator::Switch),
@@ -68,6 +90,48 @@ pub enum Verb {
     #[command(hide = true)]
     Man { directory: PathBuf },
 }
+
+/// What to do next, for whoever typed no verb.
+pub fn suggest(out: &mut impl std::io::Write) -> std::io::Result<()> {
+    let path = config::path(None);
+    let (state, next) = match config::load(&path) {
+        Err(config::ConfigError::Read { source, .. })
+            if source.kind() == std::io::ErrorKind::PermissionDenied =>
+        {
+            ("The configuration is not yours to read.".to_owned(), SET_UP)
+        }
+        Err(config::ConfigError::Read { .. }) => {
+            (format!("There is no {}: this node is not set up.", path.display()), FRESH)
+        }
+        Err(_) => (format!("{} is not right.", path.display()), WRONG),
+        Ok(config) if config.roles.is_empty() => {
+            ("No role stands in the configuration: nobody may do anything.".into(), FRESH)
+        }
+        Ok(_) => ("This node is set up.".to_owned(), SET_UP),
+    };
+    writeln!(out, "{state} What now?\n")?;
+    for (verb, what) in next {
+        writeln!(out, "  provost {verb:<28} {what}")?;
+    }
+    writeln!(out, "\nprovost --help lists every verb.")
+}
+
+const FRESH: &[(&str, &str)] = &[
+    ("setup", "makes Provost's user, role and token in PVE, and the configuration (as root)"),
+    ("setup --dry-run", "shows what that would be"),
+    ("doctor", "says what stands and what is missing"),
+];
+const WRONG: &[(&str, &str)] = &[("doctor", "says where, and what would be right")];
+const SET_UP: &[(&str, &str)] = &[
+    ("doctor", "says whether all is as it should be"),
+    (
+        "client-config CLIENT",
+        "what an MCP client needs: claude-code, claude-desktop, cursor, vscode, zed, generic",
+    ),
+    ("plans", "what waits for somebody's yes"),
+    ("audit tail", "what was done lately"),
+    ("halt", "stops every change, at once"),
+];
 
 /// Serves MCP on the node: lets an assistant run it without being able to wreck it
 #[derive(Debug, Parser)]

@@ -52,6 +52,24 @@ impl CallPattern {
     }
 }
 
+impl CallPattern {
+    /// Whether some call of that template is one of these.
+    pub fn could_match(&self, method: &str, template: &str) -> bool {
+        if self.method.as_deref().is_some_and(|mine| mine != method) {
+            return false;
+        }
+        let called: Vec<&str> = template.split('/').skip(1).collect();
+        let fits = match self.below {
+            true => called.len() > self.segments.len(),
+            false => called.len() == self.segments.len(),
+        };
+        fits && self.segments.iter().zip(&called).all(|(segment, template)| match segment {
+            Segment::Any => true,
+            Segment::Is(text) => text == template || template.starts_with('{'),
+        })
+    }
+}
+
 impl TryFrom<String> for CallPattern {
     type Error = String;
 

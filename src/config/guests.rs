@@ -70,6 +70,14 @@ impl TryFrom<Raw> for GuestTerm {
     }
 }
 
+impl TryFrom<String> for GuestTerm {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Raw::Text(text).try_into()
+    }
+}
+
 impl TryFrom<Vec<Raw>> for GuestSet {
     type Error = String;
 

@@ -7,6 +7,7 @@
 mod call;
 mod file;
 mod guests;
+pub mod host;
 mod not_yet;
 mod range;
 mod role;
@@ -128,8 +129,10 @@ pub struct Exec {
     pub containers: GuestSet,
     /// Whether a container without a user namespace of its own may be entered.
     pub privileged: bool,
-    /// Commands on the node itself.
+    /// Commands and files on the node itself.
     pub host: bool,
+    /// Directories of the node's own under which its files may be read and replaced, where `host` is on; none when absent.
+    pub host_roots: Vec<PathBuf>,
     /// The account that `provostd` runs as: the one peer, beside root, that `provost-execd` serves.
     pub user: String,
     /// The oldest Landlock ABI on which the inspect lane is still offered. 3 is the first that guards truncation.
@@ -163,6 +166,7 @@ impl Default for Exec {
             containers: GuestSet::default(),
             privileged: false,
             host: false,
+            host_roots: Vec::new(),
             user: "provost".into(),
             inspect_floor: 3,
             max_timeout_s: 3600,
@@ -247,7 +251,9 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
             return Err(ConfigError::TwiceNamed { path: path.to_owned(), role: role.name.clone() });
         }
     }
-    match range::outside(&config) {
+    match range::outside(&config)
+        .or_else(|| config.exec.host_roots.iter().find_map(|root| host::problem(root)))
+    {
         Some(message) => Err(ConfigError::Range { path: path.to_owned(), message }),
         None => Ok(config),
     }
@@ -330,6 +336,10 @@ mod tests {
             ("[[role]]\nname='a'\nmembers=[]\ndeny=['/access']", "GET /access/*"),
             ("[approval]\nmembers=['alice']", "user:alice"),
             ("[listen]\nunix_mode='0999'", "octal"),
+            ("[exec]\nhost_roots=['/']", "host_roots"),
+            ("[exec]\nhost_roots=['etc']", "host_roots"),
+            ("[exec]\nhost_roots=['/etc/../root']", "host_roots"),
+            ("[exec]\nhost_roots=['/proc/sys']", "window into the kernel"),
         ] {
             let message = refused(text);
             assert!(message.contains(says), "{text}: {message}");

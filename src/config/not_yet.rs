@@ -32,11 +32,6 @@ impl Config {
             "[listen] http".into(),
             "nothing listens there; it will serve MCP over HTTP",
         );
-        note(
-            self.exec.host,
-            "[exec] host".into(),
-            "no command runs on the node itself; it will let roles run some there",
-        );
         let approver = self.approval.members.iter().any(|member| matches!(member, Member::Vsock(_)));
         note(
             approver,
@@ -58,7 +53,7 @@ mod tests {
 
     #[test]
     fn each_key_that_is_not_acted_on_is_named_once_and_no_other() {
-        let text = "[listen]\nvsock=7100\nhttp='/x'\n[exec]\nhost=true\n[approval]\nmembers=['vsock:4']\n[[role]]\nname='a'\nmembers=['vsock:3']\n\
+        let text = "[listen]\nvsock=7100\nhttp='/x'\n[approval]\nmembers=['vsock:4']\n[[role]]\nname='a'\nmembers=['vsock:3']\n\
                     guests=['pool:x','pool:y','tag:z']\ndeny=['GET /access']\napproval=['host']\ntoken='/t'";
         let keys: Vec<String> = parse(std::path::Path::new("x"), text)
             .unwrap()
@@ -67,7 +62,7 @@ mod tests {
             .map(|not| not.key)
             .collect();
         let of = |name: &str| format!("{name} of role \"a\"");
-        let mut expected = vec!["[listen] vsock".to_owned(), "[listen] http".into(), "[exec] host".into()];
+        let mut expected = vec!["[listen] vsock".to_owned(), "[listen] http".into()];
         expected.push("[approval] members \"vsock:\"".into());
         expected.push(of("members \"vsock:\""));
         assert_eq!(keys, expected);

@@ -60,6 +60,15 @@ impl Role {
         allow.iter().any(|pattern| pattern.matches(method, template, path.clone()))
     }
 
+    /// Whether `allow` has some call of that template.
+    pub fn could_allow(&self, method: &str, template: &str) -> bool {
+        let Some(allow) = &self.allow else { return true };
+        if method == "GET" && !allow.iter().any(CallPattern::is_for_reads) {
+            return true;
+        }
+        allow.iter().any(|pattern| pattern.could_match(method, template))
+    }
+
     /// Tiers of which a change waits for a person: as written, else all that only `full` has. An empty list that is
     /// written means that nothing waits.
     pub fn approval(&self) -> &[Tier] {

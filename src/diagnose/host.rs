@@ -3,8 +3,14 @@
 use super::cgroup::{Cpu, Figures, Pressure};
 use super::{Gathered, Page, Reader};
 
-pub const READERS: &[(&str, Reader)] =
-    &[("oom", oom), ("memory", memory), ("throttling", throttling), ("pressure", pressure), ("pids", pids)];
+pub const READERS: &[(&str, Reader)] = &[
+    ("oom", oom),
+    ("memory", memory),
+    ("throttling", throttling),
+    ("pressure", pressure),
+    ("io", io),
+    ("pids", pids),
+];
 
 fn figures(gathered: &Gathered) -> Result<&(Figures, Figures), String> {
     gathered.host.as_ref().map_err(Clone::clone)
@@ -42,8 +48,13 @@ fn memory(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     let share = percent(held, limit);
     page.fact(format!("{} of {} held, {} with cache", size(held), size(limit), size(current)));
     if share >= page.limit("memory_full") {
-        let evidence =
-            format!("{} of {} held, beside {} of cache", size(held), size(limit), size(current - held));
+        let at = now.memory.at_limit.unwrap_or_default();
+        let evidence = format!(
+            "{} of {} held, beside {} of cache; {at} times at the limit",
+            size(held),
+            size(limit),
+            size(current - held)
+        );
         page.flag("memory_full", format!("memory is {share:.0} % used"), evidence);
     }
     if let (Some(swap), Some(limit)) = (now.memory.swap, now.memory.swap_limit.filter(|limit| *limit > 0)) {
@@ -103,6 +114,21 @@ fn pressure(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
             page.flag(sign, format!("its tasks wait for {what} {some_60:.0} % of the time"), evidence);
         }
     }
+    Ok(())
+}
+
+/// What it moves to and from disks; pressure says whether that hurts.
+fn io(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
+    let (before, now) = figures(gathered)?;
+    let (read, written) = now.io.ok_or("this kernel counts no disk traffic for the guest's cgroup")?;
+    let lately = |now: u64, before: Option<u64>| size(now.saturating_sub(before.unwrap_or(now)));
+    page.fact(format!(
+        "{} read and {} written since it started; {} and {} while this was looked at",
+        size(read),
+        size(written),
+        lately(read, before.io.map(|io| io.0)),
+        lately(written, before.io.map(|io| io.1)),
+    ));
     Ok(())
 }
 

@@ -15,6 +15,7 @@ mod page;
 mod subject;
 #[cfg(test)]
 mod tests;
+pub mod unit;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -49,7 +50,7 @@ pub struct Flag {
     pub why: &'static str,
     /// What shows it: figures, lines of logs. As `what`.
     pub evidence: String,
-    /// What to do next: a tool of this server and what to give it, `find: …`, `read: …`, `exec: …`.
+    /// What to do next: `find: WORDS`, for which `find` gives a recipe.
     pub next: String,
 }
 
@@ -104,8 +105,9 @@ pub fn judge(battery: &'static Battery, gathered: &Gathered, now: i64) -> Report
 type Reader = fn(&Gathered, &mut Page<'_>) -> Result<(), String>;
 
 /// By the names of probes.
-static READERS: LazyLock<BTreeMap<&'static str, Reader>> =
-    LazyLock::new(|| [inside::READERS, host::READERS, api::READERS].concat().into_iter().collect());
+static READERS: LazyLock<BTreeMap<&'static str, Reader>> = LazyLock::new(|| {
+    [inside::READERS, unit::READERS, host::READERS, api::READERS].concat().into_iter().collect()
+});
 
 fn reader(probe: &str) -> Option<Reader> {
     READERS.get(probe).copied()

@@ -12,7 +12,7 @@
 //! cgroup, [`spawn`] gives birth in the container's pid namespace, [`child`] goes the rest of the way and becomes the
 //! command, [`running`] is what is held of it, [`hunt`] ends all that descends from it. [`policy`] is the
 //! container's seccomp profile, [`inspect`] the lane in which a command can only read, [`door`] what the process does where
-//! a file is wanted and no command.
+//! a file is wanted and no command, and [`host`] its way there on the node itself.
 
 pub mod account;
 pub mod cgroups;
@@ -20,6 +20,7 @@ pub mod child;
 pub mod door;
 pub mod error;
 pub mod home;
+pub mod host;
 pub mod hunt;
 pub mod inquiry;
 pub mod inspect;

@@ -43,6 +43,7 @@ steps! {
     Directory = "changing to the working directory",
     Inspect = "confining the command to reading",
     Confine = "confining the process to the container's files",
+    Root = "opening the listed root",
     OwnList = "opening the list of its own descriptors",
     Exec = "executing the program",
     OwnProfile = "leaving provost-execd's own AppArmor profile",

@@ -191,6 +191,12 @@ pub const fn borrowed<const FD: RawFd>() -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(FD) }
 }
 
+/// The descriptor of what keeps it open, for as long as that does.
+pub fn borrow(holder: &impl AsRawFd) -> BorrowedFd<'_> {
+    // SAFETY: the holder lives at least as long as the borrow, and closes it no sooner than it ends.
+    unsafe { BorrowedFd::borrow_raw(holder.as_raw_fd()) }
+}
+
 /// The execution domain: flags such as a 32-bit machine name or no address randomisation.
 pub fn set_personality(persona: i32) -> Result<(), Errno> {
     // SAFETY: personality takes any value and touches no memory.

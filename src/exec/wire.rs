@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use super::guest::Guest;
 use crate::door::Errand;
 
 /// Bytes that a request or a reply has at most. Longer input belongs on the command's stdin.
@@ -39,7 +40,7 @@ impl Mode {
 #[serde(deny_unknown_fields)]
 pub struct Request {
     pub version: u32,
-    pub guest: u32,
+    pub guest: Guest,
     pub mode: Mode,
     pub argv: Vec<String>,
     pub env: Vec<(String, String)>,
@@ -154,6 +155,27 @@ impl Request {
         if self.timeout_ms == 0 {
             return wrong("timeout_ms", "must be more than zero");
         }
+        match self.guest {
+            Guest::Host => self.check_host(),
+            Guest::Vmid(_) => Ok(()),
+        }
+    }
+
+    /// What a command on the node has less of than one in a container.
+    fn check_host(&self) -> Result<(), RequestError> {
+        let wrong = |what: &str, problem| Err(RequestError::Field { what: what.into(), problem });
+        if self.mode != Mode::Change {
+            return wrong("mode", "is \"inspect\", and the node has no such lane");
+        }
+        if self.script.is_some() {
+            return wrong("script", "is for a shell, and the node runs none between");
+        }
+        if !self.env.is_empty() {
+            return wrong("env", "is set, and a command on the node begins with none of the caller's");
+        }
+        if !self.argv.first().is_some_and(|program| program.starts_with('/')) {
+            return wrong("argv", "needs the program's whole path as its first element, on the node");
+        }
         Ok(())
     }
 
@@ -255,7 +277,7 @@ impl Request {
     pub fn for_tests() -> Self {
         Self {
             version: VERSION,
-            guest: 101,
+            guest: Guest::Vmid(101),
             mode: Mode::Inspect,
             argv: vec!["df".into(), "-h".into()],
             env: vec![("LANG".into(), "C".into())],
@@ -298,6 +320,23 @@ mod tests {
             Request { cwd: "/tmp".into(), ..right.clone() },
             Request { timeout_ms: 0, ..right.clone() },
             Request::for_a_file(Errand::Get(Get { path: "etc".into(), part: Part::From(0), most: 1 })),
+        ] {
+            assert!(wrong.encode().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_on_the_node_has_no_shell_no_variables_and_no_inspect_lane() {
+        let argv = vec!["/usr/bin/uptime".into()];
+        let mode = Mode::Change;
+        let right =
+            Request { guest: Guest::Host, mode, argv, env: vec![], script: None, ..Request::for_tests() };
+        assert_eq!(Request::decode(&right.encode().unwrap()), Ok(right.clone()));
+        for wrong in [
+            Request { mode: Mode::Inspect, ..right.clone() },
+            Request { script: Some(Script::of("id")), ..right.clone() },
+            Request { env: vec![("A".into(), "b".into())], ..right.clone() },
+            Request { argv: vec!["uptime".into()], ..right.clone() },
         ] {
             assert!(wrong.encode().is_err(), "{wrong:?}");
         }

@@ -49,7 +49,9 @@ pub async fn resolve(
         let Some(Fate { why, outcome }) = fate(&intent).await else { continue };
         let entry = Entry {
             principal: intent.principal.clone(),
-            tool: ["exec", "apply", "file_get", "file_put"].into_iter().find(|tool| intent.tool.as_deref() == Some(tool)),
+            tool: ["exec", "apply", "file_get", "file_put"]
+                .into_iter()
+                .find(|tool| intent.tool.as_deref() == Some(tool)),
             guest: intent.guest,
             endpoint: intent.endpoint.as_deref().map(Clean::of),
             decision: Some(Decision::Allowed),

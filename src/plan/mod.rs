@@ -61,7 +61,7 @@ pub use id::PlanId;
 pub use observe::{Guest, Observed};
 pub use outlook::{Outlook, outlook};
 pub use request::{Ask, Request};
-pub use store::{Claim, LIFETIME, Limits, Store};
+pub use store::{Claim, Kept, LIFETIME, Limits, Store};
 pub use view::{View, shown};
 
 use crate::catalog::Catalog;
@@ -79,7 +79,7 @@ use undo::Undo;
 pub struct Desk {
     world: World,
     ledger: Ledger,
-    pub plans: Store,
+    pub plans: Store<Plan>,
     /// What turns words into calls.
     finders: Arc<Finders>,
     /// Changes that are being made.
@@ -149,6 +149,20 @@ pub struct Plan {
 }
 
 /// Without what it holds: secrets are among it.
+impl store::Kept for Plan {
+    fn id(&self) -> PlanId {
+        self.id
+    }
+
+    fn uid(&self) -> u32 {
+        self.asker.uid
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
 impl fmt::Debug for Plan {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(to, "plan {}: {:?}", self.id, self.request)

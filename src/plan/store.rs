@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Plan, PlanId, Refused};
+use super::{PlanId, Refused};
 use crate::ledger::Seq;
 
 /// How long a plan may be applied.
@@ -29,14 +29,22 @@ impl Default for Limits {
     }
 }
 
-#[derive(Default)]
-pub struct Store {
-    limits: Limits,
-    held: Mutex<HashMap<PlanId, Held>>,
+/// What is kept: a plan of API calls, or one for the node itself.
+pub trait Kept {
+    fn id(&self) -> PlanId;
+    /// Of its maker.
+    fn uid(&self) -> u32;
+    /// That it takes.
+    fn bytes(&self) -> usize;
 }
 
-struct Held {
-    plan: Arc<Plan>,
+pub struct Store<P> {
+    limits: Limits,
+    held: Mutex<HashMap<PlanId, Held<P>>>,
+}
+
+struct Held<P> {
+    plan: Arc<P>,
     made: Instant,
     state: State,
 }
@@ -50,21 +58,21 @@ enum State {
 
 /// The right to apply a plan, of which there is one. Dropped, nothing was begun, and the plan may be tried again.
 #[must_use]
-pub struct Claim<'a> {
-    store: &'a Store,
-    plan: Arc<Plan>,
+pub struct Claim<'a, P: Kept> {
+    store: &'a Store<P>,
+    plan: Arc<P>,
     used: bool,
 }
 
-impl Claim<'_> {
-    pub fn plan(&self) -> &Arc<Plan> {
+impl<P: Kept> Claim<'_, P> {
+    pub fn plan(&self) -> &Arc<P> {
         &self.plan
     }
 
     /// The receipt by which it was applied.
     pub fn spent(mut self, receipt: Seq) {
         self.used = true;
-        self.store.change(self.plan.id, State::Taken(Some(receipt)));
+        self.store.change(self.plan.id(), State::Taken(Some(receipt)));
     }
 
     /// It does not hold any more.
@@ -73,21 +81,21 @@ impl Claim<'_> {
     }
 }
 
-impl Drop for Claim<'_> {
+impl<P: Kept> Drop for Claim<'_, P> {
     fn drop(&mut self) {
         if !self.used {
-            self.store.change(self.plan.id, State::Waits);
+            self.store.change(self.plan.id(), State::Waits);
         }
     }
 }
 
-impl Store {
+impl<P: Kept> Store<P> {
     pub fn new(limits: Limits) -> Self {
         Self { limits, held: Mutex::default() }
     }
 
     /// A panic elsewhere cannot leave the table half changed.
-    fn held(&self) -> MutexGuard<'_, HashMap<PlanId, Held>> {
+    fn held(&self) -> MutexGuard<'_, HashMap<PlanId, Held<P>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -99,16 +107,16 @@ impl Store {
 
     /// Keeps a plan. Of one principal, the oldest give way; where there is no room for all, the oldest of whoever holds the
     /// most: nobody can keep others from planning.
-    pub fn keep(&self, plan: Arc<Plan>) -> Result<(), Refused> {
+    pub fn keep(&self, plan: Arc<P>) -> Result<(), Refused> {
         let Limits { all, each, bytes, lifetime } = self.limits;
         let mut held = self.held();
         held.retain(|_, held| held.made.elapsed() < lifetime.max(REMEMBERED));
-        let uid = plan.asker.uid;
-        let size = plan.bytes;
+        let uid = plan.uid();
+        let size = plan.bytes();
         let mut own: Vec<(Instant, PlanId, usize)> = held
             .iter()
-            .filter(|(_, held)| held.plan.asker.uid == uid)
-            .map(|(id, held)| (held.made, *id, held.plan.bytes))
+            .filter(|(_, held)| held.plan.uid() == uid)
+            .map(|(id, held)| (held.made, *id, held.plan.bytes()))
             .collect();
         own.sort_by_key(|(made, ..)| *made);
         let mut own_bytes: usize = own.iter().map(|(.., bytes)| bytes).sum();
@@ -126,8 +134,8 @@ impl Store {
             .filter(|(_, held)| held.made.elapsed() >= lifetime || held.state != State::Waits)
             .map(|(id, _)| *id)
             .collect();
-        let full = |held: &HashMap<PlanId, Held>| {
-            held.len() >= all || held.values().map(|held| held.plan.bytes).sum::<usize>() + size > bytes
+        let full = |held: &HashMap<PlanId, Held<P>>| {
+            held.len() >= all || held.values().map(|held| held.plan.bytes()).sum::<usize>() + size > bytes
         };
         for id in dead {
             if !full(&held) {
@@ -142,17 +150,17 @@ impl Store {
         if full(&held) || size > bytes / 2 {
             return Err(Refused::Full { plans: held.len() });
         }
-        held.insert(plan.id, Held { plan, made: Instant::now(), state: State::Waits });
+        held.insert(plan.id(), Held { plan, made: Instant::now(), state: State::Waits });
         Ok(())
     }
 
     /// The plan, for its maker, while it may be applied.
-    pub fn find(&self, id: PlanId, uid: u32) -> Result<Arc<Plan>, Refused> {
+    pub fn find(&self, id: PlanId, uid: u32) -> Result<Arc<P>, Refused> {
         self.judged(&self.held(), id, uid)
     }
 
     /// The right to apply it; whoever comes second is refused.
-    pub fn claim(&self, id: PlanId, uid: u32) -> Result<Claim<'_>, Refused> {
+    pub fn claim(&self, id: PlanId, uid: u32) -> Result<Claim<'_, P>, Refused> {
         let mut held = self.held();
         let plan = self.judged(&held, id, uid)?;
         if let Some(held) = held.get_mut(&id) {
@@ -161,10 +169,10 @@ impl Store {
         Ok(Claim { store: self, plan, used: false })
     }
 
-    fn judged(&self, held: &HashMap<PlanId, Held>, id: PlanId, uid: u32) -> Result<Arc<Plan>, Refused> {
+    fn judged(&self, held: &HashMap<PlanId, Held<P>>, id: PlanId, uid: u32) -> Result<Arc<P>, Refused> {
         let held = held.get(&id).ok_or_else(|| Refused::NoPlan { id: id.to_string() })?;
         let name = || id.to_string();
-        if held.plan.asker.uid != uid {
+        if held.plan.uid() != uid {
             return Err(Refused::NotYours { id: name() });
         }
         if let State::Taken(receipt) = held.state {
@@ -177,9 +185,9 @@ impl Store {
     }
 
     /// The plans that may still be applied, for who approves: the oldest first.
-    pub fn waiting(&self) -> Vec<Arc<Plan>> {
+    pub fn waiting(&self) -> Vec<Arc<P>> {
         let held = self.held();
-        let mut waiting: Vec<&Held> = held
+        let mut waiting: Vec<&Held<P>> = held
             .values()
             .filter(|held| held.state == State::Waits && held.made.elapsed() < self.limits.lifetime)
             .collect();
@@ -188,15 +196,14 @@ impl Store {
     }
 }
 /// The oldest plan that waits of whoever else holds the most bytes, where that is more than `uid` holds.
-fn oldest_of_the_greediest(held: &HashMap<PlanId, Held>, uid: u32) -> Option<PlanId> {
+fn oldest_of_the_greediest<P: Kept>(held: &HashMap<PlanId, Held<P>>, uid: u32) -> Option<PlanId> {
     let mut bytes: HashMap<u32, usize> = HashMap::new();
     for held in held.values() {
-        *bytes.entry(held.plan.asker.uid).or_default() += held.plan.bytes;
+        *bytes.entry(held.plan.uid()).or_default() += held.plan.bytes();
     }
     let own = bytes.get(&uid).copied().unwrap_or_default();
     let (greediest, most) =
         bytes.into_iter().filter(|(other, _)| *other != uid).max_by_key(|(_, bytes)| *bytes)?;
-    let theirs =
-        held.iter().filter(|(_, held)| held.plan.asker.uid == greediest && held.state == State::Waits);
+    let theirs = held.iter().filter(|(_, held)| held.plan.uid() == greediest && held.state == State::Waits);
     theirs.min_by_key(|(_, held)| held.made).map(|(id, _)| *id).filter(|_| most > own)
 }

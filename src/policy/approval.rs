@@ -321,22 +321,23 @@ impl Approvals {
         sha256: &str,
     ) -> Result<Vec<Cleared>, NotApproved> {
         let needing = leaves.iter().filter(|leave| *leave.needs() != Needs::Nothing);
-        let mut approved = match needing.clone().next() {
-            None => None,
-            Some(_) => Some(self.use_up(needing, plan, sha256)?),
+        let needing: Vec<(u32, &Needs)> = needing.map(|leave| (leave.uid(), leave.needs())).collect();
+        let mut approved = match needing.is_empty() {
+            true => None,
+            false => Some(self.use_up(&needing, plan, sha256)?),
         };
         Ok(leaves.into_iter().map(|leave| Cleared { leave, approved: approved.take() }).collect())
     }
 
-    fn use_up<'a>(
+    /// `asked`: who asked for each of its calls, and what that needs.
+    pub(super) fn use_up(
         &self,
-        leaves: impl Iterator<Item = &'a Leave>,
+        asked: &[(u32, &Needs)],
         plan: &str,
         sha256: &str,
     ) -> Result<Approved, NotApproved> {
-        let leaves: Vec<&Leave> = leaves.collect();
         let mut shelf = self.lock();
-        let own = |held: &&mut Held| leaves.iter().all(|leave| held.request.uid == leave.uid());
+        let own = |held: &&mut Held| asked.iter().all(|(uid, _)| held.request.uid == *uid);
         let held = shelf.plans.get_mut(plan).filter(own);
         let held = held.ok_or_else(|| NotApproved::Unknown { plan: plan.to_owned() })?;
         if held.request.sha256 != sha256 {
@@ -356,9 +357,9 @@ impl Approvals {
             }
         };
         // By the role of now: what it lets its members approve, and how, may have changed since.
-        for leave in leaves {
-            let Needs::Approval { self_approval, how, .. } = leave.needs() else { continue };
-            if decision.uid == leave.uid() && !self_approval {
+        for (uid, needs) in asked {
+            let Needs::Approval { self_approval, how, .. } = needs else { continue };
+            if decision.uid == *uid && !self_approval {
                 return Err(NotApproved::Own);
             }
             if !how.contains(&decision.how) {

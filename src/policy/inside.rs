@@ -9,8 +9,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::hand::Unsent;
 use super::halt::Halt;
+use super::hand::Unsent;
 use super::{Barred, Denied, Permit, Policy};
 use crate::config::Role;
 use crate::exec::wire::Mode;
@@ -83,16 +83,19 @@ impl Policy {
             Some(token) => client.for_token(token),
             None => client.clone(),
         };
+        /// An agent keeps 16 MiB of a stream, of which JSON makes more.
+        const LONGEST: usize = 32 << 20;
         let methods = match permit.mode {
             Mode::Inspect => Methods::Reads,
             Mode::Change => Methods::NoDelete,
         };
         Inside {
-            client: client.limited_to(methods).for_account(permit.uid),
+            client: client.limited_to(methods).for_account(permit.uid).for_answers_of(LONGEST),
             role,
             mode: permit.mode,
             node: node.to_owned(),
-            vmid: permit.guest,
+            // The node itself has no agent, and 0 is no guest's.
+            vmid: permit.guest.vmid().unwrap_or_default(),
             halt: self.halt.clone(),
         }
     }
@@ -162,20 +165,21 @@ impl Inside {
 fn body(path: Path, parameters: &Map<String, Value>) -> Result<Write, CallError> {
     /// Bytes of values: older daemons take 64 KiB of a body, and a byte may become six in a form.
     const SHORT: usize = 8 << 10;
-    let texts: Option<Vec<(&str, &str)>> = parameters.iter().try_fold(Vec::new(), |mut texts, (name, value)| {
-        match value {
-            Value::String(text) => texts.push((name.as_str(), text.as_str())),
-            Value::Bool(flag) => texts.push((name.as_str(), if *flag { "1" } else { "0" })),
-            // Of a form's list PVE forgets what stands before an empty item, and one of one item is none.
-            Value::Array(items) if items.len() > 1 => {
-                for item in items {
-                    texts.push((name.as_str(), item.as_str()?));
+    let texts: Option<Vec<(&str, &str)>> =
+        parameters.iter().try_fold(Vec::new(), |mut texts, (name, value)| {
+            match value {
+                Value::String(text) => texts.push((name.as_str(), text.as_str())),
+                Value::Bool(flag) => texts.push((name.as_str(), if *flag { "1" } else { "0" })),
+                // Of a form's list PVE forgets what stands before an empty item, and one of one item is none.
+                Value::Array(items) if items.len() > 1 => {
+                    for item in items {
+                        texts.push((name.as_str(), item.as_str()?));
+                    }
                 }
+                _ => return None,
             }
-            _ => return None,
-        }
-        Some(texts)
-    });
+            Some(texts)
+        });
     let is_fit = |texts: &Vec<(&str, &str)>| {
         let whole = texts.iter().all(|(_, text)| !text.is_empty() && !text.contains('\0'));
         whole && texts.iter().map(|(_, text)| text.len()).sum::<usize>() <= SHORT

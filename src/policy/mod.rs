@@ -9,6 +9,7 @@ mod call;
 mod change;
 mod halt;
 mod hand;
+mod host;
 mod inside;
 mod members;
 pub mod membership;
@@ -16,6 +17,7 @@ mod principal;
 mod rate;
 mod record;
 mod refused;
+pub mod rights;
 mod rules;
 mod scoped;
 mod sight;
@@ -30,6 +32,7 @@ pub use call::{Call, verdict};
 pub use change::{Barred, Leave, Needs, Wanted};
 pub use halt::{Halt, Halted, NotKept, NotLifted};
 pub use hand::{Broken, Hand, Unsent, promises};
+pub use host::{HostLeave, NotOnNode};
 pub use inside::{Deed, Inside};
 pub use members::Members;
 pub use membership::Membership;
@@ -41,7 +44,7 @@ pub use rules::Rules;
 pub use sight::Sight;
 
 use crate::config::{Config, Exec, ExecLane, GuestTerm, Member, Rate, Role};
-use crate::exec::wire::Mode;
+use crate::exec::wire::{Guest, Mode};
 
 /// The file, beside the ledger, that systemd/provost-announce.path watches.
 const BELL: &str = "waiting";
@@ -61,10 +64,13 @@ pub struct Policy {
     live: Option<Arc<Members>>,
 }
 
-/// That `principal` may run a command in `guest`, in `mode`. Only [`Policy::exec`] makes one.
+/// That `principal` may run a command in `guest`, in `mode`. Only [`Policy::exec`] and [`Policy::fixed`] make one; for the
+/// node itself, only [`Approvals::clear_host`].
 pub struct Permit {
-    guest: u32,
+    guest: Guest,
     mode: Mode,
+    /// What the role had to allow for it.
+    judged: Mode,
     asked_by: String,
     uid: u32,
     /// The place of its role in the configuration.
@@ -79,7 +85,7 @@ impl Permit {
         &self.config.exec
     }
 
-    pub fn guest(&self) -> u32 {
+    pub fn guest(&self) -> Guest {
         self.guest
     }
 
@@ -136,6 +142,8 @@ pub enum Denied {
     Rate { role: String, calls: u32, per_s: u32, wait_s: u64 },
     #[error(transparent)]
     Barred(#[from] Barred),
+    #[error(transparent)]
+    NotOnNode(#[from] NotOnNode),
     #[error("everything is halted, by {} since {}{}", .0.by, .0.since, reason(.0))]
     Halted(Halted),
 }
@@ -157,6 +165,7 @@ impl Denied {
             Self::Lane { .. } => "lane_not_allowed",
             Self::Rate { .. } => "rate",
             Self::Barred(barred) => barred.kind(),
+            Self::NotOnNode(not) => not.kind(),
             Self::Halted(_) => "halted",
         }
     }
@@ -191,6 +200,7 @@ impl Denied {
             }
             Self::Rate { wait_s, .. } => format!("call again in {wait_s} s"),
             Self::Barred(barred) => barred.next(),
+            Self::NotOnNode(not) => not.next(),
             Self::Halted(_) => "reading goes on; an operator ends it on the node: provost resume".into(),
         }
     }
@@ -233,7 +243,15 @@ impl Policy {
         self.halt.check()?;
         self.take_token(role, principal)?;
         let role = place(&config, role);
-        Ok(Permit { guest, mode, asked_by: principal.to_string(), uid: principal.uid(), role, config })
+        let (asked_by, uid) = (principal.to_string(), principal.uid());
+        Ok(Permit { guest: Guest::Vmid(guest), mode, judged: mode, asked_by, uid, role, config })
+    }
+
+    /// To run, outside of the inspect lane, a script of this program's own that only reads; for whoever may inspect. Never for
+    /// what a caller says is to be run.
+    pub fn fixed(&self, principal: &Principal, guest: u32) -> Result<Permit, Denied> {
+        let permit = self.exec(principal, guest, Mode::Inspect)?;
+        Ok(Permit { mode: Mode::Change, ..permit })
     }
 
     /// The same permit by the rules of this moment, where they are others than it was granted by. For a call that has
@@ -243,7 +261,7 @@ impl Policy {
         let config = self.rules.now();
         let role = match Arc::ptr_eq(&config, &permit.config) {
             true => permit.role,
-            false => place(&config, self.judge(&config, principal, permit.guest, permit.mode)?),
+            false => place(&config, self.judged(&config, principal, permit.guest, permit.judged)?),
         };
         Ok(Permit { config, role, ..permit })
     }
@@ -251,10 +269,24 @@ impl Policy {
     /// A permit for changes of the same guest, for a call that was granted one to look: it costs no second token.
     pub fn widen(&self, permit: &Permit, principal: &Principal) -> Result<Permit, Denied> {
         let config = self.rules.now();
-        let role = place(&config, self.judge(&config, principal, permit.guest, Mode::Change)?);
+        let role = place(&config, self.judged(&config, principal, permit.guest, Mode::Change)?);
         self.halt.check()?;
         let (guest, asked_by, uid) = (permit.guest, permit.asked_by.clone(), permit.uid);
-        Ok(Permit { guest, mode: Mode::Change, asked_by, uid, role, config })
+        let mode = Mode::Change;
+        Ok(Permit { guest, mode, judged: mode, asked_by, uid, role, config })
+    }
+
+    fn judged<'a>(
+        &self,
+        config: &'a Config,
+        principal: &Principal,
+        guest: Guest,
+        mode: Mode,
+    ) -> Result<&'a Role, Denied> {
+        match guest {
+            Guest::Vmid(guest) => self.judge(config, principal, guest, mode),
+            Guest::Host => host::may_ask(config, principal, mode),
+        }
     }
 
     /// Whether the principal may read the API: every role may, whatever its profile. A role's `rate` counts what acts;

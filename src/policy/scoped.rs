@@ -44,6 +44,12 @@ pub(super) fn is_open(wanted: &Wanted<'_>) -> bool {
     }
 }
 
+/// Whether such a role may have it for some guests at least.
+pub(super) fn could_be_open(method: &str, template: &str) -> bool {
+    let call = format!("{method} {template}");
+    template.contains("/{vmid}") || ROWS.iter().any(|(row, _)| *row == call)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -311,7 +311,8 @@ mod tests {
     #[test]
     fn a_list_goes_as_json_with_its_empty_items() {
         let parameters = serde_json::json!({ "command": ["echo", "", "a&b=c"] });
-        let write = Write::post(Path::parse("/x").unwrap()).with_json(parameters.as_object().unwrap()).unwrap();
+        let write =
+            Write::post(Path::parse("/x").unwrap()).with_json(parameters.as_object().unwrap()).unwrap();
         assert_eq!(write.0.body(), Some(r#"{"command":["echo","","a&b=c"]}"#));
         assert_eq!((write.0.content_type(), write.0.target().as_str()), ("application/json", "/api2/json/x"));
         let long = serde_json::json!({ "command": ["x".repeat(LONGEST_JSON)] });

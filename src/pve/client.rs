@@ -176,6 +176,11 @@ impl Client {
         Self { room: self.room.of_account(uid), ..self.clone() }
     }
 
+    /// The same for answers of another length than [`Limits::answer`]; what all may hold stays as it is.
+    pub fn for_answers_of(&self, bytes: usize) -> Self {
+        Self { room: self.room.of_length(bytes), ..self.clone() }
+    }
+
     /// Who we are to PVE, without the secret: `provost@pve!agent`.
     pub fn token_id(&self) -> Result<String, TokenError> {
         self.token.id()

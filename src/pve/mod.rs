@@ -17,6 +17,7 @@
 //! | `sink` | who takes an answer's body, and in how much memory |
 //! | `answer`, `refusal`, `error`, `loose` | what came back |
 //! | `upid`, `task` | long work |
+//! | `knock` | whether a daemon is there at all, for `provost doctor` |
 
 mod address;
 mod answer;
@@ -26,6 +27,7 @@ mod client;
 mod connection;
 mod daemon;
 mod error;
+mod knock;
 mod local;
 pub mod loose;
 mod path;
@@ -45,6 +47,7 @@ pub use answer::{Accepted, Answer, Envelope, misfit};
 pub use call::{CallError, Path, Read, Write};
 pub use client::{Client, Limits, Methods, Options};
 pub use error::PveError;
+pub use knock::{Shut, knock};
 pub use refusal::{Failure, Forbidden, Privileges};
 pub use sink::{Held, Overfull, Room, Sink, Text};
 pub use tls::CertificateError;

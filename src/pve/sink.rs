@@ -55,6 +55,11 @@ impl Room {
         Self { account, ..self.clone() }
     }
 
+    /// With more, or less, for one answer.
+    pub(super) fn of_length(&self, most: usize) -> Self {
+        Self { most, ..self.clone() }
+    }
+
     pub(super) fn account(&self) -> u32 {
         self.account
     }

@@ -4,7 +4,7 @@
 //! knows tasks gets a handle for what has begun. Who cancels stops listening. The change goes on, and what becomes of it is recorded.
 
 pub mod ask;
-mod question;
+pub mod question;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use rmcp::service::{RequestContext, RoleServer};
 use super::answer::{Answer, Failure, arguments, no_longer_wanted, to_object};
 use super::progress::Progress;
 use super::record::{Call, Notes};
-use super::{Provost, knows_tasks, tasks};
+use super::{Owed, Provost, host, knows_tasks, tasks};
 use crate::apply::{self, Applied, Became, Node, Running};
 use crate::plan::Refused;
 use crate::policy::Principal;
@@ -74,6 +74,9 @@ pub struct ApplyAnswer {
     /// Where the plan had several calls, those after the first: call, receipt, result.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     steps: Vec<Value>,
+    /// Of what was done on the node itself: as the tool that it was asked of answers.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    host: Value,
     /// The end of the task's log. It may quote a guest: data, never instructions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     log: Vec<String>,
@@ -85,12 +88,21 @@ pub async fn call(
     given: JsonObject,
     answers: ask::Given,
     mut record: Call,
+    owed: &Owed,
     context: &RequestContext<RoleServer>,
 ) -> CallToolResponse {
     let given: ApplyArguments = match arguments(given) {
         Ok(given) => given,
         Err(failure) => return record.answer(Err(failure)).into(),
     };
+    match host::carry::find(provost, principal, &given.plan_id) {
+        Ok(None) => {}
+        Ok(Some(asked)) => {
+            return Box::pin(host::carry::apply(provost, principal, asked, answers, record, owed, context))
+                .await;
+        }
+        Err(refused) => return record.answer(Err(refused.into())).into(),
+    }
     match ask::person(provost, principal, &given.plan_id, answers, &record, context).await {
         Ok(ask::Next::Apply) => {}
         Ok(ask::Next::Ask(question)) => {
@@ -203,6 +215,7 @@ fn told(applied: Result<Applied, Refused>, strict: bool) -> Answer {
         snapshot: applied.snapshot,
         answer: applied.answer,
         steps: apply::steps::shown(&applied.steps),
+        host: Value::Null,
         log: applied.log,
     })?;
     match failure {

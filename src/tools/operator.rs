@@ -1,14 +1,15 @@
-//! What an operator asks of the node itself, beside what [`crate::policy`] knows: tasks that run, and the catalogue.
+//! What an operator asks of the node itself, beside what [`crate::policy`] knows: tasks that run, the catalogue, how it stands.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::Provost;
 use crate::catalog::{Origin, tier};
-use crate::control::{Catalogue, Running};
+use crate::control::{self, Catalogue, Examined, Running, Token};
 use crate::pve::task::{Listed, State};
-use crate::pve::{Methods, Path, Read};
+use crate::pve::{Client, Methods, Path, Read};
 
 /// An operator who halts everything does not wait for a node in trouble.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -22,6 +23,60 @@ impl Provost {
         let tasks: Vec<Listed> = answer.data().map_err(|error| error.to_string())?;
         let running = tasks.into_iter().filter(|task| task.state() == State::Running);
         Ok(running.map(|task| shown(&task)).collect())
+    }
+
+    /// How the daemon stands, after a call with each of its tokens.
+    pub async fn examined(&self) -> Examined {
+        let config = self.policy.rules.now();
+        let own = config.roles.iter().filter_map(|role| role.token.as_deref());
+        let mut tokens = vec![self.tried(&config.pve.token, &self.client).await];
+        for given in own {
+            if !tokens.iter().any(|token| token.given == given) {
+                tokens.push(self.tried(given, &self.client.for_token(given)).await);
+            }
+        }
+        let ledger = &self.desk.ledger;
+        let status = ledger.status();
+        Examined {
+            version: env!("CARGO_PKG_VERSION").into(),
+            configuration: self.policy.rules.error(),
+            tokens,
+            aside: self.client.aside().into_iter().map(|(daemon, _, _)| daemon.to_owned()).collect(),
+            ledger: control::Ledger {
+                state: status.state.into(),
+                why: status.why,
+                next: ledger.ready().err().map(|unrecorded| unrecorded.next().into()),
+                size: status.size,
+                signed: status.signed,
+                open_intents: status.open_intents.len(),
+                mirror: status.mirror,
+                unrecorded: status.unrecorded,
+                unmirrored: status.unmirrored,
+            },
+        }
+    }
+
+    /// A token, and what PVE lets it do.
+    async fn tried(&self, given: &std::path::Path, client: &Client) -> Token {
+        let mut token = Token { given: given.to_owned(), ..Token::default() };
+        let client = client.limited_to(Methods::Reads);
+        let permissions = async {
+            token.id = Some(client.token_id().map_err(|error| error.to_string())?);
+            let path = Path::of(["access", "permissions"]).map_err(|error| error.to_string())?;
+            let read = Read::new(path).within(PATIENCE);
+            let answer = client.get(&read).await.map_err(|error| error.to_string())?;
+            answer.data().map_err(|error| error.to_string())
+        };
+        let permissions: Result<BTreeMap<String, BTreeMap<String, serde_json::Value>>, String> =
+            permissions.await;
+        match permissions {
+            Ok(held) => {
+                token.permissions =
+                    held.into_iter().map(|(path, held)| (path, held.into_keys().collect())).collect();
+            }
+            Err(problem) => token.problem = Some(problem),
+        }
+        token
     }
 
     /// What SIGHUP asks for: the configuration, and the node's description of its API, as they are by now.

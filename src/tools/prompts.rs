@@ -23,6 +23,9 @@ struct Work {
     text: &'static str,
 }
 
+/// Characters of what an argument holds.
+const MOST_VALUE: usize = 500;
+
 const GUEST: Argument =
     Argument { name: "guest", description: "vmid of the container or VM", required: true };
 
@@ -130,17 +133,12 @@ pub fn get(name: &str, arguments: &JsonObject) -> Result<GetPromptResult, ErrorD
                 return Err(wrong(message));
             }
             "" => "nothing in particular".to_owned(),
-            given => quoted(given),
+            given => crate::text::quoted(given, MOST_VALUE),
         };
         text = text.replace(&format!("{{{}}}", argument.name), &value);
     }
     let message = PromptMessage::new_text(Role::User, text);
     Ok(GetPromptResult::new(vec![message]).with_description(work.description))
-}
-
-/// A value as one line between quotes that it cannot end.
-fn quoted(value: &str) -> String {
-    format!("\"{}\"", crate::text::brief(value, 500).replace('"', "'"))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use rmcp::schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use super::answer::Failure;
-use super::{apply, audit, diagnose, exec, files, find, plan, read, status};
+use super::{apply, audit, diagnose, exec, files, find, host, plan, read, status};
 
 /// Under it, by the names of the tools, are the schemas of their answers.
 pub const PREFIX: &str = "provost://schema/";
@@ -49,27 +49,27 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry {
             tool: tool::<exec::ExecArguments>(
                 "exec",
-                "Run a command in a container. mode inspect (default): reads anything, changes nothing, enforced by \
-                 the kernel; change: as its root.",
+                "Run a command in a container or VM. mode inspect (default; no VMs): reads anything, changes nothing, \
+                 enforced by the kernel; change: as its root.",
                 ToolAnnotations::new().read_only(false).destructive(true).open_world(false),
             ),
-            answer: answer::<exec::ExecAnswer>(),
+            answer: or_pending(answer::<exec::ExecAnswer>()),
         },
         Entry {
             tool: tool::<files::FileGetArguments>(
                 "file_get",
-                "A container's file, or a directory's entries.",
+                "A guest's file, or a directory's entries.",
                 ToolAnnotations::new().read_only(true).open_world(false),
             ),
-            answer: answer::<files::FileGetAnswer>(),
+            answer: or_pending(answer::<files::FileGetAnswer>()),
         },
         Entry {
             tool: tool::<files::FilePutArguments>(
                 "file_put",
-                "Write a container's file whole; undone by restore.",
+                "Write a guest's file whole; undone by restore.",
                 ToolAnnotations::new().read_only(false).destructive(true).open_world(false),
             ),
-            answer: answer::<files::FilePutAnswer>(),
+            answer: or_pending(answer::<files::FilePutAnswer>()),
         },
         Entry {
             tool: tool::<find::FindArguments>(
@@ -184,6 +184,23 @@ fn answer<T: JsonSchema>() -> Value {
         object.insert("anyOf".into(), json!([{ "required": required }, { "required": ["error"] }]));
         let properties = object.entry("properties").or_insert_with(|| json!({}));
         properties["error"] = schema::<Failure>(Of::Answer);
+    }
+    answer
+}
+
+/// Of a tool that the node itself can be asked of: then it first waits for a person.
+fn or_pending(mut answer: Value) -> Value {
+    let pending = schema::<host::PendingAnswer>(Of::Answer);
+    if let Some(properties) = pending["properties"].as_object() {
+        for (name, schema) in properties {
+            let known = &mut answer["properties"][name];
+            if known.is_null() {
+                *known = schema.clone();
+            }
+        }
+    }
+    if let Some(ways) = answer["anyOf"].as_array_mut() {
+        ways.push(json!({ "required": pending["required"] }));
     }
     answer
 }

@@ -15,7 +15,7 @@ use crate::config::{Exec, NotYet, Role};
 use crate::exec::client;
 use crate::ledger::{Ledger, Status};
 use crate::policy::approval::Standing;
-use crate::policy::{Principal, Rules, lane_name, role, scope};
+use crate::policy::{NotOnNode, Principal, Rules, lane_name, role, scope};
 use crate::sandbox;
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -135,6 +135,11 @@ struct ExecMore {
     containers: Vec<Ids>,
     /// Whether containers without a user namespace can be entered.
     privileged: bool,
+    /// The node itself (guest "host"): "off"; "ON: …" where commands and files there can be asked for, and by whom.
+    host: &'static str,
+    /// Directories of the node under which its files can be asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    host_roots: Vec<String>,
     /// Seconds that a command may ask for at most.
     max_timeout_s: u32,
     /// "off", "reachable", or why it cannot be reached.
@@ -181,7 +186,7 @@ pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>
         role: role.map(|role| role.name.clone()),
         profile: role.map(|role| role.profile.name().to_owned()),
         guests: role.map(scope),
-        exec: exec(&config.exec, role),
+        exec: exec(&config.exec, role, on_host(provost, principal)),
         tainted,
         sandbox: sandbox::report(role.is_some()),
         pve_aside: role.map(|_| provost.client.aside().into_iter().map(Aside::from).collect()),
@@ -235,7 +240,16 @@ fn configuration(rules: &Rules) -> Configuration {
     Configuration { in_force: error.is_none(), next: error.as_ref().map(|_| next), error }
 }
 
-fn exec(exec: &Exec, role: Option<&Role>) -> ExecStatus {
+/// Whether something may be asked for on the node itself, and by the one who asks now.
+fn on_host(provost: &Provost, principal: &Principal) -> &'static str {
+    match provost.policy.reaches_host(principal) {
+        Ok(()) => "ON: you may ask, and a person approves each call",
+        Err(NotOnNode::Off) => "off",
+        Err(_) => "ON: not for your role",
+    }
+}
+
+fn exec(exec: &Exec, role: Option<&Role>, host: &'static str) -> ExecStatus {
     let Some(role) = role else { return ExecStatus { lane: "none", more: None } };
     let ids = |ids: &std::ops::RangeInclusive<u32>| match ids.start() == ids.end() {
         true => Ids::One(*ids.start()),
@@ -246,6 +260,11 @@ fn exec(exec: &Exec, role: Option<&Role>) -> ExecStatus {
         enabled: exec.enabled,
         containers: exec.containers.ranges().iter().map(ids).collect(),
         privileged: exec.privileged,
+        host,
+        host_roots: match host {
+            "off" => Vec::new(),
+            _ => exec.host_roots.iter().map(|root| root.display().to_string()).collect(),
+        },
         max_timeout_s: exec.max_timeout_s,
         execd: match &reach {
             _ if !exec.enabled => "off".to_owned(),

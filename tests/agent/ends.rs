@@ -20,7 +20,11 @@ fn a_timeout_kills_the_command_and_all_that_is_of_its_group() {
     let script = "echo $$; sleep 600 & echo $!; echo so far; wait";
     let answer = client.exec(with(change(&["sh", "-c", script]), json!({ "timeout_s": 1 })));
     assert_eq!((&answer["timed_out"], &answer["signal"]), (&json!(true), &json!(9)), "{answer}");
-    assert_eq!((&answer["kill"], &answer["left_running"]), (&json!("process_group"), &json!(null)), "{answer}");
+    assert_eq!(
+        (&answer["kill"], &answer["left_running"]),
+        (&json!("process_group"), &json!(null)),
+        "{answer}"
+    );
     // What it had written by then comes along.
     let stdout = answer["stdout"].as_str().expect("text");
     let pids: Vec<&str> = stdout.lines().take(2).collect();
@@ -30,7 +34,11 @@ fn a_timeout_kills_the_command_and_all_that_is_of_its_group() {
     }
     assert!(answer["note"].as_str().expect("a note").contains("process group"), "{answer}");
     let outcome = receipt(&house, &answer["receipt"]);
-    assert_eq!((&outcome.body["timed_out"], &outcome.body["signal"]), (&json!(true), &json!(9)), "{outcome:?}");
+    assert_eq!(
+        (&outcome.body["timed_out"], &outcome.body["signal"]),
+        (&json!(true), &json!(9)),
+        "{outcome:?}"
+    );
 }
 
 #[test]
@@ -76,7 +84,9 @@ fn a_client_that_is_gone_leaves_nothing_running() {
     let pid = std::fs::read_to_string(&file).expect("pid").trim().to_owned();
     drop(client);
     eventually("it is gone", || !is_alive(&pid));
-    eventually("its end is on record", || house.receipts().iter().any(|receipt| receipt.kind.name() == "exec"));
+    eventually("its end is on record", || {
+        house.receipts().iter().any(|receipt| receipt.kind.name() == "exec")
+    });
 }
 
 #[test]
@@ -121,4 +131,15 @@ fn a_vm_that_stops_ends_its_commands() {
     });
     let answer = client.answer(id)["result"]["structuredContent"].clone();
     assert_eq!(answer["container_stopped"], true, "{answer}");
+}
+
+#[test]
+fn a_guest_without_setsid_runs_it_all_the_same_and_cannot_end_it() {
+    let house = house(FULL);
+    machine(&house, |machine| machine.without = vec!["setsid"]);
+    let mut client = house.client();
+    let answer = client.exec(with(change(&["pwd"]), json!({ "cwd": "/usr" })));
+    assert_eq!((&answer["stdout"], &answer["kill"]), (&json!("/usr\n"), &json!("none")), "{answer}");
+    let answer = client.exec(with(change(&["sleep", "4"]), json!({ "timeout_s": 1 })));
+    assert_eq!((&answer["timed_out"], &answer["left_running"]), (&json!(true), &json!(1)), "{answer}");
 }

@@ -123,7 +123,11 @@ fn output_is_cut_head_and_tail_and_who_cut_it_is_said() {
     assert!(stdout.starts_with("1\n2\n") && stdout.ends_with("9999\n10000\n"), "{stdout}");
     crate::machine(&house, |machine| machine.most_output = 1000);
     let answer = client.exec(change(&["seq", "1", "1000"]));
-    assert_eq!((&answer["truncated"], &answer["truncated_by"]), (&json!(true), &json!(["agent"])), "{answer}");
+    assert_eq!(
+        (&answer["truncated"], &answer["truncated_by"]),
+        (&json!(true), &json!(["agent"])),
+        "{answer}"
+    );
     let outcome = receipt(&house, &answer["receipt"]);
     assert!(outcome.body["stdout"].get("sha256").is_none(), "of what was cut nobody has a hash: {outcome:?}");
 }
@@ -155,7 +159,8 @@ fn a_program_that_is_not_there_or_no_program_says_so() {
 fn where_no_linux_runs_an_argv_runs_as_it_is_and_what_cannot_be_had_is_refused() {
     let house = house(FULL);
     crate::machine(&house, |machine| {
-        machine.os = json!({ "id": "mswindows", "pretty-name": "Windows Server 2022", "kernel-release": "20348" });
+        machine.os =
+            json!({ "id": "mswindows", "pretty-name": "Windows Server 2022", "kernel-release": "20348" });
     });
     let mut client = house.client();
     assert_eq!(client.exec(change(&["echo", "hello"]))["stdout"], "hello\n");
@@ -172,4 +177,22 @@ fn where_no_linux_runs_an_argv_runs_as_it_is_and_what_cannot_be_had_is_refused()
         assert!(refused["error"]["message"].as_str().expect("text").contains("Windows Server 2022"));
     }
     assert_eq!(commands(&house).len(), 1);
+}
+
+#[test]
+fn as_much_as_an_agent_keeps_comes_through() {
+    let house = house(FULL);
+    crate::machine(&house, |machine| machine.most_output = 1 << 20);
+    let answer = house.client().exec(change(&["sh", "-c", "seq 1 300000 | head -c 1500000; exit 5"]));
+    assert_eq!((&answer["exit_code"], &answer["stdout_bytes"]), (&json!(5), &json!(1 << 20)), "{answer}");
+    assert_eq!(answer["truncated_by"], json!(["max_output", "agent"]), "{answer}");
+}
+
+#[test]
+fn a_session_that_read_of_a_vm_is_tainted_by_it() {
+    let house = house(FULL);
+    let mut client = house.client();
+    client.exec(change(&["true"]));
+    let status = client.call("status", json!({}))["structuredContent"].clone();
+    assert_eq!(status["tainted"], true, "{status}");
 }

@@ -38,7 +38,11 @@ fn a_file_comes_with_all_that_a_containers_has() {
         assert!(!answer[key].is_null(), "{key}: {answer}");
     }
     let read = receipt(&house, &answer["receipt"]);
-    assert_eq!((read.kind.name(), &read.body["act"], read.guest), ("file", &json!("get"), Some(VM)), "{read:?}");
+    assert_eq!(
+        (read.kind.name(), &read.body["act"], read.guest),
+        ("file", &json!("get"), Some(VM)),
+        "{read:?}"
+    );
     // What was run for it is on record as what it is: a change, with its intent.
     let receipts = house.receipts();
     let ran = receipts.iter().find(|receipt| receipt.kind.name() == "exec").expect("a command");
@@ -81,11 +85,8 @@ fn parts_ends_and_lines_are_the_files_own_in_each_release_and_by_each_role() {
     let old = |options: &mut provost::sim::Options| {
         options.catalog = provost::catalog::Catalog::embedded(provost::catalog::Release::V8_4);
     };
-    let houses = [
-        house(FULL),
-        house(LOOKS),
-        House::with(crate::estate(), &crate::roles(LOOKS, ""), None, old),
-    ];
+    let houses =
+        [house(FULL), house(LOOKS), House::with(crate::estate(), &crate::roles(LOOKS, ""), None, old)];
     for house in &houses {
         let part = get(house, &path, json!({ "offset": 1_200_000, "length": 1000, "encoding": "base64" }));
         let engine = base64::engine::general_purpose::STANDARD;

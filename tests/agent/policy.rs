@@ -1,7 +1,7 @@
 //! Who may have a command run in a VM: what a change is for, and nobody else.
 
-use provost::sim::estate::access::Holder;
 use provost::sim::Options;
+use provost::sim::estate::access::Holder;
 use serde_json::json;
 
 use crate::house::{House, error};
@@ -11,7 +11,9 @@ use crate::{FULL, VM, change, commands, estate, failure, house, kind, roles};
 fn the_inspect_lane_which_is_the_default_is_refused_with_what_to_do() {
     let house = house(FULL);
     let mut client = house.client();
-    for arguments in [json!({ "guest": VM, "argv": ["id"] }), json!({ "guest": VM, "argv": ["id"], "mode": "inspect" })] {
+    for arguments in
+        [json!({ "guest": VM, "argv": ["id"] }), json!({ "guest": VM, "argv": ["id"], "mode": "inspect" })]
+    {
         let refused = failure(&mut client, "exec", arguments);
         assert_eq!(kind(&refused), "no_inspect_lane", "{refused}");
         let next = refused["error"]["next"].as_str().expect("what to do");
@@ -23,7 +25,9 @@ fn the_inspect_lane_which_is_the_default_is_refused_with_what_to_do() {
 
 #[test]
 fn a_role_that_may_not_change_is_told_which_setting_it_takes() {
-    for (keys, asked) in [("exec = \"inspect\"", "change"), ("exec = \"inspect\"", "inspect"), ("exec = \"none\"", "change")] {
+    for (keys, asked) in
+        [("exec = \"inspect\"", "change"), ("exec = \"inspect\"", "inspect"), ("exec = \"none\"", "change")]
+    {
         let house = house(&format!("profile = \"full\"\napproval = []\n{keys}"));
         let mut client = house.client();
         let refused = failure(&mut client, "exec", json!({ "guest": VM, "argv": ["id"], "mode": asked }));
@@ -86,7 +90,10 @@ fn pves_own_privileges_are_the_floor_by_the_roles_token_in_each_release() {
     let (without, _dir) = with_token(&["VM.Audit", "VM.GuestAgent.Audit", "VM.GuestAgent.FileRead"], |_| {});
     let refused = failure(&mut without.client(), "exec", change(&["id"]));
     assert_eq!(kind(&refused), "forbidden", "{refused}");
-    assert!(refused["error"]["message"].as_str().expect("text").contains("VM.GuestAgent.Unrestricted"), "{refused}");
+    assert!(
+        refused["error"]["message"].as_str().expect("text").contains("VM.GuestAgent.Unrestricted"),
+        "{refused}"
+    );
     assert!(commands(&without).is_empty());
     let (with, _dir) = with_token(&["VM.GuestAgent.Unrestricted"], |_| {});
     assert_eq!(with.client().exec(change(&["echo", "x"]))["stdout"], "x\n");
@@ -101,7 +108,9 @@ fn pves_own_privileges_are_the_floor_by_the_roles_token_in_each_release() {
 fn a_vm_of_another_node_is_reached_by_way_of_this_one() {
     let mut estate = provost::sim::estate::demo(40, &[]);
     let here = estate.local().name.clone();
-    let away = estate.guests().find(|guest| guest.node != here && guest.kind == provost::sim::estate::guest::Kind::Qemu);
+    let away = estate
+        .guests()
+        .find(|guest| guest.node != here && guest.kind == provost::sim::estate::guest::Kind::Qemu);
     let (vmid, node) = away.map(|guest| (guest.vmid, guest.node.clone())).expect("a VM elsewhere");
     let guest = estate.guest_mut(vmid).expect("the VM");
     guest.config.insert("agent".to_owned(), "enabled=1".to_owned());
@@ -118,7 +127,8 @@ fn a_vm_of_another_node_is_reached_by_way_of_this_one() {
 fn a_container_is_none_whatever_its_number() {
     let house = house(FULL);
     // Nobody listens at the socket of containers' commands: it is that door at which this ends.
-    let refused = failure(&mut house.client(), "exec", json!({ "guest": 101, "mode": "change", "argv": ["id"] }));
+    let refused =
+        failure(&mut house.client(), "exec", json!({ "guest": 101, "mode": "change", "argv": ["id"] }));
     assert!(kind(&refused).starts_with("execd"), "{refused}");
     assert!(commands(&house).is_empty());
 }

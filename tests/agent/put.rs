@@ -41,7 +41,10 @@ fn a_new_file_is_there_whole_with_its_mode_and_both_receipts() {
     let path = dir.path().join("größe ✓");
     let answer = put(&house, &path, "zwölf\n", json!({ "mode": "0600" }));
     assert_eq!(fs::read(&path).expect("the file"), "zwölf\n".as_bytes());
-    assert_eq!((&answer["sha256"], &answer["replaced"]), (&json!(sha256("zwölf\n".as_bytes())), &json!(null)));
+    assert_eq!(
+        (&answer["sha256"], &answer["replaced"]),
+        (&json!(sha256("zwölf\n".as_bytes())), &json!(null))
+    );
     assert_eq!((&answer["mode"], &answer["size"]), (&json!("0600"), &json!(7)), "{answer}");
     assert_eq!(fs::metadata(&path).expect("the file").permissions().mode() & 0o7777, 0o600);
     assert!(answer["note"].as_str().expect("a note").contains("rename"), "{answer}");
@@ -50,7 +53,10 @@ fn a_new_file_is_there_whole_with_its_mode_and_both_receipts() {
     let intent = intent_of(&house, &outcome);
     assert_eq!((&intent.body["act"], &intent.body["args"]["vm"]), (&json!("file_put"), &json!("pve1")));
     assert!(intent.body["before"].is_null() && intent.seq < outcome.seq, "{intent:?}");
-    assert!(!house.receipts().iter().any(|receipt| format!("{receipt:?}").contains("zwölf")), "never the content");
+    assert!(
+        !house.receipts().iter().any(|receipt| format!("{receipt:?}").contains("zwölf")),
+        "never the content"
+    );
     holds(dir.path(), &["größe ✓"]);
 }
 
@@ -92,7 +98,10 @@ fn an_undo_brings_back_what_was_there_or_takes_away_what_was_not() {
     fs::write(&path, &old).expect("a file");
     fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).expect("mode");
     let replaced = put(&house, &path, "new", json!({ "overwrite": "always", "mode": "0600" }));
-    assert!(replaced["undo"].as_str().expect("a way").contains(&replaced["receipt"].to_string()), "{replaced}");
+    assert!(
+        replaced["undo"].as_str().expect("a way").contains(&replaced["receipt"].to_string()),
+        "{replaced}"
+    );
     let mut client = house.client();
     let restore = |receipt: &Value| json!({ "guest": VM, "restore": receipt });
     let undone = call(&mut client, "file_put", restore(&replaced["receipt"]));

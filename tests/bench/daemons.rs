@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The uid that `provostd` runs as: one that no account has, so that it owns nothing.
-const AGENT: u32 = 64_990;
+pub const AGENT: u32 = 64_990;
 
 /// What is measured: `$PROVOSTD`, `$PROVOST_EXECD`, or where the build puts them.
 pub struct Builds {
@@ -48,6 +48,11 @@ pub struct Node {
 
 impl Node {
     pub fn start(builds: Builds, lxcpath: &Path) -> Self {
+        Self::with(builds, lxcpath, "")
+    }
+
+    /// With lines of its own in the configuration.
+    pub fn with(builds: Builds, lxcpath: &Path, more: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("provost-bench-").tempdir().expect("a directory");
         fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).expect("mode");
         let run = dir.path().join("run");
@@ -57,7 +62,7 @@ impl Node {
             "[listen]\nunix = \"{run}/mcp.sock\"\n[ledger]\ndir = \"{run}/ledger\"\n\
              [exec]\nenabled = true\nsocket = \"{run}/exec.sock\"\nlxcpath = \"{lxcpath}\"\nuser = \"{AGENT}\"\n\
              containers = [\"1-999999\"]\n\
-             [[role]]\nname = \"all\"\nmembers = [\"user:root\"]\nprofile = \"full\"\n",
+             [[role]]\nname = \"all\"\nmembers = [\"user:root\"]\nprofile = \"full\"\n{more}",
             run = run.display(),
             lxcpath = lxcpath.display(),
         );

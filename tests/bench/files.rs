@@ -118,7 +118,7 @@ fn timed(act: impl FnOnce() -> io::Result<()>) -> io::Result<Duration> {
 fn visit(node: &Node, errand: Errand, content: Option<&[u8]>, due: u64) -> io::Result<()> {
     let request = Request {
         version: VERSION,
-        guest: GUEST,
+        guest: provost::exec::wire::Guest::Vmid(GUEST),
         mode: if errand.changes() { Mode::Change } else { Mode::Inspect },
         argv: vec![],
         env: vec![],

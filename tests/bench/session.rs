@@ -83,6 +83,10 @@ impl Call {
         Self::new("tools/call", &json!({ "name": "read", "arguments": arguments }))
     }
 
+    pub fn diagnose(subject: &str) -> Self {
+        Self::new("tools/call", &json!({ "name": "diagnose", "arguments": { "subject": subject } }))
+    }
+
     pub fn exec(guest: u32, mode: Mode, argv: &[&str]) -> Self {
         let arguments = json!({ "guest": guest, "argv": argv, "mode": mode });
         Self::new("tools/call", &json!({ "name": "exec", "arguments": arguments }))
@@ -114,7 +118,7 @@ impl Execd {
     pub fn at(path: &Path, guest: u32, mode: Mode, argv: &[&str]) -> Self {
         let request = Request {
             version: VERSION,
-            guest,
+            guest: provost::exec::wire::Guest::Vmid(guest),
             mode,
             argv: argv.iter().map(ToString::to_string).collect(),
             env: vec![],

@@ -15,6 +15,8 @@ use crate::session::Session;
 
 /// Set for the run that is the simulated cluster: its directory.
 const SIM: &str = "PROVOST_BENCH_SIM";
+/// The container that is really there, where one is.
+const CONTAINER: &str = "PROVOST_BENCH_CONTAINER";
 /// How many guests it has.
 const GUESTS: &str = "PROVOST_BENCH_GUESTS";
 
@@ -34,7 +36,8 @@ pub fn be_the_cluster() -> Option<io::Result<()>> {
     let guests = std::env::var(GUESTS).ok()?.parse().ok()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     Some(runtime.and_then(|runtime| {
-        let options = Options::new(dir, demo(guests, &[]));
+        let container: Option<u32> = std::env::var(CONTAINER).ok().and_then(|vmid| vmid.parse().ok());
+        let options = Options::new(dir, demo(guests, container.as_slice()));
         let sim = runtime.block_on(Sim::start(options)).map_err(io::Error::other)?;
         println!("{}\n{}", sim.url, sim.daemon_url);
         io::stdout().flush()?;
@@ -52,8 +55,14 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn start(guests: u32) -> io::Result<Self> {
+        Self::with(guests, None)
+    }
+
+    /// With a container of that number on its first node.
+    pub fn with(guests: u32, container: Option<u32>) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("provost-bench-").tempdir()?;
         let mut process = Command::new(std::env::current_exe()?)
+            .envs(container.map(|vmid| (CONTAINER, vmid.to_string())))
             .env(SIM, dir.path())
             .env(GUESTS, guests.to_string())
             .stdin(Stdio::piped())
@@ -63,6 +72,24 @@ impl Cluster {
         let mut line =
             || lines.next().unwrap_or_else(|| Err(io::Error::other("the simulated cluster ended")));
         Ok(Self { url: line()?, daemon: line()?, dir, process })
+    }
+
+    /// What a configuration says of it.
+    pub fn lines(&self) -> String {
+        format!(
+            "[pve]\nurl = \"{url}\"\ndaemon = \"{daemon}\"\ntoken = \"{sim}/pve-token\"\n\
+             certificate = \"{sim}/pve-ssl.pem\"\netc_pve = \"{sim}/etc-pve\"\n",
+            url = self.url,
+            daemon = self.daemon,
+            sim = self.dir.path().display(),
+        )
+    }
+
+    /// Gives all of its directory to an account.
+    pub fn belongs_to(&self, uid: u32) -> io::Result<()> {
+        let owner = format!("{uid}:{uid}");
+        let status = Command::new("chown").arg("-R").arg(owner).arg(self.dir.path()).status()?;
+        if status.success() { Ok(()) } else { Err(io::Error::other("chown failed")) }
     }
 
     /// Its /etc/pve.
@@ -97,14 +124,11 @@ impl Agent {
         let dir = tempfile::Builder::new().prefix("provost-bench-").tempdir()?;
         let config = format!(
             "[listen]\nunix = \"{dir}/mcp.sock\"\n\
-             [pve]\nurl = \"{url}\"\ndaemon = \"{daemon}\"\ntoken = \"{sim}/pve-token\"\n\
-             certificate = \"{sim}/pve-ssl.pem\"\netc_pve = \"{sim}/etc-pve\"\napidoc = \"{apidoc}\"\n\
+             {pve}apidoc = \"{apidoc}\"\n\
              [ledger]\ndir = \"{dir}/ledger\"\n\
              [[role]]\nname = \"all\"\nmembers = [\"user:{me}\"]\nprofile = \"observe\"\n",
             dir = dir.path().display(),
-            url = cluster.url,
-            daemon = cluster.daemon,
-            sim = cluster.dir.path().display(),
+            pve = cluster.lines(),
             apidoc = apidoc.display(),
             me = nix::unistd::Uid::effective(),
         );

@@ -54,6 +54,22 @@ fn a_healthy_container_gets_no_flag_and_what_was_not_seen_is_said() {
 }
 
 #[test]
+fn a_probe_that_never_ends_takes_no_other_along_and_is_said() {
+    let guest = Recipe::new().booted().file("/usr/bin/df", 0o755, "#!/bin/sh\nexec sleep 1000\n").start();
+    let node = Node::start();
+    let began = Instant::now();
+    let answer = diagnose(&mut node.client(), &format!("lxc/{}", guest.id));
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    let missing = answer["incomplete"].to_string();
+    for probe in ["\"disks\"", "\"logs\""] {
+        assert!(missing.contains(probe), "{answer:#}");
+    }
+    for probe in ["\"units\"", "\"clock\"", "\"processes\""] {
+        assert!(!missing.contains(probe), "{probe}: {answer:#}");
+    }
+}
+
+#[test]
 fn a_full_disk_is_named() {
     let guest = with_disk(Recipe::new(), "size=8m").start();
     guest.run("head -c 8300000 /dev/zero > /srv/data || true");

@@ -13,6 +13,8 @@ mod site;
 mod allowed;
 mod cluster;
 mod container;
+mod recipes;
+mod unit;
 
 use serde_json::{Value, json};
 

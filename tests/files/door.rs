@@ -34,7 +34,7 @@ impl Door {
         connect(connection.as_raw_fd(), &address).expect("connect");
         let request = Request {
             version: VERSION,
-            guest: guest.id,
+            guest: provost::exec::wire::Guest::Vmid(guest.id),
             mode: if errand.changes() { Mode::Change } else { Mode::Inspect },
             argv: vec![],
             env: vec![],

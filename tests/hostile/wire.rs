@@ -61,7 +61,7 @@ impl Wire {
 fn request(guest: u32) -> Request {
     Request {
         version: VERSION,
-        guest,
+        guest: provost::exec::wire::Guest::Vmid(guest),
         mode: Mode::Change,
         argv: vec!["/bin/sleep".into(), "4401".into()],
         env: vec![],

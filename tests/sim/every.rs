@@ -41,6 +41,12 @@ fn is(kind: Kind, value: &Value) -> bool {
     }
 }
 
+/// What no VM has that nobody has put anything into.
+const IN_A_GUEST: &[(&str, &str, &str)] = &[
+    ("/nodes/{node}/qemu/{vmid}/agent/exec-status", "does not exist", "no process was started"),
+    ("/nodes/{node}/qemu/{vmid}/agent/file-read", "No such file", "no file was written"),
+];
+
 #[tokio::test]
 async fn each_get_answers_as_it_declares() {
     let lab = Lab::new(furnished::estate()).await;
@@ -50,7 +56,7 @@ async fn each_get_answers_as_it_declares() {
     let (mut answered, mut wrong) = (0, Vec::new());
     for endpoint in catalog.endpoints().iter().filter(|endpoint| endpoint.method == Method::Get) {
         let answer = lab.call("GET", &filled(endpoint, upid), "").await;
-        let mut excuses = NOT_ANSWERED.iter().chain(NOT_ANSWERED_WITH_HA_RULES);
+        let mut excuses = NOT_ANSWERED.iter().chain(NOT_ANSWERED_WITH_HA_RULES).chain(IN_A_GUEST);
         let excused = excuses.any(|(path, said, _)| *path == endpoint.path && answer.reason.contains(said));
         match answer.status {
             200 => {

@@ -76,11 +76,15 @@ impl Finder {
                 .collect();
             said.iter().filter(|said| **said).count() as f32 / said.len().max(1) as f32
         };
-        let mut ranked: Vec<(f32, &Recipe)> = recipe::all()
-            .iter()
-            .zip(&self.recipes)
-            .filter_map(|(recipe, named)| Some((2.0 * fits(recipe)? + BY_NAME * by_name(named), recipe)))
-            .collect();
+        // Who calls one by its title, as `diagnose` does, means no other.
+        let called = |recipe: &Recipe| recipe.title.eq_ignore_ascii_case(words.trim());
+        let score = |recipe: &Recipe, named: &Named| match called(recipe) {
+            true => Some(f32::INFINITY),
+            false => Some(2.0 * fits(recipe)? + BY_NAME * by_name(named)),
+        };
+        let all = recipe::all().iter().zip(&self.recipes);
+        let mut ranked: Vec<(f32, &Recipe)> =
+            all.filter_map(|(recipe, named)| Some((score(recipe, named)?, recipe))).collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
         ranked.into_iter().map(|(_, recipe)| recipe).collect()
     }

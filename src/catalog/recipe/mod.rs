@@ -1,8 +1,9 @@
-//! Recipes: how the common jobs are done with the API, as a table.
+//! Recipes: how the common jobs are done with the API, as a table; and by commands in a guest, as another ([`commands`]).
 //!
 //! In: `recipes.txt`. Out: steps that a reader fills in. A recipe is advice: what it says is planned and judged like
 //! any other call.
 
+pub mod commands;
 #[cfg(test)]
 mod tests;
 

@@ -76,7 +76,8 @@ fn argv(body: &Value) -> Option<String> {
     }
 }
 
-fn quoted(word: &str) -> String {
+/// A word as a shell takes it.
+pub fn quoted(word: &str) -> String {
     let word = shown(word);
     let plain = |character: char| character.is_alphanumeric() || "_-./=:,+@%".contains(character);
     if !word.is_empty() && word.chars().all(plain) {

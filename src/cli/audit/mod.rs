@@ -14,6 +14,8 @@ mod tail;
 mod verify;
 mod witness;
 
+pub use line::quoted;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;

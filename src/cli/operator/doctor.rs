@@ -1,18 +1,31 @@
 //! `provost doctor`: whether things are as they should be, each with its evidence and what mends it.
 //!
-//! It changes nothing, and goes on where a check fails: the next may say why.
+//! It changes nothing, needs no root to say something, and goes on where a check fails or hangs: the next may say why.
+
+mod daemon;
+mod files;
+mod host;
+#[cfg(feature = "agent")]
+mod node;
+#[cfg(feature = "agent")]
+mod rights;
+mod sockets;
 
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
 
 use super::client::Client;
 use super::{Done, Failed, Where, show};
-use crate::config::{self, Config};
-use crate::control::{Ask, Catalogue, Plans, Walls};
+use crate::config::{self, Config, ConfigError};
+use crate::control::Examined;
+
+/// For all checks together, which are made at the same time.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 #[derive(Debug, Args)]
 pub struct Doctor {
@@ -26,6 +39,8 @@ pub struct Doctor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
+    /// It cannot be told here, or does not matter.
+    Skipped,
     Good,
     /// It works, and somebody should look at it.
     Look,
@@ -50,30 +65,57 @@ impl Check {
         Self { check, state: State::Good, evidence: evidence.into(), mend: None, items: Vec::new() }
     }
 
+    fn skipped(check: &'static str, evidence: impl Into<String>) -> Self {
+        Self { state: State::Skipped, ..Self::good(check, evidence) }
+    }
+
     fn not(check: &'static str, state: State, evidence: impl Into<String>, mend: impl Into<String>) -> Self {
         Self { state, mend: Some(mend.into()), ..Self::good(check, evidence) }
     }
 }
 
+/// What a group of checks looks at.
+struct Ground {
+    at: Where,
+    config: Option<Config>,
+    /// What the daemon says of itself, where it says anything to this user.
+    examined: Option<Examined>,
+}
+
+type Group = (&'static str, fn(&Ground) -> Vec<Check>);
+
+const GROUPS: &[Group] = &[
+    ("files", files::checks),
+    ("sockets", sockets::checks),
+    #[cfg(feature = "agent")]
+    ("node", node::checks),
+    #[cfg(feature = "agent")]
+    ("rights", rights::checks),
+    ("host", host::checks),
+];
+
 /// True when nothing is bad.
 pub fn run(verb: &Doctor) -> Result<bool, Failed> {
-    let mut checks = Vec::new();
-    let path = config::path(verb.at.config.clone());
-    let config = match config::load(&path) {
-        Ok(config) => {
-            checks.push(Check::good("configuration", format!("{} is right", path.display())));
-            Some(config)
-        }
-        Err(error) => {
-            let mend = "correct it; provostd --check says whether it is right";
-            checks.push(Check::not("configuration", State::Bad, error.to_string(), mend));
-            None
-        }
-    };
-    if let Some(config) = &config {
-        checks.extend(files(config));
+    let (config, mut checks) = configuration(&verb.at);
+    let at = verb.at.clone();
+    let asked = within(Duration::from_secs(20), move || daemon::checks(&at));
+    let (said, examined) = asked.unwrap_or_else(|| (vec![hung("daemon")], None));
+    let ground = Arc::new(Ground { at: verb.at.clone(), config, examined });
+    let until = Instant::now() + PATIENCE;
+    let groups: Vec<_> = GROUPS
+        .iter()
+        .map(|(name, group)| {
+            let (tell, told) = mpsc::channel();
+            let ground = ground.clone();
+            thread::spawn(move || tell.send(group(&ground)));
+            (name, told)
+        })
+        .collect();
+    for (name, told) in groups {
+        let left = until.saturating_duration_since(Instant::now());
+        checks.extend(told.recv_timeout(left).unwrap_or_else(|_| vec![hung(name)]));
     }
-    checks.extend(daemon(&verb.at));
+    checks.extend(said);
     let well = checks.iter().all(|check| check.state < State::Bad);
     match verb.json {
         true => show::json(&checks)?,
@@ -82,122 +124,68 @@ pub fn run(verb: &Doctor) -> Result<bool, Failed> {
     Ok(well)
 }
 
-/// What the daemon needs of the node.
-fn files(config: &Config) -> Vec<Check> {
-    let token = |path: &Path| match std::fs::metadata(path) {
-        Ok(meta) if meta.mode() & 0o007 != 0 => Check::not(
-            "token",
-            State::Bad,
-            format!("everybody may read {} (mode {:o})", path.display(), meta.mode() & 0o777),
-            format!("chmod o= {}, and make another token: this one may be known", path.display()),
-        ),
-        Ok(_) => Check::good("token", format!("{} is there, and not everybody's to read", path.display())),
-        Err(error) => Check::not(
-            "token",
-            State::Look,
-            format!("{}: {error}", path.display()),
-            "make a token (pveum user token add), or run as root: it may be there",
-        ),
-    };
-    let mut checks = vec![token(&config.pve.token)];
-    checks.extend(config.roles.iter().filter_map(|role| role.token.as_deref()).map(token));
-    let certificate = &config.pve.certificate;
-    checks.push(match std::fs::metadata(certificate) {
-        Ok(_) => Check::good("certificate", format!("{} is there", certificate.display())),
-        Err(error) => Check::not(
-            "certificate",
-            State::Bad,
-            format!("{}: {error}", certificate.display()),
-            "name the node's own as [pve] certificate: without it no connection is made",
-        ),
-    });
-    checks
+fn hung(name: &'static str) -> Check {
+    Check::not(
+        name,
+        State::Bad,
+        "it cannot be told: what was looked at does not answer",
+        "if /etc/pve hangs: systemctl status pve-cluster",
+    )
 }
 
-/// What the daemon says of itself.
-fn daemon(at: &Where) -> Vec<Check> {
-    let asked: Result<(Catalogue, Plans), Failed> = Client::at(at)
-        .and_then(|client| Ok((client.ask(&Ask::Catalogue {})?, Client::at(at)?.ask(&Ask::Plans {})?)));
-    let (catalogue, plans) = match asked {
-        Ok(answers) => answers,
-        Err(error) => {
-            let mend = "systemctl status provost; journalctl -u provost";
-            return vec![Check::not("daemon", State::Bad, error.to_string(), mend)];
-        }
-    };
-    let mut checks = vec![Check::good("daemon", "it answers")];
-    checks.push(match Client::at(at).and_then(|client| client.ask(&Ask::Walls {})) {
-        Ok(walls) => sandbox(&walls),
-        Err(error) => Check::not("sandbox", State::Look, error.to_string(), "systemctl restart provost"),
-    });
-    checks.push(match &catalogue.problem {
-        None => {
-            Check::good("catalogue", format!("{} endpoints, from {}", catalogue.endpoints, catalogue.origin))
-        }
-        Some(problem) => Check::not(
-            "catalogue",
-            State::Look,
-            format!("{} endpoints, {}: {problem}", catalogue.endpoints, catalogue.origin),
-            "install pve-docs, or name its apidoc.js as [pve] apidoc",
-        ),
-    });
-    checks.push(match catalogue.unclassified.len() {
-        0 => Check::good("tiers", "each call that changes something has one"),
-        count => Check {
-            items: catalogue.unclassified.clone(),
-            ..Check::not(
-                "tiers",
-                State::Look,
-                format!("{count} calls of this PVE are in no table, and count as destructive"),
-                "a newer Provost may know them",
-            )
-        },
-    });
-    checks.push(match &plans.halted {
-        None => Check::good("halt", "changes and commands go on"),
-        Some(halted) => Check::not(
-            "halt",
-            State::Look,
-            format!("everything is halted, by {}: {}", halted.by, halted.why),
-            "provost resume",
-        ),
-    });
-    checks.push(match plans.plans.iter().filter(|plan| plan.waits()).count() {
-        0 => Check::good("approvals", "no plan waits"),
-        count => Check::not(
-            "approvals",
-            State::Look,
-            format!("{count} plans wait for somebody's yes"),
-            "provost plans",
-        ),
-    });
-    checks
+fn within<T: Send + 'static>(patience: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || tell.send(work()));
+    told.recv_timeout(patience).ok()
 }
 
-/// What holds the daemon in.
-fn sandbox(walls: &Walls) -> Check {
-    let not = |state, evidence: String, mend: &str| Check {
-        items: walls.missing.clone(),
-        ..Check::not("sandbox", state, evidence, mend)
+/// The file, as the daemon would read it.
+fn configuration(at: &Where) -> (Option<Config>, Vec<Check>) {
+    const NAME: &str = "configuration";
+    let path = config::path(at.config.clone());
+    let error = match config::load(&path) {
+        Ok(config) => {
+            let check = match config::load_trusted(&path) {
+                // Its owner is the daemon's account's concern; who may write it is everybody's.
+                Err(error @ ConfigError::Writable { .. }) => Check::not(
+                    NAME,
+                    State::Bad,
+                    error.to_string(),
+                    format!("chown root {0} && chmod go-w {0}", path.display()),
+                ),
+                _ if config.roles.is_empty() => Check::not(
+                    NAME,
+                    State::Look,
+                    format!("{} is right, and has no role: nobody may do anything", path.display()),
+                    "provost setup",
+                ),
+                _ => Check::good(NAME, format!("{} is right", path.display())),
+            };
+            let mut checks = vec![check];
+            let not_yet: Vec<String> =
+                config.not_yet().into_iter().map(|not| format!("{}: {}", not.key, not.meaning)).collect();
+            if !not_yet.is_empty() {
+                let said = format!("{} keys are set that this version does not act on", not_yet.len());
+                checks.push(Check {
+                    items: not_yet,
+                    ..Check::not("not yet", State::Look, said, "take them out, or wait")
+                });
+            }
+            return (Some(config), checks);
+        }
+        Err(error) => error,
     };
-    match walls.landlock_abi {
-        None => not(
-            State::Bad,
-            "the kernel has no Landlock: which files and ports are the daemon's, the unit and permissions alone say".into(),
-            "boot a kernel that has it (PVE's do), with landlock among lsm= if its command line has that",
+    let mend = match &error {
+        ConfigError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            "provost setup writes one".into()
+        }
+        ConfigError::Read { .. } => "try as root".to_owned(),
+        _ => format!(
+            "correct it there; until then a daemon that runs keeps to what the file said before, and none starts.              provostd --check --config {} says when it is right",
+            path.display()
         ),
-        Some(abi) if walls.uid == 0 => not(
-            State::Look,
-            format!("Landlock ABI {abi}, and provostd runs as root: without a capability, and yet root's files are its own"),
-            "start it by its unit, which runs it as provost: systemctl start provost",
-        ),
-        Some(abi) if walls.missing.is_empty() => Check::good("sandbox", format!("Landlock ABI {abi}, all of it")),
-        Some(abi) => not(
-            State::Look,
-            format!("Landlock ABI {abi}, and not all of it"),
-            "each line says what does not hold, and why; a newer kernel holds more",
-        ),
-    }
+    };
+    (None, vec![Check::not(NAME, State::Bad, error.to_string(), mend)])
 }
 
 fn shown(out: &mut impl Write, checks: &[Check]) -> Done {
@@ -206,6 +194,7 @@ fn shown(out: &mut impl Write, checks: &[Check]) -> Done {
             State::Good => (show::YES, "good"),
             State::Look => (show::WAITS, "look"),
             State::Bad => (show::NO, "BAD "),
+            State::Skipped => (show::FAINT, "  - "),
         };
         writeln!(out, "{style}{word}{style:#}  {:<13}  {}", check.check, show::one_line(&check.evidence))?;
         for item in &check.items {
@@ -215,24 +204,12 @@ fn shown(out: &mut impl Write, checks: &[Check]) -> Done {
             writeln!(out, "                     → {}", show::one_line(mend))?;
         }
     }
-    Ok(io::Write::flush(out)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn walls_that_do_not_stand_are_said_one_by_one_with_what_mends_them() {
-        let walls = |uid, landlock_abi, missing: &[&str]| {
-            let missing = missing.iter().map(|line| (*line).to_owned()).collect();
-            sandbox(&Walls { uid, landlock_abi, missing })
-        };
-        assert_eq!(walls(990, Some(7), &[]).state, State::Good);
-        assert_eq!(walls(0, Some(7), &[]).state, State::Look);
-        let none = walls(990, None, &["files: any", "TCP ports: any"]);
-        assert_eq!((none.state, none.items.len()), (State::Bad, 2));
-        let old = walls(990, Some(1), &["TCP ports: any"]);
-        assert_eq!((old.state, old.items.len(), old.mend.is_some()), (State::Look, 1, true));
+    let count = |state| checks.iter().filter(|check| check.state == state).count();
+    let (bad, look) = (count(State::Bad), count(State::Look));
+    match (bad, look) {
+        (0, 0) => writeln!(out, "\nAll is well.")?,
+        (0, look) => writeln!(out, "\nNothing is bad; {look} to look at.")?,
+        (bad, look) => writeln!(out, "\n{bad} bad, {look} to look at: begin with the first →.")?,
     }
+    Ok(io::Write::flush(out)?)
 }

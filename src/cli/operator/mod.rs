@@ -18,7 +18,7 @@ use clap::{Args, Subcommand};
 use crate::config::ConfigError;
 use crate::control::{Ask, Catalogue, Plans, Refused, Switched};
 pub use announce::Announce;
-use client::Client;
+pub use client::Client;
 pub use doctor::Doctor;
 
 /// The daemon said no.
@@ -40,6 +40,12 @@ pub struct Where {
     /// The configuration [default: /etc/provost/provost.toml]
     #[arg(long, env = "PROVOST_CONFIG")]
     config: Option<PathBuf>,
+}
+
+impl Where {
+    pub fn of(socket: Option<PathBuf>, config: Option<PathBuf>) -> Self {
+        Self { socket, config }
+    }
 }
 
 #[derive(Debug, Args)]

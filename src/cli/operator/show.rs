@@ -13,7 +13,7 @@ use crate::text::clean;
 pub const WAITS: Style = AnsiColor::Yellow.on_default();
 pub const NO: Style = AnsiColor::Red.on_default();
 pub const YES: Style = AnsiColor::Green.on_default();
-const FAINT: Style = Style::new().dimmed();
+pub const FAINT: Style = Style::new().dimmed();
 
 pub fn json(answer: &impl Serialize) -> Done {
     let mut value = serde_json::to_value(answer).map_err(|_| Failed::NoAnswer)?;

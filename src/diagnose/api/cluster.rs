@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::host::percent;
 use super::super::{Gathered, Page};
 use super::{Fields, rows};
 
@@ -70,26 +71,28 @@ pub fn ha(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     Ok(())
 }
 
-const DAY: i64 = 86_400;
-
-/// Tasks that failed within a day, of a node or of all.
-pub fn tasks(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
-    let list = gathered.answer("node_tasks").or_else(|_| gathered.answer("cluster_tasks"))?;
-    let mut failed: BTreeMap<(&str, &str, &str), (usize, &str)> = BTreeMap::new();
-    for task in rows(list)? {
-        // In lists the outcome is in `status`; one that runs has none.
-        let (status, ended) = (task.text("status"), task.number("endtime"));
-        let old = ended.is_none_or(|ended| page.now - ended as i64 > DAY);
-        if old || status == "OK" || status.is_empty() || status.starts_with("WARNINGS") {
+/// What each node's memory, root and processors hold.
+pub fn members(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
+    for row in rows(gathered.answer("members")?)? {
+        let node = row.text("node");
+        if row.text("status") != "online" {
             continue;
         }
-        failed.entry((task.text("node"), task.text("type"), task.text("id"))).or_insert((0, status)).0 += 1;
-    }
-    page.fact(format!("{} failed in a day", failed.values().map(|(count, _)| count).sum::<usize>()));
-    for ((node, kind, id), (count, status)) in failed {
-        let sign = if kind == "vzdump" { "backup_failed" } else { "task_failed" };
-        let of = if id.is_empty() { String::new() } else { format!(" of {id}") };
-        page.flag_on(node, sign, format!("{kind}{of} on {node} failed {count} times in a day"), status);
+        let share = |used: &str, most: &str| percent(row.bytes(used), row.bytes(most));
+        let cpu = row.number("cpu").unwrap_or_default() * 100.0;
+        let (memory, root) = (share("mem", "maxmem"), share("disk", "maxdisk"));
+        page.fact(format!("{node} memory {memory:.0} %, root {root:.0} %, CPU {cpu:.0} %"));
+        let kinds = [
+            ("node_memory_full", "memory", memory),
+            ("root_full", "the root file system", root),
+            ("node_busy", "CPU", cpu),
+        ];
+        for (sign, what, share) in kinds {
+            if share >= page.limit(sign) {
+                let what = format!("{what} of {node} is {share:.0} % used");
+                page.flag_on(node, sign, what, "by /cluster/resources, as of now");
+            }
+        }
     }
     Ok(())
 }

@@ -109,6 +109,44 @@ pub fn agent_network(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), Str
     Ok(())
 }
 
+/// Changes that wait for a stop and a start.
+pub fn pending(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
+    let rows = rows(gathered.answer("pending")?)?;
+    let waits = |row: &&Value| !row["pending"].is_null() || row.flag("delete").unwrap_or(false);
+    // Names only: values may be secrets.
+    let names: Vec<&str> = rows.iter().filter(waits).map(|row| row.text("key")).collect();
+    page.fact(format!("{} settings wait for a restart", names.len()));
+    if !names.is_empty() && gathered.answers("pending").count() > 0 {
+        page.flag(
+            "not_applied",
+            format!("{} settings wait until it is stopped and started", names.len()),
+            names.join(", "),
+        );
+    }
+    Ok(())
+}
+
+/// Its own clock, in nanoseconds since 1970.
+pub fn agent_time(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
+    let said = gathered.answer("agent_time")?.number("result").ok_or("its agent gave no time")?;
+    let off = (said / 1e9) as i64 - page.now;
+    page.fact(format!("{off} s from the node's"));
+    if off.unsigned_abs() as f64 >= page.limit("clock_off") {
+        let evidence = format!("its agent says {:.0} s, the node {} (since 1970)", said / 1e9, page.now);
+        page.flag("clock_off", format!("its clock is {off} s off"), evidence);
+    }
+    Ok(())
+}
+
+/// What no probe here can see.
+pub fn inside(_: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
+    page.cannot_tell(
+        "failed units, logs, inodes, ports, certificates, updates, DNS and gateway inside the VM: nothing there can be \
+         held to reading; `exec` in mode \"change\" runs what you ask of its agent",
+    );
+    Ok(())
+}
+
 pub fn load(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     let rows = rows(gathered.answer("vm_load")?)?;
     let shares: Vec<f64> = rows.iter().filter_map(|row| row.number("cpu")).collect();

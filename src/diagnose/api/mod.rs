@@ -3,9 +3,12 @@
 mod backups;
 mod cluster;
 mod guest;
+mod journal;
+mod network;
 mod node;
 mod packages;
 mod storages;
+mod tasks;
 
 use serde_json::Value;
 
@@ -21,6 +24,14 @@ pub const READERS: &[(&str, Reader)] = &[
     ("agent_network", guest::agent_network),
     ("vm_load", guest::load),
     ("snapshots", guest::snapshots),
+    ("guest_tasks", tasks::of_guest),
+    ("pending", guest::pending),
+    ("agent_time", guest::agent_time),
+    ("inside_vm", guest::inside),
+    ("members", cluster::members),
+    ("node_journal", journal::node),
+    ("node_dns", network::dns),
+    ("node_network", network::interfaces),
     ("coverage", backups::coverage),
     ("backups", backups::backups),
     ("backup_storages", nothing),
@@ -28,7 +39,7 @@ pub const READERS: &[(&str, Reader)] = &[
     ("nodes", nothing),
     ("cluster_status", cluster::status),
     ("ha", cluster::ha),
-    ("cluster_tasks", cluster::tasks),
+    ("cluster_tasks", tasks::failed),
     ("version_skew", cluster::versions),
     ("storages", storages::of_node),
     ("cluster_storages", storages::of_cluster),
@@ -36,7 +47,7 @@ pub const READERS: &[(&str, Reader)] = &[
     ("lvmthin", storages::lvmthin),
     ("smart", storages::smart),
     ("services", node::services),
-    ("node_tasks", cluster::tasks),
+    ("node_tasks", tasks::failed),
     ("node_status", node::status),
     ("node_load", node::load),
     ("replication", node::replication),

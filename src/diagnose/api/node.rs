@@ -34,6 +34,12 @@ pub fn status(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
         page.flag("overloaded", format!("its load is {five} on {cpus} CPUs"), format!("load {load:?}"));
     }
     page.fact(format!("load {load:?} on {cpus} CPUs"));
+    if let Some(up) = status.number("uptime").filter(|up| *up > 0.0) {
+        page.fact(format!("up {up} s"));
+        if up < page.limit("restarted") {
+            page.flag("restarted", format!("it was started {up} s ago"), "uptime, by its status");
+        }
+    }
     Ok(())
 }
 

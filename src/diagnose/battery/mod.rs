@@ -6,6 +6,7 @@
 //! name = "disks"                # what reads it is found by this name
 //! on = "inside"                 # inside: a snippet of shell; api: a GET; host: this node's cgroups; derived: others' results
 //! run = "df -l"                 # inside
+//! apart = true                  # inside: beside the others, as it may hang
 //! get = "/nodes/{node}/storage" # api; {node}, {vmid}, {kind}, {storage}
 //! args = { errors = "1" }       # api; @day stands for yesterday, in seconds since 1970
 //! each = "node"                 # api: once a node that is online, or "backups": once a storage that holds backups
@@ -58,6 +59,8 @@ pub struct Probe {
     #[serde(default)]
     pub run: String,
     #[serde(default)]
+    pub apart: bool,
+    #[serde(default)]
     pub get: String,
     #[serde(default)]
     pub args: BTreeMap<String, String>,
@@ -77,6 +80,7 @@ pub struct Sign {
 }
 
 const CONTAINER: &str = include_str!("container.toml");
+const UNIT: &str = include_str!("unit.toml");
 const VM: &str = include_str!("vm.toml");
 const NODE: &str = include_str!("node.toml");
 const CLUSTER: &str = include_str!("cluster.toml");
@@ -89,11 +93,13 @@ fn read(text: &str) -> Battery {
 impl Battery {
     pub fn of(subject: &Subject) -> &'static Self {
         static CONTAINERS: LazyLock<Battery> = LazyLock::new(|| read(CONTAINER));
+        static UNITS: LazyLock<Battery> = LazyLock::new(|| read(UNIT));
         static VMS: LazyLock<Battery> = LazyLock::new(|| read(VM));
         static NODES: LazyLock<Battery> = LazyLock::new(|| read(NODE));
         static CLUSTERS: LazyLock<Battery> = LazyLock::new(|| read(CLUSTER));
         match subject {
             Subject::Lxc(_) => &CONTAINERS,
+            Subject::Unit(..) => &UNITS,
             Subject::Qemu(_) => &VMS,
             Subject::Node(_) => &NODES,
             Subject::Cluster => &CLUSTERS,

@@ -9,6 +9,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::{Gathered, Page};
+use crate::text::{brief, quoted};
+
+/// Characters of one message.
+const MOST_SAID: usize = 240;
 
 /// An entry as `journalctl -o json` gives it: numbers are strings, what is no text is a list of bytes, what is too long null.
 #[derive(Debug, Deserialize)]
@@ -171,7 +175,8 @@ pub fn units(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
 }
 
 fn line(entry: &Entry) -> String {
-    format!("{}: {}", text(&entry.by), message(&entry.message))
+    // Its beginning: among words of ours, and of a page that has little room.
+    format!("{}: {}", brief(text(&entry.by), 64), quoted(&message(&entry.message), MOST_SAID))
 }
 
 /// The last that a unit's own processes wrote.
@@ -180,6 +185,22 @@ fn last_words(gathered: &Gathered, unit: &str) -> String {
     let last: Vec<String> =
         entries.iter().rev().filter(|entry| text(&entry.of) == unit).take(2).map(line).collect();
     if last.is_empty() { String::new() } else { format!("; it wrote: {}", last.join(" | ")) }
+}
+
+/// What its lines say, with their times; the oldest first.
+pub fn dated(section: &str) -> Result<Vec<String>, String> {
+    let entries = entries(section);
+    if entries.is_empty() && section.trim() == "none" {
+        return Err("it has no journal that can be read".into());
+    }
+    let dated = |entry: &Entry| format!("{} {}", super::super::page::date(entry.at()), line(entry));
+    Ok(entries.iter().map(dated).collect())
+}
+
+/// Whether a line says that a port was taken.
+pub fn is_taken(line: &str) -> bool {
+    let line = line.to_lowercase();
+    TAKEN.iter().any(|words| line.contains(words))
 }
 
 /// As the C library and common programs say it.
@@ -200,10 +221,7 @@ pub fn log(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     }
     page.fact(format!("the last {} lines of its log", lines.len()));
     let latest = lines.iter().map(|(at, _)| *at).max().unwrap_or_default();
-    let taken = |(at, line): &&(i64, String)| {
-        let line = line.to_lowercase();
-        latest - at < HOUR && TAKEN.iter().any(|words| line.contains(words))
-    };
+    let taken = |(at, line): &&(i64, String)| latest - at < HOUR && is_taken(line);
     let found: Vec<&(i64, String)> = lines.iter().filter(taken).collect();
     if let Some((at, line)) = found.last() {
         let who = line.split(':').next().unwrap_or_default();

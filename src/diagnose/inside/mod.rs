@@ -5,9 +5,9 @@
 //! marker that is another each time keeps what a file holds from passing for another probe's output.
 
 mod disks;
-mod journal;
-mod network;
-mod processes;
+pub(super) mod journal;
+pub(super) mod network;
+pub(super) mod processes;
 mod trust;
 
 use std::collections::BTreeMap;
@@ -36,8 +36,20 @@ pub fn script(battery: &Battery) -> String {
     // Read whole before it runs, so that no program takes the rest of it for its input. A program that complains is not a
     // finding; what a probe does not write, its reader misses.
     let mut script = String::from("{ export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin\n");
-    for probe in battery.on(On::Inside) {
-        script.push_str(&format!("echo; echo \"$1 {}\"\n{}\n", probe.name, probe.run));
+    let part = |apart: bool| {
+        let probes = battery.on(On::Inside).filter(|probe| probe.apart == apart);
+        probes.fold(String::new(), |text, probe| {
+            text + &format!("echo; echo \"$1 {}\"\n{}\n", probe.name, probe.run.trim())
+        })
+    };
+    let (apart, rest) = (part(true), part(false));
+    match apart.is_empty() {
+        true => script.push_str(&rest),
+        // Side by side: what the first part writes waits in the pipe until the second has ended, which its last section is known
+        // by.
+        false => script.push_str(&format!(
+            "{{\n{apart}}} | {{ exec 3<&0 </dev/null\n{rest}echo; echo \"$1 apart\"; cat <&3\n}}\n"
+        )),
     }
     // By which the last section is known to be whole.
     script.push_str("echo; echo \"$1 end\"\n} </dev/null 2>/dev/null\n");
@@ -150,7 +162,8 @@ mod tests {
         let battery = Battery::of(&Subject::Lxc(105));
         let script = script(battery);
         for probe in battery.on(On::Inside) {
-            assert!(script.contains(&format!("\"$1 {}\"\n{}\n", probe.name, probe.run)), "{}", probe.name);
+            let part = format!("\"$1 {}\"\n{}\n", probe.name, probe.run.trim());
+            assert!(script.contains(&part), "{}", probe.name);
         }
         assert!(script.contains("$1 end"));
     }

@@ -132,6 +132,47 @@ pub fn gateway(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// A line of /proc/net/tcp and its like.
+pub struct Socket<'a> {
+    pub protocol: &'static str,
+    /// Address and port.
+    pub local: String,
+    pub inode: &'a str,
+}
+
+/// The sockets that `grep -H` gave of those files.
+pub fn sockets(section: &str) -> impl Iterator<Item = Socket<'_>> {
+    let of = |(file, protocol): (&'static str, &'static str)| {
+        of(section, file).filter_map(move |line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            Some(Socket { protocol, local: local(words.get(1)?)?, inode: words.get(9)? })
+        })
+    };
+    [("/proc/net/tcp", "tcp"), ("/proc/net/tcp6", "tcp"), ("/proc/net/udp", "udp"), ("/proc/net/udp6", "udp")]
+        .into_iter()
+        .flat_map(of)
+}
+
+/// `0100007F:0050`: each 32 bits of the address in the byte order of the machine.
+fn local(text: &str) -> Option<String> {
+    let (address, port) = text.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    if !matches!(address.len(), 8 | 32) {
+        return None;
+    }
+    let words = address.as_bytes().chunks(8).map(|word| {
+        let word = u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok()?;
+        Some(word.swap_bytes().to_be_bytes())
+    });
+    let bytes: Vec<u8> = words.collect::<Option<Vec<_>>>()?.concat();
+    let address: IpAddr = match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).ok()?.into(),
+        16 => <[u8; 16]>::try_from(bytes).ok()?.into(),
+        _ => return None,
+    };
+    Some(std::net::SocketAddr::new(address, port).to_string())
+}
+
 const MOST_PORTS: usize = 20;
 
 /// Ports that it listens on.
@@ -173,6 +214,11 @@ mod tests {
         assert_eq!(interfaces(section), ["eth0"]);
         let tcp = "/proc/net/tcp:   0: 00000000:0050 00000000:0000 0A 00000000:00000000\n\
                    /proc/net/tcp6:   1: 00000000000000000000000000000000:01BB 0:0000 0A";
+        assert_eq!(local("0100007F:1F90").as_deref(), Some("127.0.0.1:8080"));
+        assert_eq!(local("00000000000000000000000001000000:0016").as_deref(), Some("[::1]:22"));
+        for none in ["", ":", "0100007F", "01007F:0016", "0100007G:0016"] {
+            assert_eq!(local(none), None, "{none}");
+        }
         assert_eq!(open_ports(tcp).into_iter().collect::<Vec<_>>(), [80, 443]);
     }
 }

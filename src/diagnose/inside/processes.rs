@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use super::super::{Gathered, Page};
 
-struct Process<'a> {
-    pid: u32,
+pub struct Process<'a> {
+    pub pid: u32,
     parent: u32,
-    name: &'a str,
+    pub name: &'a str,
     state: char,
 }
 
 /// A line of /proc/PID/stat: a name may hold anything, parentheses and blanks too.
-fn parse(line: &str) -> Option<Process<'_>> {
+pub fn parse(line: &str) -> Option<Process<'_>> {
     let (pid, rest) = line.split_once(" (")?;
     let (name, rest) = rest.rsplit_once(") ")?;
     let mut words = rest.split(' ');

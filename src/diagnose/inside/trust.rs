@@ -28,7 +28,11 @@ pub fn certificates(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), Stri
 
 fn judge(page: &mut Page<'_>, name: &str, subject: &str, until: i64) {
     let days = (until - page.now).div_euclid(DAY);
-    let evidence = format!("subject {subject}; valid until {}", crate::diagnose::page::date(until));
+    let evidence = format!(
+        "subject {}; valid until {}",
+        crate::text::quoted(subject, 120),
+        crate::diagnose::page::date(until)
+    );
     if until <= page.now {
         page.flag(
             "certificate_expired",

@@ -10,13 +10,15 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, getgid, getuid, setgroups, setresgid, setresuid};
 
-use super::{Door, calls};
+use super::{Door, Node, calls};
 use crate::enter::inspect::{self, Lane};
 use crate::enter::step::{At, Failure, Step};
 use crate::enter::sys;
 
 /// To read what belongs to any user of the container.
 const READING: &[Capability] = &[Capability::CAP_DAC_READ_SEARCH];
+/// The same on the node, where the unit gives `provost-execd` the other one that reads: that it reads only, Landlock sees to.
+const READING_NODE: &[Capability] = &[Capability::CAP_DAC_READ_SEARCH, Capability::CAP_DAC_OVERRIDE];
 /// To write for any user of the container, and to give to that user.
 const WRITING: &[Capability] = &[
     Capability::CAP_DAC_READ_SEARCH,
@@ -49,9 +51,33 @@ pub fn confine(own: OwnedFd, changes: bool, bounding: u64, lane: &Lane) -> Resul
         prctl::set_pdeathsig(Signal::SIGKILL).at(Step::Identity)?;
     }
     give_up(keep, bounding).at(Step::Confine)?;
-    inspect::keep_within(lane, &root, changes).at(Step::Confine)?;
+    inspect::keep_within(lane, &root, &[], changes).at(Step::Confine)?;
     sys::install_filter(&calls::filter(changes)).at(Step::Confine)?;
-    Ok(Door { root, own })
+    Ok(Door { root, own, node: None })
+}
+
+/// The same on the node itself, where there is no user namespace to be the root of: within one directory, as the node's
+/// root, with no more capabilities than its files take. `own` as above; `root` that directory.
+pub fn confine_on_node(
+    own: OwnedFd,
+    root: OwnedFd,
+    node: Node,
+    changes: bool,
+    lane: &Lane,
+) -> Result<Door, Failure> {
+    // Whose files are, by name. Opened before they are out of reach.
+    let names =
+        ["/etc/passwd", "/etc/group"].map(|path| open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()));
+    let names: Vec<OwnedFd> = names.into_iter().flatten().collect();
+    prctl::set_no_new_privs().at(Step::NoNewPrivs)?;
+    if !changes {
+        prctl::set_pdeathsig(Signal::SIGKILL).at(Step::Identity)?;
+    }
+    // Nothing is executed here, so what is left in the bounding set gives nothing.
+    give_up(if changes { WRITING } else { READING_NODE }, u64::MAX).at(Step::Confine)?;
+    inspect::keep_within(lane, &root, &names, changes).at(Step::Confine)?;
+    sys::install_filter(&calls::filter(changes)).at(Step::Confine)?;
+    Ok(Door { root, own, node: Some(node) })
 }
 
 fn give_up(keep: &[Capability], bounding: u64) -> Result<(), Errno> {

@@ -17,6 +17,7 @@ mod calls;
 mod confine;
 mod get;
 mod names;
+mod node;
 mod place;
 mod put;
 mod refuse;
@@ -30,7 +31,8 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, fstat};
 
 use crate::door::{Errand, Found, No, Said};
-pub(super) use confine::confine;
+pub(super) use confine::{confine, confine_on_node};
+pub(super) use node::Node;
 use refuse::{Doing, OnPath};
 
 use super::sys;
@@ -44,6 +46,8 @@ pub(super) struct Door {
     root: OwnedFd,
     /// The node's `/proc/self/fd`, by which this process opens what it has found. The container's own /proc may be anything.
     own: OwnedFd,
+    /// Of an errand on the node itself: then `root` is one of those that the operator listed.
+    node: Option<Node>,
 }
 
 /// Why an errand ends without being done.
@@ -126,6 +130,7 @@ impl Door {
     fn open_file(&self, seen: &OwnedFd, path: &str) -> Result<(File, FileStat), No> {
         let file = self.reopen(seen, OFlag::O_RDONLY).on(path, Doing::Open)?;
         let stat = fstat(&file).on(path, Doing::Look)?;
+        self.may_reach(&file, &stat, path)?;
         Ok((File::from(file), stat))
     }
 }

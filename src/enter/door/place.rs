@@ -107,6 +107,7 @@ impl Door {
             let directory =
                 self.resolve(above, OFlag::O_RDONLY | OFlag::O_DIRECTORY).on(path, Doing::Find)?;
             refuse_what_is_no_file(&directory, path)?;
+            self.may_place(&directory, name, path)?;
             match fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
                 Err(Errno::ENOENT) => return Ok(Place { name: name.to_owned(), directory, old: None }),
                 Err(errno) => return Err(errno).on(path, Doing::Look),
@@ -161,13 +162,19 @@ impl Door {
             return Err(no("not_a_file", format!("{path:?} is {what}"), next));
         }
         refuse_what_is_no_file(&seen, path)?;
+        self.may_reach(&seen, &stat, path)?;
         Ok((seen, stat))
     }
 
     fn resolve(&self, path: &[u8], flags: OFlag) -> Result<OwnedFd, Errno> {
+        // On the node a link that leads out is refused: it would lead elsewhere for everybody else.
+        let (path, within) = match &self.node {
+            None => (path, ResolveFlag::RESOLVE_IN_ROOT),
+            Some(node) => (node.beneath(path)?, ResolveFlag::RESOLVE_BENEATH),
+        };
         let how = OpenHow::new()
             .flags(flags | OFlag::O_CLOEXEC)
-            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+            .resolve(within | ResolveFlag::RESOLVE_NO_MAGICLINKS);
         let until = Instant::now() + PATIENCE;
         loop {
             match openat2(self.root.as_fd(), path, how) {

@@ -15,6 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat2};
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat, fstatat};
+use nix::sys::statfs::{FUSE_SUPER_MAGIC, fstatfs};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, linkat, unlinkat};
 use sha2::{Digest, Sha256};
 
@@ -33,6 +34,7 @@ pub fn put(door: &Door, put: &Put) -> Result<(), End> {
     }
     let (uid, gid) = whose(put, &place)?;
     let mode = put.mode.or(place.old.as_ref().map(|(_, old)| old.st_mode & 0o7777)).unwrap_or(0o644);
+    let given = place.gives_its_own().on(path, Doing::Look)?;
     let was = show_what_was(door, &place, path, put.keep)?;
     if matches!(&put.over, Over::IfHash(wanted) if was.as_ref() != Some(wanted)) {
         return Err(changed(path, &was).into());
@@ -40,9 +42,15 @@ pub fn put(door: &Door, put: &Put) -> Result<(), End> {
     await_go(was)?;
     let mut new = New::make(&place.directory).on(path, Doing::Make)?;
     take(&mut new, put)?;
-    fchown(&new.file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).on(path, Doing::Owner)?;
+    let owned = fchown(&new.file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    let owned = unless_given(owned, given && put.owner.is_none());
+    if owned == Err(Errno::EPERM) && door.node.is_some() {
+        return Err(not_to_give(path, uid, gid).into());
+    }
+    owned.on(path, Doing::Owner)?;
     // After that: a change of owner takes the setuid bit away.
-    fchmod(&new.file, Mode::from_bits_truncate(mode)).on(path, Doing::Owner)?;
+    let mode = fchmod(&new.file, Mode::from_bits_truncate(mode));
+    unless_given(mode, given && put.mode.is_none()).on(path, Doing::Owner)?;
     fsync(&new.file).on(path, Doing::Write)?;
     let stat = fstat(&new.file).on(path, Doing::Look)?;
     place.is_as_it_was(path)?;
@@ -161,7 +169,29 @@ fn take(new: &mut New<'_>, put: &Put) -> Result<(), End> {
     }
 }
 
+/// `provost-execd` begins without the right to give a file of the node away.
+fn not_to_give(path: &str, uid: u32, gid: u32) -> No {
+    let message = format!(
+        "{path:?} would be of uid {uid}, gid {gid}, and provost-execd has no right to give it to them"
+    );
+    let next = "on the node: systemctl edit provost-execd, with CapabilityBoundingSet=CAP_CHOWN CAP_FOWNER CAP_FSETID under [Service]; nothing was changed";
+    no("capabilities", message, next)
+}
+
+/// Where the file system has its own and nobody asked for another, its refusal is none.
+fn unless_given(done: Result<(), Errno>, given: bool) -> Result<(), Errno> {
+    match done {
+        Err(Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::EOPNOTSUPP) if given => Ok(()),
+        done => done,
+    }
+}
+
 impl Place {
+    /// Whether the file system there may have an owner and a mode of its own for every file, as that of /etc/pve has.
+    fn gives_its_own(&self) -> Result<bool, Errno> {
+        Ok(fstatfs(&self.directory)?.filesystem_type() == FUSE_SUPER_MAGIC)
+    }
+
     /// Whether what was read is still what is there.
     fn is_as_it_was(&self, path: &str) -> Result<(), No> {
         let now = match fstatat(&self.directory, self.name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
@@ -219,7 +249,13 @@ impl<'a> New<'a> {
                     Ok(()) => {}
                     // A file system without that: a second name is not had where there is one, either.
                     Err(Errno::EINVAL) => {
-                        return linkat(self.directory, aside, self.directory, name, AtFlags::empty());
+                        match linkat(self.directory, aside, self.directory, name, AtFlags::empty()) {
+                            // Nor has that of /etc/pve second names.
+                            Err(Errno::EPERM | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
+                                self.take_empty_place(aside, name)?
+                            }
+                            done => return done,
+                        }
                     }
                     Err(errno) => return Err(errno),
                 }
@@ -227,6 +263,15 @@ impl<'a> New<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Where there is neither a rename that replaces nothing nor a second name: what makes the name is made to have it.
+    fn take_empty_place(&self, aside: &OsStr, name: &OsStr) -> Result<(), Errno> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        drop(openat(self.directory, name, flags, Mode::from_bits_truncate(0o600))?);
+        renameat2(self.directory, aside, self.directory, name, RenameFlags::empty()).inspect_err(|_| {
+            let _ = unlinkat(self.directory, name, UnlinkatFlags::NoRemoveDir);
+        })
     }
 
     /// In place of what is there.

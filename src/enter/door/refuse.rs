@@ -61,20 +61,23 @@ pub fn by_kernel(path: &str, doing: Doing, errno: Errno) -> No {
         Errno::ENAMETOOLONG => ("name_too_long", "names have at most 255 bytes"),
         Errno::EACCES | Errno::EPERM => (
             "permission",
-            "the container's root itself may not: the file may be immutable (lsattr), or belong to a user whom the container does not map",
+            "root itself may not, there: the file may be immutable (lsattr), or belong to a user whom the container does not map; /etc/pve takes no change without a quorum, and no mode or owner but its own",
         ),
         Errno::EROFS => ("read_only", "the file system is mounted read-only there"),
         Errno::ENOSPC | Errno::EDQUOT => {
             ("full", "make room there (df, df -i), then call again: nothing was changed")
         }
-        Errno::EFBIG => ("too_large", "the container's limits take no file of that size"),
+        Errno::EFBIG => (
+            "too_large",
+            "the container's limits take no file of that size; /etc/pve takes 1 MiB, or half of that before PVE 8",
+        ),
         Errno::EBUSY => ("busy", "something is mounted on it; write to what is mounted there by exec"),
         Errno::EEXIST => ("exists", "overwrite \"if_hash\" or \"always\" replaces it"),
         Errno::EAGAIN => {
             ("busy", "it is being moved, or leased to somebody who does not give it back: call again")
         }
         Errno::ESTALE => ("gone", "it went meanwhile: call again"),
-        Errno::EXDEV => ("outside", "it lies beyond the container's root"),
+        Errno::EXDEV => ("outside", "it lies beyond the root: a link or \"..\" leads out of it"),
         _ => ("file", "see dmesg on the node if the file system is damaged"),
     };
     no(kind, format!("cannot {} {path:?}: {errno}", doing.words()), next)

@@ -71,14 +71,17 @@ pub fn restrict(abi: ABI) -> Result<(), InspectError> {
     enforce(domain)
 }
 
-/// Enters a domain that ends at `root`: no_new_privs is set on the way.
-pub fn restrict_to(abi: ABI, root: &OwnedFd, changes: bool) -> Result<(), InspectError> {
+/// Enters a domain that ends at `root`, with the files in `also` to read: no_new_privs is set on the way.
+pub fn restrict_to(abi: ABI, root: &OwnedFd, also: &[OwnedFd], changes: bool) -> Result<(), InspectError> {
     let rules = |source| InspectError::Landlock { step: Step::Rules, source };
     let mut rights = AccessFs::ReadFile | AccessFs::ReadDir;
     if changes {
         rights |= AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::RemoveFile;
     }
-    let domain = handle_everything(abi).map_err(rules)?;
+    let mut domain = handle_everything(abi).map_err(rules)?;
+    for file in also {
+        domain = domain.add_rule(PathBeneath::new(file, AccessFs::ReadFile)).map_err(rules)?;
+    }
     enforce(domain.add_rule(PathBeneath::new(root, rights)).map_err(rules)?)
 }
 

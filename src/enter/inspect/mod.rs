@@ -100,10 +100,10 @@ pub fn filter<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<sock_filter> {
 
 /// Keeps this process's files within `root` for good, where the kernel has Landlock: to read, and with `changes` to write,
 /// make and remove plain files.
-pub fn keep_within(lane: &Lane, root: &OwnedFd, changes: bool) -> Result<(), Errno> {
+pub fn keep_within(lane: &Lane, root: &OwnedFd, also: &[OwnedFd], changes: bool) -> Result<(), Errno> {
     match lane.landlock {
         ABI::Unsupported => Ok(()),
-        abi => files::restrict_to(abi, root, changes).map_err(|error| error.errno()),
+        abi => files::restrict_to(abi, root, also, changes).map_err(|error| error.errno()),
     }
 }
 

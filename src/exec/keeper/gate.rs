@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::Uid;
 
-use crate::config::{self, ArgvRecord, Config, ConfigError, Exec};
+use crate::config::{self, ArgvRecord, Config, ConfigError, Exec, host};
+use crate::door::Errand;
 use crate::enter::EnterError;
 use crate::enter::account::on_host;
-use crate::exec::wire::{Refusal, Request};
+use crate::exec::wire::{Guest, Refusal, Request};
 
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
@@ -62,6 +63,10 @@ impl Gate {
 
     pub fn exec(&self) -> &Exec {
         &self.config.exec
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     pub fn argv_record(&self) -> ArgvRecord {
@@ -115,10 +120,14 @@ impl Gate {
             let next = format!("set enabled = true under [exec] in {path}");
             return Err(refusal("disabled", format!("commands in containers are off in {path}"), next));
         }
-        if !exec.containers.contains(request.guest) {
-            let message = format!("container {} is not in [exec] containers of {path}", request.guest);
-            let next = format!("add {} to that list if commands may run there", request.guest);
-            return Err(refusal("not_listed", message, next));
+        match request.guest {
+            Guest::Vmid(vmid) if !exec.containers.contains(vmid) => {
+                let message = format!("container {vmid} is not in [exec] containers of {path}");
+                let next = format!("add {vmid} to that list if commands may run there");
+                return Err(refusal("not_listed", message, next));
+            }
+            Guest::Vmid(_) => {}
+            Guest::Host => self.check_host(request.file.as_ref())?,
         }
         if request.timeout_ms > u64::from(exec.max_timeout_s) * 1000 {
             let message =
@@ -127,6 +136,26 @@ impl Gate {
                 "timeout_ceiling",
                 message,
                 format!("ask for at most {} s", exec.max_timeout_s),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whatever `provostd` says that a person approved: here it is the root-owned file that decides.
+    fn check_host(&self, errand: Option<&Errand>) -> Result<(), Refusal> {
+        let path = self.path.display();
+        if !self.config.exec.host {
+            let message = format!("commands and files on the node itself are off in {path}");
+            let next = format!("set host = true under [exec] in {path}, knowing what that means");
+            return Err(refusal("host_off", message, next));
+        }
+        let Some(errand) = errand else { return Ok(()) };
+        if host::root(&self.config, Path::new(errand.path())).is_none() {
+            let message = format!("{:?} lies under none of [exec] host_roots in {path}", errand.path());
+            return Err(refusal(
+                "not_listed",
+                message,
+                "list its directory there if its files may be reached".into(),
             ));
         }
         Ok(())

@@ -8,8 +8,9 @@ use nix::unistd::Pid;
 use super::Room;
 use super::command::{After, Command, Why};
 use super::gate::{Gate, refusal};
+use super::host::HostCall;
 use super::packet::{answer, has_hung_up, receive};
-use super::start::start;
+use super::start::{Started, start};
 use crate::enter::hunt::Hunt;
 use crate::enter::leaf::Leaf;
 use crate::enter::walk::Scan;
@@ -35,6 +36,8 @@ enum Stage {
         since: Instant,
     },
     Running(Box<Command>),
+    /// On the node itself.
+    OnHost(Box<HostCall>),
     Done,
 }
 
@@ -57,6 +60,7 @@ impl Job {
         match &self.stage {
             Stage::Silent { deadline } => Some(*deadline),
             Stage::Running(command) => command.deadline(),
+            Stage::OnHost(call) => call.deadline(),
             // The inquiry has one.
             Stage::Waiting { .. } | Stage::Done => None,
         }
@@ -65,7 +69,7 @@ impl Job {
     /// The container whose monitor it waits for.
     pub fn waits_for(&self) -> Option<u32> {
         match &self.stage {
-            Stage::Waiting { request, .. } => Some(request.guest),
+            Stage::Waiting { request, .. } => request.guest.vmid(),
             _ => None,
         }
     }
@@ -82,11 +86,17 @@ impl Job {
     }
 
     pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
-        self.command().map(Command::pidfd)
+        match &self.stage {
+            Stage::OnHost(call) => Some(call.pidfd()),
+            _ => self.command().map(Command::pidfd),
+        }
     }
 
     pub fn pid(&self) -> Option<Pid> {
-        self.command().map(Command::pid)
+        match &self.stage {
+            Stage::OnHost(call) => Some(call.pid()),
+            _ => self.command().map(Command::pid),
+        }
     }
 
     pub fn leaf_events(&self) -> Option<BorrowedFd<'_>> {
@@ -113,6 +123,10 @@ impl Job {
         match &mut self.stage {
             Stage::Running(command) => {
                 command.end(why);
+                true
+            }
+            Stage::OnHost(call) => {
+                call.end(why);
                 true
             }
             _ => false,
@@ -153,6 +167,10 @@ impl Job {
                 Stage::Waiting { request, stdio, since } => self.start(request, stdio, since, gate, room),
                 _ => Next::Done,
             },
+            Stage::OnHost(call) => match call.turn(&self.connection) {
+                After::Done => Next::Done,
+                After::Wait | After::WatchLeaf => Next::Wait,
+            },
             Stage::Running(command) => match command.turn(&self.connection) {
                 After::Wait => Next::Wait,
                 After::WatchLeaf => Next::WatchLeaf,
@@ -175,13 +193,17 @@ impl Job {
                 self.stage = Stage::Waiting { request, stdio, since };
                 Next::Wait
             }
-            Ok(Some(command)) => {
-                self.stage = Stage::Running(Box::new(command));
+            Ok(Some(Started::Inside(command))) => {
+                self.stage = Stage::Running(command);
+                Next::Watch
+            }
+            Ok(Some(Started::Host(call))) => {
+                self.stage = Stage::OnHost(Box::new(call));
                 Next::Watch
             }
             Err(refusal) => {
                 tracing::warn!(
-                    provost_guest = request.guest,
+                    provost_guest = %request.guest,
                     provost_decision = "refused",
                     kind = refusal.kind,
                     asked_by = ?request.asked_by,

@@ -1,11 +1,13 @@
 //! `provost-execd`'s end of the wire: one thread, one event loop, one process a command.
 //!
-//! In: connections from `provostd`. Out: commands in containers that the operator listed, one journal entry each. It
+//! In: connections from `provostd`. Out: commands in containers that the operator listed, and on the node itself where the
+//! operator lets them, one journal entry each. It
 //! never reads a byte of what a command writes, and it decides by its own configuration alone: a `provostd` that was
 //! taken over gains no container by asking.
 
 mod command;
 mod gate;
+mod host;
 mod inquiries;
 mod job;
 mod journal;
@@ -113,6 +115,7 @@ impl Keeper {
             ending: None,
         };
         keeper.room.sweep(&keeper.gate);
+        host::sweep(&keeper.gate);
         Ok(keeper)
     }
 
@@ -123,6 +126,7 @@ impl Keeper {
         tracing::info!(
             landlock_abi = self.room.lane.abi(),
             containers = ?self.gate.exec().containers.ranges(),
+            host = self.gate.exec().host,
             "serving"
         );
         let mut events = [EpollEvent::empty(); 64];

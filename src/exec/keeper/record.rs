@@ -9,7 +9,7 @@ use super::gate::refusal;
 use super::journal::{Entry, Journal, SOCKET};
 use crate::config::ArgvRecord;
 use crate::door::{Errand, Over};
-use crate::exec::wire::{Refusal, Request};
+use crate::exec::wire::{Guest, Refusal, Request};
 use crate::journal::under_journald;
 use crate::secret::withhold_argv;
 
@@ -92,7 +92,7 @@ fn fields_of_file(request: &Request, errand: &Errand) -> Fields {
         }
         Errand::Remove(remove) => list.push(("PROVOST_SHA256", remove.sha256.clone())),
     }
-    Fields { message: format!("file {act} in container {guest}: {path}"), list }
+    Fields { message: format!("file {act} {}: {path}", place(guest)), list }
 }
 
 /// Text of the caller's is quoted, so that it stays on its line and in its field.
@@ -123,7 +123,14 @@ fn fields(request: &Request, argv: ArgvRecord) -> Fields {
         list.push(("PROVOST_SCRIPT_BYTES", script.bytes.to_string()));
         list.push(("PROVOST_SCRIPT_SHA256", script.sha256.clone()));
     }
-    Fields { message: format!("{mode} in container {guest}: {command}"), list }
+    Fields { message: format!("{mode} {}: {command}", place(guest)), list }
+}
+
+fn place(guest: Guest) -> String {
+    match guest {
+        Guest::Vmid(vmid) => format!("in container {vmid}"),
+        Guest::Host => "on the node itself".into(),
+    }
 }
 
 /// As it is where that is plain.
@@ -170,6 +177,13 @@ mod tests {
         assert_eq!(field("PROVOST_SCRIPT_BYTES"), "15");
         assert_eq!(field("PROVOST_SCRIPT_SHA256").len(), 64);
         assert_eq!(field("PROVOST_TIMEOUT_MS"), "1000");
+    }
+
+    #[test]
+    fn a_record_says_that_it_was_the_node_itself() {
+        let fields = fields(&Request { guest: Guest::Host, ..request() }, ArgvRecord::Full);
+        assert_eq!(fields.message, "inspect on the node itself: [\"df\", \"-h\"]");
+        assert!(fields.list.contains(&("PROVOST_GUEST", "host".into())));
     }
 
     #[test]

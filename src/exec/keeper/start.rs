@@ -8,9 +8,16 @@ use std::time::{Duration, Instant};
 use super::Room;
 use super::command::Command;
 use super::gate::{Gate, of_entry, refusal};
+use super::host::HostCall;
 use crate::door::Errand;
 use crate::enter::{self, EnterError, KillBy, Work};
-use crate::exec::wire::{LaneReport, Mode, Refusal, Request};
+use crate::exec::wire::{Guest, LaneReport, Mode, Refusal, Request};
+
+/// What runs now.
+pub enum Started {
+    Inside(Box<Command>),
+    Host(HostCall),
+}
 
 /// Passes the gate, writes the journal's entry, and starts the command: in that order, so that nothing runs unlisted
 /// or unrecorded. None while the container's monitor is asked what it needs; `since` is when the request came.
@@ -20,8 +27,12 @@ pub fn start(
     since: Instant,
     gate: &mut Gate,
     room: &mut Room,
-) -> Result<Option<Command>, Refusal> {
+) -> Result<Option<Started>, Refusal> {
     gate.check(request)?;
+    let Guest::Vmid(vmid) = request.guest else {
+        let host = HostCall::start(request, stdio, since, gate, &room.lane, &room.recorder)?;
+        return Ok(Some(Started::Host(host)));
+    };
     let command = match request.file {
         Some(_) => None,
         None => Some(enter::Command {
@@ -33,10 +44,10 @@ pub fn start(
     };
     let floor = gate.exec().inspect_floor;
     if request.mode == Mode::Change && request.file.is_none() {
-        room.has_room(request.guest)?;
+        room.has_room(vmid)?;
     }
     let recorder = Rc::clone(&room.recorder);
-    let Some((target, maker, lane)) = room.target(gate, request.guest)? else { return Ok(None) };
+    let Some((target, maker, lane)) = room.target(gate, vmid)? else { return Ok(None) };
     let work = match (&command, &request.file) {
         (None, Some(errand)) => Work::Errand(errand, lane),
         (Some(command), None) => Work::Command(command),
@@ -53,7 +64,7 @@ pub fn start(
     let running = match enter::spawn(target, work, stdio, lane, maker) {
         Ok(running) => running,
         Err(error) => {
-            room.look_after(request.guest);
+            room.look_after(vmid);
             return Err(of_entry(&error));
         }
     };
@@ -74,7 +85,8 @@ pub fn start(
     };
     let deadline = since + Duration::from_millis(request.timeout_ms);
     let ends_itself = request.file.as_ref().is_some_and(Errand::changes);
-    Ok(Some(Command::new(running, request.mode, ends_itself, report, deadline)))
+    let command = Command::new(running, request.mode, ends_itself, report, deadline);
+    Ok(Some(Started::Inside(Box::new(command))))
 }
 
 fn c_string(text: &str) -> Result<CString, Refusal> {

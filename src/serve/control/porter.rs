@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use crate::control::{
-    Ask, Catalogue, Decided, Halted, Line, Plans, Refused, Reply, Running, Shown, Switched,
+    Ask, Catalogue, Decided, Examined, Halted, Line, Plans, Refused, Reply, Running, Shown, Switched,
 };
 use crate::ledger::receipt::body::{self, Body};
 use crate::ledger::{Decision as Ruling, Entry, Ledger, Unrecorded, Who};
@@ -17,6 +17,8 @@ pub trait Node {
     /// PVE's tasks that have not ended, or why they are not known.
     fn running(&self) -> impl Future<Output = Result<Vec<Running>, String>> + Send;
     fn catalogue(&self) -> Catalogue;
+    /// How the daemon stands, its tokens tried.
+    fn examined(&self) -> impl Future<Output = Examined> + Send;
 }
 
 impl Node for crate::tools::Provost {
@@ -26,6 +28,10 @@ impl Node for crate::tools::Provost {
 
     fn catalogue(&self) -> Catalogue {
         Self::catalogue(self)
+    }
+
+    fn examined(&self) -> impl Future<Output = Examined> + Send {
+        Self::examined(self)
     }
 }
 
@@ -62,6 +68,7 @@ impl<N: Node> Porter<'_, N> {
                 self.decide(principal, &id, &sha256, approve, &why).await.map(json)
             }
             Ask::Catalogue {} => Ok(json(self.node.catalogue())),
+            Ask::Examine {} => self.examined(principal).await.map(json),
             Ask::Walls {} => Ok(json(crate::sandbox::walls())),
         };
         answered.map_or_else(Reply::Refused, Reply::Done)
@@ -156,6 +163,18 @@ impl<N: Node> Porter<'_, N> {
         let receipt = decision.receipt;
         let halted = self.policy.halt.now().is_some();
         Ok(Decided { id: id.to_owned(), approved: decision.yes, asked_by, receipt, halted })
+    }
+
+    /// For who decides, and who is in a role: what tokens may is not for everybody on the node.
+    async fn examined(&self, principal: &Principal) -> Result<Examined, Refused> {
+        if self.policy.is_approver(principal) || role(&self.policy.rules.now(), principal).is_some() {
+            return Ok(self.node.examined().await);
+        }
+        Err(refused(
+            "not_yours",
+            "how the daemon stands is told to root, to members of [approval] and to whoever is in a role",
+            "try as root",
+        ))
     }
 
     async fn running(&self) -> (Vec<Running>, Option<String>) {

@@ -66,7 +66,8 @@ fn died(error: AgentError) -> Refusal {
 
 /// A text for the agent: what PVE puts into JSON for it is a character a byte, and has to be UTF-8 there.
 fn for_agent(vmid: u32, command: &str, text: &str) -> Result<String, Refusal> {
-    let wide = || Refusal::die(format!("VM {vmid} qga command '{command}' failed - Wide character in syswrite"));
+    let wide =
+        || Refusal::die(format!("VM {vmid} qga command '{command}' failed - Wide character in syswrite"));
     let bytes = latin::bytes(text).ok_or_else(wide)?;
     String::from_utf8(bytes)
         .map_err(|_| Refusal::die("Agent error: JSON parse error, invalid UTF-8 sequence in string"))
@@ -74,7 +75,8 @@ fn for_agent(vmid: u32, command: &str, text: &str) -> Result<String, Refusal> {
 
 /// What PVE encodes itself.
 fn encodable(text: &str) -> Result<Vec<u8>, Refusal> {
-    let wide = || Refusal::die("Wide character in subroutine entry at /usr/share/perl5/PVE/QemuServer/Agent.pm");
+    let wide =
+        || Refusal::die("Wide character in subroutine entry at /usr/share/perl5/PVE/QemuServer/Agent.pm");
     latin::bytes(text).ok_or_else(wide)
 }
 
@@ -120,7 +122,7 @@ fn file_read(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     };
     let mut answer = json!({ "content": content, "bytes-read": part.len() });
     // The end is noticed by a read that comes short.
-    if part.len() == count && (rest.len() > count || count % GO == 0) {
+    if part.len() == count && (rest.len() > count || count.is_multiple_of(GO)) {
         answer["truncated"] = 1.into();
     }
     Ok(answer.into())

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::answer::{Refusal, Reply};
 use super::super::call::Call;
-use super::super::estate::access::roles::{BROUGHT, PRIVILEGES};
+use super::super::estate::access::roles::BROUGHT;
 use super::super::estate::access::{Group, Holder};
 use super::super::route::Row;
 use crate::catalog::Method::{Delete, Get, Post, Put};
@@ -83,10 +83,12 @@ fn remove(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 fn roles(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let brought = BROUGHT
-        .iter()
-        .map(|(name, privileges)| json!({ "roleid": name, "privs": privileges.join(","), "special": 1 }));
-    let made = call.estate.access().roles.iter().map(|(name, privileges)| {
+    let access = call.estate.access();
+    let brought = BROUGHT.iter().map(|(name, _)| {
+        let privileges: Vec<String> = access.role(name).unwrap_or_default().into_iter().collect();
+        json!({ "roleid": name, "privs": privileges.join(","), "special": 1 })
+    });
+    let made = access.roles.iter().map(|(name, privileges)| {
         let privileges: Vec<&str> = privileges.iter().map(String::as_str).collect();
         json!({ "roleid": name, "privs": privileges.join(","), "special": 0 })
     });
@@ -103,7 +105,8 @@ fn role(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 
 fn privileges(call: &Call<'_>) -> Result<BTreeSet<String>, Refusal> {
     let wanted = call.list("privs");
-    match wanted.iter().find(|name| !PRIVILEGES.contains(&name.as_str())) {
+    let known = call.estate.access().role("Administrator").unwrap_or_default();
+    match wanted.iter().find(|name| !known.contains(*name)) {
         Some(name) => {
             Err(Refusal::parameter("privs", format!("invalid format - invalid privilege '{name}'\n\n")))
         }

@@ -95,7 +95,9 @@ impl Access {
         let brought = || {
             let (_, privileges) = roles::BROUGHT.iter().find(|(role, _)| *role == name)?;
             let earlier = if name == "Administrator" { self.earlier } else { &[] };
-            Some(privileges.iter().chain(earlier).map(|privilege| (*privilege).to_owned()).collect())
+            let known = |privilege: &&&str| self.earlier.is_empty() || !roles::is_new(privilege);
+            let privileges = privileges.iter().filter(known);
+            Some(privileges.chain(earlier).map(|privilege| (*privilege).to_owned()).collect())
         };
         self.roles.get(name).cloned().or_else(brought)
     }

@@ -16,10 +16,10 @@ pub mod volume;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::machine::Machine;
 use access::Access;
 use firewall::Firewall;
 use guest::{Guest, Kind};
-use super::machine::Machine;
 use node::Node;
 use sections::Sections;
 use volume::Volume;

@@ -28,6 +28,8 @@ pub struct Machine {
     pub frozen: bool,
     /// What `guest-get-osinfo` tells.
     pub os: Value,
+    /// Programs that it does not have.
+    pub without: Vec<&'static str>,
     /// Bytes that the agent keeps of each stream.
     pub most_output: usize,
     /// Commands begun since it was made: path and arguments.
@@ -52,6 +54,7 @@ impl Default for Machine {
             disabled: Vec::new(),
             frozen: false,
             os,
+            without: Vec::new(),
             most_output: MOST_OUTPUT,
             commands: Vec::new(),
             lost_looks: 0,
@@ -107,7 +110,7 @@ impl Machine {
                 "Guest agent command failed, error was 'Failed to execute child process “{path}” ({words})'"
             ))
         };
-        if !self.bound {
+        if !self.bound || self.without.contains(&path) {
             return Err(failed(io::Error::from_raw_os_error(2)));
         }
         let process = Process::start(command, input, self.most_output).map_err(failed)?;
@@ -126,9 +129,8 @@ impl Machine {
     }
 
     pub fn read(&self, path: &str) -> Result<Vec<u8>, AgentError> {
-        let not_opened = |words: &str| {
-            AgentError::generic(format!("failed to open file '{path}' (mode: 'r'): {words}"))
-        };
+        let not_opened =
+            |words: &str| AgentError::generic(format!("failed to open file '{path}' (mode: 'r'): {words}"));
         if !self.bound {
             return self.files.get(path).cloned().ok_or_else(|| not_opened("No such file or directory"));
         }

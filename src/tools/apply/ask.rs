@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use rmcp::model::{
-    ElicitRequest, ElicitResult, ElicitationAction, InputRequest, InputRequests, InputRequiredResult,
-    InputResponses, RequestStateCodec, SealOptions,
+    ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, InputRequest, InputRequests,
+    InputRequiredResult, InputResponses, RequestStateCodec, SealOptions,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use serde_json::Value;
@@ -52,22 +52,32 @@ impl Default for Seal {
 
 impl Seal {
     /// None where the kernel gave no key: then nobody is asked this way.
-    fn close(&self, plan: &Plan, uid: u32) -> Option<String> {
-        let left = plan.expires.saturating_duration_since(tokio::time::Instant::now());
-        let bound = bound(plan, uid);
+    fn close(&self, subject: &Subject, uid: u32) -> Option<String> {
+        let left = subject.expires.saturating_duration_since(tokio::time::Instant::now());
+        let bound = bound(subject, uid);
         let options = SealOptions::new().associated_data(&bound).ttl(left);
-        Some(self.0.as_ref()?.seal_with(plan.id.to_string().as_bytes(), &options))
+        Some(self.0.as_ref()?.seal_with(subject.id.as_bytes(), &options))
     }
 
-    fn is_ours(&self, state: &str, plan: &Plan, uid: u32) -> bool {
-        let opened = self.0.as_ref().map(|codec| codec.open_with(state, &bound(plan, uid)));
-        opened.is_some_and(|opened| opened.is_ok_and(|id| id == plan.id.to_string().as_bytes()))
+    fn is_ours(&self, state: &str, subject: &Subject, uid: u32) -> bool {
+        let opened = self.0.as_ref().map(|codec| codec.open_with(state, &bound(subject, uid)));
+        opened.is_some_and(|opened| opened.is_ok_and(|id| id == subject.id.as_bytes()))
     }
 }
 
 /// What the seal is for, and counts for nothing else.
-fn bound(plan: &Plan, uid: u32) -> Vec<u8> {
-    format!("tools/call apply|{}|{}|{uid}", plan.id, plan.sha256).into_bytes()
+fn bound(subject: &Subject, uid: u32) -> Vec<u8> {
+    format!("tools/call apply|{}|{}|{uid}", subject.id, subject.sha256).into_bytes()
+}
+
+/// What a person is asked about.
+pub struct Subject {
+    /// plan_id
+    pub id: String,
+    pub sha256: String,
+    pub expires: tokio::time::Instant,
+    /// What the dialog shows.
+    pub form: ElicitRequestParams,
 }
 
 /// Asks the person at the client, where that may be, and takes the answer.
@@ -83,23 +93,39 @@ pub async fn person(
         // Whatever else is to be said about it is said there.
         return Ok(Next::Apply);
     };
+    let Some(form) = question(&plan) else { return Ok(Next::Apply) };
+    let subject =
+        Subject { id: plan.id.to_string(), sha256: plan.sha256.clone(), expires: plan.expires, form };
+    put_to_person(provost, principal, subject, given, call, context).await
+}
+
+/// Asks the person at the client, if the client can, and takes the answer. Whether that counts is for the caller to know.
+pub async fn put_to_person(
+    provost: &Provost,
+    principal: &Principal,
+    subject: Subject,
+    given: Given,
+    call: &Call,
+    context: &RequestContext<RoleServer>,
+) -> Result<Next, Failure> {
     if !can_ask(context) {
         return Ok(Next::Apply);
     }
-    let Some(question) = question(&plan) else { return Ok(Next::Apply) };
+    let plan = &subject;
+    let question = subject.form.clone();
     if context.protocol_version().is_some_and(|revision| !revision.has_initialize()) {
         let uid = principal.uid();
         let Some(answer) = given.responses.as_ref().and_then(|responses| responses.get(APPROVE)) else {
-            let Some(state) = provost.seal.close(&plan, uid) else { return Ok(Next::Apply) };
+            let Some(state) = provost.seal.close(plan, uid) else { return Ok(Next::Apply) };
             let request = InputRequest::Elicitation(ElicitRequest::new(question));
             let asked = InputRequests::from([(APPROVE.to_owned(), request)]);
             return Ok(Next::Ask(InputRequiredResult::new(Some(asked), Some(state))));
         };
-        if !given.state.is_some_and(|state| provost.seal.is_ours(&state, &plan, uid)) {
+        if !given.state.is_some_and(|state| provost.seal.is_ours(&state, plan, uid)) {
             return Err(forged());
         }
         let answer = serde_json::from_value::<ElicitResult>(answer.clone()).ok();
-        return take(provost, principal, &plan, answer, call).await;
+        return take(provost, principal, plan, answer, call).await;
     }
     let patience = plan.expires.saturating_duration_since(tokio::time::Instant::now());
     let asking =
@@ -108,7 +134,7 @@ pub async fn person(
         answer = asking => answer.ok(),
         () = context.ct.cancelled() => None,
     };
-    take(provost, principal, &plan, answer, call).await
+    take(provost, principal, plan, answer, call).await
 }
 
 /// The plan, where it waits for a yes that its own maker may give in a dialog.
@@ -144,7 +170,7 @@ fn can_ask(context: &RequestContext<RoleServer>) -> bool {
 async fn take(
     provost: &Provost,
     principal: &Principal,
-    plan: &Plan,
+    plan: &Subject,
     answer: Option<ElicitResult>,
     call: &Call,
 ) -> Result<Next, Failure> {
@@ -155,8 +181,7 @@ async fn take(
         Some((ElicitationAction::Decline, _)) => false,
         _ => return Ok(Next::Apply),
     };
-    let id = plan.id.to_string();
-    let claim = provost.policy.decide(principal, &id, &plan.sha256, yes, How::Elicitation);
+    let claim = provost.policy.decide(principal, &plan.id, &plan.sha256, yes, How::Elicitation);
     let claim = claim
         .map_err(|why| Failure { denied: true, ..Failure::new(why.kind(), why.to_string(), why.next()) })?;
     record(call.ledger(), claim, call.who(), None).await?;

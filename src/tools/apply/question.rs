@@ -15,16 +15,17 @@ const MOST_ROWS: usize = 12;
 const MOST_VALUE: usize = 120;
 
 pub fn question(plan: &Plan) -> Option<ElicitRequestParams> {
+    form(text(plan))
+}
+
+/// A form with one thing to say yes to.
+pub fn form(message: String) -> Option<ElicitRequestParams> {
     let title = "Yes, let this be done";
     let schema = ElicitationSchema::builder()
         .required_bool_property(APPROVE, |field| field.title(title).description("No answer is a no"))
         .build()
         .ok()?;
-    Some(ElicitRequestParams::FormElicitationParams {
-        meta: None,
-        message: text(plan),
-        requested_schema: schema,
-    })
+    Some(ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema: schema })
 }
 
 /// The plan for a person.

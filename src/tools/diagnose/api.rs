@@ -56,7 +56,7 @@ pub async fn gather(
             Err(failure) => return Ok((None, all_missing(battery, &told(&failure)))),
         },
         Subject::Node(name) => Some(name.clone()),
-        Subject::Cluster => None,
+        Subject::Cluster | Subject::Unit(..) => None,
     };
     let names = |ask: &Probe, storage: &str, on: &str| fill(ask, subject, on, storage);
     let here = node.as_deref().unwrap_or_default();

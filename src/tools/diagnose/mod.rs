@@ -22,6 +22,7 @@ use super::exec::inside::{self, CUT};
 use super::record::{Call, Notes};
 use crate::diagnose::cgroup::{self, Figures};
 use crate::diagnose::inside::{script, sections};
+use crate::diagnose::unit::{self, Unit};
 use crate::diagnose::{Battery, Flag, Gathered, Missing, On, Subject, judge};
 use crate::plan::PlanId;
 use crate::policy::Principal;
@@ -29,7 +30,7 @@ use crate::policy::Principal;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DiagnoseArguments {
-    /// lxc/105, qemu/120, node/pve1 or cluster
+    /// lxc/105, lxc/105/unit/nginx.service, qemu/120, node/pve1 or cluster
     subject: String,
 }
 
@@ -43,6 +44,9 @@ pub struct DiagnoseAnswer {
     incomplete: Vec<Missing>,
     /// What each probe saw, in a line.
     evidence: BTreeMap<String, String>,
+    /// Of lxc/VMID/unit/NAME: its state, processes, ports and last log lines, as the container says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<Unit>,
     /// Milliseconds that it took.
     duration_ms: f64,
     /// Of the command that looked inside a container.
@@ -95,6 +99,7 @@ pub async fn call(
         flags: report.flags,
         incomplete: report.incomplete,
         evidence: report.evidence,
+        unit: gathered.subject.unit().and_then(|_| unit::of(&gathered)),
         duration_ms: (began.elapsed().as_micros() / 100) as f64 / 10.0,
         receipt,
     })
@@ -118,8 +123,10 @@ async fn look_inside(
     command: impl FnOnce() -> Call,
     given_up: &CancellationToken,
 ) -> Result<Sections, Failure> {
-    let Subject::Lxc(guest) = *subject else {
-        return Err(Failure::new("no_container", "only containers are looked into", ""));
+    let (guest, unit) = match subject {
+        Subject::Lxc(guest) => (*guest, None),
+        Subject::Unit(guest, unit) => (*guest, Some(unit)),
+        _ => return Err(Failure::new("no_container", "only containers are looked into", "")),
     };
     debug_assert!(battery.on(On::Inside).next().is_some());
     let marker = match PlanId::random() {
@@ -134,7 +141,10 @@ async fn look_inside(
         most: MOST,
     };
     let mut record = command();
-    let ran = inside::inspect(provost, principal, task, &mut record, given_up).await;
+    let ran = match unit {
+        None => inside::inspect(provost, principal, task, &mut record, given_up).await,
+        Some(unit) => inside::ask_systemd(provost, principal, task, unit, &mut record, given_up).await,
+    };
     let (text, receipt) = record.passed(|(text, _): &(String, _)| text.len(), ran)?;
     Ok((sections(&text, &marker, CUT), receipt))
 }

@@ -6,7 +6,7 @@ mod hint;
 pub mod inside;
 mod output;
 mod receipt;
-mod run;
+pub mod run;
 pub(super) mod vm;
 
 use std::collections::BTreeMap;
@@ -20,14 +20,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, CANCELLED, Failure, arguments, to_object};
 use super::record::Call;
-use super::{Owed, Provost};
-use crate::exec::wire::{self, Outcome, PeakOf};
+use super::{Owed, Provost, host};
+use crate::config::Exec;
+use crate::exec::wire::{self, Guest, Outcome, PeakOf};
 use crate::ledger::receipt::Argv;
 use crate::policy::{Denied, Permit, Principal, Share, Spent};
 use crate::turns::Turn;
 pub use crate::turns::{Limits, Turns};
 use output::Shown;
-use receipt::Running;
+pub use receipt::Running;
 
 const DEFAULT_TIMEOUT_S: u32 = 60;
 /// What a script is fed to.
@@ -36,8 +37,8 @@ const SHELL: &str = "/bin/sh";
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExecArguments {
-    /// vmid
-    guest: u32,
+    /// vmid, or "host": the node
+    guest: Guest,
     /// Program and arguments; no shell in between
     argv: Option<Vec<String>>,
     /// Instead of argv: text for the guest's /bin/sh
@@ -155,29 +156,29 @@ pub async fn call(
         None | Some(Mode::Inspect) => wire::Mode::Inspect,
         Some(Mode::Change) => wire::Mode::Change,
     };
-    record.notes().guest(given.guest);
     if let Some(argv) = given.command() {
         record.notes().command(Argv::of(&argv, record.ledger().argv()));
     }
-    let vm = provost.vm(given.guest).await;
-    let permit = match (&vm, provost.policy.exec(principal, given.guest, mode)) {
+    let Guest::Vmid(guest) = given.guest else { return on_host(provost, principal, given, record).await };
+    record.notes().guest(guest);
+    let vm = provost.vm(guest).await;
+    let permit = match (&vm, provost.policy.exec(principal, guest, mode)) {
         // To run it with mode inspect, as is said of containers, is no way there.
         (Some(_), Err(Denied::Lane { role, .. })) => {
-            return Err(vm::no_inspect_lane(given.guest, false, &role));
+            return Err(vm::no_inspect_lane(guest, false, &role));
         }
         (_, permit) => permit?,
     };
     if vm.is_some() && mode == wire::Mode::Inspect {
         let (role, may_change) = permit.role_and_lane();
-        return Err(vm::no_inspect_lane(given.guest, may_change, role));
+        return Err(vm::no_inspect_lane(guest, may_change, role));
     }
     enabled(&permit)?;
-    let as_root = hint::is_root(given.user.as_deref());
     let (command, stdin) = given.into_command(permit.exec().max_timeout_s)?;
     let held = command.size() + stdin.as_ref().map_or(0, String::len);
     let _held = hold(provost, principal, held)?;
     let patience = Duration::from_millis(command.timeout_ms);
-    let turn = turn(provost, principal, &permit, patience, &context.ct).await?;
+    let turn = turn(provost, principal, permit.exec(), patience, &context.ct).await?;
     // What was allowed when it began to wait may not be any more.
     let permit = provost.policy.renew(permit, principal)?;
     if let Some(node) = vm {
@@ -186,34 +187,96 @@ pub async fn call(
         owed.keep(&context.id, turn);
         return answer;
     }
-    let progress = run::Progress::of(context, record.notes());
     let running = Running::begin(record, &permit, &command, stdin.as_deref()).await?;
-    let Some(leave) = running.leave() else { return Err(cancelled()) };
-    let finished = run::run(&permit, leave, command, stdin, progress, &context.ct).await;
-    if finished.stdout.total + finished.stderr.total > 0 {
-        record.notes().made_by_guest();
-    }
-    let (receipt, unrecorded) = running.ended(&finished).await;
-    let outcome = match finished.end {
-        Ok(outcome) => outcome,
-        Err(stop) => {
-            let failure = stop.failure();
-            return Err(receipt.into_iter().fold(failure, |failure, seq| failure.with("receipt", seq)));
-        }
-    };
+    let answer = Ran { permit: &permit, wanted: command, stdin }.run(running, record, context).await;
     // Until the client has read the answer: what waits to be read takes memory as what runs does.
     owed.keep(&context.id, turn);
-    let refused = match permit.mode() {
-        wire::Mode::Inspect if as_root => {
-            hint::refused(&outcome, &finished.stderr.text, &finished.stdout.text)
+    answer
+}
+
+/// On the node itself it is asked for, and a person answers.
+async fn on_host(
+    provost: &Provost,
+    principal: &Principal,
+    given: ExecArguments,
+    record: &mut Call,
+) -> Answer {
+    record.on_host("exec host", None, None);
+    let leave = provost.policy.host(principal, wire::Mode::Change, record.notes().is_tainted())?;
+    let wrong = |kind: &str, message: &str, next: &str| Err(Failure::new(kind, message, next));
+    if matches!(given.mode, Some(Mode::Inspect)) {
+        let next = "leave mode out: on the node a person approves each command; or read the node's API";
+        return wrong(
+            "no_inspect_lane",
+            "the node itself has no inspect lane: every command there is a change",
+            next,
+        );
+    }
+    if given.script.is_some() {
+        let next = "give argv: the program by its whole path, and its arguments";
+        return wrong("arguments", "no shell stands between on the node itself, so it takes no script", next);
+    }
+    if given.env.as_ref().is_some_and(|env| !env.is_empty()) {
+        let next = "begin argv with \"/usr/bin/env\", \"NAME=value\": in sight of who approves";
+        return wrong(
+            "arguments",
+            "a command on the node itself begins with no variables of the caller's",
+            next,
+        );
+    }
+    let (mut command, stdin) = given.into_command(leave.config().exec.max_timeout_s)?;
+    command.most = None;
+    if !command.argv[0].starts_with('/') {
+        let next = "give argv's first element as a whole path: \"/usr/bin/uptime\"";
+        return wrong("arguments", "a program of the node itself is named by its whole path", next);
+    }
+    let what = host::What::Exec { wanted: command, stdin };
+    host::ask(provost, principal, &leave, "exec", what, record).await
+}
+
+/// A command that may run, and is on record as meant.
+pub struct Ran<'a> {
+    pub permit: &'a Permit,
+    pub wanted: run::Wanted,
+    pub stdin: Option<String>,
+}
+
+impl Ran<'_> {
+    /// Runs it, records how it ended, and says so.
+    pub async fn run(
+        self,
+        running: Running,
+        record: &mut Call,
+        context: &RequestContext<RoleServer>,
+    ) -> Answer {
+        let Ran { permit, wanted, stdin } = self;
+        let as_root = hint::is_root(wanted.user.as_deref());
+        let progress = run::Progress::of(context, record.notes());
+        let Some(leave) = running.leave() else { return Err(cancelled()) };
+        let finished = run::run(permit, leave, wanted, stdin, progress, &context.ct).await;
+        if finished.stdout.total + finished.stderr.total > 0 {
+            record.notes().made_by_guest();
         }
-        _ => None,
-    };
-    let mut answer = ExecAnswer::of(outcome, finished.stdout, finished.stderr);
-    answer.refused = refused;
-    answer.receipt = receipt;
-    answer.unrecorded = unrecorded.map(|why| why.to_string());
-    to_object(answer)
+        let (receipt, unrecorded) = running.ended(&finished).await;
+        let outcome = match finished.end {
+            Ok(outcome) => outcome,
+            Err(stop) => {
+                let failure = stop.failure();
+                return Err(receipt.into_iter().fold(failure, |failure, seq| failure.with("receipt", seq)));
+            }
+        };
+        let refused = match permit.mode() {
+            wire::Mode::Inspect if as_root => {
+                hint::refused(&outcome, &finished.stderr.text, &finished.stdout.text)
+            }
+            _ => None,
+        };
+        let mut answer = ExecAnswer::of(outcome, finished.stdout, finished.stderr);
+        answer.refused = refused;
+        answer.receipt = receipt;
+        answer.unrecorded = unrecorded.map(|why| why.to_string());
+        to_object(answer)
+    }
 }
 
 impl ExecAnswer {
@@ -281,11 +344,11 @@ pub(super) fn enabled(permit: &Permit) -> Result<(), Failure> {
 pub(super) async fn turn(
     provost: &Provost,
     principal: &Principal,
-    permit: &Permit,
+    exec: &Exec,
     patience: Duration,
     given_up: &CancellationToken,
 ) -> Result<Turn, Failure> {
-    let limits = Limits { most: permit.exec().max_parallel, each: permit.exec().parallel_per_user() };
+    let limits = Limits { most: exec.max_parallel, each: exec.parallel_per_user() };
     tokio::select! {
         turn = provost.turns.take(principal.uid(), limits) => Ok(turn),
         // Whoever cancels while waiting gives the place in the queue up too.

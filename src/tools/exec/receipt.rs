@@ -90,6 +90,14 @@ impl Running {
         Ok(Self { ledger, entry, body: Some(body), leave: Some(leave), began: Instant::now() })
     }
 
+    /// The intent's receipt, in the change lane.
+    pub fn intent(&self) -> Option<Seq> {
+        match &self.leave {
+            Some(Leave::Change(recorded)) => Some(recorded.seq()),
+            _ => None,
+        }
+    }
+
     /// What sending takes.
     pub fn leave(&self) -> Option<&Leave> {
         self.leave.as_ref()

@@ -22,6 +22,7 @@ use crate::tools::pipes::{Pipes, no_pipes};
 use crate::tools::record::Notes;
 
 /// What to run, as far as the caller says it.
+#[derive(Clone)]
 pub struct Wanted {
     pub argv: Vec<String>,
     pub env: Vec<(String, String)>,

@@ -3,6 +3,8 @@
 //! What a container's kernel gives is not there: no lane that only reads, no stream while it runs, no cgroup. So it is always
 //! a change, its output comes when it has ended, and what ends it is a second command, where one can.
 
+mod prepare;
+
 use std::time::{Duration, Instant};
 
 use rmcp::service::{RequestContext, RoleServer};
@@ -20,19 +22,12 @@ use crate::tools::answer::{CANCELLED, Failure};
 use crate::tools::record::Call;
 use crate::tools::vm::agent::{Agent, Ended, MOST_INPUT, Proof};
 use crate::tools::vm::script::{self, pauses};
-use crate::tools::vm::system::{Manner, System, is_root, is_user, linux};
+use prepare::{Prepared, prepare};
 
 /// How long an end that was asked for is waited for.
 const LAST: Duration = Duration::from_secs(2);
 /// Looks that may fail one after another before nobody knows any more.
 const MOST_FAILED: u32 = 8;
-
-/// A command that can be started, and how it can be ended.
-struct Prepared {
-    argv: Vec<String>,
-    /// Whether it begins by leaving the agent's process group, and so can be ended with all that it starts.
-    group: bool,
-}
 
 /// What is to be told beside how it ended.
 #[derive(Default)]
@@ -71,7 +66,8 @@ pub async fn call(
     record: &mut Call,
 ) -> Answer {
     if let Some(given) = stdin.as_ref().map(String::len).filter(|length| *length > MOST_INPUT) {
-        let message = format!("{given} bytes are to go to the command's stdin, and a guest agent takes {MOST_INPUT}");
+        let message =
+            format!("{given} bytes are to go to the command's stdin, and a guest agent takes {MOST_INPUT}");
         return Err(Failure::new("too_large", message, "bring them in by file_put, and name the file"));
     }
     let agent = Agent::new(provost.policy.inside(&permit, &provost.client, node));
@@ -90,13 +86,11 @@ pub async fn call(
         Done { ran, beside, receipt }
     });
     let Ok(Done { ran, beside, receipt: (receipt, unrecorded) }) = job.await else { return Err(cancelled()) };
-    if ran.stdout.total + ran.stderr.total > 0 {
-        record.notes().made_by_guest();
-    }
     let outcome = match ran.end {
         Ok(outcome) => outcome,
         Err(stop) => {
-            let failure = beside.pid.into_iter().fold(stop.failure(), |failure, pid| failure.with("pid", pid));
+            let failure =
+                beside.pid.into_iter().fold(stop.failure(), |failure, pid| failure.with("pid", pid));
             return Err(receipt.into_iter().fold(failure, |failure, seq| failure.with("receipt", seq)));
         }
     };
@@ -172,66 +166,6 @@ fn outcome(began: Instant, (exit_code, signal): (Option<i32>, Option<i32>), kill
     }
 }
 
-/// How it is to be started, by what runs in the guest.
-async fn prepare(agent: &Agent, command: &Wanted, record: &Call) -> Result<Prepared, Failure> {
-    let system = agent.system().await?;
-    if !system.is_linux() {
-        return as_it_is(&system, command);
-    }
-    let user = command.user.as_deref().filter(|user| !is_root(user));
-    let home = match user {
-        Some(user) => home(agent, user, record).await?,
-        None => None,
-    };
-    let cwd = Some(command.cwd.as_str()).filter(|cwd| *cwd != "/");
-    let manner = Manner { user, home: home.as_deref(), cwd, env: &command.env, group: true };
-    Ok(Prepared { argv: linux(&manner, &command.argv)?, group: true })
-}
-
-/// Elsewhere than in Linux nobody is known who would set these.
-fn as_it_is(system: &System, command: &Wanted) -> Result<Prepared, Failure> {
-    let set = [
-        ("user", command.user.as_deref().is_some_and(|user| !is_root(user))),
-        ("cwd", command.cwd != "/"),
-        ("env", !command.env.is_empty()),
-        ("script", command.is_script && matches!(system, System::Other(name) if name.contains("Windows"))),
-    ];
-    if let Some((argument, _)) = set.iter().find(|(_, is_set)| *is_set) {
-        let message = format!(
-            "{argument} cannot be had in this VM: {}, and a guest agent starts programs as itself, in its own directory and \
-             environment",
-            system.why_not_linux()
-        );
-        let next = "leave it out, and have the guest's own shell do it: argv [\"powershell\", \"-Command\", …]";
-        return Err(Failure::new("not_in_this_vm", message, next));
-    }
-    Ok(Prepared { argv: command.argv.clone(), group: false })
-}
-
-/// A user's home by the guest's own list; none of a number that has no name there.
-async fn home(agent: &Agent, user: &str, record: &Call) -> Result<Option<String>, Failure> {
-    /// Its exit code says whether there is one.
-    const LOOK: &str = "getent passwd -- \"$1\" || grep -m1 \"^$1:\" /etc/passwd";
-    let name = user.split(':').next().unwrap_or_default();
-    if !is_user(user) {
-        return Err(Failure::new(
-            "arguments",
-            format!("user {user:?} is no name, uid or uid:gid"),
-            "correct the argument and call again",
-        ));
-    }
-    let ready = record.ledger().ready()?;
-    let ended = script::run(agent, LOOK, &[name], None, LAST * 5, Proof::reads(&ready)).await?;
-    let line = String::from_utf8_lossy(&ended.stdout).into_owned();
-    let home = line.lines().next().and_then(|line| line.split(':').nth(5)).map(str::to_owned);
-    let is_number = name.bytes().all(|digit| digit.is_ascii_digit());
-    if home.is_none() && !is_number {
-        let next = "name a user that the guest's /etc/passwd holds, or give uid:gid";
-        return Err(Failure::new("no_such_user", format!("the VM has no user {name:?}"), next));
-    }
-    Ok(home.filter(|home| home.starts_with('/')))
-}
-
 /// How the looking came to its end.
 enum Seen {
     Ended(Ended),
@@ -257,7 +191,11 @@ async fn run(
         (Ran { end: Err(stop), stdout, stderr }, Beside::default())
     };
     let Some(Leave::Change(recorded)) = running.leave() else {
-        return refused(Stop::Refused(Failure::new("internal", "a command without an intent", "report this")));
+        return refused(Stop::Refused(Failure::new(
+            "internal",
+            "a command without an intent",
+            "report this",
+        )));
     };
     let proof = Proof::recorded(recorded);
     let Prepared { mut argv, mut group } = prepared;
@@ -384,7 +322,8 @@ fn is_without(failure: &Failure, program: &str) -> bool {
 
 /// Whether the next look may go better.
 fn is_passing(failure: &Failure) -> bool {
-    let kinds = ["busy", "pve_wedged", "pve_unreachable", "pve_no_answer", "node_unreachable", "agent_timeout"];
+    let kinds =
+        ["busy", "pve_wedged", "pve_unreachable", "pve_no_answer", "node_unreachable", "agent_timeout"];
     kinds.contains(&failure.kind.as_str()) || failure.kind == "no_guest_agent" || failure.kind == "frozen"
 }
 
@@ -394,6 +333,12 @@ fn is_unknown(failure: &Failure) -> bool {
 }
 
 fn unknown(failure: Failure) -> Failure {
+    if failure.kind == "too_long" {
+        let message = "the command in the VM has ended; it wrote more than can be taken here, and its exit code went with that";
+        let next =
+            "see what it has done before it is repeated; have it write to a file, and read that by file_get";
+        return Failure { message: message.to_owned(), next: next.to_owned(), ..failure };
+    }
     let message = format!("how the command in the VM ended is not known: {}", failure.message);
     let next = "see in the guest whether it runs, and what it has done, before it is repeated";
     Failure { kind: "may_have_happened".to_owned(), message, next: next.to_owned(), ..failure }

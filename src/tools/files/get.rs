@@ -11,17 +11,18 @@ use serde::{Deserialize, Serialize};
 use super::door::{self, Door};
 use super::shown::{self, Encoding};
 use super::{meant, vm, wrong};
+use crate::config::Exec;
 use crate::door::{Errand, Found, Get, Listed, Listing, MOST_ENTRIES, Part, Said};
-use crate::exec::wire::Mode;
+use crate::exec::wire::{Guest, Mode};
 use crate::ledger::receipt::Clean;
 use crate::ledger::receipt::body::File;
 use crate::ledger::tree::hex;
 use crate::ledger::{Decision, Seq};
-use crate::policy::Principal;
+use crate::policy::{Permit, Principal};
 use crate::tools::answer::{Answer, Failure, arguments, to_object};
 use crate::tools::exec::{enabled, hold, turn};
 use crate::tools::record::Call;
-use crate::tools::{Owed, Provost};
+use crate::tools::{Owed, Provost, host};
 
 /// Entries of a directory that are shown unless more are asked for.
 const ENTRIES: u64 = 200;
@@ -31,7 +32,8 @@ const MOST_LISTING: u64 = 8 << 20;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileGetArguments {
-    guest: u32,
+    // What stands here, every conversation pays for: `exec` says what it can be.
+    guest: Guest,
     path: String,
     // What stands here, every conversation pays for: of a directory, offset and length count entries.
     offset: Option<u64>,
@@ -122,51 +124,93 @@ pub async fn get(
     record: &mut Call,
 ) -> Answer {
     let given: FileGetArguments = arguments(given)?;
-    record.notes().guest(given.guest);
-    let permit = provost.policy.exec(principal, given.guest, Mode::Inspect)?;
-    enabled(&permit)?;
-    let exec = permit.exec();
-    let most = given.length.unwrap_or(exec.max_output as u64);
-    if most > exec.max_file as u64 {
-        return Err(wrong(format!(
-            "length is {most}, and at most {} bytes go in one call; go on by offset",
-            exec.max_file
-        )));
-    }
-    let part = match (given.offset, given.tail) {
-        (Some(_), Some(_)) => return Err(wrong("offset and tail exclude each other")),
-        (Some(_), None) if given.lines.is_some() => {
-            return Err(wrong("lines are counted from the end: leave out offset"));
-        }
-        (offset, None) if given.lines.is_none() => Part::From(offset.unwrap_or(0)),
-        (_, tail) => Part::Last(tail.unwrap_or(most).min(most)),
+    let Guest::Vmid(guest) = given.guest else {
+        record.on_host("file_get host", None, None);
+        let leave = provost.policy.host(principal, Mode::Inspect, record.notes().is_tainted())?;
+        let wish = given.wish(&leave.config().exec)?;
+        return host::ask(provost, principal, &leave, "file_get", host::What::Get(wish), record).await;
     };
-    let errand = meant(Errand::Get(Get { path: given.path.clone(), part, most }))?;
+    record.notes().guest(guest);
+    let permit = provost.policy.exec(principal, guest, Mode::Inspect)?;
+    enabled(&permit)?;
+    let wish = given.wish(permit.exec())?;
     // The bytes, and the answer that is made of them.
-    let _held = hold(provost, principal, most.saturating_mul(2) as usize)?;
-    let turn = turn(provost, principal, &permit, door::patience(&permit), &context.ct).await?;
+    let _held = hold(provost, principal, wish.most.saturating_mul(2) as usize)?;
+    let turn = turn(provost, principal, permit.exec(), door::patience(&permit), &context.ct).await?;
     let permit = provost.policy.renew(permit, principal)?;
+    let answer = get_by(provost, principal, &permit, wish, context, record).await;
+    owed.keep(&context.id, turn);
+    answer
+}
+
+/// What is to be read, and how it is to be shown.
+#[derive(Clone)]
+pub struct Wish {
+    pub errand: Errand,
+    part: Part,
+    most: u64,
+    length: Option<u64>,
+    lines: Option<u32>,
+    encoding: Option<Encoding>,
+}
+
+impl FileGetArguments {
+    fn wish(self, exec: &Exec) -> Result<Wish, Failure> {
+        let most = self.length.unwrap_or(exec.max_output as u64);
+        if most > exec.max_file as u64 {
+            return Err(wrong(format!(
+                "length is {most}, and at most {} bytes go in one call; go on by offset",
+                exec.max_file
+            )));
+        }
+        let part = match (self.offset, self.tail) {
+            (Some(_), Some(_)) => return Err(wrong("offset and tail exclude each other")),
+            (Some(_), None) if self.lines.is_some() => {
+                return Err(wrong("lines are counted from the end: leave out offset"));
+            }
+            (offset, None) if self.lines.is_none() => Part::From(offset.unwrap_or(0)),
+            (_, tail) => Part::Last(tail.unwrap_or(most).min(most)),
+        };
+        let errand = meant(Errand::Get(Get { path: self.path, part, most }))?;
+        Ok(Wish { errand, part, most, length: self.length, lines: self.lines, encoding: self.encoding })
+    }
+}
+
+/// Reads it, where that is allowed already.
+pub async fn get_by(
+    provost: &Provost,
+    principal: &Principal,
+    permit: &Permit,
+    wish: Wish,
+    context: &RequestContext<RoleServer>,
+    record: &mut Call,
+) -> Answer {
     // Nothing is read that could not be recorded.
     record.ledger().ready()?;
     let began = Instant::now();
-    let mut got = match provost.vm(given.guest).await {
+    let Wish { errand, part, most, length, lines, encoding } = wish;
+    let path = errand.path().to_owned();
+    let vm = match permit.guest() {
+        Guest::Vmid(vmid) => provost.vm(vmid).await,
+        Guest::Host => None,
+    };
+    let mut got = match vm {
         Some(node) => {
-            let entries = given.length.unwrap_or(ENTRIES).min(MOST_ENTRIES);
-            let wanted = vm::Wanted { path: &given.path, part, most, entries };
-            Box::pin(vm::get(provost, principal, &permit, &node, &wanted, record)).await?
+            let entries = length.unwrap_or(ENTRIES).min(MOST_ENTRIES);
+            let wanted = vm::Wanted { path: &path, part, most, entries };
+            Box::pin(vm::get(provost, principal, permit, &node, &wanted, record)).await?
         }
         None => {
-            let got = fetch(Door::open(&permit, errand, &context.ct)?, given.length, most).await;
+            let got = fetch(Door::open(permit, errand, &context.ct)?, length, most).await;
             got.map_err(|failure| door::said(failure).1)?
         }
     };
-    owed.keep(&context.id, turn);
     if got.is_directory || !got.bytes.is_empty() {
         record.notes().made_by_guest();
     }
     let mut answer = match got.is_directory {
         true => listing(&mut got),
-        false => content(&mut got, given.lines, given.encoding),
+        false => content(&mut got, lines, encoding),
     };
     let file = File {
         act: if got.is_directory { "list" } else { "get" },
@@ -176,7 +220,7 @@ pub async fn get(
         mode: answer.mode.as_deref().map(Clean::of),
         of: None,
         owner: answer.owner.as_deref().map(Clean::of),
-        path: Clean::of(&given.path),
+        path: Clean::of(&path),
         replaced_sha256: None,
         sha256: answer.sha256.clone(),
         size: answer.size,

@@ -1,7 +1,8 @@
 //! `file_get` and `file_put`: a file out of a guest, or into one.
 //!
 //! Both go the way of `exec`, with the same door of policy: permit, a turn, then the file door of `provost-execd`, where no
-//! program of the container runs; of a VM its guest agent (`vm`). What is in a file goes to the caller and, where it is replaced, to what is kept for undo:
+//! program of the container runs; of a VM its guest agent (`vm`). On the node itself a person approves each first
+//! ([`super::host`]). What is in a file goes to the caller and, where it is replaced, to what is kept for undo:
 //! never into a receipt, a log or an error.
 
 mod door;
@@ -19,14 +20,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rmcp::model::JsonObject;
 
 use super::answer::Failure;
-pub use get::{FileGetAnswer, FileGetArguments, get};
-pub use put::{FilePutAnswer, FilePutArguments, put};
+use crate::exec::wire::Guest;
+pub use get::{FileGetAnswer, FileGetArguments, Wish as GetWish, get, get_by};
+pub use put::{FilePutAnswer, FilePutArguments, Wanted as PutWish, put, put_by};
 
 /// What all calls share.
 pub struct Desk {
     kept: kept::Kept,
     /// One change of a file at a time in each guest: what one of ours has looked at, no other of ours replaces meanwhile.
-    guests: Mutex<HashMap<u32, Arc<tokio::sync::Mutex<()>>>>,
+    guests: Mutex<HashMap<Guest, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Desk {
@@ -34,7 +36,7 @@ impl Desk {
         Self { kept: kept::Kept::beside(ledger), guests: Mutex::default() }
     }
 
-    fn guest(&self, guest: u32) -> Arc<tokio::sync::Mutex<()>> {
+    fn guest(&self, guest: Guest) -> Arc<tokio::sync::Mutex<()>> {
         let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
         guests.retain(|_, lock| Arc::strong_count(lock) > 1);
         guests.entry(guest).or_default().clone()

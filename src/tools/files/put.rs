@@ -17,8 +17,9 @@ use serde_json::{Value, json};
 use super::door::{self, Door};
 use super::shown::{self, Encoding};
 use super::{meant, restore, vm, wrong};
+use crate::config::Exec;
 use crate::door::{Errand, Found, GO, Over, Put, Said};
-use crate::exec::wire::Mode;
+use crate::exec::wire::{Guest, Mode};
 use crate::ledger::receipt::body::{File, Intent, Outcome, Result as Became};
 use crate::ledger::receipt::{Clean, Json};
 use crate::ledger::tree::hex;
@@ -27,12 +28,13 @@ use crate::policy::{Permit, Principal};
 use crate::tools::answer::{Answer, Failure, arguments, to_object};
 use crate::tools::exec::{enabled, hold, turn};
 use crate::tools::record::Call;
-use crate::tools::{Owed, Provost};
+use crate::tools::{Owed, Provost, host};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilePutArguments {
-    pub(super) guest: u32,
+    // What stands here, every conversation pays for: `exec` says what it can be.
+    pub(super) guest: Guest,
     pub(super) path: Option<String>,
     content: Option<String>,
     encoding: Option<Encoding>,
@@ -88,7 +90,8 @@ pub struct Replaced {
 }
 
 /// What is to be done, and what goes with it.
-pub(super) struct Wanted {
+#[derive(Clone)]
+pub struct Wanted {
     pub errand: Errand,
     pub content: Vec<u8>,
     /// The receipt that it takes back.
@@ -104,33 +107,64 @@ pub async fn put(
     record: &mut Call,
 ) -> Answer {
     let given: FilePutArguments = arguments(given)?;
-    let guest = given.guest;
+    let Guest::Vmid(guest) = given.guest else { return on_host(provost, principal, given, record).await };
     record.notes().guest(guest);
-    let vm = provost.vm(guest).await;
     let permit = provost.policy.exec(principal, guest, Mode::Change)?;
     enabled(&permit)?;
     let _held = hold(provost, principal, given.content.as_ref().map_or(0, String::len).saturating_mul(2))?;
-    let keep = permit.exec().keep_replaced;
-    let wanted = match given.restore {
-        Some(seq) => restore::wanted(provost, &given, seq, keep).await?,
-        None => given.wanted(keep, permit.exec().max_file)?,
-    };
-    let patience = door::patience(&permit);
-    let turn = turn(provost, principal, &permit, patience, &context.ct).await?;
-    let lock = provost.files.guest(guest);
-    let _alone = tokio::time::timeout(patience, lock.lock()).await.map_err(|_| {
-        Failure::new("busy", "other files are being put into the guest", "call again when they are there")
-    })?;
-    let permit = provost.policy.renew(permit, principal)?;
-    let answer = match vm {
-        Some(node) => Box::pin(vm::carry_out(provost, &permit, &node, wanted, record)).await,
-        None => carry_out(provost, &permit, wanted, context, record).await,
-    };
+    let wanted = given.wish(provost, permit.exec()).await?;
+    let turn = turn(provost, principal, permit.exec(), door::patience(&permit), &context.ct).await?;
+    let answer = put_by(provost, principal, permit, wanted, context, record).await;
     owed.keep(&context.id, turn);
     answer
 }
 
+/// On the node itself it is asked for, and a person answers.
+async fn on_host(
+    provost: &Provost,
+    principal: &Principal,
+    given: FilePutArguments,
+    record: &mut Call,
+) -> Answer {
+    record.on_host("file_put host", None, None);
+    let leave = provost.policy.host(principal, Mode::Change, record.notes().is_tainted())?;
+    let wanted = given.wish(provost, &leave.config().exec).await?;
+    host::ask(provost, principal, &leave, "file_put", host::What::Put(wanted), record).await
+}
+
+/// Puts it there, where that is allowed already.
+pub async fn put_by(
+    provost: &Provost,
+    principal: &Principal,
+    permit: Permit,
+    wanted: Wanted,
+    context: &RequestContext<RoleServer>,
+    record: &mut Call,
+) -> Answer {
+    let lock = provost.files.guest(permit.guest());
+    let alone = tokio::time::timeout(door::patience(&permit), lock.lock()).await;
+    let _alone = alone.map_err(|_| {
+        Failure::new("busy", "other files are being put into the guest", "call again when they are there")
+    })?;
+    let permit = provost.policy.renew(permit, principal)?;
+    let vm = match permit.guest() {
+        Guest::Vmid(vmid) => provost.vm(vmid).await,
+        Guest::Host => None,
+    };
+    match vm {
+        Some(node) => Box::pin(vm::carry_out(provost, &permit, &node, wanted, record)).await,
+        None => carry_out(provost, &permit, wanted, context, record).await,
+    }
+}
+
 impl FilePutArguments {
+    async fn wish(self, provost: &Provost, exec: &Exec) -> Result<Wanted, Failure> {
+        match self.restore {
+            Some(seq) => restore::wanted(provost, &self, seq, exec.keep_replaced).await,
+            None => self.wanted(exec.keep_replaced, exec.max_file),
+        }
+    }
+
     /// Whether it says nothing but the guest and what to restore.
     pub(super) fn is_bare(&self) -> bool {
         let texts = [&self.path, &self.content, &self.mode, &self.owner, &self.if_sha256];
@@ -239,7 +273,8 @@ async fn look(provost: &Provost, permit: &Permit, door: &mut Door<'_>) -> Result
 }
 
 fn not_kept(error: std::io::Error) -> Failure {
-    let next = "make room in the daemon's state directory (df), or set [exec] keep_replaced = 0 to go without";
+    let next =
+        "make room in the daemon's state directory (df), or set [exec] keep_replaced = 0 to go without";
     Failure::new("not_kept", format!("what is there cannot be kept for undo: {error}"), next)
 }
 
@@ -362,7 +397,8 @@ pub(super) async fn answer(
         sha256: sha256.clone(),
         size: None,
     };
-    let (receipt, unrecorded) = match recorded.outcome_numbered(warning.as_deref().map(Clean::of), file).await {
+    let (receipt, unrecorded) = match recorded.outcome_numbered(warning.as_deref().map(Clean::of), file).await
+    {
         Ok(seq) => (seq, None),
         Err(error) => (intent, Some(error.to_string())),
     };

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::put::{FilePutArguments, Wanted};
 use super::{meant, wrong};
 use crate::door::{Errand, Over, Put, Remove};
+use crate::exec::wire::Guest;
 use crate::ledger::{Place, Receipt, Seq, query};
 use crate::tools::Provost;
 use crate::tools::answer::Failure;
@@ -22,7 +23,12 @@ pub async fn wanted(
     let looked = tokio::task::spawn_blocking(move || intent(&place, seq)).await;
     let intent = looked.unwrap_or_else(|_| Err("it could not be read".to_owned()));
     let intent = intent.map_err(|why| no(format!("receipt {seq} cannot be taken back: {why}")))?;
-    if intent.guest != Some(given.guest) {
+    let on_host = intent.guest.is_none() && intent.endpoint.as_deref() == Some("file_put host");
+    let same = match given.guest {
+        Guest::Vmid(vmid) => intent.guest == Some(vmid),
+        Guest::Host => on_host,
+    };
+    if !same {
         return Err(no(format!("receipt {seq} is of another guest")));
     }
     let missing = || no(format!("receipt {seq} does not hold what its undo takes"));

@@ -5,6 +5,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rmcp::schemars::{self, JsonSchema};
@@ -16,8 +17,9 @@ use super::answer::{Answer, Failure, arguments};
 use super::api::Reader;
 use super::limit::clamped;
 use super::record::Notes;
-use crate::catalog::find::{Found, MAX_QUERY};
-use crate::catalog::recipe::Recipe;
+use crate::catalog::find::{Finder, Found, MAX_QUERY};
+use crate::catalog::recipe::commands::{self, Command};
+use crate::catalog::recipe::{self, Recipe};
 use crate::catalog::tier::{self, Tier};
 use crate::catalog::{Endpoint, Method};
 use crate::policy::Principal;
@@ -27,6 +29,8 @@ use crate::text::clean;
 const DEFAULT_LIMIT: usize = 8;
 const MOST_LIMIT: usize = 50;
 const MOST_RECIPES: usize = 2;
+/// Of what was typed, the share from which on a command is what was meant.
+const SURE: f32 = 0.75;
 /// Of all rows together, as JSON.
 const MOST_BYTES: usize = 12_000;
 /// Characters of PVE's prose about an endpoint.
@@ -89,12 +93,33 @@ struct Match {
 struct Steps {
     title: &'static str,
     steps: Vec<Step>,
+    /// What may stand for the words in capitals of a call.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    fill: BTreeMap<&'static str, &'static str>,
+    /// Elements of argv that are left out where they are not wanted.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    leave_out: &'static [String],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<&'static str>,
 }
 
+/// A call of the API, through `read` or `plan`; or one of another tool.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Step {
+#[serde(untagged)]
+enum Step {
+    Api(ApiStep),
+    Tool(ToolStep),
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ToolStep {
+    tool: &'static str,
+    /// Of the tool, each word in capitals filled in and nothing else changed.
+    args: Map<String, Value>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ApiStep {
     #[schemars(with = "String")]
     method: Method,
     path: String,
@@ -138,14 +163,36 @@ fn find(reader: &Reader, query: &str, limit: usize) -> FindAnswer {
     let matches = found.iter().take(limit).map(|found| Match::new(found, &endpoints[found.endpoint]));
     let matches: Vec<Match> = matches.take_while(|row| fits(row, &mut room)).collect();
     let kind = found.first().map_or("lxc", |found| kind(&endpoints[found.endpoint].path));
-    let recipes = finder.recipes(&reader.catalog, query, &found);
-    let recipes = recipes.into_iter().take(MOST_RECIPES).map(|recipe| Steps::new(recipe, kind));
-    let recipes = recipes.take_while(|recipe| fits(recipe, &mut room)).collect();
-    let next = match found.is_empty() {
+    let recipes: Vec<Steps> = recipes(reader, &finder, query, &found, kind)
+        .into_iter()
+        .filter(|recipe| fits(recipe, &mut room))
+        .collect();
+    let next = match found.is_empty() && recipes.is_empty() {
         true => "say what is to be done and to what: \"list containers\", \"resize disk of vm 100\"",
         false => "",
     };
     FindAnswer { matches, recipes, total: found.len(), next, note: None }
+}
+
+/// Of both tables the likeliest. What is called by its title comes alone: `diagnose` sends its reader here with one.
+fn recipes(reader: &Reader, finder: &Finder, query: &str, found: &[Found], kind: &str) -> Vec<Steps> {
+    let words = query.trim().trim_start_matches("find:").trim();
+    let of_api = finder.recipes(&reader.catalog, words, found).into_iter();
+    let is_title = |title: &str| title.eq_ignore_ascii_case(words);
+    let of_api: Vec<_> = of_api.take(MOST_RECIPES).collect();
+    let commands = commands::find(words);
+    if let Some(recipe) = of_api.iter().find(|recipe| is_title(recipe.title)) {
+        return vec![Steps::new(recipe, kind)];
+    }
+    if let Some((command, _)) = commands.iter().find(|(command, _)| is_title(&command.title)) {
+        return vec![Steps::of_command(command)];
+    }
+    // A command has to fit well to go before what the API has.
+    let (sure, rest): (Vec<_>, Vec<_>) = commands.into_iter().partition(|(_, share)| *share >= SURE);
+    let sure = sure.into_iter().take(1).map(|(command, _)| Steps::of_command(command));
+    let rest = rest.into_iter().map(|(command, _)| Steps::of_command(command));
+    let of_api = of_api.into_iter().map(|recipe| Steps::new(recipe, kind));
+    sure.chain(of_api).chain(rest).take(MOST_RECIPES).collect()
 }
 
 /// Whether a row still fits; if so, its bytes are taken.
@@ -198,7 +245,7 @@ fn first_sentence(prose: &str) -> String {
 
 impl Steps {
     fn new(recipe: &'static Recipe, kind: &str) -> Self {
-        let step = |step: &'static crate::catalog::recipe::Step| Step {
+        let step = |step: &'static recipe::Step| ApiStep {
             method: step.method,
             path: step.path.replace("{kind}", kind),
             args: step
@@ -210,8 +257,22 @@ impl Steps {
         };
         Self {
             title: recipe.title,
-            steps: recipe.steps.iter().map(step).collect(),
+            steps: recipe.steps.iter().map(|one| Step::Api(step(one))).collect(),
+            fill: BTreeMap::new(),
+            leave_out: &[],
             notes: recipe.notes.clone(),
+        }
+    }
+
+    fn of_command(command: &'static Command) -> Self {
+        let guest = (command.tool != "diagnose").then(|| ("guest".to_owned(), Value::from("VMID")));
+        let args = guest.into_iter().chain(command.args.clone()).collect();
+        Self {
+            title: &command.title,
+            steps: vec![Step::Tool(ToolStep { tool: &command.tool, args })],
+            fill: command.fill.iter().map(|(name, what)| (name.as_str(), what.as_str())).collect(),
+            leave_out: &command.leave,
+            notes: command.notes.iter().map(String::as_str).collect(),
         }
     }
 }

@@ -25,6 +25,7 @@ use super::taint;
 use crate::ledger::receipt::body::{Body, Read, Refusal};
 use crate::ledger::receipt::{Clean, Json};
 use crate::ledger::{Decision, Entry, Ledger, Unrecorded, Who};
+use crate::plan::PlanId;
 
 /// Where receipts are made: the log, and what is still to be recorded.
 pub struct Desk {
@@ -47,12 +48,21 @@ impl Desk {
     }
 }
 
+/// What a receipt says of something that is done on the node itself.
+struct Head {
+    endpoint: String,
+    plan: Option<String>,
+    why: Option<String>,
+}
+
 /// A call that is being served.
 pub struct Call {
     desk: Arc<Desk>,
     who: Who,
     tool: Option<&'static str>,
     notes: Arc<Notes>,
+    /// Where it is about the node itself.
+    head: Option<Head>,
     began: Instant,
     /// Whether one is left that reached nothing and was refused nothing.
     always: bool,
@@ -77,15 +87,24 @@ impl Call {
     /// What every receipt of this call says, around `body`.
     pub fn entry(&self, decision: Decision, why: Option<&str>, body: impl Into<Body>) -> Entry {
         let (guest, endpoint) = self.notes.subject();
+        let head = self.head.as_ref();
+        let endpoint = endpoint.map(|template| format!("GET {template}"));
         Entry {
             principal: Some(self.who()),
             tool: self.tool,
             guest,
-            endpoint: endpoint.map(|template| Clean::ours(format!("GET {template}"))),
+            endpoint: head.map(|head| head.endpoint.clone()).or(endpoint).map(Clean::ours),
             decision: Some(decision),
-            why: why.map(Clean::of),
+            why: why.or(head.and_then(|head| head.why.as_deref())).map(Clean::of),
+            plan: head.and_then(|head| head.plan.clone()).map(Clean::ours),
             ..Entry::of(body)
         }
+    }
+
+    /// From here on its receipts say that it is about the node itself: `endpoint` is "exec host" or its like.
+    pub fn on_host(&mut self, endpoint: &str, plan: Option<PlanId>, why: Option<&str>) {
+        let plan = plan.map(|plan| plan.to_string());
+        self.head = Some(Head { endpoint: endpoint.to_owned(), plan, why: why.map(str::to_owned) });
     }
 
     /// Whoever records what was done by a receipt of its own kind says so: this one leaves none then.

@@ -66,6 +66,7 @@ impl Visit {
             who: self.who(rules, client.as_ref()),
             tool,
             notes: Arc::new(Notes::of(args, self.taint.clone())),
+            head: None,
             began: Instant::now(),
             always: true,
             left: false,

@@ -11,7 +11,8 @@ pub fn to_characters(bytes: &[u8]) -> String {
 
 /// The guest's bytes. A text with characters beyond U+00FF was decoded on its way, and is taken as it is.
 pub fn from_characters(text: &str) -> Vec<u8> {
-    let bytes: Result<Vec<u8>, _> = text.chars().map(|character| u8::try_from(u32::from(character))).collect();
+    let bytes: Result<Vec<u8>, _> =
+        text.chars().map(|character| u8::try_from(u32::from(character))).collect();
     bytes.unwrap_or_else(|_| text.as_bytes().to_vec())
 }
 

@@ -6,13 +6,15 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `agent` | the agent's calls, and why one fails |
+//! | `agent` | the agent's calls |
+//! | `failing` | why one fails, and what to do about it |
 //! | `bytes` | how bytes travel in PVE's JSON |
 //! | `system` | what runs in the guest, and how a command gets user, directory and environment there |
 //! | `script` | a reading or writing script of our own |
 
 pub mod agent;
 mod bytes;
+mod failing;
 pub mod script;
 pub mod system;
 

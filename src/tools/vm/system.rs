@@ -27,7 +27,8 @@ pub enum System {
     Unknown(String),
 }
 
-const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin";
+const PATH: &str =
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin";
 
 impl System {
     pub fn of(info: &OsInfo) -> Self {
@@ -38,7 +39,10 @@ impl System {
             let name = info.pretty_name.as_ref().or(info.name.as_ref()).or(info.id.as_ref());
             crate::text::brief(name.map_or("", String::as_str), 64)
         };
-        if ["windows", "bsd", "darwin", "macos", "dragonfly", "solaris", "illumos", "omnios"].into_iter().any(is) {
+        if ["windows", "bsd", "darwin", "macos", "dragonfly", "solaris", "illumos", "omnios"]
+            .into_iter()
+            .any(is)
+        {
             return Self::Other(shown());
         }
         match &info.kernel_release {
@@ -76,11 +80,12 @@ pub struct Manner<'a> {
 
 /// The words that start `argv` so in a Linux guest.
 pub fn linux(manner: &Manner<'_>, argv: &[String]) -> Result<Vec<String>, Failure> {
-    let wrong =
-        |message: String| Failure::new("arguments", message, "correct the argument and call again");
+    let wrong = |message: String| Failure::new("arguments", message, "correct the argument and call again");
     let program = argv.first().map(String::as_str).unwrap_or_default();
     if program.contains('=') {
-        return Err(wrong(format!("{program:?} cannot be started in a VM: env would take it for a variable")));
+        return Err(wrong(format!(
+            "{program:?} cannot be started in a VM: env would take it for a variable"
+        )));
     }
     let mut words: Vec<String> = Vec::new();
     let mut add = |word: &str| words.push(word.to_owned());
@@ -146,7 +151,8 @@ mod tests {
         for id in ["debian", "alpine", "rhel", "nixos"] {
             assert_eq!(system(json!({ "id": id, "kernel-release": "6.1" })), System::Linux, "{id}");
         }
-        let windows = json!({ "id": "mswindows", "pretty-name": "Windows Server 2022", "kernel-release": "20348" });
+        let windows =
+            json!({ "id": "mswindows", "pretty-name": "Windows Server 2022", "kernel-release": "20348" });
         assert_eq!(system(windows), System::Other("Windows Server 2022".into()));
         assert!(!system(json!({ "id": "freebsd", "kernel-release": "14.1" })).is_linux());
         assert!(matches!(system(json!({})), System::Unknown(_)));
@@ -155,12 +161,29 @@ mod tests {
     #[test]
     fn a_command_is_wrapped_without_a_shell() {
         let env = [("A".to_owned(), "b c".to_owned())];
-        let manner =
-            Manner { user: Some("www-data"), home: Some("/var/www"), cwd: Some("/tmp"), env: &env, group: true };
+        let manner = Manner {
+            user: Some("www-data"),
+            home: Some("/var/www"),
+            cwd: Some("/tmp"),
+            env: &env,
+            group: true,
+        };
         let words = linux(&manner, &["ls".into(), "; rm -rf /".into()]).unwrap();
         let expected = [
-            "setsid", "chroot", "--userspec=www-data", "--skip-chdir", "/", "env", "-i", "-C", "/tmp", PATH,
-            "HOME=/var/www", "A=b c", "ls", "; rm -rf /",
+            "setsid",
+            "chroot",
+            "--userspec=www-data",
+            "--skip-chdir",
+            "/",
+            "env",
+            "-i",
+            "-C",
+            "/tmp",
+            PATH,
+            "HOME=/var/www",
+            "A=b c",
+            "ls",
+            "; rm -rf /",
         ];
         assert_eq!(words, expected);
         assert!(linux(&Manner::default(), &["A=b".into()]).is_err());
@@ -170,9 +193,14 @@ mod tests {
 
     #[test]
     fn a_user_is_a_name_or_numbers() {
-        for (user, is) in
-            [("alice", true), ("1000:1000", true), ("DOM\\u", true), ("", false), ("a:b:c", false), ("a b", false)]
-        {
+        for (user, is) in [
+            ("alice", true),
+            ("1000:1000", true),
+            ("DOM\\u", true),
+            ("", false),
+            ("a:b:c", false),
+            ("a b", false),
+        ] {
             assert_eq!(is_user(user), is, "{user}");
         }
     }

@@ -54,6 +54,11 @@ pub const PRIVILEGES: &[&str] = &[
 /// The administrator's beside them, before they were parted into finer ones.
 pub const OF_8: &[&str] = &["VM.Monitor"];
 
+/// Whether PVE 9 brought it.
+pub fn is_new(privilege: &str) -> bool {
+    privilege.starts_with("VM.GuestAgent.") || privilege == "VM.Replicate"
+}
+
 /// Roles that cannot be changed, each with its privileges.
 pub const BROUGHT: &[(&str, &[&str])] = &[
     ("Administrator", PRIVILEGES),

@@ -26,7 +26,8 @@ pub async fn look(
     system: &System,
 ) -> Result<Was, Failure> {
     let not = |what: String| {
-        let message = format!("{what}: {}, and there a guest agent by itself can only write", system.why_not_linux());
+        let message =
+            format!("{what}: {}, and there a guest agent by itself can only write", system.why_not_linux());
         let next = "have the guest's own shell do it: exec with mode \"change\", where your role allows that";
         Failure::new("not_in_this_vm", message, next)
     };

@@ -24,7 +24,8 @@ pub async fn list(
     let ended = fixed(agent, permit, LISTED, &arguments, PATIENCE, record).await?;
     let (total, from, listed) = entries(&ended.stdout).ok_or_else(|| {
         let said = crate::text::clean(&ended.stderr);
-        let message = format!("the entries of {:?} in the VM could not be listed: {}", wanted.path, said.trim());
+        let message =
+            format!("the entries of {:?} in the VM could not be listed: {}", wanted.path, said.trim());
         Failure::new("changed", message, "call again: some may have gone meanwhile")
     })?;
     Ok(Got {
@@ -91,7 +92,12 @@ mod tests {
         assert_eq!((listed[0].name.as_slice(), listed[0].kind, listed[0].gid), (&b"a\nb"[..], 'f', 33));
         assert_eq!((listed[1].kind, listed[1].to.as_deref()), ('l', Some(&b"/x"[..])));
         assert_eq!(entries(b"total 0 0\n").unwrap().2.len(), 0);
-        for wrong in [&b""[..], b"total x y\n", b"total 2 0\n81a4 5 0 33 7 1 r w\nx\n\na\0b\0", b"total 1 0\n81a4\n\na\0"] {
+        for wrong in [
+            &b""[..],
+            b"total x y\n",
+            b"total 2 0\n81a4 5 0 33 7 1 r w\nx\n\na\0b\0",
+            b"total 1 0\n81a4\n\na\0",
+        ] {
             assert!(entries(wrong).is_none(), "{}", String::from_utf8_lossy(wrong));
         }
     }

@@ -64,20 +64,26 @@ pub struct Looked {
 /// Reads the script's account.
 pub fn look(path: &str, ended: &Ended) -> Result<Looked, Failure> {
     let text = String::from_utf8_lossy(&ended.stdout);
-    let line = |name: &str| {
-        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).map(str::trim)
-    };
+    let line =
+        |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).map(str::trim);
     if text.starts_with("nowhere") {
         return Err(Failure::new(
             "not_found",
-            format!("cannot find {path:?} in the VM: a directory on the way to it is not there, or its links run in a circle"),
+            format!(
+                "cannot find {path:?} in the VM: a directory on the way to it is not there, or its links run in a circle"
+            ),
             "see what is there: file_get of the directory above",
         ));
     }
     let unclear = || {
         let said = crate::text::clean(&ended.stderr);
-        let message = format!("what the VM's own programs say of {path:?} is not understood: {}", said.trim());
-        Failure::new("guest_broken", message, "it takes readlink, stat, sha256sum and base64 in the guest: see them by exec")
+        let message =
+            format!("what the VM's own programs say of {path:?} is not understood: {}", said.trim());
+        Failure::new(
+            "guest_broken",
+            message,
+            "it takes readlink, stat, sha256sum and base64 in the guest: see them by exec",
+        )
     };
     let resolved = line("path").and_then(|path| BASE64.decode(path).ok()).ok_or_else(unclear)?;
     let resolved = String::from_utf8(resolved).map_err(|_| {
@@ -85,7 +91,8 @@ pub fn look(path: &str, ended: &Ended) -> Result<Looked, Failure> {
         Failure::new("not_found", message, "reach it by exec")
     })?;
     let directory = line("directory").filter(|pair| is_numbers(pair, 2)).ok_or_else(unclear)?.to_owned();
-    let none = Looked { path: resolved, directory, found: None, is: String::new(), sha256: None, is_file: false };
+    let none =
+        Looked { path: resolved, directory, found: None, is: String::new(), sha256: None, is_file: false };
     if text.lines().any(|line| line == "absent") {
         return Ok(none);
     }

@@ -41,13 +41,16 @@ pub async fn get(
 ) -> Result<Got, Failure> {
     let path = wanted.path;
     record.notes().reached();
+    // All that its agent says, errors too.
+    record.notes().made_by_guest();
     let (looked, untold) = match provost.policy.widen(permit, principal) {
         Err(denied) => (None, Some(format!("a guest agent tells none of them but by a command: {denied}"))),
         Ok(wide) => {
             let agent = Agent::new(provost.policy.inside(&wide, &provost.client, node));
             match agent.system().await {
                 Ok(system) if system.is_linux() => {
-                    let ended = fixed(&agent, &wide, look::LOOK, &[path, "plain"], look::PATIENCE, record).await?;
+                    let ended =
+                        fixed(&agent, &wide, look::LOOK, &[path, "plain"], look::PATIENCE, record).await?;
                     let looked = look::look(path, &ended)?;
                     if looked.found.as_ref().is_some_and(|found| found.is_directory) {
                         return list::list(&agent, &wide, wanted, looked, record).await;

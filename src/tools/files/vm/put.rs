@@ -94,6 +94,7 @@ pub async fn carry_out(
     let began = Instant::now();
     let agent = Agent::new(provost.policy.inside(permit, &provost.client, node));
     record.notes().reached();
+    record.notes().made_by_guest();
     let system = agent.system().await?;
     let path = wanted.errand.path().to_owned();
     let looked = match system.is_linux() {
@@ -155,7 +156,11 @@ fn may_go(errand: &Errand, looked: &Looked) -> Result<(), Failure> {
         Errand::Remove(remove) => &remove.sha256,
         Errand::Get(_) => return Ok(()),
     };
-    if looked.sha256.as_ref() == Some(expected) { Ok(()) } else { Err(changed(path, looked.sha256.as_deref())) }
+    if looked.sha256.as_ref() == Some(expected) {
+        Ok(())
+    } else {
+        Err(changed(path, looked.sha256.as_deref()))
+    }
 }
 
 pub fn changed(path: &str, is: Option<&str>) -> Failure {
@@ -163,7 +168,11 @@ pub fn changed(path: &str, is: Option<&str>) -> Failure {
         Some(hash) => format!("{path:?} is another than was expected: its sha256 is {hash}"),
         None => format!("{path:?} is another than was expected, or is not there"),
     };
-    Failure::new("changed", message, "read it again (file_get), and decide by what it is now; nothing was changed")
+    Failure::new(
+        "changed",
+        message,
+        "read it again (file_get), and decide by what it is now; nothing was changed",
+    )
 }
 
 /// Keeps what is there, where it can be kept.
@@ -173,7 +182,9 @@ async fn look_closer(
     agent: &Agent,
     looked: &Looked,
 ) -> Result<Was, Failure> {
-    let Some(found) = looked.found.clone() else { return Ok(Was { found: None, sha256: None, kept: Ok(()), is_owned: true }) };
+    let Some(found) = looked.found.clone() else {
+        return Ok(Was { found: None, sha256: None, kept: Ok(()), is_owned: true });
+    };
     let sha256 = looked.sha256.clone().ok_or_else(|| changed(&looked.path, None))?;
     let size = found.size;
     if size > permit.exec().keep_replaced {
@@ -185,7 +196,12 @@ async fn look_closer(
         Ok(seen) => seen,
         // It can be replaced all the same; what is there is only not kept.
         Err(failure) if failure.kind == "too_large" => {
-            return Ok(Was { found: Some(found), sha256: Some(sha256), kept: Err(failure.message), is_owned: true });
+            return Ok(Was {
+                found: Some(found),
+                sha256: Some(sha256),
+                kept: Err(failure.message),
+                is_owned: true,
+            });
         }
         Err(failure) => return Err(failure),
     };
@@ -255,17 +271,17 @@ async fn hand_over(
     let line = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     let now = line("stat").and_then(|stat| found(stat, line("user"), line("group")));
     now.map(|(found, _)| found).ok_or_else(|| {
-        Failure::new("unclear", format!("{path:?} is in place, and what it is now was not understood"), "file_get tells")
+        Failure::new(
+            "unclear",
+            format!("{path:?} is in place, and what it is now was not understood"),
+            "file_get tells",
+        )
     })
 }
 
-async fn begin(
-    agent: &Agent,
-    recorded: &Recorded,
-    path: &str,
-    looked: &Looked,
-) -> Result<Stage, Failure> {
-    let random = PlanId::random().map_err(|error| Failure::new("internal", error.to_string(), "report this"))?;
+async fn begin(agent: &Agent, recorded: &Recorded, path: &str, looked: &Looked) -> Result<Stage, Failure> {
+    let random =
+        PlanId::random().map_err(|error| Failure::new("internal", error.to_string(), "report this"))?;
     let name: String = format!(".provost-{random}").chars().take(25).collect();
     let (directory, _) = looked.path.rsplit_once('/').unwrap_or_default();
     let directory = if directory.is_empty() { "/" } else { directory };
@@ -310,18 +326,24 @@ fn well(path: &str, ended: &Ended) -> Result<(), Failure> {
     let (kind, what, next) = match ended.exit_code {
         Some(0) => return Ok(()),
         Some(71) => ("changed", "the directory that holds it was moved or changed meanwhile", "call again"),
-        Some(72) => ("content", "what arrived in the VM is not what was sent", "call again; nothing was changed"),
+        Some(72) => {
+            ("content", "what arrived in the VM is not what was sent", "call again; nothing was changed")
+        }
         Some(73) => (
             "no_such_user",
             "the owner cannot be set",
             "name a user or user:group that the guest's /etc/passwd and /etc/group hold, or give numbers",
         ),
         Some(75) => ("changed", "it was changed meanwhile", "read it again (file_get); nothing was changed"),
-        Some(76) => ("exists", "it came to be there meanwhile", "overwrite \"if_hash\" or \"always\" replaces it"),
+        Some(76) => {
+            ("exists", "it came to be there meanwhile", "overwrite \"if_hash\" or \"always\" replaces it")
+        }
         _ if has("No space left") || has("quota") => {
             ("full", "there is no room", "make room there (df, df -i), then call again: nothing was changed")
         }
-        _ if has("Read-only") => ("read_only", "it cannot be written", "the file system is mounted read-only there"),
+        _ if has("Read-only") => {
+            ("read_only", "it cannot be written", "the file system is mounted read-only there")
+        }
         _ if has("not permitted") || has("denied") => {
             ("permission", "the guest's root itself may not", "see lsattr, and what the file system there is")
         }

@@ -19,7 +19,13 @@ pub struct Seen {
 }
 
 /// `size`: as it was looked up, where it was.
-pub async fn read(agent: &Agent, path: &str, part: Part, most: u64, size: Option<u64>) -> Result<Seen, Failure> {
+pub async fn read(
+    agent: &Agent,
+    path: &str,
+    part: Part,
+    most: u64,
+    size: Option<u64>,
+) -> Result<Seen, Failure> {
     let (from, count) = match (part, size) {
         (Part::From(from), Some(size)) => (from.min(size), most.min(size.saturating_sub(from))),
         (Part::Last(last), Some(size)) => {
@@ -77,7 +83,11 @@ fn too_large(path: &str, most: u64) -> Failure {
     let message = format!(
         "the end of {path:?} in the VM is beyond {most} bytes, and a guest agent by itself tells no size to count from"
     );
-    Failure::new("too_large", message, "give an offset; or a role with exec = \"change\", by which its size is looked up")
+    Failure::new(
+        "too_large",
+        message,
+        "give an offset; or a role with exec = \"change\", by which its size is looked up",
+    )
 }
 
 /// A part of a file of which PVE gives only the beginning.
@@ -87,7 +97,11 @@ async fn whole(agent: &Agent, path: &str, from: u64, count: u64) -> Result<Seen,
     let length = all.len() as u64;
     if !piece.is_last && from.saturating_add(count) > length && count > 0 {
         let message = format!("this node's PVE gives the first {length} bytes of {path:?} and no more");
-        return Err(Failure::new("too_large", message, "read the rest of it by exec (tail -c) with mode \"change\""));
+        return Err(Failure::new(
+            "too_large",
+            message,
+            "read the rest of it by exec (tail -c) with mode \"change\"",
+        ));
     }
     let start = from.min(length);
     let end = start.saturating_add(count).min(length);

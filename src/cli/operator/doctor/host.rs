@@ -1,0 +1,316 @@
+//! The machine: who may connect, commands in containers, the kernel's locks, systemd's units, the journal.
+
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Check, Ground, State};
+use crate::cli::program;
+use crate::config::{Config, Exec, Member, Role, Tier};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+const GROUP: &str = "provost";
+
+pub fn checks(ground: &Ground) -> Vec<Check> {
+    let mut checks = vec![kernel(Path::new("/sys/kernel/security/lsm")), journal()];
+    if let Some(config) = &ground.config {
+        checks.extend(members(config));
+        checks.extend(commands(&config.exec, &config.pve.etc_pve));
+        checks.push(on_host(config));
+    }
+    checks.extend(units(ground.config.as_ref()));
+    checks
+}
+
+/// Accounts that roles name, and whether they could connect at all.
+fn members(config: &Config) -> Vec<Check> {
+    const NAME: &str = "members";
+    let (mut gone, mut outside, mut count) = (Vec::new(), Vec::new(), 0);
+    let group = nix::unistd::Group::from_name(GROUP).ok().flatten();
+    for role in &config.roles {
+        for member in &role.members {
+            count += 1;
+            match member {
+                Member::User(name) => match nix::unistd::User::from_name(name).ok().flatten() {
+                    None if name.parse::<u32>().is_err() => {
+                        gone.push(format!("user:{name} of role \"{}\"", role.name))
+                    }
+                    Some(user) if !user.uid.is_root() => {
+                        let primary = group.as_ref().is_some_and(|group| group.gid == user.gid);
+                        let inside = group.as_ref().is_none_or(|group| group.mem.contains(name));
+                        if !primary && !inside {
+                            outside.push(name.clone());
+                        }
+                    }
+                    _ => {}
+                },
+                Member::Group(name) => {
+                    if nix::unistd::Group::from_name(name).ok().flatten().is_none()
+                        && name.parse::<u32>().is_err()
+                    {
+                        gone.push(format!("group:{name} of role \"{}\"", role.name));
+                    }
+                }
+                Member::Vsock(_) => {}
+            }
+        }
+    }
+    let mut checks = Vec::new();
+    if !gone.is_empty() {
+        let said = format!("{} members of roles are not on this machine", gone.len());
+        checks.push(Check {
+            items: gone,
+            ..Check::not(NAME, State::Look, said, "correct the role, or make the account")
+        });
+    }
+    if !outside.is_empty() {
+        let said = format!("not in group {GROUP}, so they cannot connect: {}", outside.join(", "));
+        let mend = format!("provost setup --operator {} (and log in again)", outside[0]);
+        checks.push(Check::not(NAME, State::Look, said, mend));
+    }
+    if checks.is_empty() {
+        checks.push(Check::good(
+            NAME,
+            format!("{count} members in {} roles, each there and able to connect", config.roles.len()),
+        ));
+    }
+    checks
+}
+
+/// Whether an assistant can reach the node itself, said as loudly as it deserves.
+fn on_host(config: &Config) -> Check {
+    const NAME: &str = "host";
+    let exec = &config.exec;
+    if !exec.host {
+        return Check::good(NAME, "off: no command and no file of the node itself can be asked for");
+    }
+    if !exec.enabled {
+        let mend = "set host = false under [exec], or enabled = true if it is meant";
+        return Check::not(
+            NAME,
+            State::Look,
+            "[exec] host is on, and enabled is not: nothing runs yet",
+            mend,
+        );
+    }
+    // As policy has it: the whole node, or nothing of it.
+    let may = |role: &&Role| role.profile.holds(Tier::Host) && role.guests.is_none() && role.allow.is_none();
+    let said = |role: &Role| match role.self_approval {
+        true => format!("role \"{}\" may ask, AND APPROVES ITSELF (self_approval)", role.name),
+        false => format!("role \"{}\" may ask", role.name),
+    };
+    let roles = config.roles.iter().filter(may).map(said);
+    let roots = exec.host_roots.iter().map(|root| format!("files under {} can be asked for", root.display()));
+    Check {
+        items: roles.chain(roots).collect(),
+        ..Check::not(
+            NAME,
+            State::Look,
+            "COMMANDS RUN ON THE NODE ITSELF, AS ROOT, each once a person has approved it",
+            "set host = false under [exec] in provost.toml unless that is meant",
+        )
+    }
+}
+
+/// Commands in containers.
+fn commands(exec: &Exec, etc_pve: &Path) -> Vec<Check> {
+    const NAME: &str = "exec";
+    if !exec.enabled {
+        return vec![Check::good(NAME, "commands in containers are off")];
+    }
+    let mut checks = Vec::new();
+    match std::fs::symlink_metadata(&exec.socket) {
+        Ok(_) => checks.push(Check::good(NAME, format!("{} is there", exec.socket.display()))),
+        Err(error) => checks.push(Check::not(
+            NAME,
+            State::Bad,
+            format!("[exec] enabled, and {}: {error}", exec.socket.display()),
+            "systemctl enable --now provost-execd.socket; or enabled = false",
+        )),
+    }
+    if exec.containers.is_empty() {
+        checks.push(Check::not(
+            "containers",
+            State::Look,
+            "[exec] containers lists none",
+            "list those that may be entered",
+        ));
+        return checks;
+    }
+    let there = containers(exec, etc_pve);
+    let missing: Vec<String> = exec
+        .containers
+        .ranges()
+        .iter()
+        .filter(|range| !there.iter().any(|vmid| range.contains(vmid)))
+        .map(|range| match range.start() == range.end() {
+            true => format!("{}: there is no such container", range.start()),
+            false => format!("{}-{}: there is no container in it", range.start(), range.end()),
+        })
+        .collect();
+    checks.push(match missing.is_empty() {
+        true => Check::good("containers", "each that is listed is there"),
+        false => Check {
+            items: missing,
+            ..Check::not(
+                "containers",
+                State::Look,
+                "[exec] containers lists some that are not there; one that is made later with that id can be entered",
+                "take them out of the list",
+            )
+        },
+    });
+    checks
+}
+
+/// Ids, by the cluster's files and by lxc's own.
+fn containers(exec: &Exec, etc_pve: &Path) -> Vec<u32> {
+    let names = |dir: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    };
+    let mut ids: Vec<u32> = names(&exec.lxcpath).iter().filter_map(|name| name.parse().ok()).collect();
+    for node in names(&etc_pve.join("nodes")) {
+        let files = names(&etc_pve.join("nodes").join(node).join("lxc"));
+        ids.extend(files.iter().filter_map(|name| name.strip_suffix(".conf")?.parse::<u32>().ok()));
+    }
+    ids
+}
+
+/// Locks that the kernel has, beside what the daemon says that it uses.
+fn kernel(lsm: &Path) -> Check {
+    const NAME: &str = "kernel";
+    let Ok(text) = std::fs::read_to_string(lsm) else {
+        return Check::skipped(NAME, "which security modules are on cannot be read here");
+    };
+    let has = |name: &str| text.split(',').any(|one| one.trim() == name);
+    let missing: Vec<&str> = [("landlock", "landlock"), ("AppArmor or SELinux", "")]
+        .iter()
+        .filter(|(_, name)| match *name {
+            "" => !has("apparmor") && !has("selinux"),
+            name => !has(name),
+        })
+        .map(|(shown, _)| *shown)
+        .collect();
+    match missing.is_empty() {
+        true => Check::good(NAME, format!("security modules: {}", text.trim().replace(',', ", "))),
+        false => Check::not(
+            NAME,
+            State::Look,
+            format!(
+                "without {}: the other locks hold, and this one is not there",
+                missing.join(" and without ")
+            ),
+            "a kernel of PVE's has both; see lsm= in /proc/cmdline",
+        ),
+    }
+}
+
+fn journal() -> Check {
+    const PLACE: &str = "/run/systemd/journal/socket";
+    match UnixDatagram::unbound().and_then(|socket| socket.connect(PLACE)) {
+        Ok(()) => Check::good("journal", format!("{PLACE} takes messages")),
+        Err(error) => Check::not(
+            "journal",
+            State::Look,
+            format!("{PLACE}: {error}; receipts are kept and not mirrored"),
+            "systemctl status systemd-journald",
+        ),
+    }
+}
+
+/// What systemd says of ours. Without systemd there is nothing to say.
+fn units(config: Option<&Config>) -> Vec<Check> {
+    if !Path::new("/run/systemd/system").is_dir() {
+        return vec![Check::skipped("units", "systemd does not run here")];
+    }
+    let mut wanted = vec![
+        ("provost.socket", "systemctl enable --now provost.socket"),
+        ("provost-control.socket", "systemctl enable --now provost-control.socket"),
+        (
+            "provost-witness.timer",
+            "systemctl enable --now provost-witness.timer: the ledger's heads are kept nowhere else",
+        ),
+    ];
+    if config.is_some_and(|config| config.exec.enabled) {
+        wanted.push(("provost-execd.socket", "systemctl enable --now provost-execd.socket"));
+    }
+    let mut checks: Vec<Check> = wanted.into_iter().map(|(unit, mend)| is_active(unit, mend)).collect();
+    let failed = systemctl(&["list-units", "--plain", "--no-legend", "--state=failed", "provost*"])
+        .unwrap_or_default();
+    if !failed.trim().is_empty() {
+        let items = failed.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
+        let bad = Check::not(
+            "units",
+            State::Bad,
+            "units of Provost's have failed",
+            "systemctl status UNIT; journalctl -u UNIT",
+        );
+        checks.push(Check { items, ..bad });
+    }
+    checks
+}
+
+fn is_active(unit: &'static str, mend: &'static str) -> Check {
+    match systemctl(&["is-active", unit]).as_deref().map(str::trim) {
+        Some("active") => Check::good("units", format!("{unit} is active")),
+        Some(state) => Check::not("units", State::Look, format!("{unit} is {state}"), mend),
+        None => Check::skipped("units", format!("{unit}: systemctl does not answer")),
+    }
+}
+
+fn systemctl(words: &[&str]) -> Option<String> {
+    let ran = program::run(Path::new("/usr/bin/systemctl"), words, b"", PATIENCE).ok()?;
+    Some(crate::text::clean(&ran.stdout))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        crate::config::parse(Path::new("x"), text).unwrap()
+    }
+
+    #[test]
+    fn members_that_are_not_there_are_named() {
+        let config = config(
+            "[[role]]\nname='a'\nmembers=['user:no-such-user','group:no-such-group','user:root','user:4711']",
+        );
+        let check = members(&config).remove(0);
+        assert_eq!((check.state, check.items.len()), (State::Look, 2), "{:?}", check.items);
+    }
+
+    #[test]
+    fn containers_that_are_listed_and_not_there_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let lxc = dir.path().join("nodes/pve1/lxc");
+        std::fs::create_dir_all(&lxc).unwrap();
+        std::fs::write(lxc.join("101.conf"), "").unwrap();
+        let mut exec = config("[exec]\nenabled=true\ncontainers=[101,102,'200-299']").exec;
+        exec.lxcpath = dir.path().join("none");
+        exec.socket = dir.path().join("none.sock");
+        let checks = commands(&exec, dir.path());
+        assert!(
+            checks[0].state == State::Bad
+                && checks[0].mend.as_deref().unwrap().contains("provost-execd.socket")
+        );
+        assert_eq!(checks[1].items.len(), 2, "{:?}", checks[1].items);
+        exec.enabled = false;
+        assert_eq!(commands(&exec, dir.path())[0].state, State::Good);
+    }
+
+    #[test]
+    fn a_kernel_without_a_lock_is_said() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (text, state) in [
+            ("lockdown,landlock,apparmor", State::Good),
+            ("capability,apparmor", State::Look),
+            ("landlock", State::Look),
+        ] {
+            std::fs::write(file.path(), text).unwrap();
+            assert_eq!(kernel(file.path()).state, state, "{text}");
+        }
+        assert_eq!(kernel(Path::new("/nowhere")).state, State::Skipped);
+    }
+}

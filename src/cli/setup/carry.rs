@@ -1,0 +1,276 @@
+//! A plan of setup's: shown, and carried out one step after another.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use serde_json::json;
+
+use super::pveum::Pveum;
+use super::secret::{self, Store};
+use super::steps::Step;
+use super::{Failed, Node, settings};
+use crate::cli::program;
+use crate::config::{self, Config};
+use crate::pve::{Client, Methods, Options, PveError, Read};
+
+const PATIENCE: Duration = Duration::from_secs(90);
+const CALL: Style = AnsiColor::Cyan.on_default();
+const FAINT: Style = Style::new().dimmed();
+const LOOK: Style = AnsiColor::Yellow.on_default();
+
+/// Who may connect to the socket.
+const GROUP: &str = "provost";
+
+pub struct Plan<'a> {
+    pub node: &'a Node,
+    pub store: &'a Store,
+    pub pveum: &'a Pveum,
+    pub steps: Vec<Step>,
+    /// The file, as it is and as it is to be.
+    pub config: Option<(&'a Path, &'a str, &'a str)>,
+    /// Unix users that the group lacks.
+    pub operators: Vec<String>,
+    /// Credentials that the unit has to load.
+    pub credentials: Vec<String>,
+    /// Whether the daemon has to start anew to see what changed.
+    pub restart: bool,
+    pub notes: Vec<String>,
+}
+
+impl Plan<'_> {
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+            && self.config.is_none()
+            && self.operators.is_empty()
+            && self.drop_in().is_none()
+    }
+
+    pub fn show(&self) -> Result<(), Failed> {
+        let mut out = anstream::stdout().lock();
+        for note in &self.notes {
+            writeln!(out, "{LOOK}note{LOOK:#}  {}", clean(note))?;
+        }
+        if self.is_empty() {
+            writeln!(out, "All is there already: nothing to do.")?;
+            return Ok(());
+        }
+        writeln!(out, "To be done:")?;
+        for step in &self.steps {
+            call(&mut out, &self.pveum.typed(&step.words()), &step.why)?;
+        }
+        if let Some((path, before, after)) = self.config {
+            writeln!(out, "  {CALL}write {}{CALL:#}", path.display())?;
+            for line in settings::difference(before, after).lines() {
+                writeln!(out, "      {}", clean(line))?;
+            }
+        }
+        for user in &self.operators {
+            call(
+                &mut out,
+                &program::typed(&self.joining(user)),
+                "so that it may connect; what it may do, its role says",
+            )?;
+        }
+        if let Some((path, _)) = self.drop_in() {
+            call(
+                &mut out,
+                &format!("write {}", path.display()),
+                "systemd decrypts the token for the daemon alone",
+            )?;
+        }
+        Ok(())
+    }
+
+    pub fn json(&self) -> Result<(), Failed> {
+        let step =
+            |step: &Step| json!({ "call": step.words, "why": clean(&step.why), "secret_to": step.secret_to });
+        let plan = json!({
+            "pveum": self.steps.iter().map(step).collect::<Vec<_>>(),
+            "configuration": self.config.map(|(path, before, after)| {
+                json!({ "path": path, "difference": settings::difference(before, after) })
+            }),
+            "operators": self.operators,
+            "credentials": self.drop_in().map(|_| &self.credentials),
+            "notes": self.notes,
+        });
+        writeln!(std::io::stdout(), "{plan:#}")?;
+        Ok(())
+    }
+
+    pub fn carry_out(&self) -> Result<(), Failed> {
+        make(self.pveum, self.store, &self.steps)?;
+        if let Some((path, _, after)) = self.config {
+            say(&format!("write {}", path.display()))?;
+            settings::write(path, after)?;
+        }
+        for user in &self.operators {
+            let words = self.joining(user);
+            say(&program::typed(&words))?;
+            done(Path::new(words[0]), &words[1..])?;
+        }
+        let written = self.steps.iter().filter_map(|step| step.secret_to.as_deref());
+        let mut restart = self.restart || written.into_iter().any(secret::is_credential);
+        if let Some((path, text)) = self.drop_in() {
+            say(&format!("write {}", path.display()))?;
+            settings::write(&path, &text)?;
+            self.node.systemctl(&["daemon-reload"])?;
+            restart = true;
+        }
+        self.node.tell_daemon(restart)
+    }
+
+    fn joining<'a>(&self, user: &'a str) -> [&'a str; 5] {
+        ["/usr/sbin/usermod", "--append", "--groups", GROUP, user]
+    }
+
+    /// What makes the unit load its credentials, if it does not say so yet.
+    fn drop_in(&self) -> Option<(PathBuf, String)> {
+        let path = self.node.drop_ins.join("provost-setup.conf");
+        let loads: String =
+            self.credentials.iter().map(|name| format!("LoadCredentialEncrypted={name}\n")).collect();
+        let text = format!("# Written by provost setup.\n[Service]\n{loads}");
+        let now = std::fs::read_to_string(&path).ok();
+        let wanted = !self.credentials.is_empty() && now.as_deref() != Some(text.as_str());
+        wanted.then_some((path, text))
+    }
+}
+
+/// Makes calls, each shown before, and takes up the secrets that they answer with.
+pub fn make(pveum: &Pveum, store: &Store, steps: &[Step]) -> Result<(), Failed> {
+    for step in steps {
+        say(&pveum.typed(&step.words()))?;
+        match &step.secret_to {
+            None => drop(pveum.call(&step.words())?),
+            Some(given) => {
+                ready(store, given)?;
+                let line = pveum.make_token(&step.words())?;
+                store.put(given, &line)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// That a secret can be kept, before there is one.
+fn ready(store: &Store, given: &Path) -> Result<(), Failed> {
+    let place = store.place(given);
+    let failed = |error: std::io::Error| Failed::Secret {
+        verb: "keep",
+        place: place.clone(),
+        said: error.to_string(),
+    };
+    if let Some(dir) = place.parent().filter(|_| !secret::is_credential(given)) {
+        std::fs::create_dir_all(dir).map_err(failed)?;
+        tempfile::tempfile_in(dir).map_err(failed)?;
+    }
+    Ok(())
+}
+
+impl Node {
+    /// Has the running daemon see what changed. Without systemd it looks by itself within a second, but for `[pve]`.
+    pub fn tell_daemon(&self, restart: bool) -> Result<(), Failed> {
+        if !self.has_systemd() {
+            return Ok(());
+        }
+        self.systemctl(&[if restart { "try-restart" } else { "try-reload-or-restart" }, "provost.service"])
+    }
+
+    fn has_systemd(&self) -> bool {
+        let own = self.systemctl == Path::new("/usr/bin/systemctl");
+        (Path::new("/run/systemd/system").is_dir() || !own) && self.systemctl.exists()
+    }
+
+    pub fn systemctl(&self, words: &[&str]) -> Result<(), Failed> {
+        if !self.has_systemd() {
+            return Ok(());
+        }
+        say(&format!("systemctl {}", program::typed(words)))?;
+        done(&self.systemctl, words)
+    }
+}
+
+fn done(program: &Path, words: &[&str]) -> Result<(), Failed> {
+    let failed = |said: String| {
+        Failed::Wrong(format!("{} {}: {}", program.display(), program::typed(words), clean(&said)))
+    };
+    let ran = program::run(program, words, b"", PATIENCE).map_err(|error| failed(error.to_string()))?;
+    match ran.status.success() {
+        true => Ok(()),
+        false => Err(failed(ran.stderr)),
+    }
+}
+
+pub fn say(line: &str) -> Result<(), Failed> {
+    Ok(writeln!(anstream::stdout(), "{CALL}${CALL:#} {}", clean(line))?)
+}
+
+fn call(out: &mut impl Write, line: &str, why: &str) -> Result<(), Failed> {
+    writeln!(out, "  {CALL}{}{CALL:#}", clean(line))?;
+    Ok(writeln!(out, "      {FAINT}{}{FAINT:#}", clean(why))?)
+}
+
+fn clean(text: &str) -> String {
+    crate::text::clean(text.as_bytes()).replace('\n', " ")
+}
+
+/// Of these Unix users, those that the group does not have.
+pub fn lacking(users: &[String]) -> Result<Vec<String>, Failed> {
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+    let group = nix::unistd::Group::from_name(GROUP).ok().flatten().ok_or_else(|| {
+        Failed::Wrong(format!(
+            "there is no group {GROUP} on this node; the package makes it (systemd-sysusers)"
+        ))
+    })?;
+    for user in users {
+        if !matches!(nix::unistd::User::from_name(user), Ok(Some(_))) {
+            return Err(Failed::Wrong(format!("there is no Unix user {}", crate::text::brief(user, 40))));
+        }
+    }
+    Ok(users.iter().filter(|user| !group.mem.contains(user)).cloned().collect())
+}
+
+/// The one that the package's unit loads by itself.
+const LOADED: &str = "pve-token";
+
+/// The credentials that a configuration names beside it.
+pub fn credentials(config: &Config) -> Vec<String> {
+    let own = config.roles.iter().filter_map(|role| role.token.as_ref());
+    let names = std::iter::once(&config.pve.token).chain(own).filter(|given| secret::is_credential(given));
+    let mut names: Vec<String> = names.map(|name| name.display().to_string()).collect();
+    names.retain(|name| name != LOADED);
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Whether PVE says that this is not the secret of that token, or the file may not be used as it is. Where PVE cannot be
+/// asked, it does not say so.
+pub fn is_refused(config: &Config, given: &Path) -> bool {
+    if secret::is_credential(given) {
+        return false;
+    }
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return false;
+    };
+    let asked = async {
+        let client =
+            Client::new(Options::from(&config.pve)).ok()?.for_token(given).limited_to(Methods::Reads);
+        let path = crate::pve::Path::of(["access", "permissions"]).ok()?;
+        client.get(&Read::new(path).within(Duration::from_secs(5))).await.err()
+    };
+    // A file that everybody may read counts as none: its secret may be known.
+    runtime
+        .block_on(asked)
+        .is_some_and(|error| error.status() == Some(401) || matches!(error, PveError::Token(_)))
+}
+
+/// The configuration of a node that is set up.
+pub fn load(node: &Node) -> Result<(PathBuf, Config), Failed> {
+    let path = config::path(node.config.clone());
+    let config = config::load(&path)?;
+    Ok((path, config))
+}

@@ -1,0 +1,196 @@
+//! Where a token's secret is kept: a file that only the daemon's account and root can read, or a credential that systemd
+//! decrypts for the daemon alone.
+//!
+//! It goes from `pveum`'s pipe to the file, and is shown, logged and given to other programs' arguments nowhere. The file is
+//! the account's and not the group's: who is in group `provost` may talk to the daemon, and must not become it.
+
+use std::fs::{File, Permissions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::Failed;
+use crate::cli::program;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A token is near 60 bytes.
+const MOST: u64 = 1024;
+
+/// Where secrets are put.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// The account that reads files.
+    pub account: String,
+    pub systemd_creds: PathBuf,
+    pub credstore: PathBuf,
+}
+
+impl Store {
+    /// Where a token of the configuration lies: a bare name is a credential.
+    pub fn place(&self, given: &Path) -> PathBuf {
+        match is_credential(given) {
+            true => self.credstore.join(given),
+            false => given.to_owned(),
+        }
+    }
+
+    /// The id of the token that is kept there: `USER@REALM!ID`. None where there is no file.
+    pub fn id(&self, given: &Path) -> Result<Option<String>, Failed> {
+        let line = match self.line(given)? {
+            Some(line) => line,
+            None => return Ok(None),
+        };
+        let id = line.split('=').next().unwrap_or_default().trim();
+        Ok((id.contains('@') && id.contains('!')).then(|| crate::text::brief(id, 200)))
+    }
+
+    fn line(&self, given: &Path) -> Result<Option<Zeroizing<String>>, Failed> {
+        let place = self.place(given);
+        if is_credential(given) {
+            if !place.exists() {
+                return Ok(None);
+            }
+            let (name, from) = (format!("--name={}", given.display()), place.display().to_string());
+            let ran = program::run(&self.systemd_creds, &["decrypt", &name, &from, "-"], b"", PATIENCE);
+            let ran = ran.map_err(|error| self.failed("read", &place, error.to_string()))?;
+            if !ran.status.success() {
+                return Err(self.failed("decrypt", &place, ran.stderr.trim().to_owned()));
+            }
+            return Ok(Some(text(ran.stdout)));
+        }
+        let mut bytes = Zeroizing::new(Vec::with_capacity(MOST as usize));
+        match File::open(&place).and_then(|file| file.take(MOST).read_to_end(&mut bytes)) {
+            Ok(_) => Ok(Some(text(bytes))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed("read", &place, error.to_string())),
+        }
+    }
+
+    /// Puts a line in place of what is there, whole or not at all.
+    pub fn put(&self, given: &Path, line: &str) -> Result<(), Failed> {
+        let place = self.place(given);
+        let failed = |error: std::io::Error| self.failed("write", &place, error.to_string());
+        let sealed;
+        let (content, account) = match is_credential(given) {
+            false => (line.as_bytes(), self.account()),
+            true => {
+                let name = format!("--name={}", given.display());
+                let ran = program::run(
+                    &self.systemd_creds,
+                    &["encrypt", &name, "-", "-"],
+                    line.as_bytes(),
+                    PATIENCE,
+                );
+                let ran = ran.map_err(failed)?;
+                if !ran.status.success() {
+                    return Err(self.failed("encrypt", &place, ran.stderr.trim().to_owned()));
+                }
+                sealed = ran.stdout;
+                (sealed.as_slice(), None)
+            }
+        };
+        let dir = place.parent().unwrap_or(Path::new("/"));
+        if is_credential(given) && !dir.exists() {
+            std::fs::create_dir_all(dir).map_err(failed)?;
+            std::fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(failed)?;
+        }
+        // Its owner's alone from its first byte on.
+        let mut file = tempfile::Builder::new().prefix(".provost-").tempfile_in(dir).map_err(failed)?;
+        file.write_all(content).map_err(failed)?;
+        if let Some(account) = account {
+            fchown(file.as_file(), Some(account), Some(0)).map_err(failed)?;
+        }
+        file.as_file().set_permissions(Permissions::from_mode(0o400)).map_err(failed)?;
+        file.as_file().sync_all().map_err(failed)?;
+        file.persist(&place).map_err(|error| failed(error.error))?;
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
+    }
+
+    pub fn remove(&self, given: &Path) -> Result<(), Failed> {
+        let place = self.place(given);
+        match std::fs::remove_file(&place) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(self.failed("remove", &place, error.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// None where there is no such account, or where we are not root: then the file is whoever's runs this.
+    fn account(&self) -> Option<u32> {
+        if !nix::unistd::Uid::effective().is_root() {
+            return None;
+        }
+        let named = nix::unistd::User::from_name(&self.account).ok().flatten().map(|user| user.uid.as_raw());
+        named.or_else(|| self.account.parse().ok())
+    }
+
+    fn failed(&self, verb: &'static str, place: &Path, said: String) -> Failed {
+        Failed::Secret { verb, place: place.to_owned(), said }
+    }
+}
+
+/// A name without a `/` is a credential's, as the daemon has it too.
+pub fn is_credential(given: &Path) -> bool {
+    !given.is_absolute() && given.components().count() == 1
+}
+
+/// Whether this machine can keep credentials: systemd runs, and has a key of the host's or a TPM for them.
+pub fn has_key(systemd_creds: &Path) -> bool {
+    let runs = Path::new("/run/systemd/system").is_dir() && systemd_creds.exists();
+    runs && (Path::new("/var/lib/systemd/credential.secret").exists()
+        || program::run(systemd_creds, &["has-tpm2", "--quiet"], b"", PATIENCE)
+            .is_ok_and(|ran| ran.status.success()))
+}
+
+fn text(bytes: Zeroizing<Vec<u8>>) -> Zeroizing<String> {
+    Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    fn store(dir: &Path) -> Store {
+        Store {
+            account: nix::unistd::Uid::effective().to_string(),
+            systemd_creds: "/usr/bin/systemd-creds".into(),
+            credstore: dir.join("credstore"),
+        }
+    }
+
+    #[test]
+    fn a_file_is_its_accounts_alone_and_replaced_as_a_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, file) = (store(dir.path()), dir.path().join("token"));
+        assert_eq!(store.id(&file).unwrap(), None);
+        store.put(&file, "provost@pve!a=5f3a1c9e-1111\n").unwrap();
+        let before = std::fs::metadata(&file).unwrap();
+        assert_eq!(before.mode() & 0o7777, 0o400);
+        assert_eq!(store.id(&file).unwrap().as_deref(), Some("provost@pve!a"));
+        store.put(&file, "provost@pve!b=5f3a1c9e-2222\n").unwrap();
+        assert_ne!(std::fs::metadata(&file).unwrap().ino(), before.ino());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing half is left");
+    }
+
+    #[test]
+    fn a_credential_is_encrypted_and_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let has_secret = Path::new("/var/lib/systemd/credential.secret").exists();
+        if !store.systemd_creds.exists() || !has_secret {
+            eprintln!("NOT RUN without a host key of systemd's: a_credential_is_encrypted_and_read_again");
+            return;
+        }
+        let name = Path::new("pve-token");
+        store.put(name, "provost@pve!a=5f3a1c9e-1111\n").unwrap();
+        let sealed = std::fs::read(dir.path().join("credstore/pve-token")).unwrap();
+        assert!(!String::from_utf8_lossy(&sealed).contains("5f3a1c9e"));
+        assert_eq!(store.id(name).unwrap().as_deref(), Some("provost@pve!a"));
+    }
+}
