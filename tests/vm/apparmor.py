@@ -7,6 +7,7 @@ profile; and then not even that, so that it is seen to be the profile that close
 import errno
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -78,6 +79,49 @@ def unconfined_container():
         sh("systemctl stop provost-execd.service provost-execd.socket && systemctl start guest@101.service")
 
 
+NODE = """
+[exec]
+enabled = true
+host = true
+host_roots = ["/srv/host"]
+
+[approval]
+members = ["user:provost-try"]
+
+[[role]]
+name = "root"
+members = ["user:root"]
+profile = "full"
+"""
+
+
+def the_node_itself():
+    """A command and a file of the node: neither is held in by provost-execd's profile, and both take a yes."""
+    sh("dmesg -C; getent passwd provost-try >/dev/null || useradd --system provost-try; mkdir -p /srv/host; echo here > /srv/host/file")
+    config = pathlib.Path("/etc/provost/provost.toml")
+    before = config.read_text()
+    config.write_text(NODE)
+    sh("systemctl restart provost.service provost-execd.socket")
+    client = enter.Client()
+
+    def done(tool, **arguments):
+        asked = client.request("tools/call", name=tool, arguments={"guest": "host", **arguments})["structuredContent"]
+        holds(f"{tool} on the node waits for a yes", "plan_id" in asked, asked)
+        sh(f"setpriv --reuid=provost-try --regid=provost-try --clear-groups provost approve {asked['plan_id']} --yes")
+        return client.request("tools/call", name="apply", arguments={"plan_id": asked["plan_id"]})["structuredContent"]
+
+    try:
+        seen = done("exec", argv=["cat", "/proc/self/attr/current"], mode="change")
+        holds("a command on the node has the label of any of its services", seen.get("host", {}).get("stdout", "").strip() == "unconfined", seen)
+        seen = done("file_get", path="/srv/host/file")
+        holds("a file of the node is read", seen.get("host", {}).get("content") == "here\n", seen)
+        holds("and AppArmor refused neither daemon anything", not denials("provost"), denials("provost"))
+    finally:
+        config.write_text(before)
+        shutil.rmtree("/srv/host", ignore_errors=True)
+        sh("systemctl stop provost.service provost-execd.service provost-execd.socket")
+
+
 def main():
     kept = place()
     try:
@@ -104,6 +148,7 @@ def main():
         kept[0].kill()
         sandbox.clear()
     unconfined_container()
+    the_node_itself()
     # What is off must not be in the way: the unit starts where no profile is loaded.
     sh("apparmor_parser -R /etc/apparmor.d/provostd && systemctl start provost.socket provost-control.socket")
     sh("systemctl restart provost.service")
