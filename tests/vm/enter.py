@@ -68,9 +68,9 @@ class Client:
         return self.request("tools/call", name="exec", arguments=arguments)["structuredContent"]
 
 
-def denials():
-    """What AppArmor refused one of the daemons."""
-    return [line for line in sh("dmesg").splitlines() if re.search(r'apparmor="DENIED".* profile="provost', line)]
+def denials(profile="provost"):
+    """What AppArmor refused the daemons, or one of them, since dmesg was cleared."""
+    return [line for line in sh("dmesg").splitlines() if re.search(rf'apparmor="DENIED".* profile="{profile}', line)]
 
 
 def host_view(mark):
