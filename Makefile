@@ -105,6 +105,14 @@ apt-repo: ## An apt repository of target/debian's packages in REPO (target/apt),
 test-package: deb ## The package: lintian of Debian 12 and 13, apt, a life on a booted machine, and built twice to the same bits
 	@tests/package/run --whole
 
+SELINUX_DEVEL ?= /usr/share/selinux/devel
+.PHONY: selinux
+selinux: ## The SELinux module, into target/selinux/provost.pp (needs selinux-policy-dev and checkpolicy)
+	@[ -e $(SELINUX_DEVEL)/Makefile ] || { echo "Missing: apt-get install --no-install-recommends selinux-policy-dev checkpolicy"; exit 1; }
+	@mkdir -p $(TARGET)/selinux && cp selinux/provost.?? $(TARGET)/selinux/
+	@$(MAKE) --no-print-directory -C $(TARGET)/selinux -f $(SELINUX_DEVEL)/Makefile provost.pp
+	@ls -l $(TARGET)/selinux/provost.pp
+
 .PHONY: man
 man: ## The manual's pages, into target/man
 	cargo run --quiet --locked --no-default-features --features agent,cli --bin provost -- man $(TARGET)/man
