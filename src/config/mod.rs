@@ -52,7 +52,8 @@ pub struct Listen {
     pub unix: PathBuf,
     /// The mode of a socket that `provostd` binds itself, octal: who may connect.
     pub unix_mode: Mode,
-    /// A port on which virtual machines of the node are served. Absent: off.
+    /// A port on which virtual machines of the node are served, over no network, by `provost-vsock.socket` or, where the unit allows
+    /// `AF_VSOCK`, by `provostd` itself. Absent: off.
     #[cfg_attr(test, schemars(extend("unit" = "port")))]
     pub vsock: Option<u32>,
     /// A unix path, or an address of loopback, where MCP is served over HTTP. Not acted on yet: nothing listens there. Absent: off.
@@ -167,9 +168,11 @@ pub struct Exec {
     pub containers: GuestSet,
     /// Whether a container without a user namespace of its own may be entered. The unit's capabilities have to allow it too.
     pub privileged: bool,
-    /// Whether commands and files of the node itself can be asked for, each call with a person's yes.
+    /// Whether commands and files of the node itself can be asked for: by roles with profile `full` that no `guests` and no `allow` limit,
+    /// and each call after a person's yes.
     pub host: bool,
-    /// Directories of the node's own under which its files may be read and replaced, where `host` is on.
+    /// Directories of the node's own under which its files may be read and replaced, where `host` is on. Private keys, password hashes and
+    /// what is Provost's own stay closed.
     pub host_roots: Vec<PathBuf>,
     /// The account that `provostd` runs as: the one peer, beside root, that `provost-execd` serves.
     pub user: String,
@@ -271,6 +274,11 @@ pub enum ConfigError {
     Writable { path: PathBuf, uid: u32, mode: u32 },
     #[error("{path}: {message}", path = path.display())]
     Range { path: PathBuf, message: String },
+    #[error(
+        "{path}: [approval] members names a virtual machine, and who decides about a change is a person on the node: name \
+         users and groups", path = path.display()
+    )]
+    Approver { path: PathBuf },
     #[error("{path}: role \"{role}\" stands there twice; give each role a name of its own", path = path.display())]
     TwiceNamed { path: PathBuf, role: String },
 }
@@ -295,6 +303,9 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         path: path.to_owned(),
         message: with_nearest(error.to_string().trim_end()),
     })?;
+    if config.approval.members.iter().any(Member::is_machine) {
+        return Err(ConfigError::Approver { path: path.to_owned() });
+    }
     let mut names = std::collections::BTreeSet::new();
     for role in &config.roles {
         if !names.insert(&role.name) {
@@ -385,6 +396,12 @@ mod tests {
             ("[[role]]\nname='a'\nmembers=[]\ntainted_approval=['all']", "change"),
             ("[[role]]\nname='a'\nmembers=[]\ndeny=['/access']", "GET /access/*"),
             ("[approval]\nmembers=['alice']", "user:alice"),
+            ("[approval]\nmembers=['vsock:1101']", "a person on the node"),
+            ("[approval]\nmembers=['vm:120']", "a person on the node"),
+            ("[[role]]\nname='a'\nmembers=['vsock:2']", "from 3 to"),
+            ("[[role]]\nname='a'\nmembers=['vsock:4294967295']", "from 3 to"),
+            ("[[role]]\nname='a'\nmembers=['vm:99']", "from 100 on"),
+            ("[listen]\nvsock=0", "1 to 4294967294"),
             ("[listen]\nunix_mode='0999'", "octal"),
             ("[exec]\nhost_roots=['/']", "host_roots"),
             ("[exec]\nhost_roots=['etc']", "host_roots"),

@@ -38,6 +38,8 @@ pub(super) fn ranges(config: &Config) -> Vec<Range> {
             sessions,
             ", which is max_sessions",
         ),
+        // The last one means "any".
+        ("[listen] vsock", listen.vsock.unwrap_or(1).into(), 1, (u32::MAX - 1).into(), ""),
         ("[exec] max_timeout_s", exec.max_timeout_s.into(), 1, WEEK, ", which is a week"),
         ("[exec] max_parallel", parallel, 1, MOST_PARALLEL, ""),
         (

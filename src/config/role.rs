@@ -13,7 +13,7 @@ use super::{CallPattern, GuestTerm};
 pub struct Role {
     /// A name of its own.
     pub name: String,
-    /// `"user:NAME"`, `"group:NAME"` or `"vsock:CID"`.
+    /// `"user:NAME"`, `"group:NAME"`, `"vm:VMID"`, a virtual machine of this node, or `"vsock:CID"`, whichever of them runs with that CID.
     pub members: Vec<Member>,
     /// Which changes of the node it may have made.
     #[serde(default)]
@@ -118,7 +118,16 @@ pub enum Member {
     /// By name, or by number for an account that has none.
     User(String),
     Group(String),
+    /// Whichever virtual machine of the node has the CID.
     Vsock(u32),
+    /// The virtual machine, whichever CID it has.
+    Vm(u32),
+}
+
+impl Member {
+    pub fn is_machine(&self) -> bool {
+        matches!(self, Self::Vsock(_) | Self::Vm(_))
+    }
 }
 
 impl TryFrom<String> for Member {
@@ -128,11 +137,19 @@ impl TryFrom<String> for Member {
         match text.split_once(':') {
             Some(("user", name)) if !name.is_empty() => Ok(Member::User(name.into())),
             Some(("group", name)) if !name.is_empty() => Ok(Member::Group(name.into())),
-            Some(("vsock", cid)) => {
-                cid.parse().map(Member::Vsock).map_err(|_| format!("'{text}': a vsock CID is a number"))
-            }
+            Some(("vsock", cid)) => match cid.parse() {
+                // The others are the kernel's own: any hypervisor, the node itself, what it runs on; the last is "any".
+                Ok(cid @ 3..=0xffff_fffe) => Ok(Member::Vsock(cid)),
+                _ => Err(format!(
+                    "'{text}': the vsock CID of a virtual machine is a number from 3 to 4294967294"
+                )),
+            },
+            Some(("vm", vmid)) => match vmid.parse() {
+                Ok(vmid @ 100..=999_999_999) => Ok(Member::Vm(vmid)),
+                _ => Err(format!("'{text}': the id of a virtual machine is a number from 100 on")),
+            },
             _ => Err(format!(
-                "'{text}' is no member; write \"user:{}\", \"group:NAME\" or \"vsock:CID\"",
+                "'{text}' is no member; write \"user:{}\", \"group:NAME\", \"vm:VMID\" or \"vsock:CID\"",
                 if text.is_empty() || text.contains(':') { "NAME" } else { &text }
             )),
         }
