@@ -19,7 +19,7 @@ pub fn root() -> &'static Path {
 
 /// Every page at the root and under docs/, and those that lie beside what they are about.
 pub fn all() -> Vec<Page> {
-    let folders = ["", "docs", "tests/lab", "tests/vm"].map(|folder| root().join(folder));
+    let folders = ["", "docs", "selinux", "tests/lab", "tests/vm"].map(|folder| root().join(folder));
     let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
     let paths = entries
         .map(|entry| entry.unwrap().path())
