@@ -42,6 +42,8 @@ pub struct Memory {
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Cpu {
+    /// CPUs that it may use at once; infinite where nothing limits it.
+    pub limit: Option<f64>,
     /// Periods in which it ran under a limit, and in how many of them it was held back.
     pub periods: Option<u64>,
     pub throttled: Option<u64>,
@@ -132,16 +134,33 @@ impl<'a> Places<'a> {
         }
     }
 
+    fn cpu_limit(&self) -> Option<f64> {
+        match self.unified("cpu.max") {
+            Some(text) => text.trim().split_once(' ').and_then(|(of, period)| quota(of, period)),
+            None => {
+                quota(self.v1("cpu", "cpu.cfs_quota_us")?.trim(), self.v1("cpu", "cpu.cfs_period_us")?.trim())
+            }
+        }
+    }
+
     fn cpu(&self) -> Cpu {
         let unified = self.unified("cpu.stat").filter(|stat| keyed(stat, "nr_periods").is_some());
         let stat = unified.or_else(|| self.v1("cpu", "cpu.stat")).unwrap_or_default();
         Cpu {
+            limit: self.cpu_limit(),
             periods: keyed(&stat, "nr_periods"),
             throttled: keyed(&stat, "nr_throttled"),
             throttled_us: keyed(&stat, "throttled_usec")
                 .or_else(|| keyed(&stat, "throttled_time").map(|ns| ns / 1000)),
         }
     }
+}
+
+fn quota(quota: &str, period: &str) -> Option<f64> {
+    // v2 has a word for none, v1 a number below zero.
+    let quota: f64 = if quota == "max" { f64::INFINITY } else { quota.parse().ok()? };
+    let period: f64 = period.parse().ok().filter(|period| *period > 0.0)?;
+    Some(if quota < 0.0 { f64::INFINITY } else { quota / period })
 }
 
 fn text(path: &Path) -> io::Result<String> {
@@ -201,6 +220,7 @@ mod tests {
             ("lxc/105/memory.stat", "anon 10\nfile 400\nfile_mapped 1\n"),
             ("lxc/105/memory.events", "low 0\nhigh 0\nmax 17\noom 3\noom_kill 2\noom_group_kill 0\n"),
             ("lxc/105/cpu.stat", "usage_usec 5\nnr_periods 100\nnr_throttled 40\nthrottled_usec 7000\n"),
+            ("lxc/105/cpu.max", "50000 100000\n"),
             ("lxc/105/cpu.pressure", pressure),
             ("lxc/105/io.stat", "8:0 rbytes=10 wbytes=20 rios=1\n8:16 rbytes=1 wbytes=2\n"),
         ]);
@@ -210,7 +230,7 @@ mod tests {
             (figures.memory.limit, figures.memory.swap_limit, figures.memory.file),
             (Some(4096), None, Some(400))
         );
-        let cpu = Cpu { periods: Some(100), throttled: Some(40), throttled_us: Some(7000) };
+        let cpu = Cpu { limit: Some(0.5), periods: Some(100), throttled: Some(40), throttled_us: Some(7000) };
         assert_eq!((figures.cpu, figures.io), (cpu, Some((11, 22))));
         let pressure = figures.cpu_pressure.unwrap();
         assert_eq!((pressure.some_60, pressure.full_60), (2.5, 0.25));
@@ -224,11 +244,13 @@ mod tests {
             ("memory/lxc/105/memory.usage_in_bytes", "1000\n"),
             ("memory/lxc/105/memory.limit_in_bytes", "9223372036854771712\n"),
             ("memory/lxc/105/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n"),
+            ("cpu/lxc/105/cpu.cfs_quota_us", "-1\n"),
+            ("cpu/lxc/105/cpu.cfs_period_us", "100000\n"),
             ("cpu/lxc/105/cpu.stat", "nr_periods 10\nnr_throttled 5\nthrottled_time 2000000\n"),
         ]);
         let figures = read(dir.path(), "lxc/105").unwrap();
         assert_eq!((figures.memory.limit, figures.memory.oom_kill), (None, Some(4)));
-        assert_eq!(figures.cpu.throttled_us, Some(2000));
+        assert_eq!((figures.cpu.throttled_us, figures.cpu.limit), (Some(2000), Some(f64::INFINITY)));
     }
 
     #[test]

@@ -72,19 +72,26 @@ const ENOUGH: u64 = 10;
 
 fn throttling(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     let (before, now) = figures(gathered)?;
-    let Cpu { periods: Some(periods), throttled: Some(throttled), throttled_us } = now.cpu else {
+    let Cpu { periods: Some(periods), throttled: Some(throttled), throttled_us, limit } = now.cpu else {
         return Err("this kernel counts no throttling for the guest's cgroup".into());
     };
     let share = if periods < ENOUGH { 0.0 } else { percent(throttled, periods) };
     let lately = throttled.saturating_sub(before.cpu.throttled.unwrap_or(throttled));
-    page.fact(format!("held back in {throttled} of {periods} periods"));
-    if share >= page.limit("throttled") {
+    let is_lifted = limit == Some(f64::INFINITY);
+    let of = match limit {
+        Some(_) if is_lifted => "no CPU limit now; ".to_owned(),
+        Some(limit) => format!("a limit of {limit:.2} CPUs; "),
+        None => String::new(),
+    };
+    page.fact(format!("{of}held back in {throttled} of {periods} periods"));
+    // The count is of all the time since the guest started: of a limit that has been lifted it says nothing any more.
+    if !is_lifted && share >= page.limit("throttled") {
         let lost = throttled_us.unwrap_or_default() as f64 / 1e6;
         page.flag(
             "throttled",
             format!("its CPU limit holds it back in {share:.0} % of the time that it wants to run"),
             format!(
-                "held back in {throttled} of {periods} periods since the guest started, {lost:.1} s in all, {lately} times while this was looked at"
+                "{of}held back in {throttled} of {periods} periods since the guest started, {lost:.1} s in all, {lately} times while this was looked at"
             ),
         );
     }

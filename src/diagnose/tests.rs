@@ -116,10 +116,15 @@ fn figures_of_the_host_are_judged_by_the_batterys_limits() {
     figures.memory.limit = Some(1000);
     figures.memory.oom_kill = Some(2);
     (figures.cpu.periods, figures.cpu.throttled) = (Some(100), Some(90));
-    gathered.host = Ok((figures.clone(), figures));
-    let report = report(&gathered);
-    let titles = titles(&report);
+    gathered.host = Ok((figures.clone(), figures.clone()));
+    let before = report(&gathered);
+    let titles = titles(&before);
     assert!(titles[0].contains("killed 2 of its processes"), "{titles:?}");
     assert!(titles[1..].iter().any(|title| title.contains("90 %")), "{titles:?}");
     assert!(titles.iter().any(|title| title.contains("memory is 100 % used")), "{titles:?}");
+    // What a limit did that is there no more is no reason for anything now; how often it did stays to be seen.
+    figures.cpu.limit = Some(f64::INFINITY);
+    gathered.host = Ok((figures.clone(), figures));
+    let after = report(&gathered);
+    assert!(!self::titles(&after).iter().any(|title| title.contains("90 %")), "{after:?}");
 }

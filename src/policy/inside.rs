@@ -6,6 +6,7 @@
 //! they are what `exec` of the role gives, past which nobody comes to them.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -14,7 +15,7 @@ use super::hand::Unsent;
 use super::{Barred, Denied, Permit, Policy};
 use crate::config::Role;
 use crate::exec::wire::Mode;
-use crate::pve::{Answer, CallError, Client, Methods, Path, Read, Write};
+use crate::pve::{Answer, CallError, Client, Held, Methods, Once, Path, Read, Sink, Write};
 
 /// What can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +29,29 @@ pub enum Deed {
     FileWrite,
 }
 
+/// How it is sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// As often as it takes.
+    Ask,
+    /// Once, though it is a GET: the agent forgets a process whose end it has told, whether or not anybody heard.
+    AskOnce,
+    Tell,
+}
+
 impl Deed {
-    fn method(self) -> &'static str {
+    fn manner(self) -> Manner {
         match self {
-            Self::Config | Self::OsInfo | Self::FileRead | Self::ExecStatus => "GET",
-            Self::Exec | Self::FileWrite => "POST",
+            Self::Config | Self::OsInfo | Self::FileRead => Manner::Ask,
+            Self::ExecStatus => Manner::AskOnce,
+            Self::Exec | Self::FileWrite => Manner::Tell,
+        }
+    }
+
+    fn method(self) -> &'static str {
+        match self.manner() {
+            Manner::Ask | Manner::AskOnce => "GET",
+            Manner::Tell => "POST",
         }
     }
 
@@ -83,7 +102,7 @@ impl Policy {
             Some(token) => client.for_token(token),
             None => client.clone(),
         };
-        /// An agent keeps 16 MiB of a stream, of which JSON makes more.
+        /// Of a file of 16 MiB that comes as text, JSON makes more.
         const LONGEST: usize = 32 << 20;
         let methods = match permit.mode {
             Mode::Inspect => Methods::Reads,
@@ -112,16 +131,30 @@ impl Inside {
 
     /// Asks what changes nothing.
     pub async fn ask(&self, deed: Deed, parameters: &[(&str, &str)]) -> Result<Answer, Unsent> {
-        let mut read = Read::new(self.path(deed, "GET")?);
+        let mut read = Read::new(self.path(deed, Manner::Ask)?);
         for (name, value) in parameters {
             read = read.with(name, value)?;
         }
         Ok(self.client.get(&read).await?)
     }
 
+    /// Asks how a process ended: at most once, of one daemon, whose answer is waited for however long it is. What comes goes to
+    /// `sink`.
+    pub async fn ended(&self, pid: u64, sink: &mut dyn Sink) -> Result<(), Unsent> {
+        /// For all that the agent kept of its output, by way of two daemons that are busy.
+        const PATIENCE: Duration = Duration::from_secs(60);
+        let once = Once::new(self.path(Deed::ExecStatus, Manner::AskOnce)?);
+        Ok(self.client.get_once(once.with("pid", pid.to_string())?.within(PATIENCE), sink).await?)
+    }
+
+    /// The memory for what is kept of an answer.
+    pub fn room(&self) -> Held {
+        self.client.room().held()
+    }
+
     /// Has something done. As with [`Client::send`], to drop the future is to give up knowing.
     pub async fn tell(&self, deed: Deed, parameters: &Map<String, Value>) -> Result<Answer, Unsent> {
-        let path = self.path(deed, "POST")?;
+        let path = self.path(deed, Manner::Tell)?;
         self.halt.check()?;
         Ok(self.client.send(body(path, parameters)?).await?)
     }
@@ -136,14 +169,14 @@ impl Inside {
         }
         let parameters = serde_json::json!({ "command": ["/bin/sh", "-c", KILL, "sh", group.to_string()] });
         let parameters = parameters.as_object().cloned().unwrap_or_default();
-        let path = self.path(Deed::Exec, "POST")?;
+        let path = self.path(Deed::Exec, Manner::Tell)?;
         Ok(self.client.send(body(path, &parameters)?).await?)
     }
 
     /// Where it is asked, once that is the role's to ask.
-    fn path(&self, deed: Deed, method: &str) -> Result<Path, Unsent> {
+    fn path(&self, deed: Deed, manner: Manner) -> Result<Path, Unsent> {
         let (template, vmid) = (deed.template(), self.vmid.to_string());
-        if deed.method() != method || deed.changes() && self.mode != Mode::Change {
+        if deed.manner() != manner || deed.changes() && self.mode != Mode::Change {
             return Err(Unsent::Promise(deed.to_string()));
         }
         let segments = || ["nodes", &self.node, "qemu", &vmid].into_iter().chain(deed.leaf().iter().copied());

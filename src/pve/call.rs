@@ -1,7 +1,8 @@
 //! What may be asked of the API. A request line is made here and nowhere else, and only from parts that were checked or
 //! encoded: nothing that a model wrote reaches the wire as it stands.
 //!
-//! A [`Read`] can be asked again and again; a [`Write`] is consumed by being sent, so that it cannot be sent twice.
+//! A [`Read`] can be asked again and again; a [`Write`] is consumed by being sent, so that it cannot be sent twice. A [`Once`]
+//! is a GET that is sent as a write is: it changes nothing that was asked for, and yet its answer is given only once.
 
 use std::fmt;
 use std::time::Duration;
@@ -50,6 +51,8 @@ fn is_node_name(name: &str) -> bool {
 /// What [`Read`] and [`Write`] have in common.
 pub(super) struct Call {
     pub method: Method,
+    /// Whether it can be sent a second time when nobody knows what became of the first.
+    pub repeats: bool,
     pub path: Path,
     /// Encoded pairs, joined; of a query or of a form.
     pairs: String,
@@ -67,6 +70,7 @@ impl Call {
         let node = path.node().map(str::to_owned);
         Self {
             method,
+            repeats: method == Method::Get,
             path,
             pairs: String::new(),
             json: None,
@@ -209,6 +213,15 @@ impl Read {
     }
 }
 
+/// A GET whose answer is told to one asker alone, as that of a process's end. Asking consumes it, and it is asked of one daemon.
+pub struct Once(pub(super) Call);
+
+impl Once {
+    pub fn new(path: Path) -> Self {
+        Self(Call { repeats: false, ..Call::new(Method::Get, path) })
+    }
+}
+
 /// A POST, PUT or DELETE. Sending it consumes it.
 pub struct Write(pub(super) Call);
 
@@ -249,6 +262,7 @@ impl Write {
 }
 
 builder!(Read);
+builder!(Once);
 builder!(Write);
 
 impl TryFrom<&Checked> for Read {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::address::{Address, AddressError};
 use super::answer::{self, Accepted, Answer};
-use super::call::{Call, Read, Write};
+use super::call::{Call, Once, Read, Write};
 use super::circuit::Patience;
 use super::connection::{Broken, Raw, Unconnected};
 use super::daemon::{Asker, Daemon, Unanswered};
@@ -211,6 +211,12 @@ impl Client {
         self.carry_out(&read.0, sink).await
     }
 
+    /// Asks one daemon, at most once, and waits for the answer as long as the call may take. After an error it may have been
+    /// given all the same, to nobody.
+    pub async fn get_once(&self, once: Once, sink: &mut dyn Sink) -> Result<(), PveError> {
+        self.carry_out(&once.0, sink).await.map(drop)
+    }
+
     /// Sends a change, once. An error other than [`PveError::MayHaveHappened`] means that PVE did not get it, or refused
     /// it. To drop the future is to give up knowing: the request may have left by then, so whoever must know awaits it in
     /// a task of its own.
@@ -279,7 +285,7 @@ impl Client {
                     );
                     daemon.is_away();
                 }
-                // Only a read is given up so.
+                // Only what can be asked again is given up so.
                 Err(Unanswered::Wedged { after }) => {
                     tracing::warn!(
                         call = call.name(),
@@ -342,5 +348,5 @@ fn may_go_again(call: &Call, unanswered: &Unanswered) -> bool {
         }
         _ => false,
     };
-    broke && (call.method == Method::Get || !unanswered.left())
+    broke && (call.repeats || !unanswered.left())
 }

@@ -151,10 +151,10 @@ impl Daemon {
             tokio::select! {
                 biased;
                 asked = &mut exchange => asked,
-                () = self.wedged(call, from) => match call.method {
-                    Method::Get => Err(Unanswered::Wedged { after: began.elapsed() }),
+                () = self.wedged(call, from) => match call.repeats {
+                    true => Err(Unanswered::Wedged { after: began.elapsed() }),
                     // It may have been sent: only its answer or its deadline ends it.
-                    _ => exchange.await,
+                    false => exchange.await,
                 },
             }
         };
@@ -221,8 +221,8 @@ impl Daemon {
         until: Instant,
         sink: &mut dyn Sink,
     ) -> Result<Raw, Unanswered> {
-        let read = call.method == Method::Get;
-        let mut kept = self.pool.take(!read);
+        let repeats = call.repeats;
+        let mut kept = self.pool.take(!repeats);
         loop {
             let was_kept = kept.is_some();
             let mut connection = match kept.take() {
@@ -236,7 +236,7 @@ impl Daemon {
                     return Ok(raw);
                 }
                 // The server was free to close it: that says nothing about the call. The next one is new.
-                Err(lost) if was_kept && matches!(lost.why, Broken::Http(_)) && (read || !lost.left) => {
+                Err(lost) if was_kept && matches!(lost.why, Broken::Http(_)) && (repeats || !lost.left) => {
                     tracing::debug!(daemon = self.name, "a kept connection was closed; on a new one");
                 }
                 Err(lost) => {

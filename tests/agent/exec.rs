@@ -189,6 +189,19 @@ fn as_much_as_an_agent_keeps_comes_through() {
 }
 
 #[test]
+fn all_that_an_agent_keeps_comes_with_the_exit_code_though_it_is_told_once() {
+    let house = house(FULL);
+    let mut client = house.client();
+    // As JSON it is more than may be held of an answer, and the daemon is busy with it for longer than a hung one is waited
+    // for.
+    let script = "head -c 17000000 /dev/urandom; exit 5";
+    let answer = client.exec(change(&["sh", "-c", script]));
+    assert_eq!((&answer["exit_code"], &answer["stdout_bytes"]), (&json!(5), &json!(16 << 20)), "{answer}");
+    assert_eq!(answer["truncated_by"], json!(["max_output", "agent"]), "{answer}");
+    assert_eq!(receipt(&house, &answer["receipt"]).body["exit_code"], 5);
+}
+
+#[test]
 fn a_session_that_read_of_a_vm_is_tainted_by_it() {
     let house = house(FULL);
     let mut client = house.client();

@@ -1,54 +1,10 @@
 //! A simulated node of which one container is really there: what the API says of it is what is found inside.
 
-use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
-
-use provost::sim::estate::demo;
-use provost::sim::{Options, Sim};
 use serde_json::{Value, json};
 
-use crate::common::node::{AGENT, ROOT_MAY_ALL};
+use crate::cluster::Cluster;
+use crate::common::node::ROOT_MAY_ALL;
 use crate::common::{Client, Node, lxc_attach};
-
-/// The cluster, and what it runs on.
-struct Cluster {
-    dir: tempfile::TempDir,
-    sim: Sim,
-    _runtime: tokio::runtime::Runtime,
-}
-
-impl Cluster {
-    /// With this container on its first node, under this name.
-    fn with(vmid: u32, hostname: &str) -> Self {
-        let dir = tempfile::Builder::new().prefix("provost-cluster-").tempdir().expect("a directory");
-        fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).expect("mode");
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("runtime");
-        let mut estate = demo(20, &[vmid]);
-        let config = &mut estate.guest_mut(vmid).expect("the container").config;
-        config.insert("hostname".to_owned(), hostname.to_owned());
-        let sim = runtime.block_on(Sim::start(Options::new(dir.path(), estate))).expect("a cluster");
-        // The agent reads its token as the account that it is.
-        chown(&sim.token, Some(AGENT), None).expect("chown");
-        Self { dir, sim, _runtime: runtime }
-    }
-
-    fn section(&self) -> String {
-        format!(
-            "[pve]\nurl = \"{}\"\ndaemon = \"{}\"\ntoken = \"{}\"\ncertificate = \"{}\"\netc_pve = \"{}\"\n\
-             apidoc = \"{}/none\"\n",
-            self.sim.url,
-            self.sim.daemon_url,
-            self.sim.token.display(),
-            self.sim.certificate.display(),
-            self.sim.etc_pve.display(),
-            self.dir.path().display(),
-        )
-    }
-}
 
 fn read(client: &mut Client, arguments: Value) -> Value {
     let result = client.call("read", arguments);
@@ -60,7 +16,7 @@ fn read(client: &mut Client, arguments: Value) -> Value {
 fn a_container_that_the_api_lists_is_the_one_that_exec_enters() {
     let hostname = lxc_attach("v2", 101, &["hostname"]).trim().to_owned();
     assert!(!hostname.is_empty());
-    let cluster = Cluster::with(101, &hostname);
+    let cluster = Cluster::with(101, &[("hostname", &hostname)]);
     let exec = "containers = [101]";
     let node = Node::with("v2", exec, &format!("{ROOT_MAY_ALL}\n{}", cluster.section()));
     let mut client = node.client();

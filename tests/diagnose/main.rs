@@ -3,6 +3,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../hostile/group.rs"]
+mod group;
 #[path = "../hostile/guest.rs"]
 #[allow(dead_code, reason = "each test program uses its own part")]
 mod guest;

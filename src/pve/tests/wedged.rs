@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::super::{Client, PveError};
+use super::super::{Client, Once, Path, PveError, Text};
 use super::server::{Act, Seen, Server, answer, ok};
 use super::{Node, eventually, post, read};
 
@@ -82,6 +82,38 @@ async fn a_write_that_pvedaemon_took_is_sent_to_nobody_else() {
     assert!(error.is_unknown(), "{error}");
     let writes = |server: &Server| server.log.lines().iter().filter(|line| line.starts_with("POST")).count();
     assert_eq!((writes(&daemon), writes(&proxy)), (1, 0));
+}
+
+#[tokio::test]
+async fn what_is_told_once_is_asked_once_of_one_daemon_however_long_that_takes() {
+    let asked = |server: &Server| server.log.lines().iter().filter(|line| line.ends_with("/told")).count();
+    let once = || Once::new(Path::parse("/nodes/pve1/told").unwrap());
+    let (daemon, proxy) = (Server::plain(|_| Act::Hang).await, Server::plain(|_| ok("1")).await);
+    let (_node, client) = beside(&daemon, &proxy).await;
+    let mut text = Text::new(client.room());
+    let error = client.get_once(once().within(HANG * 5), &mut text).await.unwrap_err();
+    assert!(matches!(error, PveError::NoAnswer { .. }), "{error}");
+    assert_eq!((asked(&daemon), asked(&proxy)), (1, 0));
+
+    // Nor when the connection breaks once it has left, which a read is asked again after.
+    let daemon =
+        Server::plain(|seen| if seen.line().ends_with("/told") { Act::Reset } else { ok("1") }).await;
+    let (_node, client) = beside(&daemon, &proxy).await;
+    client.get(&read("/nodes/pve1/lxc")).await.unwrap();
+    let error = client.get_once(once(), &mut text).await.unwrap_err();
+    assert!(matches!(error, PveError::NoAnswer { .. }), "{error}");
+    assert_eq!((asked(&daemon), asked(&proxy)), (1, 0));
+
+    // Slow it may be: nothing else is answered meanwhile, and it comes.
+    let body = answer("200 OK", "{\"data\":1}");
+    let daemon = Server::plain(move |seen| match seen.line().ends_with("/told") {
+        true => Act::Drip(body.clone(), 20, HANG),
+        false => Act::Hang,
+    })
+    .await;
+    let (_node, client) = beside(&daemon, &proxy).await;
+    client.get_once(once(), &mut text).await.unwrap();
+    assert_eq!((asked(&daemon), asked(&proxy)), (1, 0));
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ use crate::ledger::receipt::Argv;
 use crate::policy::{Denied, Permit, Principal, Share, Spent};
 use crate::turns::Turn;
 pub use crate::turns::{Limits, Turns};
+pub use output::Kept;
 use output::Shown;
 pub use receipt::Running;
 

@@ -134,7 +134,7 @@ pub async fn fixed(
     let began = Instant::now();
     let ran = script::run(agent, text, arguments, None, patience, Proof::recorded(recorded)).await;
     let (stdout, stderr) = match &ran {
-        Ok(ended) => keep(ended, usize::MAX / 4),
+        Ok(ended) => keep(ended),
         Err(_) => share(Kept::new(0), Kept::new(0), 0),
     };
     let end = match &ran {
@@ -168,7 +168,7 @@ fn outcome(began: Instant, (exit_code, signal): (Option<i32>, Option<i32>), kill
 
 /// How the looking came to its end.
 enum Seen {
-    Ended(Ended),
+    Ended(Ended<Kept>),
     TimedOut,
     Cancelled,
     /// The VM stopped.
@@ -215,11 +215,11 @@ async fn run(
         }
         Err(failure) => return refused(Stop::Refused(failure)),
     };
-    let seen = watch(agent, pid, began + patience, given_up).await;
+    let seen = watch(agent, pid, most, began + patience, given_up).await;
     let duration_us = began.elapsed().as_micros() as u64;
     let timed_out = matches!(seen, Seen::TimedOut);
     let is_over = matches!(seen, Seen::Ended(_) | Seen::Stopped | Seen::Unknown(_));
-    let last = if is_over { None } else { end(agent, pid, group).await };
+    let last = if is_over { None } else { end(agent, pid, most, group).await };
     let killed = last.is_some();
     let note = (!is_over).then(|| match killed {
         true => "its process group in the VM was killed; what has left that group (a daemon) may go on".to_owned(),
@@ -248,28 +248,35 @@ async fn run(
         Some(ended) => {
             (outcome.exit_code, outcome.signal) = (ended.exit_code, ended.signal);
             beside.agent_cut = ended.is_cut;
-            keep(&ended, most)
+            let mut streams = [ended.stdout, ended.stderr];
+            // Of what the agent cut nobody has the hash.
+            if !ended.is_cut {
+                streams.iter_mut().for_each(Kept::end);
+            }
+            let [stdout, stderr] = streams;
+            share(stdout, stderr, most)
         }
         None => nothing(),
     };
     (Ran { end: stop.map_or(Ok(outcome), Err), stdout, stderr }, beside)
 }
 
-fn keep(ended: &Ended, most: usize) -> (Shown, Shown) {
+/// Of a script of ours: all that it said.
+fn keep(ended: &Ended) -> (Shown, Shown) {
+    const ALL: usize = usize::MAX / 4;
     let kept = |bytes: &[u8]| {
-        let mut kept = Kept::new(most);
+        let mut kept = Kept::new(ALL);
         kept.take(bytes);
-        // Of what the agent cut nobody has the hash.
         if !ended.is_cut {
             kept.end();
         }
         kept
     };
-    share(kept(&ended.stdout), kept(&ended.stderr), most)
+    share(kept(&ended.stdout), kept(&ended.stderr), ALL)
 }
 
 /// Looks until it has ended, its time is over, or nobody wants it.
-async fn watch(agent: &Agent, pid: u64, until: Instant, given_up: &CancellationToken) -> Seen {
+async fn watch(agent: &Agent, pid: u64, most: usize, until: Instant, given_up: &CancellationToken) -> Seen {
     let mut failed = 0;
     for pause in pauses() {
         let left = until.saturating_duration_since(Instant::now());
@@ -278,7 +285,7 @@ async fn watch(agent: &Agent, pid: u64, until: Instant, given_up: &CancellationT
             () = given_up.cancelled() => return Seen::Cancelled,
             () = tokio::time::sleep(pause.min(left)) => {}
         }
-        match agent.ended(pid).await {
+        match agent.ended(pid, most).await {
             Ok(Some(ended)) => return Seen::Ended(ended),
             Ok(None) => failed = 0,
             Err(failure) if failure.kind == "stopped" => return Seen::Stopped,
@@ -297,7 +304,7 @@ async fn watch(agent: &Agent, pid: u64, until: Instant, given_up: &CancellationT
 }
 
 /// Kills it with its group, where it has one, and says how it ended then.
-async fn end(agent: &Agent, pid: u64, group: bool) -> Option<Ended> {
+async fn end(agent: &Agent, pid: u64, most: usize, group: bool) -> Option<Ended<Kept>> {
     if !group {
         return None;
     }
@@ -306,13 +313,13 @@ async fn end(agent: &Agent, pid: u64, group: bool) -> Option<Ended> {
     let mut ended = None;
     for pause in pauses() {
         tokio::time::sleep(pause).await;
-        ended = agent.ended(pid).await.ok().flatten();
+        ended = agent.ended(pid, most).await.ok().flatten();
         if ended.is_some() || Instant::now() >= until {
             break;
         }
     }
     // The agent forgets a process when it has told of its end.
-    let _ = agent.ended(killer).await;
+    let _ = agent.ended::<Kept>(killer, 0).await;
     ended
 }
 
@@ -333,12 +340,6 @@ fn is_unknown(failure: &Failure) -> bool {
 }
 
 fn unknown(failure: Failure) -> Failure {
-    if failure.kind == "too_long" {
-        let message = "the command in the VM has ended; it wrote more than can be taken here, and its exit code went with that";
-        let next =
-            "see what it has done before it is repeated; have it write to a file, and read that by file_get";
-        return Failure { message: message.to_owned(), next: next.to_owned(), ..failure };
-    }
     let message = format!("how the command in the VM ended is not known: {}", failure.message);
     let next = "see in the guest whether it runs, and what it has done, before it is repeated";
     Failure { kind: "may_have_happened".to_owned(), message, next: next.to_owned(), ..failure }

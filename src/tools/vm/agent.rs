@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::bytes;
 use super::system::{OsInfo, System};
+use super::told::{Take, Telling};
 use crate::ledger::{Ready, Recorded};
 use crate::policy::{Deed, Inside, Unsent};
 use crate::pve::{Answer, PveError, loose};
@@ -44,13 +45,13 @@ pub struct Agent {
     pub(super) hand: Inside,
 }
 
-/// A process that has ended.
+/// A process that has ended, and what is kept of its streams.
 #[derive(Debug, Default)]
-pub struct Ended {
+pub struct Ended<T = Vec<u8>> {
     pub exit_code: Option<i32>,
     pub signal: Option<i32>,
-    pub stdout: Vec<u8>,
-    pub stderr: Vec<u8>,
+    pub stdout: T,
+    pub stderr: T,
     /// The agent kept no more of one of them.
     pub is_cut: bool,
 }
@@ -66,23 +67,6 @@ pub struct Piece {
 struct Started {
     #[serde(deserialize_with = "loose::u64")]
     pid: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Status {
-    #[serde(default, deserialize_with = "loose::optional::bool")]
-    exited: Option<bool>,
-    #[serde(default, deserialize_with = "loose::optional::i64")]
-    exitcode: Option<i64>,
-    #[serde(default, deserialize_with = "loose::optional::i64")]
-    signal: Option<i64>,
-    out_data: Option<String>,
-    err_data: Option<String>,
-    #[serde(default, deserialize_with = "loose::optional::bool")]
-    out_truncated: Option<bool>,
-    #[serde(default, deserialize_with = "loose::optional::bool")]
-    err_truncated: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -151,26 +135,14 @@ impl Agent {
         Ok(answer.data::<Started>()?.pid)
     }
 
-    /// How a process ended; none while it runs. The agent tells it once, and forgets it then.
-    pub async fn ended(&self, pid: u64) -> Result<Option<Ended>, Failure> {
-        let answer = match self.hand.ask(Deed::ExecStatus, &[("pid", &pid.to_string())]).await {
-            Ok(answer) => answer,
-            Err(unsent) => return Err(self.failure(unsent).await),
-        };
-        let status: Status = answer.data()?;
-        if status.exited != Some(true) {
-            return Ok(None);
+    /// How a process ended, with so many bytes of each stream; none while it runs. The agent tells it once, and forgets it
+    /// then.
+    pub async fn ended<T: Take>(&self, pid: u64, most: usize) -> Result<Option<Ended<T>>, Failure> {
+        let mut told = Telling::new(most, self.hand.room());
+        match self.hand.ended(pid, &mut told).await {
+            Ok(()) => Ok(told.ended()?),
+            Err(unsent) => Err(self.failure(unsent).await),
         }
-        let bytes = |text: Option<String>| text.map(|text| bytes::from_characters(&text)).unwrap_or_default();
-        // Windows has exception codes of 32 bits.
-        let number = |number: Option<i64>| number.map(|number| number as i32);
-        Ok(Some(Ended {
-            exit_code: number(status.exitcode),
-            signal: number(status.signal),
-            stdout: bytes(status.out_data),
-            stderr: bytes(status.err_data),
-            is_cut: status.out_truncated == Some(true) || status.err_truncated == Some(true),
-        }))
     }
 
     /// At most [`PIECE`] bytes from `offset` on. `None`: this node's PVE knows no offset.

@@ -11,12 +11,14 @@
 //! | `bytes` | how bytes travel in PVE's JSON |
 //! | `system` | what runs in the guest, and how a command gets user, directory and environment there |
 //! | `script` | a reading or writing script of our own |
+//! | `told` | what is told of a process, as it comes |
 
 pub mod agent;
 mod bytes;
 mod failing;
 pub mod script;
 pub mod system;
+mod told;
 
 use std::path::Path;
 use std::time::Duration;
