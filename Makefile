@@ -26,9 +26,11 @@ test: ## Everything: format, lints, licences, unit tests, and the tests in real 
 	@tests/run
 
 .PHONY: test-vm
-test-vm: build ## Both daemons as units on a booted Debian node with AppArmor, beside lxc-attach (some minutes the first time)
+test-vm: build ## A booted Debian node with AppArmor: both daemons as units, beside lxc-attach; VMs over vsock, a workstation (some minutes the first time)
 	cargo build --locked --no-default-features --features trespass --bin trespass
 	@tests/vm/enter
+	@$(MAKE) --no-print-directory agent-with-sim
+	@tests/vm/scenario/run
 
 # With features that build none of the daemons: those that are measured are the released ones, and stay in their place.
 .PHONY: bench
@@ -103,10 +105,23 @@ apt-repo: ## An apt repository of target/debian's packages in REPO (target/apt),
 test-package: deb ## The package: lintian of Debian 12 and 13, apt, a life on a booted machine, and built twice to the same bits
 	@tests/package/run --whole
 
+SELINUX_DEVEL ?= /usr/share/selinux/devel
+.PHONY: selinux
+selinux: ## The SELinux module, into target/selinux/provost.pp (needs selinux-policy-dev and checkpolicy)
+	@[ -e $(SELINUX_DEVEL)/Makefile ] || { echo "Missing: apt-get install --no-install-recommends selinux-policy-dev checkpolicy"; exit 1; }
+	@mkdir -p $(TARGET)/selinux && cp selinux/provost.?? $(TARGET)/selinux/
+	@$(MAKE) --no-print-directory -C $(TARGET)/selinux -f $(SELINUX_DEVEL)/Makefile provost.pp
+	@ls -l $(TARGET)/selinux/provost.pp
+
 .PHONY: man
 man: ## The manual's pages, into target/man
 	cargo run --quiet --locked --no-default-features --features agent,cli --bin provost -- man $(TARGET)/man
 	@ls $(TARGET)/man
+
+.PHONY: docs
+docs: ## docs/configuration.md and provost.toml(5), anew from the types that read the file
+	PROVOST_WRITE_DOCS=1 cargo nextest run --locked --lib -E 'test(/^config::reference/)'
+	@git diff --stat -- docs src/cli/pages
 
 # libFuzzer's instrumentation is behind an unstable flag; the variable opens it on a stable compiler.
 FUZZ_SECONDS ?= 60

@@ -20,8 +20,10 @@
 //! | [`sandbox`] | what `provostd` gives up before it serves |
 //! | [`sim`] | a simulated cluster, for tests and for trying Provost without Proxmox; in no released program |
 //! | [`control`] | the wire between `provost` and `provostd`: what operators ask |
-//! | [`config`], [`door`], [`files`], [`http`], [`journal`], [`process`], [`secret`], [`share`], [`stale`], [`text`], [`turns`] | what every room may use |
+//! | [`account`], [`config`], [`door`], [`files`], [`http`], [`journal`], [`process`], [`secret`], [`share`], [`stale`], [`text`], [`turns`] | what every room may use |
 
+#[cfg(feature = "ledger")]
+pub mod account;
 pub mod config;
 pub mod files;
 pub mod journal;

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
+use crate::account::Account;
+
 /// What may be done at once, as the configuration says now.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -23,13 +25,13 @@ pub struct Turns(Mutex<State>);
 struct State {
     limits: Option<Limits>,
     running: usize,
-    accounts: HashMap<u32, Account>,
+    accounts: HashMap<Account, Queue>,
     /// Turns given so far: among equals, who has waited longest since its last comes first.
     given: u64,
 }
 
 #[derive(Default)]
-struct Account {
+struct Queue {
     running: usize,
     waiting: VecDeque<oneshot::Sender<Turn>>,
     last: u64,
@@ -38,17 +40,17 @@ struct Account {
 /// The right to do one thing, until it is dropped.
 pub struct Turn {
     turns: Arc<Turns>,
-    uid: u32,
+    of: Account,
 }
 
 impl Turns {
     /// Waits for a turn. Whoever stops waiting gives the place in the queue up.
-    pub async fn take(self: &Arc<Self>, uid: u32, limits: Limits) -> Turn {
+    pub async fn take(self: &Arc<Self>, of: impl Into<Account>, limits: Limits) -> Turn {
         let (give, given) = oneshot::channel();
         {
             let mut state = self.state();
             state.limits = Some(limits);
-            let account = state.accounts.entry(uid).or_default();
+            let account = state.accounts.entry(of.into()).or_default();
             account.waiting.retain(|waiting| !waiting.is_closed());
             account.waiting.push_back(give);
         }
@@ -62,9 +64,9 @@ impl Turns {
 
     /// Gives what is free to those who wait.
     fn give(self: &Arc<Self>) {
-        while let Some((uid, next)) = self.state().next() {
+        while let Some((of, next)) = self.state().next() {
             // One who stopped waiting just now gives it back, which brings us here again.
-            drop(next.send(Turn { turns: self.clone(), uid }));
+            drop(next.send(Turn { turns: self.clone(), of }));
         }
     }
 
@@ -74,20 +76,20 @@ impl Turns {
 }
 
 impl State {
-    fn next(&mut self) -> Option<(u32, oneshot::Sender<Turn>)> {
+    fn next(&mut self) -> Option<(Account, oneshot::Sender<Turn>)> {
         let limits = self.limits?;
         while self.running < limits.most {
-            let waits = |account: &&mut Account| !account.waiting.is_empty() && account.running < limits.each;
+            let waits = |account: &&mut Queue| !account.waiting.is_empty() && account.running < limits.each;
             let accounts = self.accounts.iter_mut();
-            let (uid, account) = accounts
-                .filter_map(|(uid, account)| waits(&account).then_some((*uid, account)))
+            let (of, account) = accounts
+                .filter_map(|(of, account)| waits(&account).then_some((*of, account)))
                 .min_by_key(|(_, account)| (account.running, account.last))?;
             let Some(next) = account.waiting.pop_front().filter(|next| !next.is_closed()) else { continue };
             self.given += 1;
             account.last = self.given;
             account.running += 1;
             self.running += 1;
-            return Some((uid, next));
+            return Some((of, next));
         }
         None
     }
@@ -98,10 +100,10 @@ impl Drop for Turn {
         {
             let mut state = self.turns.state();
             state.running -= 1;
-            if let Some(account) = state.accounts.get_mut(&self.uid) {
+            if let Some(account) = state.accounts.get_mut(&self.of) {
                 account.running -= 1;
                 if account.running == 0 && account.waiting.is_empty() {
-                    state.accounts.remove(&self.uid);
+                    state.accounts.remove(&self.of);
                 }
             }
         }
@@ -155,7 +157,7 @@ mod tests {
         // One of the crowd's own: by order of calls, the crowd would be next.
         held.pop();
         let late = tokio::time::timeout(std::time::Duration::from_secs(5), late).await;
-        assert_eq!(late.expect("its turn").expect("no panic").uid, 2);
+        assert_eq!(late.expect("its turn").expect("no panic").of, 2.into());
         crowd.iter().for_each(|waiting| waiting.abort());
         drop((filler, held));
     }
@@ -167,7 +169,7 @@ mod tests {
         for _ in 0..100 {
             assert!(at_once(&turns, 1).is_none());
         }
-        assert!(turns.state().accounts[&1].waiting.len() <= 1, "the given up are forgotten");
+        assert!(turns.state().accounts[&1.into()].waiting.len() <= 1, "the given up are forgotten");
         drop(held);
         assert_eq!((0..4).filter_map(|_| at_once(&turns, 1)).collect::<Vec<_>>().len(), 3);
     }

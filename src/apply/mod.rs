@@ -75,13 +75,13 @@ async fn begin(
     given_up: &CancellationToken,
 ) -> Result<Running, Refused> {
     let id: PlanId = id.parse()?;
-    let plan = desk.plans.find(id, principal.uid())?;
+    let plan = desk.plans.find(id, principal.account())?;
     asked.request = Some(plan.request.clone());
     let taint = asked.asker.taint;
     let leave = policy.change(principal, &wanted(&plan.request, taint))?;
     let eyes = Eyes::new(&reader(node, &leave), node.catalog.clone());
     let calls = calls(policy, principal, &eyes, &plan, leave, taint)?;
-    let claim = desk.plans.claim(id, principal.uid())?;
+    let claim = desk.plans.claim(id, principal.account())?;
     // What the session has read since may ask for more than the plan did.
     await_person(policy, &plan, calls.leaves[0].role(), &plan_steps::needs(&calls.leaves))?;
     let plan_id = id.to_string();

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "agent")]
         Verb::Uninstall(verb) => setup::uninstall(&verb),
         Verb::Audit(verb) => audit::run(verb),
-        Verb::Bridge { socket, config } => bridge::run(socket, config),
+        Verb::Bridge { socket, vsock, config } => bridge::run(socket, vsock, config),
         Verb::ClientConfig(verb) => client_config::run(&verb),
         Verb::Halt(verb) => operator::halt(verb),
         Verb::Resume(verb) => operator::resume(verb),

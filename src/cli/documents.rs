@@ -1,7 +1,7 @@
 //! `provost man` and `provost completions`: what the command line says of itself, for `man` and for shells.
 //!
-//! What clap knows it writes; what it cannot know (files, signals, the configuration) is in `pages/`, and a test holds
-//! the configuration's page to the types that read it.
+//! What clap knows it writes; what it cannot know (files, signals, the configuration) is in `pages/`. The configuration's page
+//! is made of the types that read it (`config::reference`).
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -58,7 +58,6 @@ fn execd() -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
 
     #[test]
     fn every_page_that_is_named_somewhere_is_written() {
@@ -94,55 +93,6 @@ mod tests {
             let page = page.trim_end_matches(')').replace('(', ".");
             assert!(dir.path().join(&page).exists(), "{page}");
         }
-    }
-
-    /// The keys that a section takes, as the type that reads it says when it is given one that it does not know.
-    fn keys(section: &str) -> Vec<String> {
-        let text = format!("{section}\nno_such_key = 1\n");
-        let error = config::parse(Path::new("x"), &text).expect_err(section).to_string();
-        let expected = error.lines().find(|line| line.starts_with("unknown field")).expect(section);
-        expected.split('`').skip(3).step_by(2).map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn the_configurations_page_and_its_example_have_each_key_that_the_types_take_and_no_other() {
-        let example = include_str!("../config/example.toml");
-        for section in ["[listen]", "[pve]", "[exec]", "[ledger]", "[approval]", "[[role]]"] {
-            let keys = keys(section);
-            assert!(!keys.is_empty(), "{section}");
-            let page = CONFIGURATION.split(".SH ").find(|part| part.lines().next() == Some(section));
-            let page = page.unwrap_or_else(|| panic!("the page has no {section}"));
-            let entries = page.split(".TP\n.B ").skip(1).filter_map(|entry| entry.split_whitespace().next());
-            assert_eq!(entries.collect::<Vec<_>>(), keys, "{section}");
-            let part = example.split_once(&format!("\n{section}")).expect(section).1;
-            let part = part.split("\n[").next().unwrap();
-            for key in keys {
-                let has =
-                    |line: &str| line.trim_start_matches(['#', ' ']).split([' ', '=']).next() == Some(&key);
-                assert!(part.lines().any(has), "the example has no {key} in {section}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_defaults_that_the_configurations_page_names_are_the_examples() {
-        let plain = CONFIGURATION.replace("\\(dq", "\"").replace("\\-", "-");
-        let mut seen = 0;
-        for line in
-            plain.lines().filter_map(|line| line.strip_prefix(".B ")).filter(|line| line.contains(" = "))
-        {
-            let (key, value) = line.split_once(" = ").unwrap();
-            // What only a role has absent, the example shows with another value.
-            let shown = include_str!("../config/example.toml").lines().find_map(|line| {
-                let (name, rest) = line.split_once('=')?;
-                (name.trim() == key).then(|| rest.split(" #").next().unwrap_or(rest).trim().to_owned())
-            });
-            if !["enabled", "tainted_approval"].contains(&key) {
-                assert_eq!(shown.as_deref(), Some(value), "{key}");
-                seen += 1;
-            }
-        }
-        assert!(seen > 15, "{seen}");
     }
 
     #[test]

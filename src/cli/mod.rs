@@ -45,11 +45,15 @@ pub enum Verb {
     /// The receipts: verify, follow, search, export, report
     Audit(audit::Audit),
     /// Connect standard input and output to the daemon: the command for an MCP client's configuration
-    #[command(after_help = "In an MCP client on another machine:  ssh NODE provost bridge")]
+    #[command(after_help = "In an MCP client on another machine:   ssh NODE provost bridge\n\
+        In a virtual machine of the node:      provost bridge --vsock 7100")]
     Bridge {
         /// The daemon's socket [default: [listen] unix of the configuration]
         #[arg(long, env = "PROVOST_SOCKET")]
         socket: Option<PathBuf>,
+        /// In a virtual machine: the node's vsock port ([listen] vsock there). No network and no configuration
+        #[arg(long, value_name = "[CID:]PORT")]
+        vsock: Option<bridge::Port>,
         /// The configuration [default: /etc/provost/provost.toml]
         #[arg(long, env = "PROVOST_CONFIG")]
         config: Option<PathBuf>,

@@ -5,6 +5,7 @@ use serde::Deserialize;
 /// A pattern of calls. A segment in braces stands for any one, as does `*`; `*` at the end for all that is below. Other
 /// segments stand for themselves, in the API's path template or in the path that is called.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(with = "String"))]
 #[serde(try_from = "String")]
 pub struct CallPattern {
     text: String,

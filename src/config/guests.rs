@@ -9,6 +9,7 @@ const VMID: RangeInclusive<u32> = 1..=999_999_999;
 
 /// One term of a guest list.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(with = "Raw"))]
 pub enum GuestTerm {
     Ids(RangeInclusive<u32>),
     /// Resolved against the estate at each call; unresolvable means "not in the set".
@@ -18,6 +19,7 @@ pub enum GuestTerm {
 
 /// Guests by id alone: what `[exec] containers` may hold, because `provost-execd` knows no pools or tags.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize), schemars(with = "Vec<Raw>"))]
 #[serde(try_from = "Vec<Raw>")]
 pub struct GuestSet(Vec<RangeInclusive<u32>>);
 
@@ -38,6 +40,7 @@ impl GuestSet {
 
 /// A term as TOML holds it: a number, or a text.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub(super) enum Raw {
     Id(i64),

@@ -3,6 +3,8 @@
 //! In: a path, or `$PROVOST_CONFIG`, or `/etc/provost/provost.toml`. Out: a [`Config`] whose every value was
 //! checked, or a [`ConfigError`] that names the file, the line, the key and what would be right. A key that nobody
 //! knows is an error: a misspelt `guests` must not mean "all guests".
+//!
+//! The comments on keys are for the operator: docs/configuration.md and provost.toml(5) are made of them (`reference`).
 
 mod call;
 mod file;
@@ -10,6 +12,8 @@ mod guests;
 pub mod host;
 mod not_yet;
 mod range;
+#[cfg(test)]
+mod reference;
 mod role;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +30,7 @@ pub use role::{ExecLane, How, Member, Profile, Rate, Role, Tier};
 pub const DEFAULT_PATH: &str = "/etc/provost/provost.toml";
 
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     pub listen: Listen,
@@ -37,18 +42,27 @@ pub struct Config {
     pub roles: Vec<Role>,
 }
 
-/// The doors of `provostd`.
+/// The doors of `provostd`. A change here holds from its next start on.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Listen {
+    /// The assistants' socket. The operators' is beside it and ends in `.control.sock`. Where `provost.socket` hands them over, their
+    /// places and modes are the unit's.
     pub unix: PathBuf,
-    /// Who may connect to a socket that `provostd` binds itself, octal; the socket unit has its own.
+    /// The mode of a socket that `provostd` binds itself, octal: who may connect.
     pub unix_mode: Mode,
+    /// A port on which virtual machines of the node are served, over no network, by `provost-vsock.socket` or, where the unit allows
+    /// `AF_VSOCK`, by `provostd` itself. Absent: off.
+    #[cfg_attr(test, schemars(extend("unit" = "port")))]
     pub vsock: Option<u32>,
+    /// A unix path, or an address of loopback, where MCP is served over HTTP. Not acted on yet: nothing listens there. Absent: off.
     pub http: Option<String>,
     /// Sessions served at once; one more is told so and closed.
+    #[cfg_attr(test, schemars(extend("unit" = "sessions")))]
     pub max_sessions: usize,
-    /// Of these, sessions of one account; absent: half.
+    /// Of these, sessions of one account. Absent: half.
+    #[cfg_attr(test, schemars(extend("unit" = "sessions")))]
     pub max_sessions_per_user: Option<usize>,
 }
 
@@ -78,6 +92,12 @@ impl Default for Listen {
 
 /// A file mode as an octal string (`"0660"`), so that nobody reads it as decimal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(
+    test,
+    derive(schemars::JsonSchema, serde::Serialize),
+    schemars(with = "String"),
+    serde(into = "String")
+)]
 #[serde(try_from = "String")]
 pub struct Mode(pub u32);
 
@@ -92,15 +112,30 @@ impl TryFrom<String> for Mode {
     }
 }
 
-/// The node's own REST API.
+#[cfg(test)]
+impl From<Mode> for String {
+    fn from(mode: Mode) -> Self {
+        format!("{:04o}", mode.0)
+    }
+}
+
+/// The node's own REST API. A change here holds from `provostd`'s next start on.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Pve {
+    /// Its proxy.
     pub url: String,
+    /// Its daemon, for this node's own methods; `""` turns it off.
     pub daemon: String,
+    /// A file of one line, `USER@REALM!ID=SECRET`, that not everybody may read; or, without a slash, the name of a systemd
+    /// credential. A file that is replaced is read again.
     pub token: PathBuf,
+    /// The certificate that the API must show. It is read again when it is replaced.
     pub certificate: PathBuf,
+    /// The node's own description of its API. Without it, the one that is built in serves.
     pub apidoc: PathBuf,
+    /// The cluster's configuration.
     pub etc_pve: PathBuf,
 }
 
@@ -117,37 +152,50 @@ impl Default for Pve {
     }
 }
 
-/// Commands in containers. `provost-execd` reads this section too, from the same root-owned file, and holds to it
-/// whatever `provostd` asks.
+/// Commands and files in containers, and on the node. `provost-execd` reads this section itself, and holds to it whatever
+/// `provostd` asks. It does nothing until `systemctl enable --now provost-execd.socket` has been said.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Exec {
+    /// Whether commands run at all.
     pub enabled: bool,
+    /// Where `provost-execd` is asked.
     pub socket: PathBuf,
+    /// LXC's own directory.
     pub lxcpath: PathBuf,
-    /// Containers that may be entered at all; none when absent.
+    /// The only ones that can be entered, whoever asks: numbers, and ranges such as `"200-299"`.
     pub containers: GuestSet,
-    /// Whether a container without a user namespace of its own may be entered.
+    /// Whether a container without a user namespace of its own may be entered. The unit's capabilities have to allow it too.
     pub privileged: bool,
-    /// Commands and files on the node itself.
+    /// Whether commands and files of the node itself can be asked for: by roles with profile `full` that no `guests` and no `allow` limit,
+    /// and each call after a person's yes.
     pub host: bool,
-    /// Directories of the node's own under which its files may be read and replaced, where `host` is on; none when absent.
+    /// Directories of the node's own under which its files may be read and replaced, where `host` is on. Private keys, password hashes and
+    /// what is Provost's own stay closed.
     pub host_roots: Vec<PathBuf>,
     /// The account that `provostd` runs as: the one peer, beside root, that `provost-execd` serves.
     pub user: String,
     /// The oldest Landlock ABI on which the inspect lane is still offered. 3 is the first that guards truncation.
+    #[cfg_attr(test, schemars(extend("unit" = "ABI")))]
     pub inspect_floor: u32,
-    /// Seconds a command may ask for at most.
+    /// The longest time that a command may ask for.
+    #[cfg_attr(test, schemars(extend("unit" = "seconds")))]
     pub max_timeout_s: u32,
-    /// Bytes of a command's output that one answer holds at most, stdout and stderr together.
+    /// Of a command's output in one answer, stdout and stderr together.
+    #[cfg_attr(test, schemars(extend("unit" = "bytes")))]
     pub max_output: usize,
     /// Commands that run at once; more wait their turn.
+    #[cfg_attr(test, schemars(extend("unit" = "commands")))]
     pub max_parallel: usize,
-    /// Of these, commands of one account; absent: half.
+    /// Of these, commands of one account. Absent: half.
+    #[cfg_attr(test, schemars(extend("unit" = "commands")))]
     pub max_parallel_per_user: Option<usize>,
-    /// Bytes of a file that one call gives out or puts in at most. A call itself has 8 MiB at most.
+    /// Of a file that one call gives out or puts in. A call itself has 8 MiB at most.
+    #[cfg_attr(test, schemars(extend("unit" = "bytes")))]
     pub max_file: usize,
-    /// Bytes that all replaced files together take that are kept for undo, oldest out first; 0 keeps none.
+    /// What all replaced files together take that are kept for undo, oldest out first; 0 keeps none.
+    #[cfg_attr(test, schemars(extend("unit" = "bytes")))]
     pub keep_replaced: u64,
 }
 
@@ -179,11 +227,14 @@ impl Default for Exec {
     }
 }
 
+/// The receipts. A change here holds from the daemons' next start on.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Ledger {
+    /// Where they are.
     pub dir: PathBuf,
-    /// Whether receipts hold commands in full or as a hash.
+    /// Whether they hold a command in full, or its hash.
     pub argv: ArgvRecord,
 }
 
@@ -194,6 +245,7 @@ impl Default for Ledger {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "lowercase")]
 pub enum ArgvRecord {
     Full,
@@ -202,9 +254,10 @@ pub enum ArgvRecord {
 
 /// Who decides about plans that wait, and who may halt every change.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Approval {
-    /// Beside root, who always may.
+    /// `"user:NAME"` or `"group:NAME"`, beside root, who always may.
     pub members: Vec<Member>,
 }
 
@@ -221,6 +274,11 @@ pub enum ConfigError {
     Writable { path: PathBuf, uid: u32, mode: u32 },
     #[error("{path}: {message}", path = path.display())]
     Range { path: PathBuf, message: String },
+    #[error(
+        "{path}: [approval] members names a virtual machine, and who decides about a change is a person on the node: name \
+         users and groups", path = path.display()
+    )]
+    Approver { path: PathBuf },
     #[error("{path}: role \"{role}\" stands there twice; give each role a name of its own", path = path.display())]
     TwiceNamed { path: PathBuf, role: String },
 }
@@ -245,6 +303,9 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         path: path.to_owned(),
         message: with_nearest(error.to_string().trim_end()),
     })?;
+    if config.approval.members.iter().any(Member::is_machine) {
+        return Err(ConfigError::Approver { path: path.to_owned() });
+    }
     let mut names = std::collections::BTreeSet::new();
     for role in &config.roles {
         if !names.insert(&role.name) {
@@ -335,6 +396,12 @@ mod tests {
             ("[[role]]\nname='a'\nmembers=[]\ntainted_approval=['all']", "change"),
             ("[[role]]\nname='a'\nmembers=[]\ndeny=['/access']", "GET /access/*"),
             ("[approval]\nmembers=['alice']", "user:alice"),
+            ("[approval]\nmembers=['vsock:1101']", "a person on the node"),
+            ("[approval]\nmembers=['vm:120']", "a person on the node"),
+            ("[[role]]\nname='a'\nmembers=['vsock:2']", "from 3 to"),
+            ("[[role]]\nname='a'\nmembers=['vsock:4294967295']", "from 3 to"),
+            ("[[role]]\nname='a'\nmembers=['vm:99']", "from 100 on"),
+            ("[listen]\nvsock=0", "1 to 4294967294"),
             ("[listen]\nunix_mode='0999'", "octal"),
             ("[exec]\nhost_roots=['/']", "host_roots"),
             ("[exec]\nhost_roots=['etc']", "host_roots"),

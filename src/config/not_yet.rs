@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{Config, Member};
+use super::Config;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NotYet {
@@ -23,26 +23,10 @@ impl Config {
             }
         };
         note(
-            self.listen.vsock.is_some(),
-            "[listen] vsock".into(),
-            "nothing listens there; it will serve virtual machines",
-        );
-        note(
             self.listen.http.is_some(),
             "[listen] http".into(),
             "nothing listens there; it will serve MCP over HTTP",
         );
-        let approver = self.approval.members.iter().any(|member| matches!(member, Member::Vsock(_)));
-        note(
-            approver,
-            "[approval] members \"vsock:\"".into(),
-            "names nobody; who decides is on the node itself",
-        );
-        for role in &self.roles {
-            let key = |name: &str| format!("{name} of role \"{}\"", role.name);
-            let vsock = role.members.iter().any(|member| matches!(member, Member::Vsock(_)));
-            note(vsock, key("members \"vsock:\""), "names nobody; it will name a virtual machine");
-        }
         all
     }
 }
@@ -53,7 +37,7 @@ mod tests {
 
     #[test]
     fn each_key_that_is_not_acted_on_is_named_once_and_no_other() {
-        let text = "[listen]\nvsock=7100\nhttp='/x'\n[approval]\nmembers=['vsock:4']\n[[role]]\nname='a'\nmembers=['vsock:3']\n\
+        let text = "[listen]\nvsock=7100\nhttp='/x'\n[exec]\nhost=true\n[[role]]\nname='a'\nmembers=['vsock:3']\n\
                     guests=['pool:x','pool:y','tag:z']\ndeny=['GET /access']\napproval=['host']\ntoken='/t'";
         let keys: Vec<String> = parse(std::path::Path::new("x"), text)
             .unwrap()
@@ -61,11 +45,7 @@ mod tests {
             .into_iter()
             .map(|not| not.key)
             .collect();
-        let of = |name: &str| format!("{name} of role \"a\"");
-        let mut expected = vec!["[listen] vsock".to_owned(), "[listen] http".into()];
-        expected.push("[approval] members \"vsock:\"".into());
-        expected.push(of("members \"vsock:\""));
-        assert_eq!(keys, expected);
+        assert_eq!(keys, ["[listen] http"]);
         let plain = "[exec]\nenabled=true\n[[role]]\nname='a'\nmembers=['user:x']\nguests=[100]\nrate='1/s'";
         assert!(parse(std::path::Path::new("x"), plain).unwrap().not_yet().is_empty());
     }

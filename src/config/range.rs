@@ -14,12 +14,22 @@ const MOST_OUTPUT: u64 = 512 << 20;
 const MOST_FILE: u64 = 32 << 20;
 const MOST_KEPT: u64 = 1 << 40;
 
+/// A key, what it is, the least and the most that it may be, and why.
+type Range = (&'static str, u64, u64, u64, &'static str);
+
 /// The first number that is out of its range, with the range.
 pub(super) fn outside(config: &Config) -> Option<String> {
+    let (key, value, least, most, why) =
+        ranges(config).into_iter().find(|(_, value, least, most, _)| !(least..=most).contains(&value))?;
+    Some(format!("{key} is {value}, and must be {least} to {most}{why}"))
+}
+
+/// Every number that has a range; where one limits another, as the configuration has that.
+pub(super) fn ranges(config: &Config) -> Vec<Range> {
     let (listen, exec) = (&config.listen, &config.exec);
     let (sessions, parallel) = (listen.max_sessions as u64, exec.max_parallel as u64);
     let each = |each: Option<usize>, all: u64| each.map_or(all, |each| each as u64);
-    let ranges = [
+    vec![
         ("[listen] max_sessions", sessions, 1, MOST_SESSIONS, ""),
         (
             "[listen] max_sessions_per_user",
@@ -28,6 +38,8 @@ pub(super) fn outside(config: &Config) -> Option<String> {
             sessions,
             ", which is max_sessions",
         ),
+        // The last one means "any".
+        ("[listen] vsock", listen.vsock.unwrap_or(1).into(), 1, (u32::MAX - 1).into(), ""),
         ("[exec] max_timeout_s", exec.max_timeout_s.into(), 1, WEEK, ", which is a week"),
         ("[exec] max_parallel", parallel, 1, MOST_PARALLEL, ""),
         (
@@ -46,10 +58,7 @@ pub(super) fn outside(config: &Config) -> Option<String> {
         ),
         ("[exec] max_file", exec.max_file as u64, 1024, MOST_FILE, ", which is 32 MiB"),
         ("[exec] keep_replaced", exec.keep_replaced, 0, MOST_KEPT, ", which is a tebibyte"),
-    ];
-    let (key, value, least, most, why) =
-        ranges.into_iter().find(|(_, value, least, most, _)| !(least..=most).contains(&value))?;
-    Some(format!("{key} is {value}, and must be {least} to {most}{why}"))
+    ]
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use nix::unistd::{Uid, chdir, close, execve, getgid, getuid, setgroups, setresgi
 use super::account::Account;
 use super::door::{self, Door};
 use super::inspect::{self, Lane};
+use super::label;
 use super::step::{At, Failure, Step};
 use super::sys;
 use super::target::Target;
@@ -123,6 +124,7 @@ impl<'a> Outside<'a> {
         // Said again, though the parent is undumpable already: everything below leans on it.
         prctl::set_dumpable(false).at(Step::Descriptors)?;
         let target = entry.target;
+        label::leave_own_profile().at(Step::OwnProfile)?;
         // By descriptors that the next line closes.
         target.cgroups.join_v1().at(Step::Cgroup)?;
         arrange(entry).at(Step::Descriptors)?;

@@ -18,6 +18,7 @@ use nix::unistd::{Pid, chdir, pipe2, setsid};
 
 use super::door::{self, Door, Node};
 use super::inspect::Lane;
+use super::label;
 use super::step::{At, Failure, Step};
 use super::sys::{self, Forked};
 use crate::config::Config;
@@ -38,6 +39,7 @@ const FIRST_FREE: i32 = 4;
 /// The process, its pidfd, and the pipe on which it says which step failed.
 pub fn spawn(errand: &NodeErrand<'_>, stdio: [BorrowedFd<'_>; 3]) -> Result<(Pid, OwnedFd, OwnedFd), Errno> {
     let (status, status_end) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+    label::is_own_profile();
     match sys::fork_into(None)? {
         Forked::Parent { pid, pidfd } => Ok((pid, pidfd, status)),
         Forked::Child => {
@@ -51,6 +53,8 @@ pub fn spawn(errand: &NodeErrand<'_>, stdio: [BorrowedFd<'_>; 3]) -> Result<(Pid
 
 fn go(errand: &NodeErrand<'_>, stdio: [BorrowedFd<'_>; 3], status: &OwnedFd) -> Result<Infallible, Failure> {
     prctl::set_dumpable(false).at(Step::Descriptors)?;
+    // Which files of the node it may reach, the operator lists; the profile would know of none.
+    label::leave_own_profile().at(Step::OwnProfile)?;
     arrange(stdio, status).at(Step::Descriptors)?;
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).at(Step::Session)?;
     umask(Mode::from_bits_truncate(0o022));

@@ -6,6 +6,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
@@ -83,6 +84,28 @@ impl Label {
             _ => Err(io::ErrorKind::WriteZero.into()),
         }
     }
+}
+
+/// Where AppArmor says and takes the label of this very process.
+const OWN: &str = "/proc/thread-self/attr/apparmor/current";
+
+/// Whether AppArmor holds this program in a profile of its own. Asked before the first birth: nothing but a start by its
+/// service puts it into one.
+pub fn is_own_profile() -> bool {
+    static OWN_PROFILE: OnceLock<bool> = OnceLock::new();
+    *OWN_PROFILE.get_or_init(|| {
+        let text = File::open(OWN).and_then(|file| super::sys::read_small(file, 4096));
+        text.is_ok_and(|text| parse(Module::AppArmor, &text).is_some())
+    })
+}
+
+/// Leaves that profile for good, while /proc is still the host's: what is born for a container begins as what lxc-attach
+/// begins as. Later would be too late: under no_new_privs no profile can be left.
+pub fn leave_own_profile() -> io::Result<()> {
+    if !is_own_profile() {
+        return Ok(());
+    }
+    OpenOptions::new().write(true).open(OWN)?.write_all(b"changeprofile unconfined")
 }
 
 /// AppArmor writes `name (mode)`; a stacked name has spaces of its own nowhere but before that.

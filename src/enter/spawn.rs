@@ -77,6 +77,8 @@ fn birth(
 ) -> Result<(Pid, OwnedFd, OwnedFd), Errno> {
     let (status_read, status_write) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     let entry = Entry { target, work, stdio, lane, status: status_write.as_fd() };
+    // Read once, and here: it allocates, and the child need not.
+    super::label::is_own_profile();
     let _back = BornIn::pid_namespace_of(target)?;
     match sys::fork_into(cgroup)? {
         Forked::Child => child::run(&entry),

@@ -46,6 +46,7 @@ steps! {
     Root = "opening the listed root",
     OwnList = "opening the list of its own descriptors",
     Exec = "executing the program",
+    OwnProfile = "leaving provost-execd's own AppArmor profile",
 }
 
 /// Which step failed, and with what.

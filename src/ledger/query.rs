@@ -15,7 +15,7 @@ use super::segments::{SegmentError, Segments};
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     pub guest: Option<u32>,
-    /// `user:alice`, `alice`, `vsock:1101`, `uid:1000`
+    /// `user:alice`, `alice`, `uid:1000`, `vm:120`, `vsock:1101`
     pub principal: Option<String>,
     pub kind: Option<Kind>,
     pub decision: Option<Decision>,

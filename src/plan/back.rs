@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::undo::{Inverse, Undo, Way};
 use super::{Eyes, Refused, Request, reach, since};
+use crate::account::Account;
 use crate::catalog::Method;
 use crate::ledger::query::{self, Filter, newest_first};
-use crate::ledger::{Kind, Ledger, Receipt, Seq};
+use crate::ledger::{Kind, Ledger, Receipt, Seq, Who};
 
 /// What is taken back, and what has happened to it since.
 pub struct Back {
@@ -21,7 +22,7 @@ pub struct Back {
 /// last first; of another receipt, its own.
 ///
 /// `of`: whose changes may be asked for; everybody's where it is nobody.
-pub async fn requests(eyes: &Eyes, ledger: &Ledger, seq: Seq, of: Option<u32>) -> Result<Back, Refused> {
+pub async fn requests(eyes: &Eyes, ledger: &Ledger, seq: Seq, of: Option<Account>) -> Result<Back, Refused> {
     let place = ledger.place().clone();
     let looked = tokio::task::spawn_blocking(move || intents(&place, seq, of)).await;
     let receipts = looked.unwrap_or_else(|_| Err("it could not be read".to_owned()));
@@ -70,9 +71,9 @@ fn inverses(receipt: &Receipt) -> Result<Vec<Inverse>, String> {
 }
 
 /// The intents that are taken back with receipt `seq`, the latest first.
-fn intents(place: &crate::ledger::Place, seq: Seq, of: Option<u32>) -> Result<Vec<Receipt>, String> {
+fn intents(place: &crate::ledger::Place, seq: Seq, of: Option<Account>) -> Result<Vec<Receipt>, String> {
     let first = intent(place, seq)?;
-    if of.is_some_and(|uid| first.principal.as_ref().and_then(|who| who.uid) != Some(uid)) {
+    if of.is_some_and(|own| first.principal.as_ref().and_then(Who::account) != Some(own)) {
         return Err("it is somebody else's".to_owned());
     }
     if let Some(why) = failed(place, &first)? {

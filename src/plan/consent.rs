@@ -89,7 +89,7 @@ pub fn await_person(policy: &Policy, plan: &Plan, role: &str, needs: &Needs) -> 
     let approval = Approval {
         plan: plan.id.to_string(),
         sha256: plan.sha256.clone(),
-        uid: plan.asker.uid,
+        account: plan.asker.account,
         who: plan.asker.name.clone(),
         role: role.to_owned(),
         endpoint: request.endpoint(),

@@ -33,6 +33,7 @@ mod holds;
 mod id;
 mod observe;
 mod outlook;
+mod own;
 mod reach;
 mod request;
 pub mod risk;
@@ -64,6 +65,7 @@ pub use request::{Ask, Request};
 pub use store::{Claim, Kept, LIFETIME, Limits, Store};
 pub use view::{View, shown};
 
+use crate::account::Account;
 use crate::catalog::Catalog;
 use crate::catalog::find::Finders;
 use crate::ledger::receipt::{Clean, Json, body};
@@ -91,7 +93,7 @@ pub struct Desk {
 /// Who asks.
 #[derive(Debug, Clone)]
 pub struct Asker {
-    pub uid: u32,
+    pub account: Account,
     /// As people are shown.
     pub name: String,
     /// As receipts have it.
@@ -154,8 +156,8 @@ impl store::Kept for Plan {
         self.id
     }
 
-    fn uid(&self) -> u32 {
-        self.asker.uid
+    fn account(&self) -> Account {
+        self.asker.account
     }
 
     fn bytes(&self) -> usize {
@@ -258,7 +260,7 @@ impl Desk {
             Wish::Undo(seq) => {
                 // Who sees only some of the receipts takes back their own.
                 let everybody = policy.read(principal)?.sees_everybody();
-                let own = (!everybody).then_some(asked.asker.uid);
+                let own = (!everybody).then_some(asked.asker.account);
                 let back = back::requests(eyes, &self.ledger, seq, own).await?;
                 since = back.warnings;
                 (back.first, back.then, Some(seq))
@@ -359,13 +361,14 @@ async fn draft(
     undoes: Option<Seq>,
 ) -> Result<Draft, Refused> {
     let first = steps::think(desk, eyes, &request).await?;
-    let warnings = holds::holds(&request, &first.shape, &first.observed)?;
+    let mut warnings = holds::holds(&request, &first.shape, &first.observed)?;
     let mut others = Vec::new();
     for step in &then {
         others.push(steps::think(desk, eyes, step).await?);
     }
     let steps::Thought { shape, observed, effects, no_op, found, undo, risk } =
         steps::together(first, others);
+    warnings.extend(own::warning(&asker, &request.guests, &found.hits));
     Ok(Draft {
         asker,
         request,

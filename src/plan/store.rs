@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{PlanId, Refused};
+use crate::account::Account;
 use crate::ledger::Seq;
 
 /// How long a plan may be applied.
@@ -33,7 +34,7 @@ impl Default for Limits {
 pub trait Kept {
     fn id(&self) -> PlanId;
     /// Of its maker.
-    fn uid(&self) -> u32;
+    fn account(&self) -> Account;
     /// That it takes.
     fn bytes(&self) -> usize;
 }
@@ -111,11 +112,11 @@ impl<P: Kept> Store<P> {
         let Limits { all, each, bytes, lifetime } = self.limits;
         let mut held = self.held();
         held.retain(|_, held| held.made.elapsed() < lifetime.max(REMEMBERED));
-        let uid = plan.uid();
+        let account = plan.account();
         let size = plan.bytes();
         let mut own: Vec<(Instant, PlanId, usize)> = held
             .iter()
-            .filter(|(_, held)| held.plan.uid() == uid)
+            .filter(|(_, held)| held.plan.account() == account)
             .map(|(id, held)| (held.made, *id, held.plan.bytes()))
             .collect();
         own.sort_by_key(|(made, ..)| *made);
@@ -144,7 +145,7 @@ impl<P: Kept> Store<P> {
             held.remove(&id);
         }
         while full(&held) {
-            let Some(id) = oldest_of_the_greediest(&held, uid) else { break };
+            let Some(id) = oldest_of_the_greediest(&held, account) else { break };
             held.remove(&id);
         }
         if full(&held) || size > bytes / 2 {
@@ -155,24 +156,29 @@ impl<P: Kept> Store<P> {
     }
 
     /// The plan, for its maker, while it may be applied.
-    pub fn find(&self, id: PlanId, uid: u32) -> Result<Arc<P>, Refused> {
-        self.judged(&self.held(), id, uid)
+    pub fn find(&self, id: PlanId, account: impl Into<Account>) -> Result<Arc<P>, Refused> {
+        self.judged(&self.held(), id, account.into())
     }
 
     /// The right to apply it; whoever comes second is refused.
-    pub fn claim(&self, id: PlanId, uid: u32) -> Result<Claim<'_, P>, Refused> {
+    pub fn claim(&self, id: PlanId, account: impl Into<Account>) -> Result<Claim<'_, P>, Refused> {
         let mut held = self.held();
-        let plan = self.judged(&held, id, uid)?;
+        let plan = self.judged(&held, id, account.into())?;
         if let Some(held) = held.get_mut(&id) {
             held.state = State::Taken(None);
         }
         Ok(Claim { store: self, plan, used: false })
     }
 
-    fn judged(&self, held: &HashMap<PlanId, Held<P>>, id: PlanId, uid: u32) -> Result<Arc<P>, Refused> {
+    fn judged(
+        &self,
+        held: &HashMap<PlanId, Held<P>>,
+        id: PlanId,
+        account: Account,
+    ) -> Result<Arc<P>, Refused> {
         let held = held.get(&id).ok_or_else(|| Refused::NoPlan { id: id.to_string() })?;
         let name = || id.to_string();
-        if held.plan.uid() != uid {
+        if held.plan.account() != account {
             return Err(Refused::NotYours { id: name() });
         }
         if let State::Taken(receipt) = held.state {
@@ -195,15 +201,16 @@ impl<P: Kept> Store<P> {
         waiting.into_iter().map(|held| held.plan.clone()).collect()
     }
 }
-/// The oldest plan that waits of whoever else holds the most bytes, where that is more than `uid` holds.
-fn oldest_of_the_greediest<P: Kept>(held: &HashMap<PlanId, Held<P>>, uid: u32) -> Option<PlanId> {
-    let mut bytes: HashMap<u32, usize> = HashMap::new();
+/// The oldest plan that waits of whoever else holds the most bytes, where that is more than `account` holds.
+fn oldest_of_the_greediest<P: Kept>(held: &HashMap<PlanId, Held<P>>, account: Account) -> Option<PlanId> {
+    let mut bytes: HashMap<Account, usize> = HashMap::new();
     for held in held.values() {
-        *bytes.entry(held.plan.uid()).or_default() += held.plan.bytes();
+        *bytes.entry(held.plan.account()).or_default() += held.plan.bytes();
     }
-    let own = bytes.get(&uid).copied().unwrap_or_default();
+    let own = bytes.get(&account).copied().unwrap_or_default();
     let (greediest, most) =
-        bytes.into_iter().filter(|(other, _)| *other != uid).max_by_key(|(_, bytes)| *bytes)?;
-    let theirs = held.iter().filter(|(_, held)| held.plan.uid() == greediest && held.state == State::Waits);
+        bytes.into_iter().filter(|(other, _)| *other != account).max_by_key(|(_, bytes)| *bytes)?;
+    let theirs =
+        held.iter().filter(|(_, held)| held.plan.account() == greediest && held.state == State::Waits);
     theirs.min_by_key(|(_, held)| held.made).map(|(id, _)| *id).filter(|_| most > own)
 }

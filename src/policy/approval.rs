@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::change::{Leave, Needs};
 use super::refused::{NotApproved, Undecided};
 use super::{Policy, Principal};
+use crate::account::Account;
 use crate::config::Config;
 pub use crate::config::How;
 use crate::ledger::Seq;
@@ -38,7 +39,7 @@ pub struct Request {
     /// Of the whole plan in canonical form, in hexadecimal.
     pub sha256: String,
     /// Who asked, as the kernel says.
-    pub uid: u32,
+    pub account: Account,
     /// The same for people: `user:alice (uid 1000)`.
     pub who: String,
     pub role: String,
@@ -65,7 +66,7 @@ pub struct Request {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     pub yes: bool,
-    pub uid: u32,
+    pub account: Account,
     /// `user:bob (uid 1001)`
     pub by: String,
     pub how: How,
@@ -219,7 +220,7 @@ impl Approvals {
         if shelf.plans.values().filter(open).count() >= MOST {
             return Err(Full::All);
         }
-        let own = |held: &&Held| held.request.uid == request.uid;
+        let own = |held: &&Held| held.request.account == request.account;
         if shelf.plans.values().filter(open).filter(own).count() >= MOST_EACH {
             return Err(Full::Own);
         }
@@ -271,7 +272,7 @@ impl Approvals {
         // Who may not decide learns nothing of what there is.
         let approver = is_approver(config, principal);
         let held = shelf.plans.get_mut(plan).ok_or(Undecided::NoSuch)?;
-        let own = held.request.uid == principal.uid();
+        let own = held.request.account == principal.account();
         if !approver && !own {
             return Err(Undecided::NoSuch);
         }
@@ -298,7 +299,7 @@ impl Approvals {
         held.standing = Standing::Deciding;
         let decision = Decision {
             yes,
-            uid: principal.uid(),
+            account: principal.account(),
             by: principal.to_string(),
             how,
             at: Timestamp::now(),
@@ -321,7 +322,7 @@ impl Approvals {
         sha256: &str,
     ) -> Result<Vec<Cleared>, NotApproved> {
         let needing = leaves.iter().filter(|leave| *leave.needs() != Needs::Nothing);
-        let needing: Vec<(u32, &Needs)> = needing.map(|leave| (leave.uid(), leave.needs())).collect();
+        let needing: Vec<(Account, &Needs)> = needing.map(|leave| (leave.account(), leave.needs())).collect();
         let mut approved = match needing.is_empty() {
             true => None,
             false => Some(self.use_up(&needing, plan, sha256)?),
@@ -332,12 +333,12 @@ impl Approvals {
     /// `asked`: who asked for each of its calls, and what that needs.
     pub(super) fn use_up(
         &self,
-        asked: &[(u32, &Needs)],
+        asked: &[(Account, &Needs)],
         plan: &str,
         sha256: &str,
     ) -> Result<Approved, NotApproved> {
         let mut shelf = self.lock();
-        let own = |held: &&mut Held| asked.iter().all(|(uid, _)| held.request.uid == *uid);
+        let own = |held: &&mut Held| asked.iter().all(|(account, _)| held.request.account == *account);
         let held = shelf.plans.get_mut(plan).filter(own);
         let held = held.ok_or_else(|| NotApproved::Unknown { plan: plan.to_owned() })?;
         if held.request.sha256 != sha256 {
@@ -357,9 +358,9 @@ impl Approvals {
             }
         };
         // By the role of now: what it lets its members approve, and how, may have changed since.
-        for (uid, needs) in asked {
+        for (account, needs) in asked {
             let Needs::Approval { self_approval, how, .. } = needs else { continue };
-            if decision.uid == *uid && !self_approval {
+            if decision.account == *account && !self_approval {
                 return Err(NotApproved::Own);
             }
             if !how.contains(&decision.how) {
@@ -438,9 +439,13 @@ impl Shelf {
     }
 }
 
-/// Whether the principal may decide about plans, and halt: root, and the members of `[approval]`.
+/// Whether the principal may decide about plans, and halt: root, and the members of `[approval]`. Never a machine: who asks
+/// from there may be anybody in it, and nobody there is a person to the kernel.
 fn is_approver(config: &Config, principal: &Principal) -> bool {
-    principal.uid() == 0 || config.approval.members.iter().any(|member| principal.is(member))
+    if principal.machine().is_some() {
+        return false;
+    }
+    principal.is_root() || config.approval.members.iter().any(|member| principal.is(member))
 }
 
 impl Policy {
@@ -464,7 +469,7 @@ impl Policy {
     /// The plans that the principal may see, the latest first: all, for who decides; else its own.
     pub fn plans(&self, principal: &Principal) -> Vec<Held> {
         let all = self.is_approver(principal);
-        self.approvals.list(|request| all || request.uid == principal.uid())
+        self.approvals.list(|request| all || request.account == principal.account())
     }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 use crate::catalog::Method;
 use crate::catalog::tier;
 use crate::config;
-use crate::policy::{Rules, Wanted};
+use crate::policy::{Machine, Rules, Wanted};
 
 const PLAN: &str = "00112233445566778899aabbccddeeff";
 const CONTENT: &str = "5f16";
@@ -13,7 +13,7 @@ const QUARTER: Duration = Duration::from_secs(15 * 60);
 
 fn policy(keys: &str) -> Policy {
     let text = format!(
-        "[approval]\nmembers=['group:approvers','user:alice']\n[[role]]\nname='a'\nmembers=['user:alice','user:dave']\n\
+        "[approval]\nmembers=['group:approvers','user:alice']\n[[role]]\nname='a'\nmembers=['user:alice','user:dave','vm:1000']\n\
          profile='full'\n{keys}"
     );
     Policy::new(Rules::fixed(config::parse(Path::new("x"), &text).unwrap()))
@@ -32,6 +32,11 @@ fn bob() -> Principal {
     Principal::for_tests(1001, "bob", &[(1001, "bob"), (50, "approvers")])
 }
 
+/// In a virtual machine that asks by the role as well, whose number is one of bob's groups and alice's.
+fn machine() -> Principal {
+    Principal::Machine(Machine::for_tests(50, 1000))
+}
+
 /// May connect, and no more.
 fn carol() -> Principal {
     Principal::for_tests(1002, "carol", &[(1002, "carol")])
@@ -46,7 +51,7 @@ fn request(plan: &str, who: &Principal, self_approval: bool) -> Request {
     Request {
         plan: plan.into(),
         sha256: CONTENT.into(),
-        uid: who.uid(),
+        account: who.account(),
         who: who.to_string(),
         role: "a".into(),
         endpoint: "DELETE /nodes/{node}/lxc/{vmid}".into(),
@@ -121,6 +126,11 @@ async fn who_may_decide() {
         ("self_approval=true", alice(), alice(), "yes"),
         ("self_approval=true", dave(), dave(), "not_an_approver"),
         ("self_approval=true", alice(), carol(), "no_such_plan"),
+        // A machine asks, and never decides: not about its own, nor about that of the account that has its number.
+        ("", machine(), bob(), "yes"),
+        ("", machine(), machine(), "self_approval"),
+        ("self_approval=true", machine(), machine(), "not_an_approver"),
+        ("self_approval=true", alice(), machine(), "no_such_plan"),
     ] {
         let policy = policy(keys);
         let Needs::Approval { self_approval, .. } = *leave(&policy, &asks).needs() else {

@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 
 use super::halt::Halt;
 use super::{Denied, Policy, Principal, membership, role, scope, scoped};
+use crate::account::Account;
 use crate::catalog::Method;
 use crate::catalog::tier::{Ground, Judgement};
 use crate::config::{Config, How, Profile, Role};
@@ -38,7 +39,7 @@ impl Wanted<'_> {
 /// That a principal may have one change made. Only [`Policy::change`] and [`Policy::foresee`] make one.
 #[derive(Debug)]
 pub struct Leave {
-    uid: u32,
+    account: Account,
     role: Role,
     method: Method,
     path: String,
@@ -63,8 +64,8 @@ pub enum Needs {
 
 impl Leave {
     /// Whom it was given.
-    pub fn uid(&self) -> u32 {
-        self.uid
+    pub fn account(&self) -> Account {
+        self.account
     }
 
     /// The role's name.
@@ -202,7 +203,7 @@ impl Policy {
             return Err(Barred::Scoped { call, role, scope }.into());
         }
         Ok(Leave {
-            uid: principal.uid(),
+            account: principal.account(),
             role: role.clone(),
             method: wanted.method,
             path: wanted.path.to_owned(),
@@ -227,7 +228,7 @@ impl Policy {
         principal: &Principal,
         wanted: &Wanted<'_>,
     ) -> Result<Leave, Denied> {
-        if principal.uid() != leave.uid || (wanted.method, wanted.path) != leave.call() {
+        if principal.account() != leave.account || (wanted.method, wanted.path) != leave.call() {
             // Not the same: it is asked for anew, and counts.
             return self.change(principal, wanted);
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::{
     Approvals, Approved, Denied, Needs, NotApproved, Permit, Policy, Principal, lane_name, place, role, scope,
 };
+use crate::account::Account;
 use crate::config::{Config, ExecLane, Role, Tier};
 use crate::exec::wire::{Guest, Mode};
 
@@ -53,7 +54,7 @@ impl NotOnNode {
 /// [`Policy::host_again`] make one.
 #[derive(Debug)]
 pub struct HostLeave {
-    uid: u32,
+    account: Account,
     role: String,
     /// Of the role in the configuration.
     place: usize,
@@ -99,7 +100,7 @@ impl Policy {
         }
         let (self_approval, how) = (role.self_approval, role.approve_by().to_vec());
         Ok(HostLeave {
-            uid: principal.uid(),
+            account: principal.account(),
             role: role.name.clone(),
             place: place(&config, role),
             asked_by: principal.to_string(),
@@ -162,9 +163,9 @@ impl Approvals {
         plan: &str,
         sha256: &str,
     ) -> Result<(Permit, Approved), NotApproved> {
-        let approved = self.use_up(&[(leave.uid, &leave.needs)], plan, sha256)?;
-        let HostLeave { uid, place: role, asked_by, mode, config, .. } = leave;
-        Ok((Permit { guest: Guest::Host, mode, judged: mode, asked_by, uid, role, config }, approved))
+        let approved = self.use_up(&[(leave.account, &leave.needs)], plan, sha256)?;
+        let HostLeave { account, place: role, asked_by, mode, config, .. } = leave;
+        Ok((Permit { guest: Guest::Host, mode, judged: mode, asked_by, account, role, config }, approved))
     }
 }
 

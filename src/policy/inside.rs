@@ -109,7 +109,7 @@ impl Policy {
             Mode::Change => Methods::NoDelete,
         };
         Inside {
-            client: client.limited_to(methods).for_account(permit.uid).for_answers_of(LONGEST),
+            client: client.limited_to(methods).for_account(permit.account).for_answers_of(LONGEST),
             role,
             mode: permit.mode,
             node: node.to_owned(),

@@ -12,6 +12,7 @@ mod halt;
 mod hand;
 mod host;
 mod inside;
+mod machine;
 mod members;
 pub mod membership;
 mod principal;
@@ -35,6 +36,7 @@ pub use halt::{Halt, Halted, NotKept, NotLifted};
 pub use hand::{Broken, Hand, Unsent, promises};
 pub use host::{HostLeave, NotOnNode};
 pub use inside::{Deed, Inside};
+pub use machine::{Machine, Machines, Unknown};
 pub use members::Members;
 pub use membership::Membership;
 pub use principal::{Principal, PrincipalError};
@@ -44,7 +46,8 @@ pub use refused::{NotApproved, Undecided};
 pub use rules::Rules;
 pub use sight::Sight;
 
-use crate::config::{Config, Exec, ExecLane, GuestTerm, Member, Rate, Role};
+use crate::account::Account;
+use crate::config::{Config, Exec, ExecLane, GuestTerm, Rate, Role};
 use crate::exec::wire::{Guest, Mode};
 
 /// The file, beside the ledger, that systemd/provost-announce.path watches.
@@ -54,7 +57,7 @@ const BELL: &str = "waiting";
 pub struct Policy {
     pub rules: Rules,
     /// Tokens left, a principal in a role each.
-    buckets: Mutex<HashMap<(String, u32), Bucket>>,
+    buckets: Mutex<HashMap<(String, Account), Bucket>>,
     /// While it stands, nothing is changed and no command runs.
     pub halt: Halt,
     /// Plans that wait for a person.
@@ -73,7 +76,7 @@ pub struct Permit {
     /// What the role had to allow for it.
     judged: Mode,
     asked_by: String,
-    uid: u32,
+    account: Account,
     /// The place of its role in the configuration.
     role: usize,
     /// By what it was granted.
@@ -244,8 +247,8 @@ impl Policy {
         self.halt.check()?;
         self.take_token(role, principal)?;
         let role = place(&config, role);
-        let (asked_by, uid) = (principal.to_string(), principal.uid());
-        Ok(Permit { guest: Guest::Vmid(guest), mode, judged: mode, asked_by, uid, role, config })
+        let (asked_by, account) = (principal.to_string(), principal.account());
+        Ok(Permit { guest: Guest::Vmid(guest), mode, judged: mode, asked_by, account, role, config })
     }
 
     /// To run, outside of the inspect lane, a script of this program's own that only reads; for whoever may inspect. Never for
@@ -272,9 +275,9 @@ impl Policy {
         let config = self.rules.now();
         let role = place(&config, self.judged(&config, principal, permit.guest, Mode::Change)?);
         self.halt.check()?;
-        let (guest, asked_by, uid) = (permit.guest, permit.asked_by.clone(), permit.uid);
+        let (guest, asked_by, account) = (permit.guest, permit.asked_by.clone(), permit.account);
         let mode = Mode::Change;
-        Ok(Permit { guest, mode, judged: mode, asked_by, uid, role, config })
+        Ok(Permit { guest, mode, judged: mode, asked_by, account, role, config })
     }
 
     fn judged<'a>(
@@ -340,7 +343,7 @@ impl Policy {
         // A panic elsewhere cannot leave a bucket half changed.
         let mut buckets = self.buckets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let bucket = buckets
-            .entry((name.to_owned(), principal.uid()))
+            .entry((name.to_owned(), principal.account()))
             .or_insert_with(|| Bucket::full(rate, Instant::now()));
         bucket.change(rate);
         bucket.take(Instant::now()).map_err(|wait| Denied::Rate {
@@ -380,17 +383,6 @@ pub fn scope(role: &Role) -> String {
     terms.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
-impl Principal {
-    fn is(&self, member: &Member) -> bool {
-        match member {
-            Member::User(name) => self.is_user(name),
-            Member::Group(name) => self.is_in_group(name),
-            // Over a unix socket nobody is a virtual machine.
-            Member::Vsock(_) => false,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -419,6 +411,40 @@ mod tests {
             let policy = policy(&format!("[[role]]\nname='a'\nmembers=['{member}']"));
             assert!(policy.exec(&alice(), 101, Mode::Inspect).is_ok(), "{member}");
         }
+    }
+
+    #[test]
+    fn a_machine_is_named_by_its_id_or_by_its_cid_and_is_no_account_of_a_like_number() {
+        let machine = Principal::Machine(Machine::for_tests(1000, 120));
+        for (member, of_machine) in [
+            ("vm:120", true),
+            ("vsock:1000", true),
+            ("vm:1000", false),
+            ("vsock:120", false),
+            ("user:1000", false),
+            ("user:120", false),
+            ("group:1000", false),
+        ] {
+            let policy = policy(&format!("[[role]]\nname='a'\nmembers=['{member}']"));
+            assert_eq!(policy.exec(&machine, 101, Mode::Inspect).is_ok(), of_machine, "{member}");
+            if of_machine {
+                assert!(policy.exec(&alice(), 101, Mode::Inspect).is_err(), "{member}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rate_is_each_machines_own() {
+        let policy = policy("[[role]]\nname='a'\nmembers=['vm:1000', 'vm:121', 'user:1000']\nrate='1/h'");
+        // Whatever CID it has by now, and whatever account has its number.
+        let [first, again, other] = [(3, 1000), (4, 1000), (3, 121)]
+            .map(|(cid, vmid)| Principal::Machine(Machine::for_tests(cid, vmid)));
+        assert!(policy.exec(&first, 101, Mode::Inspect).is_ok());
+        assert!(policy.exec(&again, 101, Mode::Inspect).is_err());
+        assert!(
+            policy.exec(&other, 101, Mode::Inspect).is_ok()
+                && policy.exec(&alice(), 101, Mode::Inspect).is_ok()
+        );
     }
 
     #[test]

@@ -7,11 +7,27 @@ use nix::errno::Errno;
 use nix::getsockopt_impl;
 use nix::sys::socket::{getsockopt, sockopt};
 
+use serde_json::{Map, Value};
+
+use super::machine::Machine;
+use crate::account::Account;
+use crate::config::{Member, Role};
+use crate::ledger::Who;
+use crate::ledger::receipt::Clean;
 use crate::sandbox::reader;
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub enum Principal {
+    /// A process of the node, over a unix socket.
+    Process(Peer),
+    /// A virtual machine of the node, over vsock.
+    Machine(Machine),
+}
 
 /// The process that connected, and the account it runs as.
 #[derive(Debug, Clone)]
-pub struct Principal {
+pub struct Peer {
     uid: u32,
     gid: u32,
     /// The account's name; absent when nothing on the node knows the number.
@@ -30,6 +46,86 @@ pub enum PrincipalError {
 impl Principal {
     /// The peer of a unix socket, as it was when it connected.
     pub fn of_peer(socket: &impl AsFd) -> Result<Self, PrincipalError> {
+        Peer::of(socket).map(Self::Process)
+    }
+
+    /// On whose account what it does is counted, and whose its plans are.
+    pub fn account(&self) -> Account {
+        match self {
+            Self::Process(peer) => Account::User(peer.uid),
+            Self::Machine(machine) => Account::Machine(machine.vmid()),
+        }
+    }
+
+    /// Nobody in a virtual machine is the node's root, whoever they are there.
+    pub fn is_root(&self) -> bool {
+        self.account() == Account::User(0)
+    }
+
+    fn peer(&self) -> Option<&Peer> {
+        match self {
+            Self::Process(peer) => Some(peer),
+            Self::Machine(_) => None,
+        }
+    }
+
+    pub fn machine(&self) -> Option<&Machine> {
+        match self {
+            Self::Process(_) => None,
+            Self::Machine(machine) => Some(machine),
+        }
+    }
+
+    pub fn pid(&self) -> Option<i32> {
+        self.peer().map(|peer| peer.pid)
+    }
+
+    /// Whether the configuration's word names it.
+    pub fn is(&self, member: &Member) -> bool {
+        match (self, member) {
+            (Self::Process(peer), Member::User(name)) => peer.is_user(name),
+            (Self::Process(peer), Member::Group(name)) => peer.is_in_group(name),
+            (Self::Machine(machine), Member::Vsock(cid)) => machine.cid() == *cid,
+            (Self::Machine(machine), Member::Vm(vmid)) => machine.vmid() == *vmid,
+            (Self::Process(_), Member::Vsock(_) | Member::Vm(_))
+            | (Self::Machine(_), Member::User(_) | Member::Group(_)) => false,
+        }
+    }
+
+    /// As receipts have it, in this role.
+    pub fn who(&self, role: Option<&Role>) -> Who {
+        let peer = self.peer();
+        Who {
+            cid: self.machine().map(Machine::cid),
+            role: role.map(|role| Clean::of(&role.name)),
+            uid: peer.map(|peer| peer.uid),
+            user: peer.and_then(|peer| peer.user.as_deref()).map(Clean::of),
+            vmid: self.machine().map(Machine::vmid),
+            ..Who::default()
+        }
+    }
+
+    /// As `status` has it.
+    pub fn to_json(&self) -> Map<String, Value> {
+        match self {
+            Self::Process(peer) => peer.to_json(),
+            Self::Machine(machine) => {
+                let fields =
+                    [("via", "vsock".into()), ("cid", machine.cid().into()), ("vmid", machine.vmid().into())];
+                fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub fn for_tests(uid: u32, user: &str, groups: &[(u32, &str)]) -> Self {
+        let groups = groups.iter().map(|(id, name)| (*id, Some((*name).to_owned()))).collect();
+        Self::Process(Peer { uid, gid: uid, user: Some(user.into()), groups, pid: 1 })
+    }
+}
+
+impl Peer {
+    fn of(socket: &impl AsFd) -> Result<Self, PrincipalError> {
         let peer = getsockopt(socket, sockopt::PeerCredentials).map_err(PrincipalError::Credentials)?;
         let (uid, gid, pid) = (peer.uid(), peer.gid(), peer.pid());
         let user = reader::user(uid);
@@ -48,34 +144,20 @@ impl Principal {
         Ok(Self { uid, gid, user, groups, pid })
     }
 
-    pub fn uid(&self) -> u32 {
-        self.uid
-    }
-
-    /// The account's name, where the node knows one.
-    pub fn user(&self) -> Option<&str> {
-        self.user.as_deref()
-    }
-
-    pub fn pid(&self) -> i32 {
-        self.pid
-    }
-
     /// `name` is the account's name or its number.
-    pub fn is_user(&self, name: &str) -> bool {
+    fn is_user(&self, name: &str) -> bool {
         self.user.as_deref() == Some(name) || name.parse() == Ok(self.uid)
     }
 
     /// `name` is the group's name or its number.
-    pub fn is_in_group(&self, name: &str) -> bool {
+    fn is_in_group(&self, name: &str) -> bool {
         self.groups.iter().any(|(id, known)| known.as_deref() == Some(name) || name.parse() == Ok(*id))
     }
 
-    /// As `status` and receipts hold it.
-    pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
+    fn to_json(&self) -> Map<String, Value> {
         let group = |(id, name): &(u32, Option<String>)| match name {
-            Some(name) => serde_json::Value::from(name.as_str()),
-            None => serde_json::Value::from(*id),
+            Some(name) => Value::from(name.as_str()),
+            None => Value::from(*id),
         };
         let fields = [
             ("via", "unix".into()),
@@ -87,19 +169,14 @@ impl Principal {
         ];
         fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
-
-    #[cfg(test)]
-    pub fn for_tests(uid: u32, user: &str, groups: &[(u32, &str)]) -> Self {
-        let groups = groups.iter().map(|(id, name)| (*id, Some((*name).to_owned()))).collect();
-        Self { uid, gid: uid, user: Some(user.into()), groups, pid: 1 }
-    }
 }
 
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.user {
-            Some(user) => write!(f, "user:{user} (uid {})", self.uid),
-            None => write!(f, "uid {}", self.uid),
+        match self {
+            Self::Process(Peer { user: Some(user), uid, .. }) => write!(f, "user:{user} (uid {uid})"),
+            Self::Process(Peer { user: None, uid, .. }) => write!(f, "uid {uid}"),
+            Self::Machine(machine) => write!(f, "vsock:{} (VM {})", machine.cid(), machine.vmid()),
         }
     }
 }
@@ -145,15 +222,15 @@ mod tests {
     #[test]
     fn a_peer_is_known_by_what_the_kernel_says_of_it() {
         let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        let me = Principal::of_peer(&ours).unwrap();
-        assert_eq!(me.uid(), Uid::effective().as_raw());
+        let me = Peer::of(&ours).unwrap();
+        assert_eq!(me.uid, Uid::effective().as_raw());
         assert!(me.is_user(&Uid::effective().to_string()));
         assert!(me.is_in_group(&Gid::effective().to_string()));
         assert!(!me.is_user("") && !me.is_in_group(""));
     }
 
     /// Who connected and is gone; with other groups than its own, where the test may give them.
-    fn connected(groups: &str) -> Principal {
+    fn connected(groups: &str) -> Peer {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("socket");
         let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
@@ -169,13 +246,13 @@ mod tests {
             "use Socket; socket(S,PF_UNIX,SOCK_STREAM,0); connect(S,pack_sockaddr_un($ARGV[0])) or die";
         let ended = command.args(["-e", script]).arg(&path).status().unwrap();
         assert!(ended.success());
-        Principal::of_peer(&listener.accept().unwrap().0).unwrap()
+        Peer::of(&listener.accept().unwrap().0).unwrap()
     }
 
     #[test]
     fn a_peer_is_in_the_groups_that_it_connected_with_though_it_has_ended() {
         let gone = connected("4,24,12345");
-        assert_eq!(gone.uid(), Uid::effective().as_raw());
+        assert_eq!(gone.uid, Uid::effective().as_raw());
         if Uid::effective().is_root() {
             assert_eq!(gone.groups.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [0, 4, 24, 12345]);
         }

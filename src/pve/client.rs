@@ -19,6 +19,7 @@ use super::pool::Keep;
 use super::sink::{Overfull, Room, Sink, Text};
 use super::tls::PinFile;
 use super::token::{TokenError, TokenFile};
+use crate::account::Account;
 use crate::config;
 use crate::http::Method;
 use crate::share::Supply;
@@ -135,7 +136,7 @@ struct Shared {
 }
 
 /// The account that the daemon's own calls are for: no user has it.
-const OWN: u32 = u32::MAX;
+const OWN: Account = Account::User(u32::MAX);
 
 /// A handle to this node's API, as one identity. Clones and [`Client::for_token`] share the connections: who asks is said in
 /// each request, and by nothing else.
@@ -172,8 +173,8 @@ impl Client {
     }
 
     /// The same on behalf of an account: what it takes of what all share is counted as its own.
-    pub fn for_account(&self, uid: u32) -> Self {
-        Self { room: self.room.of_account(uid), ..self.clone() }
+    pub fn for_account(&self, account: impl Into<Account>) -> Self {
+        Self { room: self.room.of_account(account.into()), ..self.clone() }
     }
 
     /// The same for answers of another length than [`Limits::answer`]; what all may hold stays as it is.

@@ -19,6 +19,7 @@ use super::connection::{Broken, Connection, Raw, Unconnected};
 use super::pool::Pool;
 use super::sink::{Room, Sink, Text};
 use super::tls::PinFile;
+use crate::account::Account;
 use crate::http::Method;
 use crate::share::Supply;
 use crate::turns::{self, Turn, Turns};
@@ -57,7 +58,7 @@ pub struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    fn account(&self) -> u32 {
+    fn account(&self) -> Account {
         self.room.account()
     }
 }
@@ -250,7 +251,7 @@ impl Daemon {
     }
 
     /// One of the calls that this daemon is asked at once: accounts take turns, and none has all of them.
-    async fn turn(&self, account: u32, until: Instant) -> Result<Turn, Unanswered> {
+    async fn turn(&self, account: Account, until: Instant) -> Result<Turn, Unanswered> {
         let began = Instant::now();
         if let Some(start) = until.checked_sub(LEAST).filter(|start| *start > began) {
             let parallel = self.limits.parallel;

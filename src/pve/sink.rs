@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::account::Account;
 use crate::share::{Share, Spent, Supply};
 
 /// Takes the body of a 2xx in JSON.
@@ -30,7 +31,7 @@ pub enum Overfull {
 #[derive(Clone)]
 pub struct Room {
     bytes: Arc<Supply>,
-    account: u32,
+    account: Account,
     /// Bytes of one answer that may be held.
     most: usize,
 }
@@ -47,11 +48,11 @@ pub struct Held {
 const FREE: usize = 64 << 10;
 
 impl Room {
-    pub fn new(bytes: Arc<Supply>, account: u32, most: usize) -> Self {
-        Self { bytes, account, most }
+    pub fn new(bytes: Arc<Supply>, account: impl Into<Account>, most: usize) -> Self {
+        Self { bytes, account: account.into(), most }
     }
 
-    pub(super) fn of_account(&self, account: u32) -> Self {
+    pub(super) fn of_account(&self, account: Account) -> Self {
         Self { account, ..self.clone() }
     }
 
@@ -60,7 +61,7 @@ impl Room {
         Self { most, ..self.clone() }
     }
 
-    pub(super) fn account(&self) -> u32 {
+    pub(super) fn account(&self) -> Account {
         self.account
     }
 

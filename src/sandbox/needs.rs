@@ -13,6 +13,10 @@ const SYSTEM: &str = "/usr";
 /// processes, whose arguments may hold secrets.
 const KERNEL: [&str; 2] = ["/proc/self", "/proc/sys/kernel/random/boot_id"];
 
+/// Which virtual machines run, and how they were started: whose a vsock connection is, nothing else says. Only where they are
+/// served; the unit's ProtectProc hides it besides.
+const MACHINES: [&str; 2] = ["/proc", "/sys/fs/cgroup"];
+
 /// Single files of `/etc` that a library reads. They hold no secret.
 const LIBRARIES: [&str; 2] = ["/etc/localtime", "/etc/machine-id"];
 
@@ -78,6 +82,9 @@ impl Needs {
             ));
         } else {
             needs.write.push(beside);
+        }
+        if config.listen.vsock.is_some() {
+            needs.read.extend(MACHINES.map(PathBuf::from));
         }
         if owns_socket {
             let parents = [&config.listen.unix, &config.listen.control()]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::lines::MOST_UNFINISHED;
+use crate::account::Account;
 use crate::config::Listen;
 use crate::policy::{Share, Spent, Supply};
 
@@ -27,8 +28,8 @@ impl Room {
     }
 
     /// A place for one session, or why there is none.
-    pub fn enter(&self, uid: u32) -> Result<Share, String> {
-        self.sessions.take(uid, 1).map_err(|spent| match spent {
+    pub fn enter(&self, account: Account) -> Result<Share, String> {
+        self.sessions.take(account, 1).map_err(|spent| match spent {
             Spent::Own => format!(
                 "your account has {} sessions open, and [listen] max_sessions_per_user allows no more; close some and \
                  connect again",

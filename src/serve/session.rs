@@ -1,14 +1,15 @@
 //! One client: its principal, its span in the log, its MCP session.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rmcp::service::{ServerInitializeError, ServiceExt};
-use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::crowd::Crowd;
 use super::room::Room;
+use super::stream::Stream;
 use super::transport::Transport;
 use crate::policy::Principal;
 use crate::tools::record::Visit;
@@ -18,14 +19,13 @@ use crate::tools::{Provost, Session};
 const TO_BEGIN: Duration = Duration::from_secs(30);
 
 /// Serves one connection to its end.
-pub async fn serve(stream: UnixStream, provost: Arc<Provost>, room: Arc<Room>, stop: CancellationToken) {
-    let principal = match Principal::of_peer(&stream) {
-        Ok(principal) => principal,
-        Err(error) => {
-            tracing::warn!(%error, "closed a connection");
-            return;
-        }
-    };
+pub async fn serve(
+    stream: Stream,
+    principal: Principal,
+    provost: Arc<Provost>,
+    room: Arc<Room>,
+    stop: CancellationToken,
+) {
     let span = tracing::info_span!(
         "session",
         provost_principal = %principal,
@@ -35,13 +35,13 @@ pub async fn serve(stream: UnixStream, provost: Arc<Provost>, room: Arc<Room>, s
 }
 
 async fn converse(
-    stream: UnixStream,
+    stream: Stream,
     principal: Principal,
     provost: Arc<Provost>,
     room: Arc<Room>,
     stop: CancellationToken,
 ) {
-    let transport = match Transport::new(stream, principal.uid(), room, stop.clone()) {
+    let transport = match Transport::new(stream, principal.account(), room, stop.clone()) {
         Ok(transport) => transport,
         Err(error) => return tracing::warn!(%error, "closed a connection"),
     };
@@ -77,17 +77,20 @@ async fn converse(
     }
 }
 
-/// Records that there was no room for a client, and for how many others before.
-pub fn turn_away(stream: &UnixStream, provost: &Provost, others: u64, why: &str) {
-    if let Ok(principal) = Principal::of_peer(stream) {
+/// Turns away a client for which there is no room.
+pub fn refuse(
+    stream: &Stream,
+    principal: impl FnOnce() -> Option<Principal>,
+    provost: &Provost,
+    crowd: &Mutex<Crowd>,
+    why: &str,
+) {
+    tell(stream, why);
+    if let Some(others) = Crowd::one_more(crowd)
+        && let Some(principal) = principal()
+    {
         tracing::warn!(%principal, why, "turned a connection away");
-        let said = match others {
-            0 => why.to_owned(),
-            others => {
-                format!("{why} (and {others} connections more were turned away since the last receipt)")
-            }
-        };
-        Visit::new(&provost.desk, principal).turned_away(&provost.policy.rules, &said);
+        Visit::new(&provost.desk, principal).turned_away(&provost.policy.rules, &Crowd::among(others, why));
     }
 }
 
@@ -104,12 +107,11 @@ fn why(error: &ServerInitializeError) -> &'static str {
     }
 }
 
-/// Tells a client that there is no room for it, in the form that MCP clients can show.
-pub fn refuse(stream: &UnixStream, why: &str) {
+/// Tells a client why it is hung up on, in the form that MCP clients can show.
+pub fn tell(stream: &Stream, why: &str) {
     let error = serde_json::json!({ "code": -32000, "message": why });
-    let message = format!("{}\n", serde_json::json!({ "jsonrpc": "2.0", "id": null, "error": error }));
-    // A fresh socket's buffer takes a line; a client that does not read it has closed already.
-    let _ = stream.try_write(message.as_bytes());
+    stream
+        .say(format!("{}\n", serde_json::json!({ "jsonrpc": "2.0", "id": null, "error": error })).as_bytes());
 }
 
 #[cfg(test)]

@@ -2,23 +2,21 @@
 //! all it will (`… | provost bridge`) still gets its answers, and one that is gone for good ends its calls at once.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rmcp::ErrorData;
 use rmcp::model::{ClientNotification, ErrorCode, JsonRpcMessage, RequestId};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
-use tokio::io::{AsyncWriteExt, Interest};
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::lines::{Line, Lines};
 use super::room::Room;
+use super::stream::{Reader, Stream, Watch, Writer};
+use crate::account::Account;
 use crate::policy::Spent;
 use crate::tools::Owed;
 
@@ -30,13 +28,12 @@ const MOST_CALLS: usize = 512;
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 pub struct Transport {
-    lines: Lines<OwnedReadHalf>,
+    lines: Lines<Reader>,
     voice: Voice,
     owed: Owed,
     room: Arc<Room>,
-    uid: u32,
-    /// The same socket, to see whether the other side is gone or has only stopped sending.
-    socket: UnixStream,
+    account: Account,
+    watch: Watch,
     /// Ends the session.
     session: CancellationToken,
     /// What is being said to the client outside of answers. [`Transport::receive`] may be dropped in the middle of it.
@@ -47,7 +44,7 @@ pub struct Transport {
 
 /// The writing side. One message at a time goes out.
 #[derive(Clone)]
-pub struct Voice(Arc<Mutex<Option<OwnedWriteHalf>>>);
+pub struct Voice(Arc<Mutex<Option<Writer>>>);
 
 impl Voice {
     async fn say(&self, message: &TxJsonRpcMessage<RoleServer>) -> io::Result<()> {
@@ -69,22 +66,21 @@ impl Voice {
 
 impl Transport {
     pub fn new(
-        stream: UnixStream,
-        uid: u32,
+        stream: Stream,
+        account: Account,
         room: Arc<Room>,
         session: CancellationToken,
     ) -> io::Result<Self> {
-        let socket = UnixStream::from_std(stream.as_fd().try_clone_to_owned()?.into())?;
-        let (read, write) = stream.into_split();
-        let lines = Lines::new(read, LONGEST_LINE, room.unfinished.none(uid));
+        let (read, write, watch) = stream.split()?;
+        let lines = Lines::new(read, LONGEST_LINE, room.unfinished.none(account));
         let voice = Voice(Arc::new(Mutex::new(Some(write))));
         Ok(Self {
             lines,
             voice,
             owed: Owed::default(),
             room,
-            uid,
-            socket,
+            account,
+            watch,
             session,
             saying: None,
             ending: false,
@@ -123,7 +119,7 @@ impl Transport {
         if self.owed.count() >= MOST_CALLS {
             return full(format!("{MOST_CALLS} calls of this session are under way; wait for some to end"));
         }
-        match self.room.calls.take(self.uid, 1) {
+        match self.room.calls.take(self.account, 1) {
             Ok(share) => {
                 self.owed.begin(id, share);
                 Ok(())
@@ -192,7 +188,7 @@ impl rmcp::transport::Transport<RoleServer> for Transport {
                     if self.owed.count() > 0 {
                         // Answers are still owed. Each that is sent brings us here again; this only ends when nobody
                         // is left to read them.
-                        gone(&self.socket).await;
+                        self.watch.gone().await;
                         self.session.cancel();
                     }
                     return None;
@@ -222,22 +218,5 @@ impl rmcp::transport::Transport<RoleServer> for Transport {
     async fn close(&mut self) -> io::Result<()> {
         self.voice.0.lock().await.take();
         Ok(())
-    }
-}
-
-/// Returns when the other side has closed both directions.
-async fn gone(socket: &UnixStream) {
-    loop {
-        if socket.writable().await.is_err() {
-            return;
-        }
-        let mut state = [PollFd::new(socket.as_fd(), PollFlags::empty())];
-        let polled = poll(&mut state, PollTimeout::ZERO);
-        let end = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
-        if polled.is_err() || state[0].revents().is_none_or(|events| events.intersects(end)) {
-            return;
-        }
-        // Not yet: wait for the next change. By the writing side, as a closed reading side stays ready for good.
-        let _ = socket.try_io(Interest::WRITABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
     }
 }

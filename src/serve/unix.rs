@@ -1,18 +1,21 @@
-//! The unix socket: the service manager's when it hands one over, else one of our own.
+//! The unix socket, and the doors beside it: the service manager's when it hands one over, else one of our own.
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
 
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
 use super::control::Door;
-use super::{room::Room, session};
+use super::room::Room;
+use super::session;
+use super::stream::Stream;
+use super::vsock::{NotListening, Vsock};
 use crate::config::{Config, Listen};
+use crate::policy::Principal;
 use crate::pve::{Address, AddressError};
 use crate::sandbox::{Confined, Needs, Reached};
 use crate::tools::Provost;
@@ -27,6 +30,8 @@ pub enum ListenError {
     Own { what: &'static str, path: PathBuf, source: io::Error },
     #[error("the service manager's socket cannot be used: {0}")]
     Activation(io::Error),
+    #[error(transparent)]
+    Vsock(#[from] NotListening),
 }
 
 pub struct Listening {
@@ -36,12 +41,15 @@ pub struct Listening {
     room: Arc<Room>,
     /// None: the service manager handed none over, and it is not ours to make.
     door: Option<Door>,
+    /// None: not wanted.
+    vsock: Option<Vsock>,
 }
 
 /// Listens, non-blocking, from within the runtime.
 pub fn listen(config: &Listen) -> Result<Listening, ListenError> {
     let control = config.control();
-    let (mut doors, mut handed): (Vec<_>, Vec<_>) = handed()?.into_iter().partition(|listener| {
+    let Handed { unix, vsock } = handed()?;
+    let (mut doors, mut handed): (Vec<_>, Vec<_>) = unix.into_iter().partition(|listener| {
         listener.local_addr().is_ok_and(|address| address.as_pathname() == Some(control.as_path()))
     });
     let ((listener, path), door) = match (handed.pop(), doors.pop()) {
@@ -67,14 +75,30 @@ pub fn listen(config: &Listen) -> Result<Listening, ListenError> {
         Some((listener, path)) => Some(Door { listener: in_runtime(listener)?, path }),
         None => None,
     };
-    Ok(Listening { listener: in_runtime(listener)?, path, room, door })
+    if config.vsock.is_none() && !vsock.is_empty() {
+        tracing::warn!("the service manager's vsock port is not served: [listen] vsock is not set");
+    }
+    let vsock = config.vsock.map(|port| Vsock::listen(port, vsock)).transpose()?;
+    Ok(Listening { listener: in_runtime(listener)?, path, room, door, vsock })
 }
 
 /// What the service manager handed over.
-fn handed() -> Result<Vec<StdListener>, ListenError> {
+struct Handed {
+    unix: Vec<StdListener>,
+    vsock: Vec<vsock::VsockListener>,
+}
+
+fn handed() -> Result<Handed, ListenError> {
     let mut sockets = listenfd::ListenFd::from_env();
-    let all = (0..sockets.len()).filter_map(|at| sockets.take_unix_listener(at).transpose());
-    all.collect::<Result<_, _>>().map_err(ListenError::Activation)
+    let mut handed = Handed { unix: Vec::new(), vsock: Vec::new() };
+    for at in 0..sockets.len() {
+        // One that is no vsock's is left where it is.
+        match sockets.take_custom(at, libc::AF_VSOCK, libc::SOCK_STREAM, "vsock stream socket") {
+            Ok(listener) => handed.vsock.extend(listener),
+            Err(_) => handed.unix.extend(sockets.take_unix_listener(at).map_err(ListenError::Activation)?),
+        }
+    }
+    Ok(handed)
 }
 
 fn in_runtime(listener: StdListener) -> Result<UnixListener, ListenError> {
@@ -105,7 +129,10 @@ impl Listening {
             tokio::spawn(door.serve(provost.clone(), stop.clone()));
         }
         let mut sessions = tokio::task::JoinSet::new();
-        let mut crowd = Crowd::default();
+        if let Some(vsock) = self.vsock.take() {
+            sessions.spawn(vsock.serve(provost.clone(), self.room.clone(), stop.clone()));
+        }
+        let crowd = Mutex::default();
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -125,21 +152,22 @@ impl Listening {
                     continue;
                 }
             };
-            // Who it is, the session asks again, and more closely.
             let Ok(uid) = stream.peer_cred().map(|peer| peer.uid()) else { continue };
-            match self.room.enter(uid) {
+            // Who it is, is asked again and more closely where it matters.
+            let stream = Stream::Unix(stream);
+            match self.room.enter(uid.into()) {
                 Ok(place) => {
                     let (provost, room, stop) = (provost.clone(), self.room.clone(), stop.child_token());
                     sessions.spawn(async move {
-                        session::serve(stream, provost, room, stop).await;
+                        match Principal::of_peer(&stream) {
+                            Ok(principal) => session::serve(stream, principal, provost, room, stop).await,
+                            Err(error) => tracing::warn!(%error, "closed a connection"),
+                        }
                         drop(place);
                     });
                 }
                 Err(why) => {
-                    session::refuse(&stream, &why);
-                    if let Some(others) = crowd.one_more() {
-                        session::turn_away(&stream, &provost, others, &why);
-                    }
+                    session::refuse(&stream, || Principal::of_peer(&stream).ok(), &provost, &crowd, &why)
                 }
             }
         }
@@ -153,26 +181,6 @@ impl Drop for Listening {
         if let Some(path) = &self.path {
             let _ = std::fs::remove_file(path);
         }
-    }
-}
-
-/// Connections that were turned away. Who comes again and again does not fill the disk with it: one receipt a second says
-/// how many there were.
-#[derive(Default)]
-struct Crowd {
-    told: Option<Instant>,
-    untold: u64,
-}
-
-impl Crowd {
-    /// How many came since the last receipt, where it is time for one.
-    fn one_more(&mut self) -> Option<u64> {
-        if self.told.is_some_and(|told| told.elapsed() < Duration::from_secs(1)) {
-            self.untold += 1;
-            return None;
-        }
-        self.told = Some(Instant::now());
-        Some(std::mem::take(&mut self.untold))
     }
 }
 

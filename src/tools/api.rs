@@ -40,7 +40,7 @@ impl Provost {
             None => self.client.clone(),
         };
         Ok(Reader {
-            client: client.limited_to(Methods::Reads).for_account(principal.uid()),
+            client: client.limited_to(Methods::Reads).for_account(principal.account()),
             notes: notes.clone(),
             catalog: self.catalog.now(),
             finders: self.finders.clone(),

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::Provost;
 use super::answer::{Answer, Failure, arguments, no_longer_wanted, to_object};
 use super::record::Notes;
+use crate::account::Account;
 use crate::ledger::query::{Filter, newest_first_while, time};
 use crate::ledger::verify::{Against, verify_slowly};
 use crate::ledger::{Ledger, Receipt, Seq, witness};
@@ -35,7 +36,7 @@ const FINDINGS: usize = 10;
 pub struct AuditArguments {
     /// vmid
     guest: Option<u32>,
-    /// user:NAME, vsock:CID
+    /// user:NAME, vm:VMID
     principal: Option<String>,
     /// exec, refusal, read, intent, outcome, session, ...
     kind: Option<String>,
@@ -114,13 +115,13 @@ impl Default for Auditor {
 /// Which receipts a principal may see: its own, the daemon's, those about guests that its role includes; all with profile
 /// `full`.
 struct Sees {
-    uid: u32,
+    account: Account,
     sight: Sight,
 }
 
 impl Sees {
     fn includes(&self, receipt: &Receipt) -> bool {
-        let own = receipt.principal.as_ref().is_none_or(|who| who.uid == Some(self.uid));
+        let own = receipt.principal.as_ref().is_none_or(|who| who.account() == Some(self.account));
         own || self.sight.sees_everybody() || receipt.guest.is_some_and(|guest| self.sight.includes(guest))
     }
 }
@@ -132,7 +133,7 @@ pub async fn call(
     notes: &Arc<Notes>,
     given_up: &CancellationToken,
 ) -> Answer {
-    let sees = Sees { uid: principal.uid(), sight: provost.policy.read(principal)? };
+    let sees = Sees { account: principal.account(), sight: provost.policy.read(principal)? };
     let given: AuditArguments = arguments(given)?;
     if let Some(guest) = given.guest {
         notes.guest(guest);
@@ -308,7 +309,7 @@ mod tests {
             let rules = crate::config::parse(std::path::Path::new("x"), &text).unwrap();
             let policy = crate::policy::Policy::new(crate::policy::Rules::fixed(rules));
             let alice = Principal::for_tests(1000, "alice", &[]);
-            let sees = Sees { uid: 1000, sight: policy.read(&alice).unwrap() };
+            let sees = Sees { account: 1000.into(), sight: policy.read(&alice).unwrap() };
             let mut line = json!({
                 "body": {}, "kind": "read", "mono_us": 1, "seq": 1, "start": "x", "time": "2026-01-31T10:00:00Z", "v": 1,
             });

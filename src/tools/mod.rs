@@ -58,7 +58,7 @@ use crate::ledger::Options;
 use crate::ledger::resolve::resolve;
 use crate::ledger::{Ledger, Receipt};
 use crate::plan::blast::{Sources, World};
-use crate::policy::{Members, Policy, Principal, Rules, Supply};
+use crate::policy::{Machines, Members, Policy, Principal, Rules, Supply};
 use crate::pve::{AddressError, Client};
 
 /// What every session shares.
@@ -85,6 +85,8 @@ pub struct Provost {
     files: Arc<files::Desk>,
     /// Commands that may run now.
     turns: Arc<exec::Turns>,
+    /// Which virtual machine is behind a CID.
+    pub machines: Machines,
     /// Kilobytes of arguments and input that the calls under way may hold.
     pub(crate) input: Arc<Supply>,
     #[cfg(test)]
@@ -122,6 +124,7 @@ impl Provost {
             catalog: api::Catalogue::of(&rules.now()),
             finders,
             policy: Arc::new(Policy::new(rules).with_members(Members::new(keeper.clone()))),
+            machines: Machines::new(keeper.clone()),
             estate: keeper,
             tasks: tasks::Tasks::default(),
             turns: Arc::default(),

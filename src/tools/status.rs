@@ -25,7 +25,7 @@ pub struct StatusArguments {}
 /// Who the caller is to the node, and what it may do. What only concerns a role is null for somebody in none.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct StatusAnswer {
-    /// As the kernel says: "via", "uid", "gid", "user", "groups", "pid".
+    /// As the kernel says: "via", "uid", "gid", "user", "groups", "pid"; of a virtual machine "via", "cid", "vmid".
     principal: Map<String, Value>,
     /// Name of the role that counts: the first in the configuration that names the principal.
     role: Option<String>,

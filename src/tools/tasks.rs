@@ -16,6 +16,7 @@ use rmcp::task_manager::{TaskContext, TaskExit, TaskFuture, TaskManager, TaskOpt
 
 use super::answer::Failure;
 use super::record::Call;
+use crate::account::Account;
 use crate::policy::{Denied, Policy, Principal, Sight};
 use store::{End, Handle, KEPT, MOST_RUNNING, Store};
 
@@ -30,7 +31,7 @@ pub struct Tasks(Arc<Mutex<Store>>);
 /// Room for one more task. Only [`Tasks::room`] makes one.
 pub struct Room {
     store: Arc<Mutex<Store>>,
-    owner: u32,
+    owner: Account,
     sight: Sight,
     wait: Duration,
 }
@@ -38,7 +39,7 @@ pub struct Room {
 impl Tasks {
     /// Room for a task that waits so long, for whoever sees so much.
     pub fn room(&self, principal: &Principal, sight: Sight, wait: Duration) -> Result<Room, Failure> {
-        let owner = principal.uid();
+        let owner = principal.account();
         let mut store = lock(&self.0);
         store.tidy(Instant::now());
         if store.running(owner) >= MOST_RUNNING {
@@ -96,7 +97,7 @@ impl Tasks {
     ) -> Result<(TaskManager, T), ErrorData> {
         let mut store = lock(&self.0);
         store.tidy(Instant::now());
-        match store.get(principal.uid(), id) {
+        match store.get(principal.account(), id) {
             Some(handle) => Ok((handle.manager.clone(), see(handle))),
             // As the manager itself says it of what it does not have.
             None => Err(ErrorData::invalid_params("unknown task", None)),

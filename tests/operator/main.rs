@@ -178,7 +178,7 @@ fn the_doctor_says_what_is_wrong_and_what_mends_it() {
     };
     let (_, checks) = examined(&daemon);
     for (name, expected) in
-        [("configuration", "good"), ("daemon", "good"), ("tiers", "good"), ("halt", "good")]
+        [("configuration", "look"), ("daemon", "good"), ("tiers", "good"), ("halt", "good")]
     {
         assert_eq!(state(&checks, name), expected, "{checks}");
     }
@@ -191,6 +191,24 @@ fn the_doctor_says_what_is_wrong_and_what_mends_it() {
     assert_eq!((code, state(&checks, "daemon").as_str()), (Some(1), "bad"), "{checks}");
     let said = String::from_utf8(daemon.provost(&["doctor"]).stdout).unwrap();
     assert!(said.contains("BAD") && said.contains("systemctl status provost"), "{said}");
+}
+
+/// As `systemctl kill` and a stop of the unit send it: to each of its processes.
+#[test]
+fn what_is_sent_to_the_reader_too_leaves_it_to_the_daemon_to_reload_or_end() {
+    let mut daemon = Daemon::start();
+    let child = daemon.child.as_ref().unwrap().id();
+    let reader = fs::read_to_string(format!("/proc/{child}/task/{child}/children")).unwrap();
+    let reader = Pid::from_raw(reader.trim().parse().expect("one child: the reader"));
+    for signal in [Signal::SIGHUP, Signal::SIGTERM] {
+        kill(reader, signal).unwrap();
+        let stat = fs::read_to_string(format!("/proc/{reader}/status")).expect("it goes on");
+        assert!(!stat.contains("(zombie)"), "{signal}: {stat}");
+        assert_eq!(daemon.provost(&["plans"]).status.code(), Some(0), "{signal}");
+    }
+    let mut child = daemon.child.take().unwrap();
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

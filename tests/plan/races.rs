@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use provost::account::Account;
 use provost::apply::Became;
 use provost::plan::{Limits, PlanId, Refused};
 use provost::sim::estate::recorded;
@@ -68,7 +69,10 @@ async fn an_expired_plan_is_refused() {
 async fn nobody_applies_a_plan_that_they_did_not_make() {
     let site = Site::new(recorded()).await;
     let plan = site.plan(CALL, "memory=1024").await;
-    let stranger = site.principal.uid() + 1;
+    let me = site.principal.who(None).uid.unwrap();
+    // Another account, and a virtual machine that happens to have its number.
+    let stranger = Account::Machine(me);
+    assert!(site.desk.plans.claim(plan.id, me + 1).is_err());
     assert_eq!(site.desk.plans.find(plan.id, stranger).unwrap_err().kind(), "not_your_plan");
     assert!(site.desk.plans.claim(plan.id, stranger).is_err());
     let guessed = PlanId::random().unwrap().to_string();

@@ -103,9 +103,8 @@ impl Site {
     }
 
     pub fn asker(&self) -> Asker {
-        let uid = self.principal.uid();
-        let who = ledger::Who { uid: Some(uid), ..ledger::Who::default() };
-        Asker { uid, name: self.principal.to_string(), who, taint: false }
+        let (account, who) = (self.principal.account(), self.principal.who(None));
+        Asker { account, name: self.principal.to_string(), who, taint: false }
     }
 
     pub async fn wish(&self, wish: Wish, snapshot: Snapshot) -> Result<Arc<Plan>, Refused> {

@@ -68,6 +68,11 @@ class Client:
         return self.request("tools/call", name="exec", arguments=arguments)["structuredContent"]
 
 
+def denials(profile="provost"):
+    """What AppArmor refused the daemons, or one of them, since dmesg was cleared."""
+    return [line for line in sh("dmesg").splitlines() if re.search(rf'apparmor="DENIED".* profile="{profile}', line)]
+
+
 def host_view(mark):
     """What the node sees of the one process whose arguments hold the mark."""
     pids = [pid for pid in sh(f"pgrep -x -f {mark!r} || true").split()]
@@ -92,12 +97,20 @@ def main():
     with open("/etc/provost/provost.toml", "w") as file:
         file.write(CONFIG)
     sh("systemctl daemon-reload && systemctl stop provost.service provost-execd.service; systemctl start provost.socket provost-execd.socket")
+    # From here on, each refusal on its own line.
+    sh("sysctl -q -w kernel.printk_ratelimit=0 && dmesg -C")
     client = Client()
     answer = client.exec(101, "id", "-u", mode="change")
     holds("both daemons start by their sockets, and a command runs", answer.get("stdout") == "0\n", answer)
     for unit in ("provost", "provost-execd"):
         state = sh(f"systemctl show -P ActiveState {unit}.service").strip()
         holds(f"{unit}.service has said that it is ready", state == "active", state)
+    for unit in ("provost", "provost-execd"):
+        profile = unit if unit == "provost-execd" else "provostd"
+        pids = sh(f"cat /sys/fs/cgroup/system.slice/{unit}.service/cgroup.procs").split()
+        labels = [open(f"/proc/{pid}/attr/apparmor/current").read().strip() for pid in pids]
+        # provostd and its reader.
+        holds(f"{unit}.service runs in its AppArmor profile", labels == [f"{profile} (enforce)"] * (2 if unit == "provost" else 1), labels)
 
     refused = client.exec(102, "id", "-u", mode="change").get("error", {})
     holds("a privileged container is refused by the unit's own bounds", refused.get("kind") == "capabilities" and
@@ -136,6 +149,12 @@ def main():
     answer = client.exec(101, "sh", "-c", "echo x > /etc/motd")
     holds("and refuses a write", answer["exit_code"] != 0 and answer["refused"]["what"] == "write", answer)
 
+    file = {"guest": 101, "path": "/root/put", "content": "x"}
+    answer = client.request("tools/call", name="file_put", arguments=file)["structuredContent"]
+    holds("a file is put in", answer.get("sha256"), answer)
+    answer = client.request("tools/call", name="file_get", arguments={"guest": 101, "path": "/root/put"})["structuredContent"]
+    holds("and got out", answer.get("content") == "x", answer)
+
     entries = [json.loads(line) for line in sh("journalctl -t provost-execd -o json --no-pager PROVOST_DECISION=allowed").splitlines()]
     mine = [entry for entry in entries if "echo x > /etc/motd" in entry.get("PROVOST_ARGV", "")]
     holds("one journal entry a command", len(mine) == 1, entries[-3:])
@@ -152,9 +171,11 @@ def main():
           and not sh("pgrep -x -f 'sleep 7400' || true"))
     holds("a killed provost-execd is started again by its socket", True)
     sh("systemctl stop provost.service provost.socket provost-control.socket provost-execd.service provost-execd.socket")
+    holds("AppArmor refused neither daemon anything", not denials(), denials())
     failed = sh("systemctl --failed --no-legend 'provost*' || true")
     holds("both units stop cleanly", not failed.strip(), failed)
     del started
 
 
-main()
+if __name__ == "__main__":
+    main()

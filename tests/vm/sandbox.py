@@ -16,6 +16,9 @@ import sys
 import time
 
 TREE = pathlib.Path("/srv/provost-try")
+# Where they are on a node, as AppArmor's profile goes by names.
+ETC_PVE = pathlib.Path("/etc/pve")
+CONFIG, TOKEN, TARGETS = (pathlib.Path("/etc/provost") / name for name in ("try.toml", "try-token", "try-targets"))
 UNIT = pathlib.Path("/etc/systemd/system/provost.service")
 TRESPASS = "/usr/local/sbin/provost-trespass"
 
@@ -125,40 +128,56 @@ def started_again(daemon, reader):
           "watchdog" in sh("journalctl -u provost.service -o cat --no-pager | grep -i watchdog | tail -1").lower(), third)
 
 
+def clear():
+    for tree in (TREE, ETC_PVE):
+        shutil.rmtree(tree, ignore_errors=True)
+    for file in (CONFIG, TOKEN, TARGETS):
+        file.unlink(missing_ok=True)
+
+
 def place():
     """What an intruder would go for: all of it open to provostd's account, so that permissions are not what closes it."""
-    shutil.rmtree(TREE, ignore_errors=True)
-    for folder in ("outside", "pve/priv", "pve/nodes/pve1/lxc", "pve/nodes/pve9/lxc"):
-        (TREE / folder).mkdir(parents=True)
-    for file in ("outside/file", "outside/truncated", "token", "pve/storage.cfg", "pve/pve-www.key", "pve/priv/authkey.pem",
-                 "pve/nodes/pve1/pve-ssl.pem", "pve/nodes/pve1/pve-ssl.key", "pve/nodes/pve1/lxc/101.conf",
-                 "pve/nodes/pve9/lxc/109.conf"):
-        (TREE / file).write_text("content")
-    (TREE / "pve/local").symlink_to("nodes/pve1")
+    if os.path.ismount(ETC_PVE):
+        sys.exit(f"{ETC_PVE} is a cluster's: this is for a node of tests/vm alone")
+    clear()
+    for folder in (TREE / "outside", ETC_PVE / "priv", ETC_PVE / "nodes/pve1/lxc", ETC_PVE / "nodes/pve9/lxc"):
+        folder.mkdir(parents=True)
+    for file in (TREE / "outside/file", TREE / "outside/truncated", TOKEN):
+        file.write_text("content")
+    for file in ("storage.cfg", "pve-www.key", "priv/authkey.pem", "nodes/pve1/pve-ssl.pem", "nodes/pve1/pve-ssl.key",
+                 "nodes/pve1/lxc/101.conf", "nodes/pve9/lxc/109.conf"):
+        (ETC_PVE / file).write_text("content")
+    (ETC_PVE / "local").symlink_to("nodes/pve1")
     ports = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     port, other_port = (listener.getsockname()[1] for listener in ports)
     hidden = socket.socket(socket.AF_UNIX)
     hidden.bind("\0provost-try")
     hidden.listen()
     state = "/var/lib/provost/try"
-    (TREE / "provost.toml").write_text(
+    CONFIG.write_text(
         f"[listen]\nunix = '{state}/mcp.sock'\n[ledger]\ndir = '{state}/ledger'\n[pve]\nurl = 'https://127.0.0.1:{port}'\n"
-        f"daemon = ''\netc_pve = '{TREE}/pve'\ntoken = '{TREE}/token'\ncertificate = '{TREE}/pve/local/pve-ssl.pem'\n")
+        f"daemon = ''\netc_pve = '{ETC_PVE}'\ntoken = '{TOKEN}'\ncertificate = '{ETC_PVE}/local/pve-ssl.pem'\n")
     other = subprocess.Popen(["setpriv", "--reuid=provost", "--regid=provost", "--clear-groups", "sleep", "3600"])
-    (TREE / "targets").write_text(json.dumps({
+    TARGETS.write_text(json.dumps({
         "pid": other.pid, "port": port, "other_port": other_port, "abstract_name": "provost-try",
-        "outside": f"{TREE}/outside", "etc_pve": f"{TREE}/pve", "token": f"{TREE}/token", "ledger": f"{state}/ledger",
+        "outside": f"{TREE}/outside", "etc_pve": f"{ETC_PVE}", "token": f"{TOKEN}", "ledger": f"{state}/ledger",
     }))
-    sh(f"install -d -o provost -g provost -m 700 {state} && chown -R provost:provost {TREE} && chown root {TREE}/provost.toml")
+    sh(f"install -d -o provost -g provost -m 700 {state} && chown -R provost:provost {TREE} {ETC_PVE} {TOKEN}")
     return other, ports, hidden
 
 
-def trespass(layer):
-    """provost.service with `trespass` in the daemon's place, and without its sockets."""
-    left_out = ("Sockets=", "Requires=", "After=", "OnSuccess=", "OnFailure=", "Type=", "WatchdogSec=", "Restart=", "ExecReload=")
-    lines = [line for line in UNIT.read_text().split("[Install]")[0].splitlines() if not line.startswith(left_out)]
-    text = "\n".join(lines).replace("ExecStart=/usr/sbin/provostd", f"Type=oneshot\nExecStart={TRESPASS} {TREE}/provost.toml {layer} {TREE}/targets")
-    pathlib.Path("/run/systemd/system/provost-try.service").write_text(text.replace("SyslogIdentifier=provost", "SyslogIdentifier=provost-try"))
+def unit_without(*directives):
+    """provost.service to be run once, without its sockets."""
+    left_out = ("Sockets=", "Requires=", "After=", "OnSuccess=", "OnFailure=", "Type=", "WatchdogSec=", "Restart=", "ExecReload=",
+                "ExecStart=", "SyslogIdentifier=", *directives)
+    return [line for line in UNIT.read_text().split("[Install]")[0].splitlines() if not line.startswith(left_out)]
+
+
+def trespass(layer, unit=None):
+    """`trespass` under a unit, by the daemon's own name: AppArmor's profile goes by it."""
+    text = [*(unit or unit_without()), "Type=oneshot", f"ExecStart=/usr/sbin/provostd {CONFIG} {layer} {TARGETS}",
+            f"BindReadOnlyPaths={TRESPASS}:/usr/sbin/provostd", "SyslogIdentifier=provost-try"]
+    pathlib.Path("/run/systemd/system/provost-try.service").write_text("\n".join(text) + "\n")
     sh("systemctl daemon-reload")
     cursor = sh("journalctl -n 0 --show-cursor -o cat").rsplit("cursor: ", 1)[1].strip()
     done = subprocess.run(["systemctl", "start", "provost-try.service"])
@@ -179,7 +198,7 @@ def main():
                 holds(name, code == 0, errno.errorcode.get(code, code))
             else:
                 holds(f"closed: {name} ({errno.errorcode.get(code, code)})", code != 0, tried)
-        alone = trespass("none")
+        alone = trespass("none", unit_without("AppArmorProfile="))
         for name in BY_UNIT:
             code = alone[name]
             holds(f"closed by the unit alone: {name} ({errno.errorcode.get(code, code)})", code != 0, alone)
@@ -187,7 +206,7 @@ def main():
         holds("and what only the process itself closes, it closes: a key", alone[key] == 0 and tried[key] != 0, (alone[key], tried[key]))
     finally:
         kept[0].kill()
-        shutil.rmtree(TREE, ignore_errors=True)
+        clear()
     # As it is installed: enter.py has widened it for a privileged container.
     sh("rm -rf /etc/systemd/system/provost-execd.service.d && systemctl daemon-reload")
     for unit, most in (("provost", 1.2), ("provost-execd", 6.9)):
@@ -196,4 +215,5 @@ def main():
         holds(f"{unit}.service, as it runs: {exposure} of 10 open", exposure <= most, said)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -169,7 +169,7 @@ struct Which {
     /// Of this guest (vmid)
     #[arg(long)]
     guest: Option<u32>,
-    /// By this principal: user:alice, alice, vsock:1101, uid:1000
+    /// By this principal: user:alice, alice, uid:1000, vm:120, vsock:1101
     #[arg(long)]
     principal: Option<String>,
     /// Of this kind: start, session, read, plan, approval, intent, outcome, exec, file, refusal, halt, repair

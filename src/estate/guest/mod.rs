@@ -7,6 +7,7 @@ pub mod config;
 mod disk;
 mod net;
 mod snapshot;
+pub mod vsock;
 
 use smol_str::SmolStr;
 
@@ -89,6 +90,8 @@ pub struct Guest {
     pub nets: Box<[Net]>,
     pub devices: Box<[Device]>,
     pub snapshots: Box<[Snapshot]>,
+    /// vsock CIDs that it starts with next.
+    pub cids: Box<[u32]>,
     /// The snapshot that the current state descends from.
     pub parent: Option<SmolStr>,
     /// Where a suspend to disk goes.
@@ -143,6 +146,7 @@ impl Guest {
             nets: nets.into(),
             devices: devices.into(),
             snapshots: snapshots.into(),
+            cids: now.get("args").filter(|_| kind == Kind::Qemu).map(vsock::of_args).unwrap_or_default(),
             parent: word("parent"),
             state_storage: word("vmstatestorage"),
             pending: config.pending().is_some_and(|pending| !pending.entries.is_empty()),

@@ -18,6 +18,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::account::Account;
 pub use body::Body;
 pub use clean::{Argv, Clean, Json};
 
@@ -141,9 +142,17 @@ pub struct Who {
     /// Name of the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<Clean>,
+    /// Of the virtual machine that has the CID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vmid: Option<u32>,
 }
 
 impl Who {
+    /// Whose it is; the daemon's own is nobody's.
+    pub fn account(&self) -> Option<Account> {
+        self.vmid.map(Account::Machine).or(self.uid.map(Account::User))
+    }
+
     /// As configuration writes members: `user:alice`, `vsock:1101`; `uid:1000` for an account without a name.
     pub fn name(&self) -> String {
         match (&self.user, self.cid, self.uid) {
@@ -154,12 +163,13 @@ impl Who {
         }
     }
 
-    /// `name` as [`Who::name`] gives it, or the bare user name or number.
+    /// `name` as [`Who::name`] gives it, or the bare user name or number; `vm:120` for a virtual machine by any CID.
     pub fn is(&self, name: &str) -> bool {
         let bare = || self.user.as_ref().is_some_and(|user| user.as_str() == name);
         self.name() == name
             || bare()
-            || self.uid.is_some_and(|uid| name == format!("uid:{uid}") || name == uid.to_string())
+            || self.uid.is_some_and(|uid| name == uid.to_string())
+            || self.account().is_some_and(|account| name == account.to_string())
     }
 }
 

@@ -136,6 +136,7 @@ fn whole(body: Body) -> Entry {
             tainted: true,
             uid: Some(1000),
             user: Some("alice".into()),
+            vmid: Some(120),
         }),
         tool: Some("apply"),
         guest: Some(101),

@@ -82,5 +82,10 @@ fn a_principal_is_found_by_each_of_its_names() {
         assert!(who.is(name), "{name}");
     }
     assert!(!who.is("user:bob") && !who.is("ali"));
-    assert_eq!(Who { cid: Some(7), ..Who::default() }.name(), "vsock:7");
+    let machine = Who { cid: Some(7), vmid: Some(120), ..Who::default() };
+    assert_eq!(machine.name(), "vsock:7");
+    for name in ["vsock:7", "vm:120"] {
+        assert!(machine.is(name), "{name}");
+    }
+    assert!(!machine.is("120") && !machine.is("uid:120") && !machine.is("vm:7"));
 }

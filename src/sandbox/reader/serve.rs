@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Gid, Group, Uid, User};
 
 use super::ask::{MOST, receive, send};
@@ -33,6 +34,7 @@ pub enum ReaderError {
 
 /// Answers what comes in by standard input until it ends.
 pub fn run(config: &Path) -> Result<(), ReaderError> {
+    leave_signals_to_the_daemon().map_err(ReaderError::Socket)?;
     let (known, seen) = load_trusted(config)?;
     let mut names = Names::of(config, &known, Some(seen));
     let mut roots: Vec<PathBuf> = ACCOUNTS.map(PathBuf::from).into();
@@ -53,6 +55,13 @@ pub fn run(config: &Path) -> Result<(), ReaderError> {
             _ => {}
         }
     }
+}
+
+/// What is sent to the whole unit, or from a terminal to both: the daemon reloads or ends by it, and needs its files until
+/// then.
+fn leave_signals_to_the_daemon() -> io::Result<()> {
+    let signals = SigSet::from_iter([Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM]);
+    Ok(signals.thread_block()?)
 }
 
 fn answer_to(question: &[u8], answer: OwnedFd, names: &mut Names, under_way: &Arc<AtomicUsize>) {

@@ -17,6 +17,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
 use self::porter::{Porter, refused};
+use crate::account::Account;
 use crate::control::{MOST_ASKED, Reply};
 use crate::policy::{Principal, Supply};
 use crate::tools::Provost;
@@ -36,7 +37,7 @@ pub struct Door {
 impl Door {
     /// Answers until `stop`.
     pub async fn serve(self, provost: Arc<Provost>, stop: CancellationToken) {
-        let places = Supply::new(MOST, MOST_EACH);
+        let places = Supply::<Account>::new(MOST, MOST_EACH);
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,

@@ -206,9 +206,7 @@ impl<N: Node> Porter<'_, N> {
     }
 
     fn who(&self, principal: &Principal) -> Who {
-        let user = principal.user().map(Into::into);
-        let role = role(&self.policy.rules.now(), principal).map(|role| role.name.as_str().into());
-        Who { uid: Some(principal.uid()), user, role, ..Who::default() }
+        principal.who(role(&self.policy.rules.now(), principal))
     }
 }
 

@@ -53,7 +53,7 @@ impl Office {
         let request = Request {
             plan: PLAN.into(),
             sha256: "5f16".into(),
-            uid: 1000,
+            account: 1000.into(),
             who: alice().to_string(),
             role: "a".into(),
             endpoint: "DELETE /nodes/{node}/lxc/{vmid}".into(),
@@ -132,7 +132,7 @@ async fn root_and_approvers_halt_and_resume_and_nobody_else_with_a_receipt_of_ea
     for (who, may) in [(root(), true), (bob(), true), (alice(), false), (carol(), false)] {
         let halted = office.ask(&who, halt()).await;
         let receipt = office.receipts().await.remove(0);
-        assert_eq!(receipt.principal.as_ref().and_then(|who| who.uid), Some(who.uid()));
+        assert_eq!(receipt.principal.as_ref().and_then(|who| who.uid), who.who(None).uid);
         if may {
             assert_eq!(halted.unwrap()["halted"]["by"], json!(who.to_string()));
             assert_eq!((receipt.kind, &receipt.body), (Kind::Halt, &json!({ "halted": true })));

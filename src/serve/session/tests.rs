@@ -1,3 +1,4 @@
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -7,7 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::config::{self, Config};
-use crate::policy::Rules;
+use crate::ledger::Entry;
+use crate::ledger::query::{Filter, newest_first};
+use crate::ledger::receipt::body;
+use crate::policy::{Machine, Rules};
 
 fn provost(text: &str) -> Arc<Provost> {
     Arc::new(Provost::for_tests(Rules::fixed(config::parse(std::path::Path::new("x"), text).unwrap())))
@@ -26,8 +30,20 @@ impl Client {
 
     fn of(provost: Arc<Provost>) -> Self {
         let (ours, theirs) = UnixStream::pair().unwrap();
+        let principal = Principal::of_peer(&theirs).unwrap();
+        Self::between(ours, theirs, principal, provost)
+    }
+
+    /// In a virtual machine.
+    fn machine(cid: u32, vmid: u32, provost: Arc<Provost>) -> Self {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        Self::between(ours, theirs, Principal::Machine(Machine::for_tests(cid, vmid)), provost)
+    }
+
+    fn between(ours: UnixStream, theirs: UnixStream, principal: Principal, provost: Arc<Provost>) -> Self {
         let stop = CancellationToken::new();
-        tokio::spawn(serve(theirs, provost, Room::new(&Config::default().listen), stop.clone()));
+        let room = Room::new(&Config::default().listen);
+        tokio::spawn(serve(Stream::Unix(theirs), principal, provost, room, stop.clone()));
         Self { stream: BufReader::new(ours), _stop: stop }
     }
 
@@ -213,4 +229,43 @@ fn the_log_does_not_repeat_the_message_with_which_no_session_began() {
         ServerInitializeError::ExpectedInitializeRequest(Some(serde_json::from_value(message).unwrap()));
     assert!(error.to_string().contains("hunter2"), "the library quotes it");
     assert!(!super::why(&error).contains("hunter2"));
+}
+
+/// All that the socket serves, as what the kernel says it is: a machine, and no account.
+#[tokio::test]
+async fn a_virtual_machine_is_served_as_itself() {
+    let text = "[[role]]\nname='inner'\nmembers=['vm:120']\nprofile='operate'\nexec='none'";
+    let provost = provost(text);
+    let mut client = Client::machine(1101, 120, provost.clone());
+    client.begin().await;
+    let status = client.status().await;
+    assert_eq!(status["principal"], json!({ "via": "vsock", "cid": 1101, "vmid": 120 }));
+    assert_eq!((&status["role"], &status["profile"]), (&json!("inner"), &json!("operate")));
+    // What speaks from a guest was written there.
+    assert_eq!(status["tainted"], true);
+    client.exec(1, "").await;
+    let refused = client.hear().await;
+    assert_eq!(refused["result"]["structuredContent"]["error"]["kind"], "lane_not_allowed", "{refused}");
+
+    let mut stranger = Client::machine(1102, 121, provost.clone());
+    stranger.begin().await;
+    let status = stranger.status().await;
+    assert_eq!((&status["role"], &status["pending"]), (&Value::Null, &json!([])), "{status}");
+    stranger.exec(1, "").await;
+    let refused = stranger.hear().await;
+    assert_eq!(refused["result"]["structuredContent"]["error"]["kind"], "no_role", "{refused}");
+
+    let filter = Filter { principal: Some("vm:120".into()), ..Filter::default() };
+    let mut found = Vec::new();
+    provost.desk.ledger.append(Entry::of(body::Halt { halted: false })).await.unwrap();
+    newest_first(provost.desk.ledger.place(), &filter, |receipt| {
+        found.push((receipt.kind.name(), receipt.principal.unwrap()));
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(found.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), ["refusal", "read", "session"]);
+    for (_, who) in found {
+        assert_eq!((who.name().as_str(), who.vmid, who.uid), ("vsock:1101", Some(120), None));
+        assert!(who.tainted);
+    }
 }

@@ -16,6 +16,7 @@ use rmcp::service::{RequestContext, RoleServer};
 use serde_json::Value;
 
 use super::question::{APPROVE, question};
+use crate::account::Account;
 use crate::config::How;
 use crate::plan::{Plan, PlanId, await_person, leaves, steps};
 use crate::policy::approval::Standing;
@@ -52,22 +53,22 @@ impl Default for Seal {
 
 impl Seal {
     /// None where the kernel gave no key: then nobody is asked this way.
-    fn close(&self, subject: &Subject, uid: u32) -> Option<String> {
+    fn close(&self, subject: &Subject, account: Account) -> Option<String> {
         let left = subject.expires.saturating_duration_since(tokio::time::Instant::now());
-        let bound = bound(subject, uid);
+        let bound = bound(subject, account);
         let options = SealOptions::new().associated_data(&bound).ttl(left);
         Some(self.0.as_ref()?.seal_with(subject.id.as_bytes(), &options))
     }
 
-    fn is_ours(&self, state: &str, subject: &Subject, uid: u32) -> bool {
-        let opened = self.0.as_ref().map(|codec| codec.open_with(state, &bound(subject, uid)));
+    fn is_ours(&self, state: &str, subject: &Subject, account: Account) -> bool {
+        let opened = self.0.as_ref().map(|codec| codec.open_with(state, &bound(subject, account)));
         opened.is_some_and(|opened| opened.is_ok_and(|id| id == subject.id.as_bytes()))
     }
 }
 
 /// What the seal is for, and counts for nothing else.
-fn bound(subject: &Subject, uid: u32) -> Vec<u8> {
-    format!("tools/call apply|{}|{}|{uid}", subject.id, subject.sha256).into_bytes()
+fn bound(subject: &Subject, account: Account) -> Vec<u8> {
+    format!("tools/call apply|{}|{}|{account}", subject.id, subject.sha256).into_bytes()
 }
 
 /// What a person is asked about.
@@ -114,14 +115,14 @@ pub async fn put_to_person(
     let plan = &subject;
     let question = subject.form.clone();
     if context.protocol_version().is_some_and(|revision| !revision.has_initialize()) {
-        let uid = principal.uid();
+        let account = principal.account();
         let Some(answer) = given.responses.as_ref().and_then(|responses| responses.get(APPROVE)) else {
-            let Some(state) = provost.seal.close(plan, uid) else { return Ok(Next::Apply) };
+            let Some(state) = provost.seal.close(plan, account) else { return Ok(Next::Apply) };
             let request = InputRequest::Elicitation(ElicitRequest::new(question));
             let asked = InputRequests::from([(APPROVE.to_owned(), request)]);
             return Ok(Next::Ask(InputRequiredResult::new(Some(asked), Some(state))));
         };
-        if !given.state.is_some_and(|state| provost.seal.is_ours(&state, plan, uid)) {
+        if !given.state.is_some_and(|state| provost.seal.is_ours(&state, plan, account)) {
             return Err(forged());
         }
         let answer = serde_json::from_value::<ElicitResult>(answer.clone()).ok();
@@ -145,7 +146,7 @@ fn waiting(
     call: &Call,
 ) -> Option<std::sync::Arc<Plan>> {
     let policy = &provost.policy;
-    let plan = provost.planning.plans.find(id, principal.uid()).ok()?;
+    let plan = provost.planning.plans.find(id, principal.account()).ok()?;
     let taint = call.notes().is_tainted();
     let leaves = leaves(policy, principal, &plan.request, &plan.then, taint).ok()?;
     let needs = steps::needs(&leaves);

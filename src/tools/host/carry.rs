@@ -39,7 +39,7 @@ impl What {
 /// such thing's.
 pub fn find(provost: &Provost, principal: &Principal, id: &str) -> Result<Option<Arc<Asked>>, Refused> {
     let Ok(id) = id.parse() else { return Ok(None) };
-    match provost.hosts.find(id, principal.uid()) {
+    match provost.hosts.find(id, principal.account()) {
         Ok(asked) => Ok(Some(asked)),
         Err(Refused::NoPlan { .. }) => Ok(None),
         Err(refused) => Err(refused),
@@ -114,7 +114,7 @@ async fn carry(
     const PATIENCE: Duration = Duration::from_secs(60);
     let (policy, mode) = (&provost.policy, asked.what.mode());
     let leave = policy.host_again(principal, mode, record.notes().is_tainted())?;
-    let claim = provost.hosts.claim(asked.id, principal.uid())?;
+    let claim = provost.hosts.claim(asked.id, principal.account())?;
     let turn = exec::turn(provost, principal, &leave.config().exec, PATIENCE, &context.ct).await?;
     // Halted meanwhile, or by other rules.
     let leave = policy.host_again(principal, mode, record.notes().is_tainted())?;

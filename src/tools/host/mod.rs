@@ -24,6 +24,7 @@ use super::answer::{Answer, Failure, to_object};
 use super::exec::run;
 use super::files::{GetWish, PutWish};
 use super::record::Call;
+use crate::account::Account;
 use crate::config::host;
 use crate::ledger::canonical::canonical;
 use crate::ledger::receipt::{Clean, Json, body};
@@ -50,7 +51,7 @@ pub enum What {
 /// What somebody asked for, word for word, until it is carried out or forgotten.
 pub struct Asked {
     pub id: PlanId,
-    pub uid: u32,
+    pub account: Account,
     /// `user:alice (uid 1000)`
     pub who: String,
     pub what: What,
@@ -68,8 +69,8 @@ impl Kept for Asked {
         self.id
     }
 
-    fn uid(&self) -> u32 {
-        self.uid
+    fn account(&self) -> Account {
+        self.account
     }
 
     fn bytes(&self) -> usize {
@@ -140,7 +141,7 @@ pub async fn ask(
     let expires = Instant::now() + LIFETIME;
     let asked = Asked {
         id,
-        uid: principal.uid(),
+        account: principal.account(),
         who: principal.to_string(),
         what,
         shown,
@@ -174,7 +175,7 @@ fn wait(
     let request = Request {
         plan: asked.id.to_string(),
         sha256: asked.sha256.clone(),
-        uid: asked.uid,
+        account: asked.account,
         who: asked.who.clone(),
         role: role.to_owned(),
         endpoint: format!("{tool} host"),

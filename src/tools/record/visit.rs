@@ -38,12 +38,17 @@ struct Known {
 
 impl Visit {
     pub fn new(desk: &Arc<Desk>, principal: Principal) -> Arc<Self> {
+        let taint = Taint::default();
+        if principal.machine().is_some() {
+            // What speaks from a guest was written there, from the first word on.
+            taint.mark();
+        }
         Arc::new(Self {
             number: desk.sessions.fetch_add(1, Ordering::Relaxed) + 1,
             principal,
             calls: AtomicU64::new(0),
             opened: AtomicBool::new(false),
-            taint: Taint::default(),
+            taint,
             known: Mutex::default(),
             _open: desk.open.token(),
             desk: desk.clone(),
@@ -100,7 +105,7 @@ impl Visit {
         let body = Session {
             calls: None,
             event: SessionEvent::Opened,
-            pid: Some(self.principal.pid()),
+            pid: self.principal.pid(),
             protocol: protocol.map(|revision| Clean::of(revision.as_str())),
             session: self.number,
         };
@@ -112,11 +117,24 @@ impl Visit {
         let body = Session {
             calls: None,
             event: SessionEvent::TurnedAway,
-            pid: Some(self.principal.pid()),
+            pid: self.principal.pid(),
             protocol: None,
             session: self.number,
         };
         self.leave(self.who(rules, None), Decision::Refused, Some(why), body);
+    }
+
+    /// The same where not even a principal came of it: nobody knows whose CID it is.
+    pub fn stranger(desk: &Arc<Desk>, cid: u32, why: &str) {
+        let session = desk.sessions.fetch_add(1, Ordering::Relaxed) + 1;
+        let event = SessionEvent::TurnedAway;
+        let body = Session { calls: None, event, pid: None, protocol: None, session };
+        desk.ledger.leave(Entry {
+            principal: Some(Who { cid: Some(cid), ..Who::default() }),
+            decision: Some(Decision::Refused),
+            why: Some(Clean::of(why)),
+            ..Entry::of(body)
+        });
     }
 
     fn who(&self, rules: &Rules, client: Option<&Implementation>) -> Who {
@@ -131,13 +149,9 @@ impl Visit {
             let role = policy::role(&config, &self.principal);
             known.client = client.map(|client| (client.name.clone(), client.version.clone()));
             known.who = Who {
-                cid: None,
                 client: client.map(|client| Clean::of(&client.name)),
                 client_version: client.map(|client| Clean::of(&client.version)),
-                role: role.map(|role| Clean::of(&role.name)),
-                tainted: false,
-                uid: Some(self.principal.uid()),
-                user: self.principal.user().map(Clean::of),
+                ..self.principal.who(role)
             };
             known.by = Some(config);
         }
@@ -159,7 +173,7 @@ impl Drop for Visit {
         let body = Session {
             calls: Some(self.calls.load(Ordering::Relaxed)),
             event: SessionEvent::Closed,
-            pid: Some(self.principal.pid()),
+            pid: self.principal.pid(),
             protocol: None,
             session: self.number,
         };

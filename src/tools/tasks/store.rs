@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rmcp::task_manager::TaskManager;
 
+use crate::account::Account;
 use crate::policy::Sight;
 
 /// How long what a task came to is kept.
@@ -20,7 +21,7 @@ const BYTES_OF_ONE: usize = 2 << 20;
 const BYTES: usize = 16 << 20;
 
 pub struct Handle {
-    pub owner: u32,
+    pub owner: Account,
     /// Of this task alone, so that it can be forgotten alone.
     pub manager: TaskManager,
     /// What its owner saw when it was made.
@@ -75,16 +76,18 @@ impl Store {
         self.handles.insert(id, handle);
     }
 
-    pub fn get(&self, owner: u32, id: &str) -> Option<&Handle> {
+    pub fn get(&self, owner: impl Into<Account>, id: &str) -> Option<&Handle> {
+        let owner = owner.into();
         self.handles.get(id).filter(|handle| handle.owner == owner)
     }
 
-    pub fn running(&self, owner: u32) -> usize {
-        self.of(owner).filter(|handle| handle.end.at().is_none()).count()
+    pub fn running(&self, owner: impl Into<Account>) -> usize {
+        self.of(owner.into()).filter(|handle| handle.end.at().is_none()).count()
     }
 
     /// Makes room for one more of this owner's; false when all that are there are under way.
-    pub fn make_room(&mut self, owner: u32) -> bool {
+    pub fn make_room(&mut self, owner: impl Into<Account>) -> bool {
+        let owner = owner.into();
         while self.of(owner).count() >= MOST_OF_ONE {
             if !self.forget_oldest(Some(owner)) {
                 return false;
@@ -125,13 +128,13 @@ impl Store {
         self.handles.drain().for_each(|(_, handle)| handle.manager.shutdown());
     }
 
-    fn of(&self, owner: u32) -> impl Iterator<Item = &Handle> {
+    fn of(&self, owner: Account) -> impl Iterator<Item = &Handle> {
         self.handles.values().filter(move |handle| handle.owner == owner)
     }
 
     /// Whoever takes the most is the first to lose some.
-    fn who_has_most(&self, of: impl Fn(&Handle) -> usize) -> Option<u32> {
-        let mut sums: HashMap<u32, usize> = HashMap::new();
+    fn who_has_most(&self, of: impl Fn(&Handle) -> usize) -> Option<Account> {
+        let mut sums: HashMap<Account, usize> = HashMap::new();
         for handle in self.handles.values() {
             *sums.entry(handle.owner).or_default() += of(handle);
         }
@@ -139,7 +142,7 @@ impl Store {
     }
 
     /// Forgets what ended first, of this owner's or of all; false when none has.
-    fn forget_oldest(&mut self, owner: Option<u32>) -> bool {
+    fn forget_oldest(&mut self, owner: Option<Account>) -> bool {
         let own = |handle: &&Handle| owner.is_none_or(|owner| handle.owner == owner);
         let ended = self.handles.iter().filter(|(_, handle)| own(handle));
         let oldest = ended.filter_map(|(id, handle)| Some((handle.end.at()?, id))).min();
@@ -162,12 +165,12 @@ mod tests {
         Policy::new(Rules::fixed(config)).read(&alice).ok().unwrap()
     }
 
-    fn put(store: &mut Store, owner: u32, id: usize, ended: Option<(Instant, usize)>) {
+    fn put(store: &mut Store, uid: u32, id: usize, ended: Option<(Instant, usize)>) {
         let end = End::default();
         ended.into_iter().for_each(|ended| end.0.set(ended).unwrap());
         let until = Instant::now() + Duration::from_secs(3600);
-        let handle = Handle { owner, manager: TaskManager::new(), sight: sight(), until, end };
-        store.put(format!("{owner}-{id:05}"), handle);
+        let handle = Handle { owner: uid.into(), manager: TaskManager::new(), sight: sight(), until, end };
+        store.put(format!("{uid}-{id:05}"), handle);
     }
 
     #[test]
@@ -191,7 +194,7 @@ mod tests {
         }
         put(&mut store, 2, 0, Some((now, 100)));
         store.tidy(now + Duration::from_secs(1));
-        let left = store.of(1).map(|handle| handle.end.bytes()).sum::<usize>();
+        let left = store.of(1.into()).map(|handle| handle.end.bytes()).sum::<usize>();
         assert!(left <= BYTES_OF_ONE && left > BYTES_OF_ONE - (200 << 10), "{left}");
         assert!(store.get(1, "1-00000").is_none() && store.get(1, "1-00029").is_some());
         assert!(store.get(2, "2-00000").is_some());
@@ -209,7 +212,7 @@ mod tests {
             put(&mut store, 1, id, Some((now + Duration::from_millis(id as u64), 1)));
         }
         assert!(store.make_room(1) && store.get(1, "1-00000").is_none());
-        assert_eq!(store.of(1).count(), MOST_OF_ONE - 1);
+        assert_eq!(store.of(1.into()).count(), MOST_OF_ONE - 1);
         for owner in 2..17 {
             for id in 0..MOST_RUNNING {
                 put(&mut store, owner, id, None);

@@ -51,7 +51,7 @@ fn members(config: &Config) -> Vec<Check> {
                         gone.push(format!("group:{name} of role \"{}\"", role.name));
                     }
                 }
-                Member::Vsock(_) => {}
+                Member::Vsock(_) | Member::Vm(_) => {}
             }
         }
     }

@@ -1,15 +1,15 @@
-//! `provost bridge`: standard input to the socket, the socket to standard output.
+//! `provost bridge`: standard input to the daemon, the daemon to standard output.
 //!
 //! Three threads and nothing else, so that `ssh node provost bridge` starts in a millisecond. When input ends, the
 //! socket's writing side is closed and answers go on coming; when the daemon closes, the bridge ends, whatever input
 //! still says; and when nobody is left to read what it writes, it ends too, and with it the session and its commands.
 //! It ends well when input has ended and every call that went by was answered.
 
+mod daemon;
+
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+pub use self::daemon::Port;
+use self::daemon::{At, Connection};
 use super::unanswered::{Lines, Seen, Unanswered};
 use crate::config;
 
@@ -28,14 +30,18 @@ const OUTPUT_LOST: u8 = 74;
 /// Input has ended, so the daemon's closing is the session's end and not a loss.
 static INPUT_ENDED: AtomicBool = AtomicBool::new(false);
 
-pub fn run(socket: Option<PathBuf>, config: Option<PathBuf>) -> ExitCode {
-    let socket = match socket.map_or_else(|| configured(config), Ok) {
-        Ok(socket) => socket,
-        Err(error) => return fail(&error.to_string(), UNAVAILABLE),
+pub fn run(socket: Option<PathBuf>, vsock: Option<Port>, config: Option<PathBuf>) -> ExitCode {
+    let at = match (vsock, socket) {
+        (Some(port), _) => At::Vsock(port),
+        (None, Some(socket)) => At::Unix(socket),
+        (None, None) => match configured(config) {
+            Ok(socket) => At::Unix(socket),
+            Err(error) => return fail(&error.to_string(), UNAVAILABLE),
+        },
     };
-    let stream = match UnixStream::connect(&socket) {
+    let stream = match at.connect() {
         Ok(stream) => stream,
-        Err(error) => return fail(&unreachable(&socket, &error), UNAVAILABLE),
+        Err(why) => return fail(&why, UNAVAILABLE),
     };
     let mut from_daemon = match stream.try_clone() {
         Ok(stream) => stream,
@@ -102,20 +108,7 @@ fn configured(path: Option<PathBuf>) -> Result<PathBuf, config::ConfigError> {
     }
 }
 
-fn unreachable(socket: &Path, error: &io::Error) -> String {
-    let next = match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            "ask the operator to add you to the group provost (adduser YOU provost)"
-        }
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-            "is the daemon running? on the node: systemctl status provost.socket"
-        }
-        _ => "on the node: journalctl -t provost",
-    };
-    format!("cannot connect to {}: {error}; {next}", socket.display())
-}
-
-fn forward_input(mut stream: UnixStream, calls: Calls) {
+fn forward_input(mut stream: Connection, calls: Calls) {
     let mut lines = Lines::default();
     // A call is known before it is sent: its answer may be quick. Whichever side failed, there is no more to send.
     let _ = copy(&mut io::stdin().lock(), |bytes| {
@@ -130,7 +123,7 @@ fn forward_input(mut stream: UnixStream, calls: Calls) {
         stream.write_all(bytes)
     });
     INPUT_ENDED.store(true, Ordering::SeqCst);
-    let _ = stream.shutdown(Shutdown::Write);
+    let _ = stream.end();
 }
 
 /// An SSH connection that is lost ends our input, as a client that has said all it will does, and closes our output: by

@@ -1,0 +1,168 @@
+"""An assistant inside a VM reaches the agent with no network, as the VM that the kernel says; nobody else does.
+
+The VM is machine.py: to the kernel a guest with a CID. What only this machine's loopback gives, a peer of CID 1, is refused.
+"""
+
+import atexit
+import glob
+import json
+import os
+import socket
+import subprocess
+
+from node import CLUSTER, Client, configure, holds, receipts, restart, sh, until
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CID, PORT, RELAY = 1101, 7100, "/run/machine.sock"
+DEVICE = f"-device vhost-vsock-pci,guest-cid={CID}"
+
+def conf(vmid):
+    return f"{CLUSTER}/etc-pve/nodes/pve1/qemu-server/{vmid}.conf"
+
+
+vmid, other = sorted(int(os.path.basename(path).split(".")[0]) for path in glob.glob(conf("*")))[:2]
+
+
+def write(vmid, args):
+    """What root does with qm set, as pmxcfs shows it: a new file, and the counters by which it says what moved."""
+    with open(conf(vmid)) as file:
+        kept = [line for line in file if not line.startswith("args:")]
+    put(conf(vmid), (f"args: {args}\n" if args else "") + "".join(kept))
+    with open(f"{CLUSTER}/etc-pve/.vmlist") as file:
+        vmlist = json.load(file)
+    with open(f"{CLUSTER}/etc-pve/.version") as file:
+        version = json.load(file)
+    vmlist["version"] += 1
+    vmlist["ids"][str(vmid)]["version"] = version["vmlist"] = vmlist["version"]
+    put(f"{CLUSTER}/etc-pve/.vmlist", json.dumps(vmlist))
+    put(f"{CLUSTER}/etc-pve/.version", json.dumps(version))
+
+
+def put(path, text):
+    with open(path + ".new", "w") as file:
+        file.write(text)
+    os.rename(path + ".new", path)
+
+
+def refusal(client):
+    """Why the daemon hung up, as a client hears it."""
+    said = client.hear()
+    return (said or {}).get("error", {}).get("message", ""), client.hear()
+
+
+def loopback(cid):
+    client = Client.__new__(Client)
+    client.socket = socket.socket(socket.AF_VSOCK)
+    client.socket.settimeout(60)
+    client.socket.connect((cid, PORT))
+    client.lines = client.socket.makefile("rb")
+    return client
+
+
+class Machine:
+    """It runs as PVE runs it: in the VM's scope, as root."""
+
+    def __init__(self, vmid):
+        sh(f"systemctl stop {vmid}.scope 2>/dev/null; rm -f {RELAY}")
+        words = ["-id", str(vmid), *DEVICE.split(), "-relay", RELAY, str(PORT)]
+        scope = ["systemd-run", "--quiet", "--scope", "--slice=qemu.slice", f"--unit={vmid}"]
+        self.process = subprocess.Popen([*scope, "python3", f"{HERE}/machine.py", *words], stdout=subprocess.DEVNULL)
+        atexit.register(self.process.kill)
+        until("the machine's device", lambda: os.path.exists(RELAY))
+
+    def connect(self):
+        return Client(RELAY)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+ROLE = f'[listen]\nvsock = {PORT}\n[[role]]\nname = "inner"\nmembers = ["vm:{vmid}"]\nprofile = "operate"\ntainted_approval = ["disruptive"]\n'
+sh("modprobe vsock_loopback; modprobe vhost_vsock")
+configure(ROLE)
+os.makedirs("/etc/systemd/system/provost.service.d", exist_ok=True)
+with open("/etc/systemd/system/provost.service.d/machines.conf", "w") as file:
+    file.write("[Service]\nProtectProc=default\n")
+sh("systemctl daemon-reload; systemctl stop provost.service; systemctl start provost-vsock.socket")
+restart()
+
+for cid in (1, 2):
+    said, then = refusal(loopback(cid))
+    holds(f"the node itself, over loopback to CID {cid}, is no virtual machine", "is no virtual machine's" in said and then is None, said)
+tried = subprocess.run(["provost", "bridge", "--vsock", f"1:{PORT}"], input='{"jsonrpc":"2.0","id":1,"method":"ping"}\n', capture_output=True, text=True)
+holds("provost bridge --vsock passes on why", "is no virtual machine's" in tried.stdout, tried)
+
+machine = Machine(vmid)
+said, _ = refusal(machine.connect())
+holds("a VM that runs with a CID its configuration does not give is refused", f"VM {vmid} runs with vsock CID {CID}, and its configuration" in said, said)
+
+write(vmid, DEVICE)
+client = machine.connect().begin()
+status = client.call("status")
+holds("the VM is served as itself", status["principal"] == {"via": "vsock", "cid": CID, "vmid": vmid}, status["principal"])
+holds("by its role, and tainted from the first word on", status["role"] == "inner" and status["tainted"], status)
+found = client.call("find", query="stop a vm")
+holds("more than a packet comes whole", len(str(found)) > 200 and found["matches"], found)
+
+planned = client.call("plan", method="POST", path=f"/nodes/pve1/qemu/{vmid}/status/reboot")
+if "error" in planned:  # it does not run there
+    planned = client.call("plan", method="POST", path=f"/nodes/pve1/qemu/{vmid}/status/start")
+holds("a plan about itself says so", any("the machine that you speak from" in line for line in planned["warnings"]), planned)
+
+half = machine.connect().begin()
+number = half.begin_call("status")
+half.socket.shutdown(socket.SHUT_WR)
+holds("one that has said all it will still gets its answer", half.answer(number) is not None)
+holds("and is hung up on then", half.hear() is None)
+
+sessions = [machine.connect() for _ in range(20)]
+holds("twenty more at once", all(session.begin() for session in sessions))
+
+mine = receipts("--principal", f"vm:{vmid}")
+kinds = {receipt["kind"] for receipt in mine}
+holds("its receipts name CID and VM", {"session", "plan"} <= kinds and all(
+    (receipt["principal"]["cid"], receipt["principal"]["vmid"]) == (CID, vmid) and "uid" not in receipt["principal"] for receipt in mine), mine[:2])
+turned = receipts("--principal", "vsock:1", "--kind", "session")
+holds("who was turned away left a receipt with the reason", any("no virtual machine" in receipt.get("why", "") for receipt in turned), turned)
+entries = sh(f"journalctl -t provost --no-pager PROVOST_PRINCIPAL=vsock:{CID}")
+holds("and the journal has them by PROVOST_PRINCIPAL", f"vsock:{CID}" in entries, entries[-300:])
+
+write(vmid, DEVICE.replace(str(CID), "1102"))
+said, _ = refusal(machine.connect())
+holds("a configuration edited under it lets no further session in", "its configuration does not give it" in said, said)
+write(vmid, DEVICE)
+write(other, DEVICE)
+said, _ = refusal(machine.connect())
+holds("nor does another VM that claims the same CID", f"of VM {other} claims the same" in said, said)
+write(other, "")
+
+machine.kill()
+until("the session of a VM that was killed ends", lambda: [
+    receipt for receipt in receipts("--principal", f"vm:{vmid}", "--kind", "session", "-n", "100") if receipt["body"]["event"] == "closed"][21:])
+holds("the sessions of a VM that was killed end", True)
+
+words = ["-id", str(vmid), *DEVICE.split(), "-relay", f"{RELAY}2", str(PORT)]
+scope = ["systemd-run", "--quiet", "--scope", "--slice=other.slice"]
+impostor = subprocess.Popen([*scope, "python3", f"{HERE}/machine.py", *words], stdout=subprocess.DEVNULL)
+atexit.register(impostor.kill)
+until("the impostor's device", lambda: os.path.exists(RELAY + "2"))
+said, _ = refusal(Client(RELAY + "2"))
+holds("who takes the CID of a VM that does not run is nobody", f"no virtual machine that runs on this node was started with vsock CID {CID}" in said, said)
+impostor.kill()
+impostor.wait()
+os.unlink(RELAY + "2")
+
+# The same without the unit: then provostd asks for the socket itself, and its own unit has to let it.
+sh("systemctl stop provost.service provost-vsock.socket")
+tried = sh("systemctl start provost.service 2>&1; journalctl -u provost.service -n 20 --no-pager -o cat", check=False)
+holds("without provost-vsock.socket the unit does not allow it, and says what to do", "systemctl enable --now provost-vsock.socket" in tried, tried)
+with open("/etc/systemd/system/provost.service.d/vsock.conf", "w") as file:
+    file.write("[Service]\nRestrictAddressFamilies=AF_VSOCK\n")
+sh("systemctl reset-failed provost.service provost.socket provost-control.socket || true")
+restart()
+machine = Machine(vmid)
+holds("with AF_VSOCK in a drop-in it listens by itself", machine.connect().begin().call("status")["role"] == "inner")
+machine.kill()
+sh("rm -r /etc/systemd/system/provost.service.d; systemctl daemon-reload")
+write(vmid, "")
