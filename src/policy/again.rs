@@ -4,6 +4,7 @@
 //! whose peer the kernel could name, so nothing that acts may ever be had of it.
 
 use super::{Denied, Permit, Policy, lane_name, membership, scope};
+use crate::account::Account;
 use crate::config::ExecLane;
 use crate::exec::wire::{Guest, Mode};
 use crate::ledger::receipt::Who;
@@ -26,7 +27,7 @@ impl Policy {
         }
         let mode = Mode::Inspect;
         let asked_by = format!("provostd, what became of a change by {name}");
-        let uid = who.and_then(|who| who.uid).unwrap_or(u32::MAX);
-        Ok(Permit { guest: Guest::Vmid(guest), mode, judged: mode, asked_by, uid, role: at, config })
+        let account = who.and_then(Who::account).unwrap_or(Account::User(u32::MAX));
+        Ok(Permit { guest: Guest::Vmid(guest), mode, judged: mode, asked_by, account, role: at, config })
     }
 }
