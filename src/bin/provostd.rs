@@ -76,7 +76,7 @@ async fn serve(rules: Rules, path: &Path) -> Result<(), Box<dyn std::error::Erro
     }
     // After what is given up: a thread keeps what it was started with.
     let ledger = Ledger::open(Options::of(&config.ledger))?;
-    match resolve(&ledger, async |intent| of_command(intent)).await {
+    match resolve(&ledger, &ledger.status().open_intents, async |intent| of_command(intent)).await {
         Ok(0) => {}
         Ok(closed) => tracing::warn!(closed, "commands were under way when the daemon ended"),
         Err(error) => tracing::error!("{error}"),

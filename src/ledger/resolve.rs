@@ -35,14 +35,15 @@ pub fn of_command(intent: &Receipt) -> Option<Fate> {
     })
 }
 
-/// Asks `fate` of each open intent, and records what it says. Returns how many were closed.
+/// Asks `fate` of each of these open intents, and records what it says. Returns how many were closed. `open` is to be taken
+/// before anybody is served: what is open later may be under way.
 pub async fn resolve(
     ledger: &Ledger,
+    open: &[Seq],
     fate: impl AsyncFn(&Receipt) -> Option<Fate>,
 ) -> Result<usize, Unrecorded> {
-    let open = ledger.status().open_intents;
     let mut closed = 0;
-    for seq in open {
+    for seq in open.iter().copied() {
         // What cannot be read is verification's to tell of.
         let line = Segments::open(ledger.place()).and_then(|segments| segments.line(seq));
         let Some(intent) = line.ok().and_then(|line| Receipt::parse(&line).ok()) else { continue };

@@ -4,6 +4,7 @@
 //! need, or a [`Denied`] that says which door was closed and who can open it. It must never decide by anything that
 //! the asker says of itself.
 
+mod again;
 pub mod approval;
 mod call;
 mod change;

@@ -152,15 +152,23 @@ impl Provost {
         self.planning.settle(PATIENCE).await;
     }
 
-    /// Finds out what became of changes that were being made when the daemon before this one ended.
+    /// Finds out what became of changes that were being made when the daemon before this one ended. To be polled before the
+    /// first session is.
     pub async fn resolve_changes(&self) {
+        let ledger = &self.desk.ledger;
+        let open = ledger.status().open_intents;
+        let file = async |intent: &Receipt| files::resolve::fate(self, intent).await;
         // Most starts find none, and then the catalogue is not read for it.
         let eyes = std::sync::LazyLock::new(|| crate::plan::Eyes::new(&self.client, self.catalog.now()));
-        let fate = async |intent: &Receipt| crate::apply::resolve::fate(&eyes, intent).await;
-        match resolve(&self.desk.ledger, fate).await {
-            Ok(0) => {}
-            Ok(closed) => tracing::warn!(closed, "changes were being made when the daemon ended"),
-            Err(error) => tracing::error!("{error}"),
+        let call = async |intent: &Receipt| crate::apply::resolve::fate(&eyes, intent).await;
+        // A call's task may go on for hours, a file's end is known in seconds.
+        let (files, calls) = tokio::join!(resolve(ledger, &open, file), resolve(ledger, &open, call));
+        for resolved in [files, calls] {
+            match resolved {
+                Ok(0) => {}
+                Ok(closed) => tracing::warn!(closed, "changes were being made when the daemon ended"),
+                Err(error) => tracing::error!("{error}"),
+            }
         }
     }
 

@@ -213,6 +213,84 @@ fn an_agent_that_goes_in_the_middle_leaves_the_old_file_and_an_open_end() {
     assert_eq!(outcome.body["result"], "failed", "{outcome:?}");
 }
 
+/// What is left of a put, the names of which nobody else gives.
+fn left(dir: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
+    entries
+        .filter(|path| path.file_name().expect("a name").as_encoded_bytes().starts_with(b".provost-"))
+        .collect()
+}
+
+/// As if it had been left there an hour ago.
+fn age(path: &Path) {
+    let hour = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    fs::File::open(path).and_then(|file| file.set_modified(hour)).expect("a time");
+}
+
+#[test]
+fn a_daemon_killed_in_the_middle_says_where_the_rest_lies_and_the_next_put_takes_it_away() {
+    let mut house = house(FULL);
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("file");
+    fs::write(&path, "old").expect("a file");
+    let arguments =
+        json!({ "guest": VM, "path": path, "content": "x".repeat(8_000_000), "overwrite": "always" });
+    house.client().start("file_put", arguments);
+    let has_content =
+        |aside: &std::path::PathBuf| fs::metadata(aside.join("new")).is_ok_and(|new| new.len() > 0);
+    crate::common::eventually("it has begun", || left(dir.path()).first().is_some_and(has_content));
+    house.kill();
+    assert_eq!(fs::read(&path).expect("the file"), b"old");
+    let aside = left(dir.path()).pop().expect("what was begun");
+    house.start();
+    let told = || house.receipts().into_iter().find(|receipt| receipt.kind.name() == "outcome");
+    crate::common::eventually("the intent is closed", || told().is_some());
+    let outcome = told().expect("an outcome");
+    let why = outcome.why.clone().unwrap_or_default();
+    assert_eq!((&outcome.body["result"], outcome.guest), (&json!("unknown"), Some(VM)), "{outcome:?}");
+    assert!(why.contains("is as it was") && why.contains(aside.to_str().expect("text")), "{why}");
+    assert_eq!(intent_of(&house, &outcome).body["args"]["aside"], json!(aside));
+    // What is young may be another daemon's that is under way.
+    put(&house, &path, "new", json!({ "overwrite": "always" }));
+    assert_eq!(left(dir.path()), [aside.clone()]);
+    age(&aside.join("new"));
+    age(&aside);
+    put(&house, &path, "newer", json!({ "overwrite": "always" }));
+    holds(dir.path(), &["file"]);
+}
+
+#[test]
+fn what_only_looks_like_the_rest_of_a_put_is_left_alone() {
+    let house = house(FULL);
+    let (dir, outside) =
+        (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let at = |name: &str| dir.path().join(format!(".provost-{name}"));
+    let made = |name: &str, mode: u32, file: &str| {
+        fs::create_dir(at(name)).expect("a directory");
+        fs::write(at(name).join(file), "kept").expect("a file");
+        fs::set_permissions(at(name), PermissionsExt::from_mode(mode)).expect("mode");
+        age(&at(name).join(file));
+        age(&at(name));
+    };
+    made("open", 0o777, "new");
+    made("other", 0o700, "other");
+    if Uid::effective().is_root() {
+        made("theirs", 0o700, "new");
+        std::os::unix::fs::chown(at("theirs"), Some(1), Some(1)).expect("owner");
+    }
+    fs::set_permissions(outside.path(), PermissionsExt::from_mode(0o700)).expect("mode");
+    fs::write(outside.path().join("new"), "kept").expect("a file");
+    age(&outside.path().join("new"));
+    age(outside.path());
+    symlink(outside.path(), at("link")).expect("a link");
+    fs::write(at("file"), "kept").expect("a file");
+    let before = left(dir.path()).len();
+    made("ours", 0o700, "new");
+    put(&house, &dir.path().join("file"), "x", json!({}));
+    assert_eq!(left(dir.path()).len(), before);
+    assert!(!at("ours").exists() && outside.path().join("new").exists());
+}
+
 #[test]
 fn what_is_too_large_to_keep_has_no_undo_and_says_so() {
     let house = house_with(FULL, "keep_replaced = 10");

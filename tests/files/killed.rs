@@ -83,6 +83,82 @@ fn a_provostd_killed_at_any_moment_leaves_a_whole_file() {
     println!("killed before the change: {olds}, after it: {news}");
 }
 
+/// What the next start says became of it is what became of it.
+#[test]
+fn a_put_whose_provostd_was_killed_is_closed_at_the_next_start_by_what_is_there() {
+    let (mut node, guest) = (Node::start(), Guest::idle());
+    let ended = |node: &Node| {
+        let receipts = crate::record::all(&node.ledger()).into_iter();
+        receipts.filter(|receipt| receipt.kind.name() == "outcome").collect::<Vec<_>>()
+    };
+    let intents = |node: &Node| {
+        crate::record::all(&node.ledger()).iter().filter(|receipt| receipt.body["act"] == "file_put").count()
+    };
+    let mut told = Vec::new();
+    // One that is likely to be over by then, and one that is not; over a file, and where none was.
+    for (round, (path, size)) in
+        [("/srv/a", 10), ("/srv/a", 7 << 20), ("/srv/b", 7 << 20)].into_iter().enumerate()
+    {
+        if path == "/srv/a" {
+            guest.run("printf old > /srv/a");
+        }
+        let before = guest.read(path);
+        let new = "n".repeat(size);
+        let mut client = node.client();
+        client.start(
+            "file_put",
+            json!({ "guest": guest.id, "path": path, "content": new, "overwrite": "always" }),
+        );
+        eventually("it is about to be done", || intents(&node) > round);
+        let _ = (node.provostd.kill(), node.provostd.wait());
+        let done: Vec<u64> =
+            crate::record::all(&node.ledger()).iter().filter_map(|file| file.closes()).collect();
+        node.restart_provostd();
+        if done.len() > told.len() {
+            told.push("recorded");
+            continue;
+        }
+        eventually("it is closed", || {
+            ended(&node).iter().any(|outcome| !done.contains(&outcome.closes().unwrap()))
+        });
+        let outcome = ended(&node).pop().expect("an outcome");
+        let now = guest.read(path);
+        let result = outcome.body["result"].as_str().unwrap_or_default().to_owned();
+        let right = if now == new { "done" } else { "failed" };
+        assert!(now == new || now == before, "{} bytes", now.len());
+        assert_eq!(result, right, "{outcome:?}");
+        assert_eq!((outcome.guest, outcome.tool.as_deref()), (Some(guest.id), Some("file_put")));
+        told.push(right);
+    }
+    println!("told: {told:?}");
+}
+
+/// Where nobody can tell: not looked at, or changed since.
+#[test]
+fn what_cannot_be_told_of_a_killed_put_is_said_to_be_unknown() {
+    let (mut node, guest) = (Node::start(), Guest::idle());
+    guest.run("printf old > /srv/t");
+    let new = "n".repeat(7 << 20);
+    let arguments = json!({ "guest": guest.id, "path": "/srv/t", "content": new, "overwrite": "always" });
+    let mut client = node.client();
+    client.start("file_put", arguments);
+    let receipts = |node: &Node| crate::record::all(&node.ledger());
+    eventually("it is about to be done", || {
+        receipts(&node).iter().any(|receipt| receipt.body["act"] == "file_put")
+    });
+    let _ = (node.provostd.kill(), node.provostd.wait());
+    eventually("the errand is over", || doors(&guest) == 0);
+    guest.run("printf other > /srv/t");
+    node.restart_provostd();
+    let outcome = || receipts(&node).into_iter().find(|receipt| receipt.closes().is_some());
+    eventually("it is closed", || outcome().is_some());
+    let outcome = outcome().expect("an outcome");
+    if outcome.kind.name() == "outcome" {
+        assert_eq!(outcome.body["result"], "unknown", "{outcome:?}");
+        assert!(outcome.why.as_deref().unwrap_or_default().contains("neither"), "{outcome:?}");
+    }
+}
+
 #[test]
 fn a_put_whose_caller_gives_up_is_given_up() {
     let (node, guest) = (Node::start(), Guest::idle());

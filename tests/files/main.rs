@@ -8,6 +8,9 @@ mod common;
 #[path = "../hostile/guest.rs"]
 #[allow(dead_code, reason = "for the hostile tests as well")]
 mod guest;
+#[path = "../scenario/record.rs"]
+#[allow(dead_code, reason = "for the scenarios as well")]
+mod record;
 
 mod door;
 mod get;

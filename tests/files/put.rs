@@ -1,8 +1,10 @@
 //! What is put is there as a whole, as whose and in which place it should be, or not at all.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::common::Node;
+use crate::common::{Node, eventually};
 use crate::guest::Guest;
 use crate::{call, kind, left_aside, put, sha256};
 
@@ -90,6 +92,26 @@ fn a_full_file_system_keeps_the_old_file_and_nothing_besides() {
         put(&mut client, &guest, "/srv/few/t", "new", json!({ "overwrite": "always" })).expect_err("full");
     assert_eq!(kind(&error), "full", "{error}");
     assert_eq!(guest.run("cat /srv/few/t; ls -A /srv/few").trim(), "oldt");
+}
+
+/// What is handed in is held until it is in place, and one account holds no more than its share of it.
+#[test]
+fn content_that_one_account_has_under_way_is_bounded() {
+    let (node, guest) = (Node::start(), Guest::idle());
+    let (mut one, mut other) = (node.client(), node.client());
+    let large = "x".repeat(7 << 20);
+    let signal = |signal| kill(Pid::from_raw(node.execd.id() as i32), signal).expect("a signal");
+    signal(Signal::SIGSTOP);
+    for path in ["/srv/a", "/srv/b"] {
+        one.start("file_put", json!({ "guest": guest.id, "path": path, "content": large }));
+    }
+    // It is behind them in the same session, which have been read by then.
+    one.call("status", json!({}));
+    let error = put(&mut other, &guest, "/srv/c", &large, json!({})).expect_err("no room");
+    signal(Signal::SIGCONT);
+    assert_eq!(kind(&error), "busy", "{error}");
+    eventually("both are there", || guest.run("cat /srv/a /srv/b 2>/dev/null | wc -c").trim() == "14680064");
+    put(&mut other, &guest, "/srv/c", &large, json!({})).expect("room again");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use provost::apply::{Became, resolve};
 use provost::ledger::receipt::{Json, body};
-use provost::ledger::{self, Entry, Ledger, Seq};
+use provost::ledger::{self, Entry, Ledger, Receipt, Seq};
 use provost::sim::Fault;
 use provost::sim::estate::recorded;
 use serde_json::{Value, json};
@@ -106,7 +106,9 @@ async fn intents_that_a_kill_left_open_are_resolved_from_tasks_and_from_how_thin
     let ledger = open(&site.dir.path().join("killed"));
     assert_eq!(ledger.status().open_intents, [started, done, not, nobody]);
     let eyes = site.eyes();
-    let closed = ledger::resolve::resolve(&ledger, async |intent| resolve::fate(&eyes, intent).await).await;
+    let open = ledger.status().open_intents;
+    let fate = async |intent: &Receipt| resolve::fate(&eyes, intent).await;
+    let closed = ledger::resolve::resolve(&ledger, &open, fate).await;
     assert_eq!(closed.unwrap(), 4);
     let outcomes = receipts(&site.dir.path().join("killed"));
     for (seq, result) in [(started, "done"), (done, "done"), (not, "failed"), (nobody, "unknown")] {

@@ -86,3 +86,23 @@ pub fn by_kernel(path: &str, doing: Doing, errno: Errno) -> No {
 pub fn no(kind: &str, message: String, next: &str) -> No {
     No { kind: kind.into(), message, next: next.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_is_as_full_as_a_disk_and_says_that_nothing_was_changed() {
+        for errno in [Errno::ENOSPC, Errno::EDQUOT] {
+            for doing in [Doing::Make, Doing::Write, Doing::Replace] {
+                let no = by_kernel("/srv/t", doing, errno);
+                assert_eq!(no.kind, "full", "{}", no.message);
+                assert!(
+                    no.message.contains("/srv/t") && no.next.contains("nothing was changed"),
+                    "{}",
+                    no.message
+                );
+            }
+        }
+    }
+}

@@ -9,6 +9,7 @@ mod door;
 mod get;
 mod kept;
 mod put;
+pub mod resolve;
 mod restore;
 mod shown;
 mod vm;

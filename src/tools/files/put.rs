@@ -230,7 +230,7 @@ async fn carry_out(
     let began = Instant::now();
     let mut door = Door::open(permit, wanted.errand.clone(), &context.ct)?;
     let was = look(provost, permit, &mut door).await.map_err(|failure| door::said(failure).1)?;
-    let intent = intent(&wanted, &was, None);
+    let intent = intent(&wanted, &was, None, None);
     let entry = record.entry(Decision::Allowed, None, intent.clone());
     let recorded = record.ledger().intent(entry, intent).await?;
     record.recorded_elsewhere();
@@ -303,8 +303,8 @@ pub(super) async fn keep_what_was(
 
 /// What is recorded before anything is changed: all that the way back takes.
 ///
-/// `vm`: the node of the VM that it is in.
-pub(super) fn intent(wanted: &Wanted, was: &Was, vm: Option<&str>) -> Intent {
+/// `vm`: the node of the VM that it is in; `aside`: where its content waits there until it is whole.
+pub(super) fn intent(wanted: &Wanted, was: &Was, vm: Option<&str>, aside: Option<&str>) -> Intent {
     let path = Clean::of(wanted.errand.path());
     let before = match (&was.found, &was.sha256) {
         (Some(found), Some(sha256)) if was.is_owned => json!({
@@ -319,6 +319,9 @@ pub(super) fn intent(wanted: &Wanted, was: &Was, vm: Option<&str>) -> Intent {
     let mut args = json!({ "path": path, "act": wanted.errand.name(), "bytes": wanted.content.len() });
     if let Some(node) = vm {
         args["vm"] = json!(Clean::of(node));
+    }
+    if let Some(aside) = aside {
+        args["aside"] = json!(Clean::of(aside));
     }
     let sha256 = match &wanted.errand {
         Errand::Put(put) => {

@@ -30,6 +30,19 @@ pub struct Wanted<'a> {
     pub entries: u64,
 }
 
+/// The hash of a file's first bytes, by the agent's own reading: where nobody is there who could have a script run.
+pub async fn hash(
+    provost: &Provost,
+    permit: &Permit,
+    node: &str,
+    path: &str,
+    most: u64,
+) -> Result<String, Failure> {
+    let agent = Agent::new(provost.policy.inside(permit, &provost.client, node));
+    let seen = read::read(&agent, path, Part::From(0), most, None).await?;
+    Ok(crate::ledger::tree::sha256_hex(&seen.bytes))
+}
+
 /// A file's bytes, or a directory's entries.
 pub async fn get(
     provost: &Provost,

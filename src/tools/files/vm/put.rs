@@ -37,6 +37,17 @@ cd -P -- "$1" || exit 71
 /// Makes that directory and says what it is. `$1` is where, `$2` its device and inode, `$3` the name.
 const BEGIN: &str = r#"LC_ALL=C; export LC_ALL; umask 077
 cd -P -- "$1" && [ "$(stat -c '%d %i' .)" = "$2" ] || exit 71
+# What puts whose daemon was killed have left here: a quarter of an hour old, of the same owner, and nothing else in it.
+n=0
+for d in .provost-*; do
+  [ -d "$d" ] && [ ! -L "$d" ] && [ $n -lt 20 ] || continue
+  n=$((n+1))
+  ( cd -P -- "$d" && [ "$(stat -c '%d %i' ..)" = "$2" ] && [ "$(stat -c %u .)" = "$(id -u)" ] || exit
+    case $(stat -c %a .) in *700) ;; *) exit;; esac
+    case $(ls -A) in ''|new) ;; *) exit;; esac
+    for f in . new; do [ ! -e $f ] || [ $(($(date +%s) - $(stat -c %Y $f))) -gt 900 ] || exit; done
+    rm -f new; cd .. && rmdir -- "$d" )
+done
 mkdir -- "$3" || exit 78
 cd -P -- "$3" && [ "$(stat -c '%d %i' ..)" = "$2" ] && [ "$(stat -c %u .)" = "$(id -u)" ] || exit 71
 case $(stat -c %a .) in *700) ;; *) exit 71;; esac
@@ -112,7 +123,11 @@ pub async fn carry_out(
         }
         None => in_place::look(provost, permit, &agent, &wanted, &system).await?,
     };
-    let intent = intent(&wanted, &was, Some(node));
+    let stage = match (&looked, &wanted.errand) {
+        (Some(looked), Errand::Put(_)) => Some(Place::of(looked)?),
+        _ => None,
+    };
+    let intent = intent(&wanted, &was, Some(node), stage.as_ref().map(|stage| stage.path.as_str()));
     let entry = record.entry(Decision::Allowed, None, intent.clone());
     let recorded = record.ledger().intent(entry, intent).await?;
     record.recorded_elsewhere();
@@ -122,7 +137,9 @@ pub async fn carry_out(
             (Some(looked), Errand::Remove(remove)) => {
                 (take_away(&agent, &recorded, looked, &remove.sha256).await.map(|()| None), None)
             }
-            (Some(looked), _) => (hand_over(&agent, &recorded, &wanted, looked).await.map(Some), Some(NOTE)),
+            (Some(looked), _) => {
+                (hand_over(&agent, &recorded, &wanted, looked, stage).await.map(Some), Some(NOTE))
+            }
             (None, _) => {
                 (in_place::write(&agent, &recorded, &wanted).await.map(|()| None), Some(in_place::NOTE))
             }
@@ -212,7 +229,27 @@ async fn look_closer(
     Ok(Was { found: Some(found), sha256: Some(sha256), kept, is_owned: true })
 }
 
-/// Where new content waits until it is whole.
+/// Where new content is to wait until it is whole: on record before it is made, as it stays where nobody can take it away.
+struct Place {
+    path: String,
+    /// The directory that the file is in, and the name there.
+    directory: String,
+    name: String,
+}
+
+impl Place {
+    fn of(looked: &Looked) -> Result<Self, Failure> {
+        let random =
+            PlanId::random().map_err(|error| Failure::new("internal", error.to_string(), "report this"))?;
+        let name: String = format!(".provost-{random}").chars().take(25).collect();
+        let (directory, _) = looked.path.rsplit_once('/').unwrap_or_default();
+        let path = format!("{directory}/{name}");
+        let directory = if directory.is_empty() { "/" } else { directory }.to_owned();
+        Ok(Self { path, directory, name })
+    }
+}
+
+/// Where new content waits.
 struct Stage {
     place: String,
     is: String,
@@ -240,12 +277,13 @@ async fn hand_over(
     recorded: &Recorded,
     wanted: &Wanted,
     looked: &Looked,
+    place: Option<Place>,
 ) -> Result<Found, Failure> {
-    let Errand::Put(put) = &wanted.errand else {
+    let (Errand::Put(put), Some(place)) = (&wanted.errand, place) else {
         return Err(Failure::new("internal", "no file to put", "report this"));
     };
     let path = &put.path;
-    let stage = begin(agent, recorded, path, looked).await.map_err(door::nothing_changed)?;
+    let stage = begin(agent, recorded, path, looked, place).await.map_err(door::nothing_changed)?;
     let filled = fill(agent, recorded, &stage, path, &wanted.content).await;
     if let Err(failure) = filled {
         let _ = stage.run(agent, recorded, GIVE_UP, &[], None).await;
@@ -279,18 +317,18 @@ async fn hand_over(
     })
 }
 
-async fn begin(agent: &Agent, recorded: &Recorded, path: &str, looked: &Looked) -> Result<Stage, Failure> {
-    let random =
-        PlanId::random().map_err(|error| Failure::new("internal", error.to_string(), "report this"))?;
-    let name: String = format!(".provost-{random}").chars().take(25).collect();
-    let (directory, _) = looked.path.rsplit_once('/').unwrap_or_default();
-    let directory = if directory.is_empty() { "/" } else { directory };
-    let arguments = [directory, &looked.directory, &name];
+async fn begin(
+    agent: &Agent,
+    recorded: &Recorded,
+    path: &str,
+    looked: &Looked,
+    place: Place,
+) -> Result<Stage, Failure> {
+    let arguments = [&*place.directory, &looked.directory, &place.name];
     let ended = script::run(agent, BEGIN, &arguments, None, PATIENCE, Proof::recorded(recorded)).await?;
     well(path, &ended)?;
     let is = String::from_utf8_lossy(&ended.stdout).trim().to_owned();
-    let place = format!("{}/{name}", directory.trim_end_matches('/'));
-    Ok(Stage { place, is, directory: looked.directory.clone() })
+    Ok(Stage { place: place.path, is, directory: looked.directory.clone() })
 }
 
 /// Brings the content in, in pieces that the agent takes.
