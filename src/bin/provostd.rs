@@ -106,7 +106,7 @@ async fn serve(rules: Rules, path: &Path) -> Result<(), Box<dyn std::error::Erro
     let _ = systemd::daemon::notify([("READY", "1")].iter());
     tokio::spawn(watchdog());
     let resolving = async {
-        provost.resolve_changes().await;
+        Box::pin(provost.resolve_changes()).await;
         std::future::pending::<()>().await
     };
     let mut reads = Ok(());

@@ -157,7 +157,7 @@ impl Provost {
     pub async fn resolve_changes(&self) {
         let ledger = &self.desk.ledger;
         let open = ledger.status().open_intents;
-        let file = async |intent: &Receipt| files::resolve::fate(self, intent).await;
+        let file = async |intent: &Receipt| Box::pin(files::resolve::fate(self, intent)).await;
         // Most starts find none, and then the catalogue is not read for it.
         let eyes = std::sync::LazyLock::new(|| crate::plan::Eyes::new(&self.client, self.catalog.now()));
         let call = async |intent: &Receipt| crate::apply::resolve::fate(&eyes, intent).await;

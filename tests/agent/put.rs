@@ -252,7 +252,7 @@ fn a_daemon_killed_in_the_middle_says_where_the_rest_lies_and_the_next_put_takes
     assert_eq!(intent_of(&house, &outcome).body["args"]["aside"], json!(aside));
     // What is young may be another daemon's that is under way.
     put(&house, &path, "new", json!({ "overwrite": "always" }));
-    assert_eq!(left(dir.path()), [aside.clone()]);
+    assert_eq!(left(dir.path()), std::slice::from_ref(&aside));
     age(&aside.join("new"));
     age(&aside);
     put(&house, &path, "newer", json!({ "overwrite": "always" }));

@@ -168,7 +168,7 @@ fn outcome(began: Instant, (exit_code, signal): (Option<i32>, Option<i32>), kill
 
 /// How the looking came to its end.
 enum Seen {
-    Ended(Ended<Kept>),
+    Ended(Box<Ended<Kept>>),
     TimedOut,
     Cancelled,
     /// The VM stopped.
@@ -236,7 +236,7 @@ async fn run(
         ..outcome(began, (None, None), if group { "process_group" } else { "none" })
     };
     let (ended, stop) = match seen {
-        Seen::Ended(ended) => (Some(ended), None),
+        Seen::Ended(ended) => (Some(*ended), None),
         Seen::TimedOut | Seen::Stopped => (last, None),
         Seen::Cancelled => {
             let message = format!("the call was cancelled; {}", beside.note.as_deref().unwrap_or_default());
@@ -286,7 +286,7 @@ async fn watch(agent: &Agent, pid: u64, most: usize, until: Instant, given_up: &
             () = tokio::time::sleep(pause.min(left)) => {}
         }
         match agent.ended(pid, most).await {
-            Ok(Some(ended)) => return Seen::Ended(ended),
+            Ok(Some(ended)) => return Seen::Ended(Box::new(ended)),
             Ok(None) => failed = 0,
             Err(failure) if failure.kind == "stopped" => return Seen::Stopped,
             Err(failure) => {
