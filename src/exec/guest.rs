@@ -87,7 +87,8 @@ mod schema {
         }
 
         fn json_schema(_: &mut SchemaGenerator) -> Schema {
-            json_schema!({ "type": ["integer", "string"] })
+            // Not one type of two: some clients take no such list.
+            json_schema!({ "anyOf": [{ "type": "integer" }, { "type": "string" }] })
         }
     }
 }

@@ -164,15 +164,16 @@ impl Systemd {
         let number = |value: Option<u64>| value.filter(|value| *value != u64::MAX);
         let began: u64 = self.property(name, SERVICE, "ExecMainStartTimestampMonotonic")?.unwrap_or(0);
         let end: u64 = self.property(name, SERVICE, "ExecMainExitTimestampMonotonic")?.unwrap_or(0);
-        if state == "inactive" && began == 0 && !given_up {
-            // Its turn to start has not come yet.
+        let code: i32 = self.property(name, SERVICE, "ExecMainCode")?.unwrap_or(0);
+        if state == "inactive" && code == 0 && !given_up {
+            // Its turn to start had not come yet when its state was asked for; by now it may run.
             return Ok(None);
         }
         let active: u64 = self.property(name, UNIT, "ActiveEnterTimestampMonotonic")?.unwrap_or(0);
         Ok(Some(Ended {
             was_active: active != 0,
             result: self.property(name, SERVICE, "Result")?.unwrap_or_default(),
-            code: self.property(name, SERVICE, "ExecMainCode")?.unwrap_or(0),
+            code,
             status: self.property(name, SERVICE, "ExecMainStatus")?.unwrap_or(0),
             duration_us: end.saturating_sub(began),
             cpu_us: number(self.property(name, SERVICE, "CPUUsageNSec")?).map(|ns| ns / 1000),
