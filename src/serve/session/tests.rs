@@ -158,8 +158,8 @@ async fn a_call_is_charged_for_more_than_its_words() {
     for id in 1..=4 {
         client.exec(id, "").await;
     }
+    // Whichever of them came last: they are on their way at once.
     let answer = client.hear().await;
-    assert_eq!(answer["id"], 4, "{answer}");
     assert_eq!(answer["result"]["structuredContent"]["error"]["kind"], "busy", "{answer}");
 }
 
