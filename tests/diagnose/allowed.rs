@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::common::Node;
+use crate::common::{Node, eventually};
 use crate::diagnose;
 use crate::site::{Site, everybody};
 
@@ -39,8 +39,13 @@ fn both_the_read_and_the_command_leave_their_receipts() {
     let node = Node::start();
     let mut client = node.client();
     let answer = diagnose(&mut client, "lxc/101");
-    let receipts = client.call("audit", json!({ "guest": 101, "limit": 5 }));
-    let receipts = receipts["structuredContent"]["receipts"].as_array().expect("receipts").clone();
+    let mut receipts = Vec::new();
+    // A read's is written once its answer is on its way, which waits for nobody.
+    eventually("both receipts are there", || {
+        let answer = client.call("audit", json!({ "guest": 101, "limit": 20 }));
+        receipts = answer["structuredContent"]["receipts"].as_array().expect("receipts").clone();
+        receipts.iter().any(|receipt| receipt["kind"] == "read" && receipt["tool"] == "diagnose")
+    });
     let of =
         |kind: &str| receipts.iter().find(|receipt| receipt["kind"] == kind && receipt["tool"] == "diagnose");
     let command = of("exec").unwrap_or_else(|| panic!("{receipts:#?}"));
