@@ -8,11 +8,10 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 export PROVOST_EXECD := $(TARGET)/$(TRIPLE)/execd/provost-execd
 export PROVOSTD := $(TARGET)/release/provostd
 export PROVOST_BIN := $(TARGET)/release/provost
-export PROVOST_TRESPASS := $(TARGET)/debug/trespass
 
 .PHONY: help
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
 
 .PHONY: demo
 demo: ## A throwaway container, a simulated cluster, both daemons, one MCP session with every step shown
@@ -26,11 +25,22 @@ test: ## Everything: format, lints, licences, unit tests, and the tests in real 
 	@tests/run
 
 .PHONY: test-vm
-test-vm: build ## A booted Debian node with AppArmor: both daemons as units, beside lxc-attach; VMs over vsock, a workstation (some minutes the first time)
-	cargo build --locked --no-default-features --features trespass --bin trespass
-	@tests/vm/enter
-	@$(MAKE) --no-print-directory agent-with-sim
+test-vm: deb beside ## The package's whole life on a booted Debian 13 node, from its installation to its purge (tests/vm; some minutes)
 	@tests/vm/scenario/run
+
+.PHONY: test-vm-selinux
+test-vm-selinux: deb beside ## Provost on a booted node that enforces SELinux: its module, its domains, and what they refuse
+	@tests/vm/scenario/run --selinux
+
+.PHONY: test-vm-all
+test-vm-all: test-vm test-vm-selinux ## Both, and the first on Debian 12
+	@PROVOST_VM_SUITE=bookworm tests/vm/scenario/run
+
+# What stands beside the package on that node, and is in none: the simulated cluster, its pveum, the build that tries the walls.
+# As the tests are built, so that `make test` has them already.
+.PHONY: beside
+beside:
+	cargo build --locked --bins
 
 # With features that build none of the daemons: those that are measured are the released ones, and stay in their place.
 .PHONY: bench
@@ -38,7 +48,7 @@ bench: ## The promised numbers of SPECIFICATION.md, measured in one run
 	@tests/need bench
 	@$(MAKE) --no-print-directory build
 	@cargo bench --locked --no-default-features --features agent --bench catalog -- $(BENCH)
-	@cargo bench --locked --no-default-features --features sim --bench read --bench estate -- $(BENCH)
+	@cargo bench --locked --no-default-features --features sim --bench read --bench connect --bench estate -- $(BENCH)
 	@tests/lab/lab up --only 101 && tests/lab/lab wait 101
 	@tests/lab/lab run -- cargo bench --locked --no-default-features --features execd --bench exec -- $(BENCH)
 	@tests/lab/lab run -- cargo bench --locked --no-default-features --features execd --bench files -- $(BENCH)
@@ -51,6 +61,21 @@ CRASHES ?= 2000
 crash: ## The ledger's writer killed at each of its calls, CRASHES times (2000)
 	@tests/need test
 	PROVOST_CRASH_RUNS=$(CRASHES) cargo nextest run --locked --no-capture --test ledger -E 'test(/^crash/)'
+
+# Both on a debug build with the simulated cluster. The second is cut at HTTP_SECONDS.
+HTTP_SECONDS ?= 600
+.PHONY: conformance schemathesis a2a
+conformance: ## The official MCP conformance runner against the HTTP door, over a simulated cluster
+	cargo build --locked --bin provostd --bin provost
+	PROVOSTD=$(TARGET)/debug/provostd PROVOST_BIN=$(TARGET)/debug/provost tests/http/served tests/http/conformance
+
+schemathesis: ## schemathesis against /openapi.json, for ten minutes at most, or HTTP_SECONDS
+	cargo build --locked --bin provostd --bin provost
+	PROVOSTD=$(TARGET)/debug/provostd PROVOST_BIN=$(TARGET)/debug/provost tests/http/served tests/http/schemathesis $(HTTP_SECONDS)
+
+# They come from PyPI, as the clients of tests/clients do, and are tried with them by `make test`.
+a2a: ## The official A2A SDK's client against the HTTP door, over a simulated cluster
+	cargo nextest run --locked --test clients -E 'test(/^a2a::/)'
 
 # What is released says nothing of where it was built, so that it is the same to the bit from every directory
 # (make test-package builds it twice). The last that fits a path counts. A bench has them too, or it would compile all anew.

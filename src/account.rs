@@ -9,6 +9,8 @@ pub enum Account {
     User(u32),
     /// A virtual machine of the node, by its vmid: whoever is in it.
     Machine(u32),
+    /// A token that this node gave out, by its number: whoever holds it.
+    Token(u64),
 }
 
 impl From<u32> for Account {
@@ -22,6 +24,7 @@ impl fmt::Display for Account {
         match self {
             Self::User(uid) => write!(f, "uid:{uid}"),
             Self::Machine(vmid) => write!(f, "vm:{vmid}"),
+            Self::Token(id) => write!(f, "token:{id:016x}"),
         }
     }
 }

@@ -35,6 +35,29 @@ pub enum Ask {
     Examine {},
     /// What holds the daemon in: [`Walls`].
     Walls {},
+    /// A token for the HTTP door: [`GivenOut`].
+    IssueToken { acts_as: ActsAs, ttl_s: u32, window_s: u32, delay_s: u32 },
+    /// The same token, for another while: [`GivenOut`].
+    RefreshToken { id: String },
+    /// The tokens that are known: [`Tokens`].
+    Tokens {},
+    /// Take one back: [`TakenBack`].
+    RevokeToken { id: String, why: String },
+}
+
+/// Whose rights a token has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ActsAs {
+    /// Whoever asks.
+    Me,
+    Role(String),
+    /// An account; only root is believed who that is. Its groups, the primary first.
+    User {
+        uid: u32,
+        name: Option<String>,
+        groups: Vec<(u32, Option<String>)>,
+    },
 }
 
 /// What is answered: one of the types below as JSON, or why not.
@@ -196,6 +219,46 @@ pub struct Ledger {
     pub unmirrored: u64,
 }
 
+/// A token, to be handed over once: nobody can be shown it again.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct GivenOut {
+    pub token: String,
+    pub about: GivenToken,
+}
+
+/// What is known of a token: not the token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenToken {
+    pub id: String,
+    /// `role:operator`, `user:alice`
+    pub acts_as: String,
+    /// The role that counts for it now; none: it may do nothing.
+    pub role: Option<String>,
+    pub issuer: String,
+    /// `active`, `expired`, `revoked`
+    pub state: String,
+    pub issued: Timestamp,
+    pub expires: Timestamp,
+    pub refresh_until: Timestamp,
+    pub refreshed: u64,
+    pub revoked_by: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Where they are of use; none: HTTP is off.
+    pub http: Option<String>,
+    /// The latest first.
+    pub tokens: Vec<GivenToken>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenBack {
+    pub token: GivenToken,
+    /// What did not go as it should: a restart would give it back, or it is not recorded.
+    pub note: Option<String>,
+}
+
 /// What the kernel holds the daemon to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Walls {
@@ -204,6 +267,9 @@ pub struct Walls {
     pub landlock_abi: Option<u32>,
     /// What does not hold, and why.
     pub missing: Vec<String>,
+    /// Why it cannot see which virtual machines run. It should, where it serves them, and nowhere else.
+    #[serde(default)]
+    pub hidden: Option<String>,
 }
 
 #[cfg(test)]
@@ -222,6 +288,10 @@ mod tests {
             Ask::Catalogue {},
             Ask::Examine {},
             Ask::Walls {},
+            Ask::IssueToken { acts_as: ActsAs::Role(text()), ttl_s: 1, window_s: 2, delay_s: 0 },
+            Ask::RefreshToken { id: text() },
+            Ask::Tokens {},
+            Ask::RevokeToken { id: text(), why: text() },
         ] {
             let line = serde_json::to_string(&ask).unwrap();
             assert_eq!(serde_json::from_str::<Ask>(&line).unwrap(), ask, "{line}");

@@ -5,6 +5,7 @@
 //! | room | what it holds |
 //! | --- | --- |
 //! | [`cli`] | the operator's verbs |
+//! | [`connect`] | many nodes behind one client: what `provost connect` does on a workstation |
 //! | [`serve`] | transports: who connects, as whom, and one bounded MCP session each |
 //! | [`tools`] | the MCP face: one file a tool |
 //! | [`apply`] | a plan becomes a change: once, as planned, recorded before and after |
@@ -20,7 +21,7 @@
 //! | [`sandbox`] | what `provostd` gives up before it serves |
 //! | [`sim`] | a simulated cluster, for tests and for trying Provost without Proxmox; in no released program |
 //! | [`control`] | the wire between `provost` and `provostd`: what operators ask |
-//! | [`account`], [`config`], [`door`], [`files`], [`http`], [`journal`], [`process`], [`secret`], [`share`], [`stale`], [`text`], [`turns`] | what every room may use |
+//! | [`account`], [`config`], [`door`], [`files`], [`http`], [`journal`], [`process`], [`product`], [`secret`], [`share`], [`stale`], [`text`], [`turns`] | what every room may use |
 
 #[cfg(feature = "ledger")]
 pub mod account;
@@ -28,6 +29,7 @@ pub mod config;
 pub mod files;
 pub mod journal;
 pub mod process;
+pub mod product;
 pub mod text;
 
 #[cfg(feature = "agent")]
@@ -36,6 +38,8 @@ pub mod apply;
 pub mod catalog;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(all(feature = "agent", feature = "cli"))]
+pub mod connect;
 #[cfg(any(feature = "agent", feature = "cli"))]
 pub mod control;
 #[cfg(feature = "agent")]

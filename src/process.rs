@@ -54,9 +54,49 @@ impl Stat {
     }
 }
 
+/// What a security module holds a process by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Label {
+    /// Its profile, with the mode behind it: `provostd (enforce)`; or `unconfined`.
+    AppArmor(String),
+    /// Its context: `system_u:system_r:provostd_t:s0`.
+    SeLinux(String),
+}
+
+impl Label {
+    /// `pid`: a number, or `self`. None where neither module is on.
+    pub fn of(pid: &str) -> std::io::Result<Option<Self>> {
+        for file in ["attr/apparmor/current", "attr/current"] {
+            match std::fs::read_to_string(format!("/proc/{pid}/{file}")) {
+                Ok(text) => return Ok(Self::parse(&text)),
+                // No such module, or (EINVAL) none that speaks through this file.
+                Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINVAL)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.trim_end_matches(['\0', '\n']);
+        let is_profile = text == "unconfined" || text.ends_with(')');
+        match text.split(':').count() {
+            _ if is_profile => Some(Self::AppArmor(text.to_owned())),
+            3.. => Some(Self::SeLinux(text.to_owned())),
+            _ => None,
+        }
+    }
+
+    /// As the module writes it.
+    pub fn text(&self) -> &str {
+        let (Self::AppArmor(text) | Self::SeLinux(text)) = self;
+        text
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Stat, is_ending, start_time};
+    use super::{Label, Stat, is_ending, start_time};
 
     #[test]
     fn this_process_has_a_start_and_none_has_pid_zero() {
@@ -70,5 +110,28 @@ mod tests {
         let stat = Stat("7 (a) Z 1 (b)) S 5 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 3 0 99".into());
         assert_eq!((stat.state(), stat.parent(), stat.threads()), (Some("S"), Some(5), Some(3)));
         assert_eq!(stat.number(22), Some(99));
+    }
+
+    #[test]
+    fn a_label_is_of_the_module_that_writes_so() {
+        let apparmor = |text: &str| Some(Label::AppArmor(text.into()));
+        for (text, label) in [
+            ("provostd (enforce)\n", apparmor("provostd (enforce)")),
+            ("unconfined\n", apparmor("unconfined")),
+            (
+                ":lxc-101_<-var-lib-lxc>:unconfined (enforce)",
+                apparmor(":lxc-101_<-var-lib-lxc>:unconfined (enforce)"),
+            ),
+            (
+                "system_u:system_r:provostd_t:s0\0",
+                Some(Label::SeLinux("system_u:system_r:provostd_t:s0".into())),
+            ),
+            ("kernel", None),
+            ("", None),
+        ] {
+            assert_eq!(Label::parse(text), label, "{text}");
+        }
+        assert!(Label::of("0").unwrap().is_none());
+        assert!(Label::of("self").is_ok());
     }
 }

@@ -1,7 +1,10 @@
 //! What became of intents that a daemon before this one left open: by the task that the call began, or by how things are
 //! now.
 //!
-//! It asks and never repeats. What neither shows stays unknown, and its receipt says so.
+//! It asks and never repeats. What neither shows stays unknown, and its receipt says so. As long as the node's API is not
+//! there to be asked, as after a boot on which it comes later, the intent stays open.
+
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -11,11 +14,14 @@ use crate::ledger::receipt::{Clean, body};
 use crate::ledger::resolve::Fate;
 use crate::plan::{Eyes, Outlook, Request, outlook};
 use crate::pve::task::{self, Listed, Outcome, State};
-use crate::pve::{Path, PveError, Read};
+use crate::pve::{Client, Path, PveError, Read};
 
 /// Seconds by which clocks of nodes may differ, and that a call may take to begin its task after its intent.
 const BEFORE: i64 = 5;
 const AFTER: i64 = 300;
+
+/// Between two tries to reach the node's API: the first, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// The ends of task types by the end of the call's template: `qmstart`, `vzstart`.
 const KINDS: &[(&str, &[&str])] = &[
@@ -48,10 +54,31 @@ pub async fn fate(eyes: &Eyes, intent: &Receipt) -> Option<Fate> {
     if !matches!(act, Some("apply" | "undo")) {
         return None;
     }
+    answers(&eyes.client).await;
     let (result, why, upid) = judge(eyes, intent).await;
     let upid = upid.as_deref().map(Clean::of);
     let outcome = body::Outcome { answer: None, duration_us: 0, of: intent.seq, result, status: None, upid };
     Some(Fate { why: why.into(), outcome })
+}
+
+/// Returns once the node's API answers, whatever it says.
+async fn answers(client: &Client) {
+    let Ok(version) = Path::of(["version"]) else { return };
+    let version = Read::new(version);
+    let mut pause = PAUSE.0;
+    while let Err(error) = client.get(&version).await {
+        // The certificate lies in /etc/pve, which is mounted by a service of its own.
+        if !error.is_passing() && !matches!(error, PveError::Certificate(_)) {
+            return;
+        }
+        if pause == PAUSE.0 {
+            tracing::warn!(
+                "what became of changes that were under way is found out once PVE answers: {error}"
+            );
+        }
+        tokio::time::sleep(pause).await;
+        pause = PAUSE.1.min(pause * 2);
+    }
 }
 
 type Judged = (body::Result, String, Option<String>);
@@ -79,7 +106,8 @@ async fn by_task(eyes: &Eyes, intent: &Receipt) -> Result<Option<Judged>, PveErr
     let begun = intent.time.as_second();
     let read = Path::of(["nodes", node, "tasks"]).and_then(|path| {
         let read = Read::new(path).with("since", (begun - BEFORE).to_string())?;
-        read.with("limit", "500")?.with("source", "all")
+        // It may be hours ago: what came since would fill the page.
+        read.with("until", (begun + AFTER).to_string())?.with("limit", "500")?.with("source", "all")
     });
     let Ok(read) = read else { return Ok(None) };
     let rows: Vec<Listed> = eyes.client.get(&read).await?.data()?;

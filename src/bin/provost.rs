@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::Parser;
 #[cfg(feature = "sim")]
 use provost::cli::demo;
-#[cfg(feature = "agent")]
-use provost::cli::setup;
 use provost::cli::{Provost, Verb, audit, bridge, client_config, documents, operator, suggest};
+#[cfg(feature = "agent")]
+use provost::cli::{connect, setup};
 
 fn main() -> ExitCode {
     let Some(verb) = Provost::parse().verb else {
@@ -23,6 +23,8 @@ fn main() -> ExitCode {
         Verb::Uninstall(verb) => setup::uninstall(&verb),
         Verb::Audit(verb) => audit::run(verb),
         Verb::Bridge { socket, vsock, config } => bridge::run(socket, vsock, config),
+        #[cfg(feature = "agent")]
+        Verb::Connect(verb) => connect::run(&verb),
         Verb::ClientConfig(verb) => client_config::run(&verb),
         Verb::Halt(verb) => operator::halt(verb),
         Verb::Resume(verb) => operator::resume(verb),

@@ -17,10 +17,12 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::product::Product;
+
 use super::{Catalog, Endpoint, Method, Parameter, Permission, Schema, source::Identity};
 
 /// Counted up whenever what is written changes its shape; the program's version counts too.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"provost\0";
 
@@ -51,6 +53,7 @@ struct Stored<P, S, E> {
 
 #[derive(Serialize, Deserialize)]
 struct StoredEndpoint {
+    product: Product,
     method: Method,
     path: String,
     description: String,
@@ -134,6 +137,7 @@ fn stored(catalog: &Catalog) -> Stored<&Parameter, &Schema, StoredEndpoint> {
     let mut parameters = Numbered::default();
     let mut returns = Numbered::default();
     let endpoints = catalog.endpoints().iter().map(|endpoint| StoredEndpoint {
+        product: endpoint.product,
         method: endpoint.method,
         path: endpoint.path.clone(),
         description: endpoint.description.clone(),
@@ -177,6 +181,7 @@ impl Stored<Parameter, Schema, StoredEndpoint> {
         let returns: Vec<_> = self.returns.into_iter().map(Arc::new).collect();
         let endpoints = self.endpoints.into_iter().map(|stored| {
             Some(Endpoint {
+                product: stored.product,
                 method: stored.method,
                 path: stored.path,
                 description: stored.description,

@@ -1,4 +1,4 @@
-//! The API of a Proxmox VE node as data: every endpoint, what it takes, what it needs, what it gives.
+//! The API of a Proxmox VE node, or of a host of another product, as data: every endpoint, what it takes, what it needs, what it gives.
 //!
 //! In: the node's own `apidoc.js`, or the catalogue that is built in. Out: a [`Catalog`] that is searched, matched and
 //! checked against. It must never make a call, and nothing in it is worth hiding.
@@ -37,7 +37,7 @@ pub use cache::Cache;
 #[cfg(test)]
 pub(crate) use check::tests::required;
 pub use check::{Checked, Fault, Problem, Unchecked};
-pub use embedded::{Release, TextError, text};
+pub use embedded::{Edition, Release, TextError, text};
 pub use list::list;
 pub use model::{
     Catalog, Endpoint, Format, Kind, Parameter, Permission, PropertyKey, Schema, Variant, Variants,

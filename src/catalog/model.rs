@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::path::Index;
 use crate::http::Method;
+use crate::product::Product;
 
 /// Every endpoint of one product in one version.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +25,25 @@ impl Catalog {
         Self { endpoints, index }
     }
 
+    /// The same as another product's. What is read from a file is taken for Proxmox VE's until it is said whose it is.
+    #[must_use]
+    pub fn of_product(self, product: Product) -> Self {
+        // Only Proxmox VE has calls that no token may make.
+        let all_tokens = product != Product::Pve;
+        let of = |endpoint: Endpoint| Endpoint {
+            product,
+            allowtoken: endpoint.allowtoken || all_tokens,
+            ..endpoint
+        };
+        Self { endpoints: self.endpoints.into_iter().map(of).collect(), index: self.index }
+    }
+
+    /// Whose API it is.
+    #[must_use]
+    pub fn product(&self) -> Product {
+        self.endpoints.first().map(|endpoint| endpoint.product).unwrap_or_default()
+    }
+
     /// In the order of path, then method.
     #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {
@@ -40,6 +60,8 @@ impl PartialEq for Catalog {
 /// One method of one path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Endpoint {
+    /// Whose it is: tables of several products have rows for one path.
+    pub product: Product,
     pub method: Method,
     /// With its parameters in braces: `/nodes/{node}/lxc/{vmid}/config`.
     pub path: String,

@@ -18,8 +18,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::product::Product;
+
 use super::{
-    Cache, Catalog, Release,
+    Cache, Catalog, Edition,
     import::{self, ImportError, MAX_BYTES},
 };
 
@@ -46,7 +48,7 @@ pub enum Origin {
     Node,
     /// The same, from what was kept of it.
     Cache,
-    Embedded(Release),
+    Embedded(Edition),
 }
 
 #[derive(Debug, Error)]
@@ -57,8 +59,8 @@ pub enum SourceError {
     #[error("{path}: is gone; what it said last still serves", path = .path.display())]
     Gone { path: PathBuf },
 
-    #[error("{path}: is not there (package pve-docs brings it)", path = .path.display())]
-    Absent { path: PathBuf },
+    #[error("{path}: is not there (package {docs} brings it)", path = .path.display())]
+    Absent { path: PathBuf, docs: &'static str },
 
     #[error("{path}: is no regular file", path = .path.display())]
     NotAFile { path: PathBuf },
@@ -77,18 +79,18 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// What the operator can do.
+    /// What the operator can do. `docs`: the package that brings the file.
     #[must_use]
-    pub fn next(&self) -> &'static str {
+    pub fn next(&self, docs: &str) -> String {
         match self {
             Self::Absent { .. } | Self::Gone { .. } => {
-                "the operator can install pve-docs, or name the file as [pve] apidoc"
+                format!("the operator can install {docs}, or name the file as [pve] apidoc")
             }
-            Self::Untrusted { .. } => "the operator can give it back to root with mode 0644",
-            Self::NotAFile { .. } => "the operator can name the file as [pve] apidoc",
-            Self::Read { .. } => "the operator can let the agent's account read it",
-            Self::Changed { .. } => "it is read again when it is next asked for",
-            Self::Import { .. } => "the operator can mend it: apt install --reinstall pve-docs",
+            Self::Untrusted { .. } => "the operator can give it back to root with mode 0644".to_owned(),
+            Self::NotAFile { .. } => "the operator can name the file as [pve] apidoc".to_owned(),
+            Self::Read { .. } => "the operator can let the agent's account read it".to_owned(),
+            Self::Changed { .. } => "it is read again when it is next asked for".to_owned(),
+            Self::Import { .. } => format!("the operator can mend it: apt install --reinstall {docs}"),
         }
     }
 }
@@ -115,6 +117,7 @@ pub struct Identity {
 
 #[derive(Debug)]
 struct Shared {
+    product: Product,
     path: PathBuf,
     cache: Option<Cache>,
     interval: Duration,
@@ -134,15 +137,15 @@ struct Watch {
 impl Source {
     /// Reads the file at `path`, or what is kept of it in `cache`. Without it, the catalogue of `fallback` serves.
     #[must_use]
-    pub fn open(path: &Path, cache: Option<Cache>, fallback: Release) -> Self {
+    pub fn open(path: &Path, cache: Option<Cache>, fallback: impl Into<Edition>) -> Self {
         Self::watching(path, cache, fallback, INTERVAL)
     }
 
     /// What [`Source::open`] of the same would find, as far as can be told without holding a catalogue.
     #[must_use]
-    pub fn foresee(path: &Path, cache: &Cache) -> Foreseen {
+    pub fn foresee(product: Product, path: &Path, cache: &Cache) -> Foreseen {
         match path.metadata() {
-            Err(error) => Foreseen::Bad(unreadable(path, error)),
+            Err(error) => Foreseen::Bad(unreadable(product, path, error)),
             Ok(file) => match vouch(path, &file) {
                 Err(error) => Foreseen::Bad(error),
                 Ok(()) if cache.is_of(&Identity::of(&file)) => Foreseen::Good,
@@ -151,14 +154,24 @@ impl Source {
         }
     }
 
-    pub(super) fn watching(path: &Path, cache: Option<Cache>, fallback: Release, interval: Duration) -> Self {
-        let (seen, read) = read(path, cache.as_ref());
+    pub(super) fn watching(
+        path: &Path,
+        cache: Option<Cache>,
+        fallback: impl Into<Edition>,
+        interval: Duration,
+    ) -> Self {
+        let fallback = fallback.into();
+        let product = fallback.product();
+        let (seen, read) = read(product, path, cache.as_ref());
         let loaded = match read {
             Ok((catalog, origin)) => Loaded { catalog: Arc::new(catalog), origin, problem: None },
             Err(problem) => {
-                tracing::warn!("{problem}; the built-in catalogue of {fallback} serves; {}", problem.next());
+                tracing::warn!(
+                    "{problem}; the built-in catalogue of {fallback} serves; {}",
+                    problem.next(product.facts().docs)
+                );
                 Loaded {
-                    catalog: Arc::new(Catalog::embedded(fallback)),
+                    catalog: Arc::new(Catalog::built_in(fallback)),
                     origin: Origin::Embedded(fallback),
                     problem: Some(Arc::new(problem)),
                 }
@@ -166,6 +179,7 @@ impl Source {
         };
         let watch = Watch { looked: Instant::now(), seen, busy: false };
         let shared = Shared {
+            product,
             path: path.to_owned(),
             cache,
             interval,
@@ -222,7 +236,7 @@ impl Shared {
         let _busy = Busy(self);
         let before = self.watch().seen;
         if Identity::of_path(&self.path) != before {
-            let (seen, read) = read(&self.path, self.cache.as_ref());
+            let (seen, read) = read(self.product, &self.path, self.cache.as_ref());
             let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
             match read {
                 Ok((catalog, origin)) => {
@@ -231,12 +245,15 @@ impl Shared {
                 }
                 Err(problem) => {
                     let problem = match problem {
-                        SourceError::Absent { path } if !matches!(loaded.origin, Origin::Embedded(_)) => {
+                        SourceError::Absent { path, .. } if !matches!(loaded.origin, Origin::Embedded(_)) => {
                             SourceError::Gone { path }
                         }
                         problem => problem,
                     };
-                    tracing::warn!("{problem}; the catalogue stays as it was; {}", problem.next());
+                    tracing::warn!(
+                        "{problem}; the catalogue stays as it was; {}",
+                        problem.next(self.product.facts().docs)
+                    );
                     loaded.problem = Some(Arc::new(problem));
                 }
             }
@@ -255,8 +272,12 @@ impl Shared {
 }
 
 /// The catalogue of a file, from the cache if it holds that very file; and which file that was.
-fn read(path: &Path, cache: Option<&Cache>) -> (Option<Identity>, Result<(Catalog, Origin), SourceError>) {
-    let unreadable = |source| unreadable(path, source);
+fn read(
+    product: Product,
+    path: &Path,
+    cache: Option<&Cache>,
+) -> (Option<Identity>, Result<(Catalog, Origin), SourceError>) {
+    let unreadable = |source| unreadable(product, path, source);
     let mut file = match crate::files::open(path).and_then(|file| Ok((file.metadata()?, file))) {
         Ok((metadata, file)) => (Identity::of(&metadata), metadata, file),
         // One that is there and cannot be opened has an identity too, or it would be tried each second.
@@ -265,7 +286,8 @@ fn read(path: &Path, cache: Option<&Cache>) -> (Option<Identity>, Result<(Catalo
     let (identity, metadata, file) = (file.0, &file.1, &mut file.2);
     let catalog = vouch(path, metadata).and_then(|()| {
         if let Some(catalog) = cache.and_then(|cache| cache.load(&identity)) {
-            return Ok((catalog, Origin::Cache));
+            // The same file may have been read for another product's.
+            return Ok((catalog.of_product(product), Origin::Cache));
         }
         let bytes = whole(file).map_err(unreadable)?;
         if file.metadata().map_err(unreadable).map(|now| Identity::of(&now))? != identity {
@@ -273,6 +295,7 @@ fn read(path: &Path, cache: Option<&Cache>) -> (Option<Identity>, Result<(Catalo
         }
         let catalog =
             import::script(&bytes).map_err(|source| SourceError::Import { path: path.to_owned(), source })?;
+        let catalog = catalog.of_product(product);
         // Without it the next start takes longer, and that is all.
         if let Some(Err(error)) = cache.map(|cache| cache.store(&identity, &catalog)) {
             tracing::warn!(%error, "the catalogue could not be kept for the next start");
@@ -283,9 +306,9 @@ fn read(path: &Path, cache: Option<&Cache>) -> (Option<Identity>, Result<(Catalo
     (seen, catalog)
 }
 
-fn unreadable(path: &Path, source: io::Error) -> SourceError {
+fn unreadable(product: Product, path: &Path, source: io::Error) -> SourceError {
     match source.kind() {
-        io::ErrorKind::NotFound => SourceError::Absent { path: path.to_owned() },
+        io::ErrorKind::NotFound => SourceError::Absent { path: path.to_owned(), docs: product.facts().docs },
         _ => SourceError::Read { path: path.to_owned(), source },
     }
 }

@@ -7,6 +7,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::*;
+use crate::catalog::Release;
 use crate::catalog::testing;
 
 /// A directory with an `apidoc.js` of 9.1.
@@ -198,7 +199,7 @@ fn without_the_file_the_embedded_catalogue_serves() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("apidoc.js");
     let loaded = Source::open(&file, None, Release::V9_2).current();
-    assert!(is(&loaded, Release::V9_2) && loaded.origin == Origin::Embedded(Release::V9_2));
+    assert!(is(&loaded, Release::V9_2) && loaded.origin == Origin::Embedded(Release::V9_2.into()));
     assert!(problem(&loaded).contains("is not there (package pve-docs brings it)"), "{}", problem(&loaded));
 }
 
@@ -209,7 +210,7 @@ fn a_file_that_others_could_write_is_not_believed() {
         fs::set_permissions(&place.file, Permissions::from_mode(mode)).unwrap();
         let loaded = place.source().current();
         assert!(matches!(loaded.problem.as_deref(), Some(SourceError::Untrusted { .. })), "{mode:o}");
-        assert_eq!(loaded.origin, Origin::Embedded(Release::V8_4));
+        assert_eq!(loaded.origin, Origin::Embedded(Release::V8_4.into()));
     }
 }
 
@@ -227,7 +228,7 @@ fn what_is_no_file_holds_nobody_up() {
 #[test]
 fn what_a_reading_would_find_is_foreseen_without_one() {
     let place = Place::new();
-    let foresee = || Source::foresee(&place.file, &place.cache);
+    let foresee = || Source::foresee(Product::Pve, &place.file, &place.cache);
     assert!(matches!(foresee(), Foreseen::Unread));
     assert!(place.source().current().problem.is_none());
     assert!(matches!(foresee(), Foreseen::Good));

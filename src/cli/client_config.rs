@@ -24,6 +24,10 @@ pub struct ClientConfig {
     /// The way: ssh runs the bridge on the node; or a socket that `ssh -L` has brought to the workstation
     #[arg(long, value_enum, default_value_t = Way::Ssh)]
     via: Way,
+    /// Many nodes by one entry: hosts as `provost connect` takes them, or the fleet's file
+    #[cfg(feature = "agent")]
+    #[arg(long, value_name = "HOST|FILE", num_args = 1.., conflicts_with_all = ["host", "user", "via"])]
+    fleet: Vec<String>,
     /// What the client calls it
     #[arg(long, value_name = "NAME", default_value = "provost", value_parser = host)]
     name: String,
@@ -54,43 +58,50 @@ enum Way {
 
 /// Where a client has its configuration, by the system that it runs on; and what to do then.
 struct Place {
-    linux: &'static str,
-    macos: &'static str,
-    windows: &'static str,
+    /// On each of [`SYSTEMS`].
+    files: [&'static str; 3],
     then: &'static str,
 }
+
+const SYSTEMS: [&str; 3] = ["Linux", "macOS", "Windows"];
 
 /// None: the client says by itself where.
 fn place(client: Client) -> Option<Place> {
     Some(match client {
         Client::ClaudeDesktop => Place {
-            linux: "~/.config/Claude/claude_desktop_config.json",
-            macos: "~/Library/Application Support/Claude/claude_desktop_config.json",
-            windows: r"%APPDATA%\Claude\claude_desktop_config.json",
+            files: [
+                "~/.config/Claude/claude_desktop_config.json",
+                "~/Library/Application Support/Claude/claude_desktop_config.json",
+                r"%APPDATA%\Claude\claude_desktop_config.json",
+            ],
             then: "Quit Claude Desktop and start it again. (Settings, Developer, Edit Config opens the file.)",
         },
         Client::ClaudeCode => Place {
-            linux: ".mcp.json in a project",
-            macos: ".mcp.json in a project",
-            windows: ".mcp.json in a project",
+            files: [".mcp.json in a project"; 3],
             then: "/mcp in a session shows whether it is connected.",
         },
         Client::Cursor => Place {
-            linux: "~/.cursor/mcp.json, or .cursor/mcp.json in a project",
-            macos: "~/.cursor/mcp.json, or .cursor/mcp.json in a project",
-            windows: r"%USERPROFILE%\.cursor\mcp.json, or .cursor\mcp.json in a project",
+            files: [
+                "~/.cursor/mcp.json, or .cursor/mcp.json in a project",
+                "~/.cursor/mcp.json, or .cursor/mcp.json in a project",
+                r"%USERPROFILE%\.cursor\mcp.json, or .cursor\mcp.json in a project",
+            ],
             then: "Start Cursor again, and switch the server on under MCP in its settings.",
         },
         Client::Vscode => Place {
-            linux: "~/.config/Code/User/mcp.json, or .vscode/mcp.json in a workspace",
-            macos: "~/Library/Application Support/Code/User/mcp.json, or .vscode/mcp.json in a workspace",
-            windows: r"%APPDATA%\Code\User\mcp.json, or .vscode\mcp.json in a workspace",
+            files: [
+                "~/.config/Code/User/mcp.json, or .vscode/mcp.json in a workspace",
+                "~/Library/Application Support/Code/User/mcp.json, or .vscode/mcp.json in a workspace",
+                r"%APPDATA%\Code\User\mcp.json, or .vscode\mcp.json in a workspace",
+            ],
             then: "The command \"MCP: List Servers\" starts it. (\"MCP: Open User Configuration\" opens the file.)",
         },
         Client::Zed => Place {
-            linux: "~/.config/zed/settings.json",
-            macos: "~/.config/zed/settings.json",
-            windows: r"%APPDATA%\Zed\settings.json",
+            files: [
+                "~/.config/zed/settings.json",
+                "~/.config/zed/settings.json",
+                r"%APPDATA%\Zed\settings.json",
+            ],
             then: "Zed takes it up when the file is saved; the agent panel's settings show it.",
         },
         Client::Generic => return None,
@@ -120,12 +131,14 @@ fn host(text: &str) -> Result<String, String> {
 fn shown(out: &mut impl Write, verb: &ClientConfig) -> io::Result<()> {
     let host = verb.host.clone().or_else(own_name).unwrap_or_else(|| "NODE".to_owned());
     let login = verb.user.as_ref().map_or(host.clone(), |user| format!("{user}@{host}"));
-    let command = command(verb.via, &login, &host);
+    let of_fleet = of_fleet(verb)?;
+    let is_fleet = of_fleet.is_some();
+    let command = of_fleet.clone().unwrap_or_else(|| command(verb.via, &login, &host));
     let snippet = snippet(verb.client, &verb.name, &command);
     if verb.json {
         return writeln!(out, "{snippet:#}");
     }
-    if verb.via == Way::Socket {
+    if verb.via == Way::Socket && !is_fleet {
         let remote = config::load(&config::path(verb.config.clone())).map(|config| config.listen.unix);
         let remote = remote.unwrap_or_else(|_| config::Listen::default().unix);
         writeln!(
@@ -151,8 +164,7 @@ fn shown(out: &mut impl Write, verb: &ClientConfig) -> io::Result<()> {
     match place(verb.client) {
         Some(place) => {
             writeln!(out, "Into this file; where it has that key already, the entry within it:")?;
-            for (system, file) in [("Linux", place.linux), ("macOS", place.macos), ("Windows", place.windows)]
-            {
+            for (system, file) in SYSTEMS.iter().zip(place.files) {
                 writeln!(out, "  {system:<8} {file}")?;
             }
             writeln!(out, "\n{snippet:#}\n\n{}", place.then)?;
@@ -163,11 +175,45 @@ fn shown(out: &mut impl Write, verb: &ClientConfig) -> io::Result<()> {
             typed(&command)
         )?,
     }
+    if let Some(command) = of_fleet {
+        return writeln!(
+            out,
+            "\nprovost has to be on this machine, too (of the same package; nothing of it runs by itself). Whether every host \
+             answers:  {} --check",
+            typed(&command)
+        );
+    }
     writeln!(
         out,
         "\nThe account on {host} has to be in group provost (provost setup --operator NAME) and in a role. ssh must log in without \
          a question: try  ssh {login} provost --version"
     )
+}
+
+/// The command that joins many nodes, where that is wanted.
+#[cfg(feature = "agent")]
+fn of_fleet(verb: &ClientConfig) -> io::Result<Option<Vec<String>>> {
+    let wrong = |message: String| io::Error::new(io::ErrorKind::InvalidInput, message);
+    let words = match &verb.fleet[..] {
+        [] => return Ok(None),
+        // A client starts it in a directory of its own choice.
+        [file] if file.ends_with(".toml") => {
+            let path = std::path::absolute(file)?;
+            crate::connect::fleet::Fleet::read(&path).map_err(|error| wrong(error.to_string()))?;
+            vec!["--config".to_owned(), path.display().to_string()]
+        }
+        hosts => {
+            let parsed = hosts.iter().map(|host| host.parse()).collect::<Result<_, _>>();
+            parsed.and_then(crate::connect::fleet::Fleet::of).map_err(|error| wrong(error.to_string()))?;
+            hosts.to_vec()
+        }
+    };
+    Ok(Some(["provost", "connect"].map(str::to_owned).into_iter().chain(words).collect()))
+}
+
+#[cfg(not(feature = "agent"))]
+fn of_fleet(_: &ClientConfig) -> io::Result<Option<Vec<String>>> {
+    Ok(None)
 }
 
 fn own_name() -> Option<String> {
@@ -220,7 +266,7 @@ mod tests {
     fn said(words: &[&str]) -> Result<String, clap::Error> {
         let line = Line::try_parse_from([&["client-config"], words].concat())?;
         let mut out = Vec::new();
-        shown(&mut out, &line.verb).unwrap();
+        shown(&mut out, &line.verb)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -244,6 +290,33 @@ mod tests {
             let entry = json.pointer(at).unwrap_or_else(|| panic!("{client}: {json}"));
             let arguments = json!(["-T", "-o", "BatchMode=yes", "alice@pve1", "provost", "bridge"]);
             assert_eq!((&entry["command"], &entry["args"]), (&json!("ssh"), &arguments), "{client}");
+        }
+    }
+
+    #[cfg(feature = "agent")]
+    #[test]
+    fn a_fleet_is_one_entry_and_its_file_is_named_from_the_root() {
+        let text = said(&["claude-code", "--fleet", "pve1", "two=alice@pve2"]).unwrap();
+        assert!(
+            text.contains("claude mcp add --scope user provost -- provost connect pve1 two=alice@pve2"),
+            "{text}"
+        );
+        assert!(text.contains("provost connect pve1 two=alice@pve2 --check"), "{text}");
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        std::fs::write(file.path(), "[[host]]\nname = 'pve1'").unwrap();
+        let path = file.path().to_str().unwrap();
+        let json: Value = serde_json::from_str(&said(&["zed", "--fleet", path, "--json"]).unwrap()).unwrap();
+        assert_eq!(
+            json["context_servers"]["provost"]["args"],
+            json!(["connect", "--config", path]),
+            "{json}"
+        );
+        for wrong in [
+            &["zed", "--fleet", "-oX"][..],
+            &["zed", "--fleet", "a b"],
+            &["zed", "--fleet", "a", "--host", "b"],
+        ] {
+            assert!(said(wrong).is_err(), "{wrong:?}");
         }
     }
 

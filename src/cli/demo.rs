@@ -32,6 +32,9 @@ pub struct Arguments {
     /// A running container of this id on the first node, for one that is really there; may be repeated
     #[arg(long = "container", value_name = "VMID")]
     pub containers: Vec<u32>,
+    /// Keep the cluster in --dir as it changes, and go on with what is kept there
+    #[arg(long, requires = "dir")]
+    pub keep: bool,
     /// The small cluster of the recorded answers in place of a large one
     #[arg(long, conflicts_with_all = ["guests", "containers"])]
     pub recorded: bool,
@@ -71,6 +74,7 @@ async fn serve(arguments: &Arguments) -> io::Result<()> {
         listen: arguments.listen,
         daemon: arguments.daemon,
         speed: Some(arguments.speed),
+        keep: arguments.keep,
         ..Options::new(dir, estate)
     };
     let apidoc = dir.join("apidoc.js");

@@ -3,6 +3,8 @@
 pub mod audit;
 pub mod bridge;
 pub mod client_config;
+#[cfg(feature = "agent")]
+pub mod connect;
 #[cfg(feature = "sim")]
 pub mod demo;
 pub mod documents;
@@ -32,7 +34,7 @@ pub enum Verb {
     #[cfg(feature = "agent")]
     #[command(after_help = setup::CODES)]
     Setup(Box<setup::Setup>),
-    /// The tokens by which Provost is known to PVE
+    /// Tokens of clients over HTTP: issue, list, refresh, revoke; and Provost's own in PVE: rotate
     #[cfg(feature = "agent")]
     Token {
         #[command(subcommand)]
@@ -58,6 +60,10 @@ pub enum Verb {
         #[arg(long, env = "PROVOST_CONFIG")]
         config: Option<PathBuf>,
     },
+    /// Many nodes as one MCP server on standard input and output: for a client on a workstation
+    #[cfg(feature = "agent")]
+    #[command(after_help = connect::HELP)]
+    Connect(connect::Connect),
     /// What goes into an MCP client's configuration, and into which file
     ClientConfig(client_config::ClientConfig),
     /// Stop every change and every command, at once and until `provost resume`; reading goes on
@@ -124,6 +130,8 @@ const FRESH: &[(&str, &str)] = &[
     ("setup", "makes Provost's user, role and token in PVE, and the configuration (as root)"),
     ("setup --dry-run", "shows what that would be"),
     ("doctor", "says what stands and what is missing"),
+    #[cfg(feature = "agent")]
+    ("connect HOST...", "is for a workstation: many nodes as one MCP server"),
 ];
 const WRONG: &[(&str, &str)] = &[("doctor", "says where, and what would be right")];
 const SET_UP: &[(&str, &str)] = &[

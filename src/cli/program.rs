@@ -5,8 +5,11 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
 use zeroize::Zeroizing;
 
 /// What a program printed at most that is kept.
@@ -42,18 +45,20 @@ pub fn run(program: &Path, words: &[&str], input: &[u8], patience: Duration) -> 
             let _ = said.send((is_error, bytes));
         });
     }
-    let until = Instant::now() + patience;
-    let status = loop {
-        match child.try_wait()? {
-            Some(status) => break status,
-            None if Instant::now() < until => thread::sleep(Duration::from_millis(5)),
-            None => {
-                let _ = (child.kill(), child.wait());
-                let message = format!("it did not end within {} s", patience.as_secs());
-                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
-            }
-        }
-    };
+    let (tell, ended) = mpsc::channel();
+    let pid = Pid::from_raw(child.id() as i32);
+    // Its end is seen there and taken here: until then its number is nobody else's, and it can be ended by it.
+    thread::spawn(move || {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        while waitid(Id::Pid(pid), flags) == Err(Errno::EINTR) {}
+        let _ = tell.send(());
+    });
+    if ended.recv_timeout(patience).is_err() {
+        let _ = (child.kill(), child.wait());
+        let message = format!("it did not end within {} s", patience.as_secs());
+        return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+    }
+    let status = child.wait()?;
     // Each pipe is heard to its end; a grandchild that holds one open is not waited for.
     drop(said);
     let (mut stdout, mut stderr) = (Zeroizing::default(), String::new());
@@ -78,6 +83,8 @@ pub fn typed(words: &[impl AsRef<str>]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]

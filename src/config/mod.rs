@@ -10,6 +10,8 @@ mod call;
 mod file;
 mod guests;
 pub mod host;
+mod http;
+mod line;
 mod not_yet;
 mod range;
 #[cfg(test)]
@@ -23,8 +25,12 @@ use serde::Deserialize;
 pub use call::CallPattern;
 pub use file::{Identity, identity, load_trusted};
 pub use guests::{GuestSet, GuestTerm};
+pub use http::{HttpPlace, is_loopback};
+pub use line::Line;
 pub use not_yet::NotYet;
 pub use role::{ExecLane, How, Member, Profile, Rate, Role, Tier};
+
+use crate::product::Product;
 
 /// Where the configuration is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/provost/provost.toml";
@@ -56,8 +62,13 @@ pub struct Listen {
     /// `AF_VSOCK`, by `provostd` itself. Absent: off.
     #[cfg_attr(test, schemars(extend("unit" = "port")))]
     pub vsock: Option<u32>,
-    /// A unix path, or an address of loopback, where MCP is served over HTTP. Not acted on yet: nothing listens there. Absent: off.
-    pub http: Option<String>,
+    /// A unix path, or an address of loopback such as `127.0.0.1:7180`, where MCP, OpenAPI, A2A, health and metrics are served over HTTP to
+    /// whoever has a token (`provost token issue`), by `provost-http.socket` or by `provostd` itself. Absent: off.
+    pub http: Option<HttpPlace>,
+    /// Names that a request over HTTP may ask for (`Host`), with or without a port, beside those of loopback: a reverse proxy's.
+    pub http_hosts: Vec<String>,
+    /// Web pages that may ask (`Origin`), such as `https://chat.example.org`. A browser's request from any other is refused.
+    pub http_origins: Vec<String>,
     /// Sessions served at once; one more is told so and closed.
     #[cfg_attr(test, schemars(extend("unit" = "sessions")))]
     pub max_sessions: usize,
@@ -84,6 +95,8 @@ impl Default for Listen {
             unix_mode: Mode(0o660),
             vsock: None,
             http: None,
+            http_hosts: Vec::new(),
+            http_origins: Vec::new(),
             max_sessions: 4096,
             max_sessions_per_user: None,
         }
@@ -119,11 +132,14 @@ impl From<Mode> for String {
     }
 }
 
-/// The node's own REST API. A change here holds from `provostd`'s next start on.
+/// The node's own REST API. A change here holds from `provostd`'s next start on. On a Backup Server, a Mail Gateway or a Datacenter
+/// Manager it is that product's, and what is not written here is as docs/products.md has it.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Pve {
+    /// Whose API it is. Absent: as what is installed says, and Proxmox VE's where several are.
+    pub product: Option<Product>,
     /// Its proxy.
     pub url: String,
     /// Its daemon, for this node's own methods; `""` turns it off.
@@ -141,14 +157,36 @@ pub struct Pve {
 
 impl Default for Pve {
     fn default() -> Self {
+        let facts = Product::Pve.facts();
         Self {
-            url: "https://127.0.0.1:8006".into(),
-            daemon: "http://127.0.0.1:85".into(),
+            product: None,
+            url: facts.url.into(),
+            daemon: facts.daemon_url.into(),
             token: "/etc/provost/pve-token".into(),
-            certificate: "/etc/pve/local/pve-ssl.pem".into(),
-            apidoc: "/usr/share/pve-docs/api-viewer/apidoc.js".into(),
+            certificate: facts.pinned.into(),
+            apidoc: facts.apidoc.into(),
             etc_pve: "/etc/pve".into(),
         }
+    }
+}
+
+impl Pve {
+    /// Whose API it is. A configuration that was read has it settled.
+    pub fn product(&self) -> Product {
+        self.product.unwrap_or_default()
+    }
+
+    /// Settles whose API it is, and what of it was not `written`.
+    fn settle(&mut self, root: &Path, written: impl Fn(&str) -> bool) {
+        let product = self.product.unwrap_or_else(|| Product::installed(root).product);
+        self.product = Some(product);
+        let facts = product.facts();
+        let unless = |key: &str, value: &'static str| (!written(key)).then_some(value);
+        self.url = unless("url", facts.url).map_or_else(|| self.url.clone(), Into::into);
+        self.daemon = unless("daemon", facts.daemon_url).map_or_else(|| self.daemon.clone(), Into::into);
+        self.certificate =
+            unless("certificate", facts.pinned).map_or_else(|| self.certificate.clone(), Into::into);
+        self.apidoc = unless("apidoc", facts.apidoc).map_or_else(|| self.apidoc.clone(), Into::into);
     }
 }
 
@@ -272,15 +310,15 @@ pub enum ConfigError {
          root's: chown root {path} && chmod go-w {path}", path = path.display()
     )]
     Writable { path: PathBuf, uid: u32, mode: u32 },
-    #[error("{path}: {message}", path = path.display())]
-    Range { path: PathBuf, message: String },
+    #[error("{path}: {line}{message}", path = path.display())]
+    Range { path: PathBuf, line: Line, message: String },
     #[error(
-        "{path}: [approval] members names a virtual machine, and who decides about a change is a person on the node: name \
+        "{path}: {line}[approval] members names a virtual machine, and who decides about a change is a person on the node: name \
          users and groups", path = path.display()
     )]
-    Approver { path: PathBuf },
-    #[error("{path}: role \"{role}\" stands there twice; give each role a name of its own", path = path.display())]
-    TwiceNamed { path: PathBuf, role: String },
+    Approver { path: PathBuf, line: Line },
+    #[error("{path}: {line}role \"{role}\" stands there twice; give each role a name of its own", path = path.display())]
+    TwiceNamed { path: PathBuf, line: Line, role: String },
 }
 
 /// The path to read: what the caller was given, else `$PROVOST_CONFIG`, else the packaged place.
@@ -299,23 +337,36 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 
 /// As [`load`], for a text that is already here; `path` is only named in errors.
 pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
-    let config: Config = toml::from_str(text).map_err(|error| ConfigError::Parse {
+    parse_on(Path::new("/"), path, text)
+}
+
+/// The same on a host whose root is elsewhere.
+fn parse_on(root: &Path, path: &Path, text: &str) -> Result<Config, ConfigError> {
+    let mut config: Config = toml::from_str(text).map_err(|error| ConfigError::Parse {
         path: path.to_owned(),
         message: with_nearest(error.to_string().trim_end()),
     })?;
+    let keys: toml::Table = toml::from_str(text).unwrap_or_default();
+    let pve = keys.get("pve").and_then(toml::Value::as_table);
+    config.pve.settle(root, |key| pve.is_some_and(|pve| pve.contains_key(key)));
     if config.approval.members.iter().any(Member::is_machine) {
-        return Err(ConfigError::Approver { path: path.to_owned() });
+        let line = line::of(text, "approval", 0, "members");
+        return Err(ConfigError::Approver { path: path.to_owned(), line });
     }
     let mut names = std::collections::BTreeSet::new();
-    for role in &config.roles {
+    for (at, role) in config.roles.iter().enumerate() {
         if !names.insert(&role.name) {
-            return Err(ConfigError::TwiceNamed { path: path.to_owned(), role: role.name.clone() });
+            let line = line::of(text, "role", at, "name");
+            return Err(ConfigError::TwiceNamed { path: path.to_owned(), line, role: role.name.clone() });
         }
     }
     match range::outside(&config)
         .or_else(|| config.exec.host_roots.iter().find_map(|root| host::problem(root)))
     {
-        Some(message) => Err(ConfigError::Range { path: path.to_owned(), message }),
+        Some(message) => {
+            let line = line::of_message(text, &message);
+            Err(ConfigError::Range { path: path.to_owned(), line, message })
+        }
         None => Ok(config),
     }
 }
@@ -367,6 +418,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_written_of_the_api_is_as_the_product_has_it() {
+        let host = tempfile::tempdir().unwrap();
+        let on = |text: &str| parse_on(host.path(), Path::new("x"), text).unwrap().pve;
+        assert_eq!(on("").url, "https://127.0.0.1:8006");
+        std::fs::create_dir_all(host.path().join("usr/sbin")).unwrap();
+        std::fs::write(host.path().join("usr/sbin/proxmox-backup-manager"), "").unwrap();
+        let pve = on("");
+        assert_eq!(
+            (pve.product(), pve.url.as_str(), pve.daemon.as_str()),
+            (Product::Backup, "https://127.0.0.1:8007", "")
+        );
+        let pve = on("[pve]\nurl = 'https://127.0.0.1:8006'\ncertificate = '/x.pem'");
+        assert_eq!((pve.product(), pve.url.as_str()), (Product::Backup, "https://127.0.0.1:8006"));
+        assert_eq!(pve.certificate, Path::new("/x.pem"));
+        let pve = on("[pve]\nproduct = 'pve'");
+        assert_eq!((pve.product(), pve.daemon.as_str()), (Product::Pve, "http://127.0.0.1:85"));
+        let pve = on("[pve]\nproduct = 'datacenter'");
+        assert!(pve.url.ends_with(":8443") && pve.apidoc.to_str().unwrap().contains("datacenter"));
+        assert!(refused("[pve]\nproduct = 'backups'").contains("\"backup\""));
+    }
+
+    #[test]
     fn the_documented_example_is_accepted() {
         let config = parse(Path::new("x"), include_str!("example.toml")).unwrap();
         assert_eq!(config.roles[0].name, "operator");
@@ -380,6 +453,42 @@ mod tests {
         assert!(message.contains("line 3") && message.contains("\"containers\""), "{message}");
         let message = refused("[[role]]\nname='a'\nmembers=[]\nprofil='full'\n");
         assert!(message.contains("\"profile\""), "{message}");
+    }
+
+    #[test]
+    fn what_is_wrong_only_beside_the_rest_is_refused_with_its_line_too() {
+        for (text, says) in [
+            ("# a\n[exec]\nenabled=true\nmax_parallel=0", "line 4: [exec] max_parallel is 0"),
+            ("[exec]\nmax_output=4194304\n\nmax_parallel=1024", "line 2: [exec] max_output"),
+            ("exec.max_parallel=0", "line 1: [exec] max_parallel"),
+            ("[exec]\nhost_roots=[\n'/srv',\n'/']", "line 2: [exec] host_roots: /"),
+            ("[approval]\nmembers=['vm:120']", "line 2: [approval] members"),
+            ("[[role]]\nname='a'\nmembers=[]\n\n[[role]]\nname='a'\nmembers=[]", "line 6: role \"a\""),
+            // What a key that is not there comes to.
+            ("[listen]\nmax_sessions=0", "line 2: [listen] max_sessions is 0"),
+        ] {
+            let message = refused(text);
+            assert!(message.starts_with(&format!("/etc/provost/provost.toml: {says}")), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn every_error_of_the_text_itself_names_its_line_and_what_would_be_right() {
+        for (text, line, says) in [
+            ("[exec\nenabled = true", 1, "expected `]`"),
+            ("[listen]\nunix = /run/x", 2, "string"),
+            ("[exec]\nenabled = 'yes'", 2, "expected a boolean"),
+            ("[exec]\n[exec]", 2, "duplicate key"),
+            ("[exce]", 1, "\"exec\""),
+            ("[[role]]\nmembers=[]", 1, "missing field `name`"),
+            ("[[role]]\nname='a'\nmembers=['alice']", 3, "user:alice"),
+        ] {
+            let message = refused(text);
+            assert!(
+                message.contains(&format!("line {line}, ")) && message.contains(says),
+                "{text}: {message}"
+            );
+        }
     }
 
     #[test]

@@ -16,18 +16,8 @@ pub struct NotYet {
 impl Config {
     /// What the file asks for and this version does not do.
     pub fn not_yet(&self) -> Vec<NotYet> {
-        let mut all = Vec::new();
-        let mut note = |set: bool, key: String, meaning| {
-            if set {
-                all.push(NotYet { key, meaning });
-            }
-        };
-        note(
-            self.listen.http.is_some(),
-            "[listen] http".into(),
-            "nothing listens there; it will serve MCP over HTTP",
-        );
-        all
+        // Nothing, in this version.
+        Vec::new()
     }
 }
 
@@ -45,7 +35,7 @@ mod tests {
             .into_iter()
             .map(|not| not.key)
             .collect();
-        assert_eq!(keys, ["[listen] http"]);
+        assert_eq!(keys, [""; 0]);
         let plain = "[exec]\nenabled=true\n[[role]]\nname='a'\nmembers=['user:x']\nguests=[100]\nrate='1/s'";
         assert!(parse(std::path::Path::new("x"), plain).unwrap().not_yet().is_empty());
     }

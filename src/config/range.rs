@@ -82,7 +82,7 @@ mod tests {
             ("[exec]\nkeep_replaced=1099511627777", "a tebibyte"),
         ] {
             let message = parse(std::path::Path::new("/x"), text).expect_err(text).to_string();
-            assert!(message.starts_with("/x: [") && message.contains(says), "{text}: {message}");
+            assert!(message.starts_with("/x: line ") && message.contains(says), "{text}: {message}");
         }
         let most = "[exec]\nmax_output=4194304\nmax_timeout_s=604800\nmax_parallel_per_user=128";
         assert!(parse(std::path::Path::new("x"), most).is_ok());

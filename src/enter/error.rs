@@ -12,6 +12,8 @@ use super::step::Step;
 pub enum EnterError {
     #[error("container {vmid} is not running: nothing listens on its monitor socket @{socket} ({errno})")]
     Stopped { vmid: u32, socket: String, errno: Errno },
+    #[error("there is no container {vmid} on this node: there is no {place}", place = place.display())]
+    Absent { vmid: u32, place: PathBuf },
     #[error(
         "container {vmid} was not entered: @{socket} is held by uid {uid}, not by root's lxc monitor; the container \
          is down and another process has taken its name"
@@ -64,6 +66,7 @@ impl EnterError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Stopped { .. } => "stopped",
+            Self::Absent { .. } => "no_such_container",
             Self::Impostor { .. } => "impostor",
             Self::Monitor { .. } | Self::Answer { .. } => "monitor",
             Self::Privileged { .. } => "privileged",
@@ -90,6 +93,9 @@ impl EnterError {
     pub fn next(&self) -> String {
         match self {
             Self::Stopped { vmid, .. } => format!("start it (pct start {vmid}), then call again"),
+            Self::Absent { .. } => {
+                "name one that pct list has on this node; one that was made and never ran is started first".into()
+            }
             Self::Impostor { socket, .. } => {
                 format!("find the process (ss -xlp | grep '{socket}') and end it, then start the container")
             }

@@ -45,7 +45,8 @@ impl Label {
                 Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINVAL)) => continue,
                 Err(error) => return Err(error),
             };
-            let module = match (stacked, Path::new("/sys/fs/selinux/enforce").exists()) {
+            // Whoever may not even look there is told so by SELinux.
+            let module = match (stacked, Path::new("/sys/fs/selinux/enforce").try_exists().unwrap_or(true)) {
                 (true, _) => Module::AppArmor,
                 (false, true) => Module::SeLinux,
                 (false, false) => Module::AppArmorAlone,

@@ -8,6 +8,7 @@
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -204,11 +205,12 @@ impl Monitor {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let connection = socket(AddressFamily::Unix, SockType::Stream, flags, None).map_err(failed)?;
         let address = UnixAddr::new_abstract(name.as_bytes()).map_err(failed)?;
-        connect(connection.as_raw_fd(), &address).map_err(|errno| match errno {
-            Errno::ECONNREFUSED | Errno::ENOENT => {
+        connect(connection.as_raw_fd(), &address).map_err(|errno| match (errno, absent(name)) {
+            (Errno::ECONNREFUSED | Errno::ENOENT, Some(place)) => EnterError::Absent { vmid: *vmid, place },
+            (Errno::ECONNREFUSED | Errno::ENOENT, None) => {
                 EnterError::Stopped { vmid: *vmid, socket: name.clone(), errno }
             }
-            errno => failed(errno),
+            (errno, _) => failed(errno),
         })?;
         let peer = getsockopt(&connection, sockopt::PeerCredentials).map_err(failed)?;
         if peer.uid() != 0 {
@@ -222,6 +224,13 @@ impl Monitor {
         let errno = Errno::from_raw(ret.saturating_neg());
         EnterError::Monitor { vmid: self.vmid, what: question.name(), errno }
     }
+}
+
+/// The container's directory, where its socket's name says which that is, and it is not there.
+fn absent(name: &str) -> Option<PathBuf> {
+    let place = Path::new(name).parent().filter(|place| place.is_absolute())?;
+    let looked = std::fs::symlink_metadata(place);
+    looked.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound).then(|| place.to_owned())
 }
 
 /// The abstract name for a container: its path, or where that does not fit a socket address, lxc's FNV-1a hash of it.

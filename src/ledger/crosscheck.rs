@@ -2,7 +2,8 @@
 //!
 //! In: the journal's entries, as `journalctl -o json` prints them, and the log. Out: findings on either side. The journal is
 //! rotated, so what is older than its first entry is nobody's fault; what the daemon said it could not hand over is
-//! explained. Only entries that journald itself says came from the log's owner count: anybody may write others.
+//! explained, and what it could not say as it was killed, or as the machine went down, it hands over at its next start. Only
+//! entries that journald itself says came from the log's owner count: anybody may write others.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -11,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 
 use serde::Deserialize;
 
+use super::note::PublicKey;
 use super::place::Place;
 use super::receipt::{Kind, Receipt, Seq};
 use super::segments::{SegmentError, Segments};
@@ -21,6 +23,8 @@ use super::tree::{hex, leaf_hash};
 struct Entry {
     #[serde(rename = "PROVOST_LOG")]
     log: Option<String>,
+    #[serde(rename = "PROVOST_KEY")]
+    key: Option<String>,
     #[serde(rename = "PROVOST_SEQ")]
     seq: Option<String>,
     #[serde(rename = "PROVOST_HASH")]
@@ -46,6 +50,11 @@ pub enum Difference {
         "the journal has an entry for receipt {seq} that user {uid} wrote, who does not own the log: it was forged"
     )]
     Forged { seq: Seq, uid: String },
+    #[error(
+        "the journal has entries {first} to {last} of another log of this name, whose key is {key}: it was moved away, \
+         purged or replaced, and this one was begun after it"
+    )]
+    OtherLog { key: String, first: Seq, last: Seq },
 }
 
 /// What the comparison saw.
@@ -60,28 +69,39 @@ pub struct Checked {
     pub differences: Vec<Difference>,
 }
 
-/// `journal`: lines of `journalctl -t provost -o json`, oldest first; `origin`: the log's.
-pub fn crosscheck(place: &Place, origin: &str, journal: impl BufRead) -> Result<Checked, SegmentError> {
+/// `journal`: lines of `journalctl -t provost -o json`; `log`: the key that the log is signed with.
+pub fn crosscheck(place: &Place, log: &PublicKey, journal: impl BufRead) -> Result<Checked, SegmentError> {
     let owner = std::fs::metadata(place.dir()).map(|dir| dir.uid().to_string()).unwrap_or_default();
     let mut checked = Checked::default();
     let mut there: BTreeMap<Seq, String> = BTreeMap::new();
     let mut unmirrored: Vec<(Seq, Seq)> = Vec::new();
+    let mut others: BTreeMap<String, (Seq, Seq)> = BTreeMap::new();
+    let id = log.id();
     for line in journal.lines().map_while(Result::ok) {
         let Ok(entry) = serde_json::from_str::<Entry>(&line) else { continue };
         let (Some(seq), Some(hash)) = (entry.seq.and_then(|seq| seq.parse().ok()), entry.hash) else {
             continue;
         };
-        if entry.log.as_deref() != Some(origin) {
+        if entry.log.as_deref() != Some(log.origin()) {
             continue;
         }
-        match entry.uid {
-            Some(uid) if uid != owner => checked.differences.push(Difference::Forged { seq, uid }),
+        match (entry.uid, entry.key) {
+            (Some(uid), _) if uid != owner => checked.differences.push(Difference::Forged { seq, uid }),
+            (_, Some(key)) if key != id => {
+                let (first, last) = others.entry(key).or_insert((seq, seq));
+                (*first, *last) = (seq.min(*first), seq.max(*last));
+            }
             _ => {
-                there.insert(seq, hash);
+                // It may have one twice, and not two of one number.
+                if there.insert(seq, hash.clone()).is_some_and(|before| before != hash) {
+                    checked.differences.push(Difference::Other(seq));
+                }
                 unmirrored.extend(entry.unmirrored.as_deref().and_then(range));
             }
         }
     }
+    let other = |(key, (first, last))| Difference::OtherLog { key, first, last };
+    checked.differences.extend(others.into_iter().map(other));
     // Read after the journal: the log has each entry before the journal does.
     let segments = Segments::open(place)?;
     let missing = there.keys().filter(|seq| **seq >= segments.end).copied();
@@ -100,12 +120,13 @@ pub fn crosscheck(place: &Place, origin: &str, journal: impl BufRead) -> Result<
             Some(_) => checked.differences.push(Difference::Other(found.seq)),
             None => gone.push(found.seq),
         }
-        // The log says so as well, should the journal have lost that too.
-        if let Some(repair) = Receipt::parse(found.line).ok().filter(|receipt| receipt.kind == Kind::Repair)
+        // The log says so as well, and of itself: the journal may have lost that too.
+        if let Ok(repair) = Receipt::parse(found.line)
+            && repair.kind == Kind::Repair
             && repair.body["what"] == "unmirrored"
             && let (Some(first), Some(last)) = (repair.body["first"].as_u64(), repair.body["last"].as_u64())
         {
-            unmirrored.push((first, last));
+            unmirrored.extend([(first, last), (found.seq, found.seq)]);
         }
         ControlFlow::Continue(())
     })?;

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -132,6 +132,15 @@ pub struct Status {
 #[derive(Debug)]
 pub struct Ready(());
 
+/// Looks at a receipt, and must not wait.
+struct Tap(Box<dyn Fn(&Entry) + Send + Sync>);
+
+impl std::fmt::Debug for Tap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tap")
+    }
+}
+
 /// The log. Clones reach the same writer.
 #[derive(Debug, Clone)]
 pub struct Ledger {
@@ -142,6 +151,8 @@ pub struct Ledger {
     /// Receipts that nobody waited for and the queue had no place for: the writer counts them with those that the disk
     /// did not take.
     lost: Arc<AtomicU64>,
+    /// Who looks at each receipt as it is left.
+    tap: Arc<OnceLock<Tap>>,
     writer: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -178,7 +189,15 @@ impl Ledger {
             })
         })?;
         let _ = ready.recv();
-        Ok(Self { jobs, status, place, argv, lost, writer: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Self {
+            jobs,
+            status,
+            place,
+            argv,
+            lost,
+            tap: Arc::default(),
+            writer: Arc::new(Mutex::new(Some(thread))),
+        })
     }
 
     pub fn place(&self) -> &Place {
@@ -193,16 +212,28 @@ impl Ledger {
         held(&self.status).clone()
     }
 
+    /// Has somebody look at each receipt from here on. The first stays.
+    pub fn tap(&self, tap: impl Fn(&Entry) + Send + Sync + 'static) {
+        let _ = self.tap.set(Tap(Box::new(tap)));
+    }
+
+    fn job(&self, entry: Entry, wants: Wants) -> Job {
+        if let Some(tap) = self.tap.get() {
+            tap.0(&entry);
+        }
+        Job::append(entry, wants)
+    }
+
     /// Leaves a receipt that nobody waits for: on the disk within [`Options::commit_within`]. Waits only for a place in
     /// the queue. What the disk does not take is counted, and said in a later receipt.
     pub async fn append(&self, entry: Entry) -> Result<(), Unrecorded> {
-        self.jobs.send(Job::append(entry, Wants::Nothing)).await.map_err(|_| Unrecorded::Closed)
+        self.jobs.send(self.job(entry, Wants::Nothing)).await.map_err(|_| Unrecorded::Closed)
     }
 
     /// As [`Ledger::append`], for callers that must not wait, as a disk that hangs fills the queue: what finds no place is
     /// counted, and said in a later receipt.
     pub fn leave(&self, entry: Entry) {
-        if self.jobs.try_send(Job::append(entry, Wants::Nothing)).is_err() {
+        if self.jobs.try_send(self.job(entry, Wants::Nothing)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -215,7 +246,7 @@ impl Ledger {
     /// Leaves a receipt, and answers once it would survive a power cut.
     pub async fn append_durable(&self, entry: Entry) -> Result<Seq, Unrecorded> {
         let (ack, answer) = oneshot::channel();
-        self.jobs.send(Job::append(entry, Wants::Durable(ack))).await.map_err(|_| Unrecorded::Closed)?;
+        self.jobs.send(self.job(entry, Wants::Durable(ack))).await.map_err(|_| Unrecorded::Closed)?;
         answer.await.unwrap_or(Err(Unrecorded::Closed))
     }
 
@@ -223,14 +254,14 @@ impl Ledger {
     /// within [`Options::commit_within`]. A power cut before that may take it along, and its number with it.
     pub async fn append_numbered(&self, entry: Entry) -> Result<Seq, Unrecorded> {
         let (ack, answer) = oneshot::channel();
-        self.jobs.send(Job::append(entry, Wants::Number(ack))).await.map_err(|_| Unrecorded::Closed)?;
+        self.jobs.send(self.job(entry, Wants::Number(ack))).await.map_err(|_| Unrecorded::Closed)?;
         answer.await.unwrap_or(Err(Unrecorded::Closed))
     }
 
     /// As [`Ledger::append_durable`], for threads outside of a runtime.
     pub fn append_durable_blocking(&self, entry: Entry) -> Result<Seq, Unrecorded> {
         let (ack, answer) = oneshot::channel();
-        self.jobs.blocking_send(Job::append(entry, Wants::Durable(ack))).map_err(|_| Unrecorded::Closed)?;
+        self.jobs.blocking_send(self.job(entry, Wants::Durable(ack))).map_err(|_| Unrecorded::Closed)?;
         answer.blocking_recv().unwrap_or(Err(Unrecorded::Closed))
     }
 

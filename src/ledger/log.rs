@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::copy::Copy;
 use super::disk::{self, Growing};
-use super::mirror::Copy;
 use super::note::{Head, PublicKey, SecretKey};
 use super::open::{Standing, Trouble, of_state};
 use super::place::Place;

@@ -1,7 +1,7 @@
-//! The journal's copy: each receipt as one entry, with a `MESSAGE_ID` a kind.
+//! The journal's copy: each receipt as one entry.
 //!
-//! In: entries that are durable. Out: datagrams in journald's native protocol, from a thread of their own. A journal that
-//! takes nothing delays nobody: what it did not take is counted and said in a later receipt.
+//! In: entries that are durable, and from where on the journal may lack older ones. Out: datagrams, from a thread of their
+//! own. A journal that takes nothing delays nobody: what it did not take is counted and said in a later receipt.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -10,10 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::receipt::body::Body;
-use super::receipt::{Decision, Entry, Kind, Seq};
-use super::tree::{self, Hash};
-use crate::text::{beginning, clean};
+use super::backlog::Backlog;
+use super::copy::Copy;
+use super::receipt::{Kind, Seq};
 
 /// Where journald listens.
 pub const SOCKET: &str = "/run/systemd/journal/socket";
@@ -24,110 +23,10 @@ const QUEUE: usize = 256;
 const PATIENCE: Duration = Duration::from_millis(50);
 /// How often receipts say what the journal did not take.
 const CONFESS: Duration = Duration::from_secs(60);
-/// Bytes of one field; the receipt itself has all.
-const MOST_FIELD: usize = 2048;
 
-/// One `MESSAGE_ID` a kind, as `journalctl --new-id128` gave them. They are fixed for ever: `systemd/provost.catalog`
-/// explains each.
-pub const fn message_id(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Start => "404a74597a3e4f07b32156c0fbde7c89",
-        Kind::Session => "83ad590c29a14864b75e6c0706c5a6a8",
-        Kind::Read => "62ec6e0f7e3040e7b091940b9b074d92",
-        Kind::Plan => "a0e53b39044841fdbdfcab18b839a29f",
-        Kind::Approval => "d3142b0563424d68b9348118eb6ea455",
-        Kind::Intent => "d3aeb89235a54871a51442dbcd7966f2",
-        Kind::Outcome => "92ab11b12b944b1896167ccf8b68df77",
-        Kind::Exec => "6db520642c4a4f1c83c0923b9ea4a4de",
-        Kind::File => "983c97510b4e466fac8322d0b64c133f",
-        Kind::Refusal => "768c16d9a38d42fea4f7157feb332a01",
-        Kind::Halt => "a2073f9ff797484185d6696b29ce5ad2",
-        Kind::Repair => "ff4056cda4864dd68b10ad26e5246b86",
-    }
-}
-
-/// What the journal gets of a receipt.
-#[derive(Debug)]
-pub struct Copy {
-    seq: Seq,
-    kind: Kind,
-    datagram: Vec<u8>,
-}
-
-impl Copy {
-    pub fn of(entry: &Entry, seq: Seq, leaf: &Hash, origin: &str) -> Self {
-        let kind = entry.body.kind();
-        let priority = match (kind, entry.decision) {
-            (Kind::Repair | Kind::Halt, _) | (_, Some(Decision::Refused)) => "4",
-            (Kind::Read | Kind::Session, _) => "6",
-            _ => "5",
-        };
-        let principal = entry.principal.as_ref().map(|who| who.name()).unwrap_or_else(|| "provost".into());
-        let mut datagram = Vec::with_capacity(1024);
-        let mut field = |name: &str, value: &str| put(&mut datagram, name, value);
-        field("MESSAGE", &message(entry, seq, &principal));
-        field("MESSAGE_ID", message_id(kind));
-        field("PRIORITY", priority);
-        field("SYSLOG_IDENTIFIER", "provost");
-        field("PROVOST_LOG", origin);
-        field("PROVOST_SEQ", &seq.to_string());
-        field("PROVOST_KIND", kind.name());
-        field("PROVOST_PRINCIPAL", &principal);
-        field("PROVOST_HASH", &tree::hex(&leaf.0));
-        if let Some(guest) = entry.guest {
-            field("PROVOST_GUEST", &guest.to_string());
-        }
-        if let Some(endpoint) = &entry.endpoint {
-            field("PROVOST_ENDPOINT", endpoint.as_str());
-        }
-        if let Some(decision) = entry.decision {
-            field("PROVOST_DECISION", decision.name());
-        }
-        if let Some(plan) = &entry.plan {
-            field("PROVOST_PLAN", plan.as_str());
-        }
-        if let Some(tool) = entry.tool {
-            field("PROVOST_TOOL", tool);
-        }
-        if let Body::Repair(repair) = &entry.body
-            && let (Some(count), Some(first), Some(last)) = (repair.count, repair.first, repair.last)
-        {
-            field("PROVOST_UNMIRRORED", &format!("{count} of {first}-{last}"));
-        }
-        Self { seq, kind, datagram }
-    }
-}
-
-/// One line for a person.
-fn message(entry: &Entry, seq: Seq, principal: &str) -> String {
-    let mut text = format!("#{seq} {} {principal}", entry.body.kind().name());
-    if let Some(decision) = entry.decision {
-        text += &format!(" {}", decision.name());
-    }
-    if let Some(guest) = entry.guest {
-        text += &format!(" guest {guest}");
-    }
-    if let Some(endpoint) = &entry.endpoint {
-        text += &format!(" {}", endpoint.as_str());
-    }
-    if let Some(why) = &entry.why {
-        text += &format!(": {}", why.as_str());
-    }
-    clean(text.as_bytes()).replace(['\n', '\t'], " ")
-}
-
-/// journald's native protocol: `NAME=VALUE\n`, or, for a value that could hold a line break, its length first.
-fn put(datagram: &mut Vec<u8>, name: &str, value: &str) {
-    let value = beginning(value, MOST_FIELD);
-    datagram.extend_from_slice(name.as_bytes());
-    if value.contains('\n') {
-        datagram.push(b'\n');
-        datagram.extend_from_slice(&(value.len() as u64).to_le_bytes());
-    } else {
-        datagram.push(b'=');
-    }
-    datagram.extend_from_slice(value.as_bytes());
-    datagram.push(b'\n');
+enum Job {
+    Copies(Vec<Copy>),
+    Again(Backlog),
 }
 
 #[derive(Debug, Default)]
@@ -144,13 +43,13 @@ impl Dropped {
         if kind == Kind::Repair {
             return;
         }
-        let (count, first, _) = self.unsaid.unwrap_or((0, seq, seq));
-        self.unsaid = Some((count + 1, first.min(seq), seq));
+        let (count, first, last) = self.unsaid.unwrap_or((0, seq, seq));
+        self.unsaid = Some((count + 1, first.min(seq), last.max(seq)));
     }
 }
 
 pub struct Mirror {
-    queue: Option<SyncSender<Vec<Copy>>>,
+    queue: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
     dropped: Arc<Mutex<Dropped>>,
     state: String,
@@ -175,13 +74,19 @@ impl Mirror {
             Ok(socket) => socket,
             Err(error) => return off(format!("off: {error}")),
         };
-        let (queue, batches) = sync_channel::<Vec<Copy>>(QUEUE);
+        let (queue, jobs) = sync_channel::<Job>(QUEUE);
         let (path, counted) = (path.to_owned(), dropped.clone());
         let thread = std::thread::Builder::new().name("journal".into()).spawn(move || {
-            for copy in batches.into_iter().flatten() {
+            let send = |copy: Copy| {
                 // By path each time: journald may be started anew.
                 if socket.send_to(&copy.datagram, &path).is_err() {
                     counted.lock().unwrap_or_else(PoisonError::into_inner).add(copy.seq, copy.kind);
+                }
+            };
+            for job in jobs {
+                match job {
+                    Job::Copies(copies) => copies.into_iter().for_each(send),
+                    Job::Again(backlog) => backlog.each(send),
                 }
             }
         });
@@ -211,15 +116,27 @@ impl Mirror {
     /// Hands the copies over, or drops them where too many wait.
     pub fn send(&self, copies: Vec<Copy>) {
         let Some(queue) = self.queue.as_ref().filter(|_| !copies.is_empty()) else { return };
-        if let Err(TrySendError::Full(copies) | TrySendError::Disconnected(copies)) = queue.try_send(copies) {
+        let refused = queue.try_send(Job::Copies(copies));
+        if let Err(
+            TrySendError::Full(Job::Copies(copies)) | TrySendError::Disconnected(Job::Copies(copies)),
+        ) = refused
+        {
             let mut dropped = self.held();
             copies.iter().for_each(|copy| dropped.add(copy.seq, copy.kind));
         }
     }
 
-    /// What a receipt has to say now: how many were dropped, the first and the last.
+    /// Hands over once more what the journal may not have kept of a run before. To be called before the first
+    /// [`Mirror::send`]: there is room then.
+    pub fn send_again(&self, backlog: Backlog) {
+        if let Some(queue) = &self.queue {
+            let _ = queue.try_send(Job::Again(backlog));
+        }
+    }
+
+    /// What a receipt has to say now: how many were dropped, the first and the last. One that was closed says it at once.
     pub fn to_confess(&mut self) -> Option<(u64, Seq, Seq)> {
-        if self.confessed.elapsed() < CONFESS {
+        if self.thread.is_some() && self.confessed.elapsed() < CONFESS {
             return None;
         }
         let unsaid = self.held().unsaid.take()?;

@@ -10,7 +10,8 @@
 //! | `tree`, `hashes`, `note` | the Merkle tree, its stored hashes, signed heads |
 //! | `segments`, `disk`, `place`, `state`, `archive` | the files |
 //! | `open`, `damage` | opening: what is mended, and what is not |
-//! | `writer`, `handle`, `mirror` | the one thread that writes; how others reach it; the journal's copy |
+//! | `writer`, `handle` | the one thread that writes; how others reach it |
+//! | [`copy`], `mirror`, `backlog` | the journal's copy, also of what a run that was cut off had not handed over |
 //! | [`resolve`], [`watch`] | what a start does about intents without an outcome; verification by the daemon itself |
 //! | [`verify`], `leaves`, [`crosscheck`], [`witness`], [`query`] | reading |
 
@@ -20,7 +21,10 @@
 )]
 
 pub mod archive;
+#[cfg(feature = "agent")]
+mod backlog;
 pub mod canonical;
+pub mod copy;
 pub mod crosscheck;
 mod damage;
 pub(crate) mod disk;
@@ -30,6 +34,7 @@ mod hashes;
 mod leaves;
 #[cfg(feature = "agent")]
 mod log;
+#[cfg(feature = "agent")]
 pub mod mirror;
 mod note;
 #[cfg(feature = "agent")]

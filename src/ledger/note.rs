@@ -70,8 +70,12 @@ impl PublicKey {
     }
 
     pub fn to_text(&self) -> String {
-        let key = self.tagged();
-        format!("{}+{:08x}+{}", self.name, key_id(&self.name, &key), BASE64_STANDARD.encode(&key))
+        format!("{}+{}+{}", self.name, self.id(), BASE64_STANDARD.encode(self.tagged()))
+    }
+
+    /// What tells it from other keys of the same name: the hash that its text and its signatures show.
+    pub fn id(&self) -> String {
+        format!("{:08x}", key_id(&self.name, &self.tagged()))
     }
 
     /// What a note says, if this key signed it.

@@ -15,7 +15,7 @@ fn the_catalogue_explains_every_kind() {
     let catalogue = include_str!("../../systemd/provost.catalog");
     let mut ids = std::collections::BTreeSet::new();
     for kind in Kind::ALL {
-        let id = mirror::message_id(kind);
+        let id = copy::message_id(kind);
         assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
         assert!(ids.insert(id), "{id} stands for two kinds");
         let (_, entry) =
@@ -72,14 +72,18 @@ fn the_journal_gets_a_copy_of_each_receipt_with_its_fields() {
     let (place, origin) = (ledger.place().clone(), ledger.status().origin);
     ledger.close();
     let segments = Segments::open(&place).unwrap();
+    let key = PublicKey::parse(&std::fs::read_to_string(place.public_key()).unwrap()).unwrap();
     for (seq, datagram) in reader.join().unwrap().iter().enumerate() {
         let seq = seq as u64;
         let fields = fields(datagram);
         let line = segments.line(seq).unwrap();
         let receipt = Receipt::parse(&line).unwrap();
+        let again = copy::Copy::again(&receipt, &tree::leaf_hash(&line), &key);
+        assert_eq!(again.datagram, *datagram, "what is handed over again is the same");
+        assert_eq!(fields["PROVOST_KEY"], key.id());
         assert_eq!(fields["PROVOST_SEQ"], seq.to_string());
         assert_eq!(fields["PROVOST_KIND"], receipt.kind.name());
-        assert_eq!(fields["MESSAGE_ID"], mirror::message_id(receipt.kind));
+        assert_eq!(fields["MESSAGE_ID"], copy::message_id(receipt.kind));
         assert_eq!(fields["PROVOST_HASH"], tree::hex(&tree::leaf_hash(&line).0));
         assert_eq!((fields["SYSLOG_IDENTIFIER"].as_str(), &fields["PROVOST_LOG"]), ("provost", &origin));
         assert_eq!(fields["PROVOST_PRINCIPAL"], receipt.principal_name());

@@ -42,7 +42,8 @@ pub struct Against {
 /// What verification found.
 #[derive(Debug, Default)]
 pub struct Verdict {
-    pub origin: String,
+    /// The log's, if it can be read and is the one that was kept elsewhere.
+    pub key: Option<PublicKey>,
     /// Entries whose lines are here: from `first` up to `size`.
     pub first: Seq,
     pub size: u64,
@@ -62,6 +63,11 @@ pub struct Verdict {
 impl Verdict {
     pub fn holds(&self) -> bool {
         self.damage.is_empty()
+    }
+
+    /// The log's name; empty where it is not known.
+    pub fn origin(&self) -> &str {
+        self.key.as_ref().map_or("", PublicKey::origin)
     }
 }
 
@@ -148,7 +154,7 @@ struct Known {
 
 fn check(place: &Place, against: &Against, mut haste: Haste, verdict: &mut Verdict) -> Result<(), Stop> {
     let key = key(place, against)?;
-    verdict.origin = key.origin().to_owned();
+    verdict.key = Some(key.clone());
     // In the order in which the daemon does not write them: what is read first never claims more than what is read later.
     let state = State::read(place, &key);
     let known = heads(place, against, &key, verdict)?;

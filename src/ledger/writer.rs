@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
+use super::backlog::Backlog;
+use super::copy::Copy;
 use super::damage::Damage;
 use super::disk::DiskError;
 use super::handle::{Options, Status, Unrecorded, held};
 use super::log::{Log, Pending, Stamp};
-use super::mirror::{Copy, Mirror};
+use super::mirror::Mirror;
 use super::open::{self, Lock, Standing, Trouble, of_state};
 use super::place::Place;
 use super::receipt::body::{Repair, RepairOf, Start};
@@ -182,6 +184,13 @@ impl Writer {
             stopped_cleanly: standing.stopped,
             version: env!("CARGO_PKG_VERSION"),
         }));
+        if !standing.stopped {
+            self.mirror.send_again(Backlog {
+                place: self.place.clone(),
+                log: standing.key.public().clone(),
+                end: standing.tree.size(),
+            });
+        }
         if let Some(torn) = &standing.torn {
             self.owed.push(Entry::of(Repair {
                 bytes: Some(torn.bytes),
@@ -212,8 +221,10 @@ impl Writer {
             self.on_time();
         }
         self.commit();
-        let _ = self.sign(true);
+        // Before the log is said to have stopped: one that is killed here hands over again at its next start.
         self.mirror.close();
+        self.pay();
+        let _ = self.sign(true);
     }
 
     fn next_due(&self) -> Instant {
@@ -338,7 +349,7 @@ impl Writer {
             }
         }
         if self.mirror.is_on() {
-            let copy = Copy::of(entry, seq, &leaf, log.public().origin());
+            let copy = Copy::of(entry, seq, &leaf, log.public());
             log.copy(copy);
         }
     }

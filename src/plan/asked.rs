@@ -24,7 +24,7 @@ pub(crate) struct Asked {
 
 impl Default for Asker {
     fn default() -> Self {
-        Self { account: u32::MAX.into(), name: String::new(), who: Who::default(), taint: true }
+        Self { account: u32::MAX.into(), behind: None, name: String::new(), who: Who::default(), taint: true }
     }
 }
 

@@ -36,7 +36,7 @@ impl Desk {
         asked.endpoint = Some(format!("{} {template}", endpoint.method));
         asked.template = Some(template.to_owned());
         asked.guest = guest;
-        let judgement = tier::judge(endpoint.method, template, &Map::new());
+        let judgement = tier::judge(endpoint.product, endpoint.method, template, &Map::new());
         let wanted = Wanted {
             method: endpoint.method,
             template,
@@ -90,6 +90,7 @@ pub fn await_person(policy: &Policy, plan: &Plan, role: &str, needs: &Needs) -> 
         plan: plan.id.to_string(),
         sha256: plan.sha256.clone(),
         account: plan.asker.account,
+        behind: plan.asker.behind,
         who: plan.asker.name.clone(),
         role: role.to_owned(),
         endpoint: request.endpoint(),

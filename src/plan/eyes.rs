@@ -81,7 +81,7 @@ impl Eyes {
     /// Whether the catalogue has a GET there that only reads.
     pub fn can_read(&self, template: &str) -> bool {
         self.catalog.template(Method::Get, template).is_some()
-            && tier::of(Method::Get, template).0 == Tier::Read
+            && tier::of(self.catalog.product(), Method::Get, template).0 == Tier::Read
     }
 
     /// What `template` gives, with these values in its braces. A thing that is not there, or that may not be seen, is an

@@ -94,6 +94,8 @@ pub struct Desk {
 #[derive(Debug, Clone)]
 pub struct Asker {
     pub account: Account,
+    /// Of a token: the account behind it.
+    pub behind: Option<Account>,
     /// As people are shown.
     pub name: String,
     /// As receipts have it.

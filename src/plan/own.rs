@@ -32,7 +32,7 @@ mod tests {
     fn a_machine_is_told_when_it_is_about_itself_and_nobody_else_is() {
         let asker = |vmid| {
             let who = Who { vmid, ..Who::default() };
-            Asker { account: 1000.into(), name: String::new(), who, taint: true }
+            Asker { account: 1000.into(), behind: None, name: String::new(), who, taint: true }
         };
         let hit = |object: &str, severity| Hit { object: object.into(), severity, why: String::new() };
         let of = |vmid, guests: &[u32], hits: &[Hit]| warning(&asker(vmid), guests, hits).unwrap_or_default();

@@ -11,6 +11,7 @@ use super::{Refused, reach};
 use crate::catalog::find::Finders;
 use crate::catalog::tier::{self, Judgement};
 use crate::catalog::{Catalog, Checked, Endpoint, Kind, Method};
+use crate::product::Product;
 use crate::text::clean;
 
 /// All but what RFC 3986 never lets mean anything.
@@ -51,6 +52,10 @@ impl fmt::Debug for Request {
 }
 
 impl Request {
+    pub fn product(&self) -> Product {
+        self.checked.product()
+    }
+
     pub fn method(&self) -> Method {
         self.checked.method()
     }
@@ -120,7 +125,7 @@ impl Request {
         // Whatever is judged, shown and compared from here on is what would be sent, not what was given: the same value
         // can be given in several ways, and a look at one of them is not a look at the others.
         let args = sent(found.endpoint, &checked);
-        let judgement = tier::judge(method, &found.endpoint.path, &args);
+        let judgement = tier::judge(found.endpoint.product, method, &found.endpoint.path, &args);
         Ok(Self { checked, captured, args, judgement, guests })
     }
 

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::change::{Leave, Needs};
@@ -40,6 +41,8 @@ pub struct Request {
     pub sha256: String,
     /// Who asked, as the kernel says.
     pub account: Account,
+    /// The account behind a token that asked: it decides no more than who asks does.
+    pub behind: Option<Account>,
     /// The same for people: `user:alice (uid 1000)`.
     pub who: String,
     pub role: String,
@@ -106,6 +109,8 @@ struct Shelf {
     plans: HashMap<String, Held>,
     /// Their ids, the latest last.
     order: Vec<String>,
+    /// For whoever waits for an answer.
+    turned: Arc<Notify>,
 }
 
 /// A person's yes to one plan: used up by the change that it lets through.
@@ -220,7 +225,8 @@ impl Approvals {
         if shelf.plans.values().filter(open).count() >= MOST {
             return Err(Full::All);
         }
-        let own = |held: &&Held| held.request.account == request.account;
+        let payer = |request: &Request| request.behind.unwrap_or(request.account);
+        let own = |held: &&Held| payer(&held.request) == payer(&request);
         if shelf.plans.values().filter(open).filter(own).count() >= MOST_EACH {
             return Err(Full::Own);
         }
@@ -272,7 +278,8 @@ impl Approvals {
         // Who may not decide learns nothing of what there is.
         let approver = is_approver(config, principal);
         let held = shelf.plans.get_mut(plan).ok_or(Undecided::NoSuch)?;
-        let own = held.request.account == principal.account();
+        let asker = &held.request;
+        let own = asker.account == principal.account() || asker.behind == Some(principal.account());
         if !approver && !own {
             return Err(Undecided::NoSuch);
         }
@@ -390,6 +397,28 @@ impl Approvals {
         seen.map(|held| Held { request: held.request.clone(), standing: held.standing_at(now) }).collect()
     }
 
+    /// How a plan stands once nobody's answer to it is waited for any more: decided, or expired. None: no such plan waited.
+    pub async fn settled(&self, plan: &str) -> Option<Standing> {
+        let turned = self.lock().turned.clone();
+        loop {
+            // Heard from here on: what turns between the look and the wait is not missed.
+            let mut turn = std::pin::pin!(turned.notified());
+            turn.as_mut().enable();
+            let (standing, expires) = {
+                let shelf = self.lock();
+                let held = shelf.plans.get(plan)?;
+                (held.standing_at(Instant::now()), held.request.expires)
+            };
+            if !matches!(standing, Standing::Waiting | Standing::Deciding) {
+                return Some(standing);
+            }
+            tokio::select! {
+                () = turn => {}
+                () = tokio::time::sleep_until(expires), if standing == Standing::Waiting => {}
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shelf> {
         // Nothing that is done under the lock leaves it half-way.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -421,6 +450,7 @@ impl Shelf {
         if let Some(held) = self.plans.get_mut(plan) {
             held.standing = standing;
         }
+        self.turned.notify_waiters();
     }
 
     /// Forgets what has been over for longest.
@@ -439,10 +469,10 @@ impl Shelf {
     }
 }
 
-/// Whether the principal may decide about plans, and halt: root, and the members of `[approval]`. Never a machine: who asks
-/// from there may be anybody in it, and nobody there is a person to the kernel.
+/// Whether the principal may decide about plans, and halt: root, and the members of `[approval]`. Never a machine or a token:
+/// who asks by one may be anybody who has it, and is no person to the kernel.
 fn is_approver(config: &Config, principal: &Principal) -> bool {
-    if principal.machine().is_some() {
+    if principal.peer().is_none() {
         return false;
     }
     principal.is_root() || config.approval.members.iter().any(|member| principal.is(member))
@@ -469,7 +499,8 @@ impl Policy {
     /// The plans that the principal may see, the latest first: all, for who decides; else its own.
     pub fn plans(&self, principal: &Principal) -> Vec<Held> {
         let all = self.is_approver(principal);
-        self.approvals.list(|request| all || request.account == principal.account())
+        let account = principal.account();
+        self.approvals.list(|request| all || request.account == account || request.behind == Some(account))
     }
 }
 

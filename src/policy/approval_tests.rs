@@ -52,6 +52,7 @@ fn request(plan: &str, who: &Principal, self_approval: bool) -> Request {
         plan: plan.into(),
         sha256: CONTENT.into(),
         account: who.account(),
+        behind: who.behind(),
         who: who.to_string(),
         role: "a".into(),
         endpoint: "DELETE /nodes/{node}/lxc/{vmid}".into(),
@@ -69,7 +70,8 @@ fn request(plan: &str, who: &Principal, self_approval: bool) -> Request {
 
 fn leave(policy: &Policy, who: &Principal) -> Leave {
     let template = "/nodes/{node}/lxc/{vmid}";
-    let judgement = tier::judge(Method::Delete, template, &serde_json::Map::new());
+    let judgement =
+        tier::judge(crate::product::Product::Pve, Method::Delete, template, &serde_json::Map::new());
     let path = "/nodes/pve1/lxc/105";
     let wanted = Wanted {
         method: Method::Delete,
@@ -285,6 +287,11 @@ async fn a_plan_is_announced_once_and_plans_are_bounded() {
         policy.approvals.ask(request(&format!("{number}"), &alice(), false)).unwrap();
     }
     assert_eq!(policy.approvals.ask(request("more", &alice(), false)), Err(Full::Own));
+    // Nor by a token that she gives out.
+    let behind = Some(alice().account());
+    let by_token =
+        Request { account: crate::account::Account::Token(7), behind, ..request("more", &alice(), false) };
+    assert_eq!(policy.approvals.ask(by_token), Err(Full::Own));
     // Nobody else is held up by it, until all have enough.
     for number in 0..MOST - MOST_EACH {
         let who = Principal::for_tests(2000 + (number / MOST_EACH) as u32, "x", &[]);
@@ -306,4 +313,27 @@ fn a_long_plan_is_cut_and_says_so() {
     approvals.ask(Request { text, ..request(PLAN, &alice(), false) }).unwrap();
     let shown = approvals.list(|_| true)[0].request.text.clone();
     assert!(shown.len() < MOST_TEXT + 200 && shown.contains("[cut here"), "{}", shown.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_an_answer_hears_of_it_and_of_the_time_that_is_over() {
+    let policy = policy("approval=['destructive']\nself_approval=true");
+    assert_eq!(policy.approvals.settled(PLAN).await, None, "nothing of that name waits");
+    policy.approvals.ask(request(PLAN, &alice(), true)).unwrap();
+    let heard = {
+        let (approvals, plan) = (policy.approvals.clone(), PLAN);
+        tokio::spawn(async move { approvals.settled(plan).await })
+    };
+    tokio::task::yield_now().await;
+    // One that is given up is no answer.
+    drop(policy.decide(&bob(), PLAN, CONTENT, true, How::Terminal).unwrap());
+    tokio::task::yield_now().await;
+    assert!(!heard.is_finished());
+    decide(&policy, &bob(), PLAN, true).unwrap();
+    assert!(matches!(heard.await.unwrap(), Some(Standing::Decided(decision)) if decision.yes));
+    let other = "11112222333344445555666677778888";
+    policy.approvals.ask(request(other, &alice(), true)).unwrap();
+    let began = Instant::now();
+    assert_eq!(policy.approvals.settled(other).await, Some(Standing::Expired));
+    assert!(began.elapsed() >= QUARTER);
 }

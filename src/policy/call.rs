@@ -6,10 +6,12 @@ use super::Denied;
 use crate::catalog::scope::{Form, Named};
 use crate::catalog::{Checked, Method, tier};
 use crate::config::Role;
+use crate::product::Product;
 
 /// What somebody wants to call.
 #[derive(Debug, Clone)]
 pub struct Call {
+    pub product: Product,
     pub method: Method,
     /// The endpoint's path, with its parameters in braces.
     pub template: String,
@@ -22,13 +24,14 @@ pub struct Call {
 impl From<&Checked> for Call {
     fn from(checked: &Checked) -> Self {
         let beside = checked.pairs().iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        Self::new(checked.method(), checked.template(), checked.path(), beside)
+        Self::new(checked.product(), checked.method(), checked.template(), checked.path(), beside)
     }
 }
 
 impl Call {
     /// `path` is encoded, and what the template stands for.
     pub fn new<'a>(
+        product: Product,
         method: Method,
         template: &str,
         path: &str,
@@ -42,7 +45,7 @@ impl Call {
             blanks.zip(&segments).filter_map(|(name, value)| Some((name?.to_owned(), value.clone())));
         let beside = beside.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let parameters = of_path.chain(beside).collect();
-        Self { method, template: template.to_owned(), segments, parameters }
+        Self { product, method, template: template.to_owned(), segments, parameters }
     }
 
     /// For messages.
@@ -76,7 +79,7 @@ pub fn verdict(role: &Role, call: &Call) -> Result<(), Denied> {
     if !role.allows(call.method.name(), &call.template, segments()) {
         return Err(Denied::Unlisted { call: call.name(), role: role.name.clone() });
     }
-    let judgement = tier::judge(call.method, &call.template, &call.arguments());
+    let judgement = tier::judge(call.product, call.method, &call.template, &call.arguments());
     match judgement.grounds().iter().find(|ground| !role.profile.holds(ground.tier)) {
         Some(ground) => Err(Denied::Tier {
             call: call.name(),

@@ -36,7 +36,7 @@ fn tainted(
 ) -> Result<Leave, Denied> {
     let Value::Object(args) = args else { panic!("an object") };
     let path = template.replace("{node}", "pve1").replace("{vmid}", "105");
-    let judgement = tier::judge(method, template, &args);
+    let judgement = tier::judge(crate::product::Product::Pve, method, template, &args);
     let wanted = Wanted { method, template, path: &path, judgement: &judgement, guests, taint };
     policy.change(&alice(), &wanted)
 }
@@ -54,7 +54,9 @@ fn every_change() -> Vec<(Method, String, tier::Judgement)> {
     let mut calls = Vec::new();
     for release in Release::ALL {
         for endpoint in Catalog::embedded(release).endpoints() {
-            let judge = |args: &Map<String, Value>| tier::judge(endpoint.method, &endpoint.path, args);
+            let judge = |args: &Map<String, Value>| {
+                tier::judge(crate::product::Product::Pve, endpoint.method, &endpoint.path, args)
+            };
             let bare = judge(&Map::new());
             if endpoint.method == Method::Get && bare.tier() == Tier::Read {
                 continue;
@@ -157,7 +159,7 @@ fn who_is_in_no_role_and_what_the_role_denies_is_refused() {
             method: Method::Post,
             template: start,
             path: "/nodes/pve1/lxc/105/status/start",
-            judgement: &tier::judge(Method::Post, start, &Map::new()),
+            judgement: &tier::judge(crate::product::Product::Pve, Method::Post, start, &Map::new()),
             guests: &[],
             taint: false,
         },
@@ -232,7 +234,7 @@ fn approval_is_what_the_role_says_and_comes_earlier_for_who_has_read_what_a_gues
 fn a_change_counts_for_the_rate_and_a_look_ahead_and_a_renewal_do_not() {
     let policy = policy("rate='2/h'");
     let template = "/nodes/{node}/lxc/{vmid}/status/start";
-    let judgement = tier::judge(Method::Post, template, &Map::new());
+    let judgement = tier::judge(crate::product::Product::Pve, Method::Post, template, &Map::new());
     let path = "/nodes/pve1/lxc/105/status/start";
     let wanted =
         Wanted { method: Method::Post, template, path, judgement: &judgement, guests: &[105], taint: false };

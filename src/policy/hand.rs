@@ -12,6 +12,7 @@ use super::{Barred, Denied};
 use crate::catalog::tier::{self, Tier};
 use crate::catalog::{Catalog, Checked, Method};
 use crate::config::Profile;
+use crate::product::Product;
 use crate::pve::{Answer, CallError, Client, Methods, Path, PveError, Write};
 
 /// What may be sent once, as whom.
@@ -113,7 +114,7 @@ fn name(checked: &Checked) -> String {
 
 /// The judgement of what would be sent, by nothing but that.
 fn judge(checked: &Checked) -> tier::Judgement {
-    tier::judge(checked.method(), checked.template(), &checked.arguments())
+    tier::judge(checked.product(), checked.method(), checked.template(), &checked.arguments())
 }
 
 fn write(checked: &Checked) -> Result<Write, CallError> {
@@ -149,10 +150,14 @@ pub struct Broken {
 /// Whether each profile holds its promise over all that the tables know and all that the catalogue has: `observe` changes
 /// nothing, nobody but `full` deletes or destroys, and nobody at all does what is held.
 pub fn promises(catalog: &Catalog) -> Result<(), Broken> {
-    let known = tier::rows().iter().map(|row| (row.method, row.path));
-    let of_node = catalog.endpoints().iter().map(|endpoint| (endpoint.method, endpoint.path.as_str()));
-    for (method, path) in known.chain(of_node).filter(|(method, _)| *method != Method::Get) {
-        let (tier, _) = tier::of(method, path);
+    let rows = |product| tier::rows(product).iter().map(move |row| (product, row.method, row.path));
+    let known = Product::ALL.into_iter().flat_map(rows);
+    let of_node = catalog
+        .endpoints()
+        .iter()
+        .map(|endpoint| (endpoint.product, endpoint.method, endpoint.path.as_str()));
+    for (product, method, path) in known.chain(of_node).filter(|(_, method, _)| *method != Method::Get) {
+        let (tier, _) = tier::of(product, method, path);
         for profile in [Profile::Observe, Profile::Operate, Profile::Provision, Profile::Full] {
             let given = profile.holds(tier) && (method != Method::Delete || methods(profile) == Methods::All);
             let promised = match profile {

@@ -63,7 +63,12 @@ async fn each_profile_sends_what_it_has() {
 
 #[tokio::test]
 async fn a_judgement_that_was_wrong_does_not_get_past_the_hand() {
-    let harmless = tier::judge(Method::Put, "/nodes/{node}/lxc/{vmid}/config", &Map::new());
+    let harmless = tier::judge(
+        crate::product::Product::Pve,
+        Method::Put,
+        "/nodes/{node}/lxc/{vmid}/config",
+        &Map::new(),
+    );
     for (method, path, args) in [
         (Method::Put, "/nodes/pve1/lxc/105/config", json!({ "delete": "mp0" })),
         (Method::Put, "/nodes/pve1/lxc/105/config", json!({ "hookscript": "local:snippets/x" })),

@@ -94,7 +94,7 @@ impl Unknown {
                 "root on the node gives it to a VM and restarts that: qm set VMID --args '-device vhost-vsock-pci,guest-cid={cid}'"
             ),
             Self::Hidden(_) => {
-                "root on the node: systemctl edit provost.service, [Service] ProtectProc=default, systemctl restart provost".into()
+                "root on the node: provost doctor says which of the unit and AppArmor hides them, and what lets them be seen".into()
             }
             Self::Starting { .. } => "connect again".into(),
             Self::Several { .. } => "give each VM a CID of its own in its args, and restart it".into(),
@@ -155,8 +155,8 @@ fn running(slices: &[PathBuf], cid: u32) -> Result<u32, Unknown> {
     found.sort_unstable();
     found.dedup();
     match found[..] {
-        // The first process is there, and everybody's to see where any other's is.
-        [] if std::fs::read("/proc/1/status").is_err() => Err(Unknown::Hidden(cid)),
+        // The first process is there, and what it was started with is everybody's to see where any other's is.
+        [] if std::fs::read("/proc/1/cmdline").is_err() => Err(Unknown::Hidden(cid)),
         [] => Err(Unknown::NotRunning(cid)),
         [(vmid, true)] => Ok(vmid),
         [(vmid, false)] => Err(Unknown::Starting { cid, vmid }),

@@ -23,10 +23,12 @@ pub mod rights;
 mod rules;
 mod scoped;
 mod sight;
+mod taint;
+pub mod token;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use crate::share::{Share, Spent, Supply};
 pub use approval::{Approvals, Approved, Claim, Cleared, Decision};
@@ -39,12 +41,13 @@ pub use inside::{Deed, Inside};
 pub use machine::{Machine, Machines, Unknown};
 pub use members::Members;
 pub use membership::Membership;
-pub use principal::{Principal, PrincipalError};
-use rate::Bucket;
+pub use principal::{Peer, Principal, PrincipalError};
+pub use rate::Bucket;
 pub use record::record;
 pub use refused::{NotApproved, Undecided};
 pub use rules::Rules;
 pub use sight::Sight;
+pub use taint::Taint;
 
 use crate::account::Account;
 use crate::config::{Config, Exec, ExecLane, GuestTerm, Rate, Role};
@@ -56,7 +59,7 @@ const BELL: &str = "waiting";
 /// What decides: the rules in force, and what is left of the rates.
 pub struct Policy {
     pub rules: Rules,
-    /// Tokens left, a principal in a role each.
+    /// What is left of the rates, of each for an account each.
     buckets: Mutex<HashMap<(String, Account), Bucket>>,
     /// While it stands, nothing is changed and no command runs.
     pub halt: Halt,
@@ -66,6 +69,8 @@ pub struct Policy {
     members: Arc<dyn Membership>,
     /// The same, where they can be looked at anew.
     live: Option<Arc<Members>>,
+    /// The tokens that were given out.
+    pub tokens: token::Tokens,
 }
 
 /// That `principal` may run a command in `guest`, in `mode`. Only [`Policy::exec`] and [`Policy::fixed`] make one; for the
@@ -221,7 +226,8 @@ impl Policy {
             false => (Halt::unkept(), Approvals::default()),
         };
         let members = Arc::new(membership::Unread);
-        Self { rules, buckets: Mutex::default(), halt, approvals, members, live: None }
+        let tokens = token::Tokens::beside(&rules.now().ledger.dir);
+        Self { rules, buckets: Mutex::default(), halt, approvals, members, live: None, tokens }
     }
 
     /// With pools and tags as the cluster has them.
@@ -247,7 +253,7 @@ impl Policy {
         self.halt.check()?;
         self.take_token(role, principal)?;
         let role = place(&config, role);
-        let (asked_by, account) = (principal.to_string(), principal.account());
+        let (asked_by, account) = (principal.to_string(), principal.payer());
         Ok(Permit { guest: Guest::Vmid(guest), mode, judged: mode, asked_by, account, role, config })
     }
 
@@ -340,26 +346,42 @@ impl Policy {
     }
 
     fn take(&self, role: &Role, name: &str, rate: Rate, principal: &Principal) -> Result<(), Denied> {
-        // A panic elsewhere cannot leave a bucket half changed.
-        let mut buckets = self.buckets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let bucket = buckets
-            .entry((name.to_owned(), principal.account()))
-            .or_insert_with(|| Bucket::full(rate, Instant::now()));
-        bucket.change(rate);
-        bucket.take(Instant::now()).map_err(|wait| Denied::Rate {
+        self.spend(name, principal.payer(), rate).map_err(|wait| Denied::Rate {
             role: role.name.clone(),
             calls: rate.calls,
             per_s: rate.per_s,
             wait_s: wait.as_secs() + 1,
         })
     }
+
+    /// One of what an account may do at this rate, or how long until there is one.
+    fn spend(&self, name: &str, account: Account, rate: Rate) -> Result<(), Duration> {
+        // A panic elsewhere cannot leave a bucket half changed.
+        let mut buckets = self.buckets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let now = Instant::now();
+        let key = (name.to_owned(), account);
+        if buckets.len() >= MANY_BUCKETS && !buckets.contains_key(&key) {
+            // One that is full is as good as none: accounts and tokens come and go.
+            buckets.retain(|_, bucket| !bucket.is_full(now));
+        }
+        let bucket = buckets.entry(key).or_insert_with(|| Bucket::full(rate, now));
+        bucket.change(rate);
+        bucket.take(now)
+    }
 }
+
+/// Buckets that are kept without a look at whether they still matter.
+const MANY_BUCKETS: usize = 256;
 
 /// Of one account.
 const PLANS: Rate = Rate { calls: 6000, per_s: 60 };
 
-/// The role that counts for a principal: the first in the file that names it.
+/// The role that counts for a principal: the first in the file that names it; for a token, the one that it acts in, as
+/// long as that is its issuer's to give.
 pub fn role<'a>(config: &'a Config, principal: &Principal) -> Option<&'a Role> {
+    if let Principal::Token(bearer) = principal {
+        return bearer.role(config);
+    }
     config.roles.iter().find(|role| role.members.iter().any(|member| principal.is(member)))
 }
 

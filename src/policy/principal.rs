@@ -7,9 +7,11 @@ use nix::errno::Errno;
 use nix::getsockopt_impl;
 use nix::sys::socket::{getsockopt, sockopt};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::machine::Machine;
+use super::token::Bearer;
 use crate::account::Account;
 use crate::config::{Member, Role};
 use crate::ledger::Who;
@@ -23,10 +25,13 @@ pub enum Principal {
     Process(Peer),
     /// A virtual machine of the node, over vsock.
     Machine(Machine),
+    /// Whoever holds a token that this node gave out, over HTTP.
+    Token(Bearer),
 }
 
 /// The process that connected, and the account it runs as.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Peer {
     uid: u32,
     gid: u32,
@@ -49,12 +54,27 @@ impl Principal {
         Peer::of(socket).map(Self::Process)
     }
 
-    /// On whose account what it does is counted, and whose its plans are.
+    /// Whose its plans and tasks are.
     pub fn account(&self) -> Account {
         match self {
             Self::Process(peer) => Account::User(peer.uid),
             Self::Machine(machine) => Account::Machine(machine.vmid()),
+            Self::Token(bearer) => bearer.id().account(),
         }
+    }
+
+    /// The account behind it, which must not decide about what it asks: a token's holder asks for whoever it acts as.
+    pub fn behind(&self) -> Option<Account> {
+        match self {
+            Self::Token(bearer) => bearer.behind(),
+            Self::Process(_) | Self::Machine(_) => None,
+        }
+    }
+
+    /// On whose account what it takes is counted: calls, places, memory. Somebody has no more of it with many tokens than
+    /// with none. What root gives out for a role is somebody else's, each token's its own.
+    pub fn payer(&self) -> Account {
+        self.behind().unwrap_or_else(|| self.account())
     }
 
     /// Nobody in a virtual machine is the node's root, whoever they are there.
@@ -62,17 +82,24 @@ impl Principal {
         self.account() == Account::User(0)
     }
 
-    fn peer(&self) -> Option<&Peer> {
+    pub fn peer(&self) -> Option<&Peer> {
         match self {
             Self::Process(peer) => Some(peer),
-            Self::Machine(_) => None,
+            Self::Machine(_) | Self::Token(_) => None,
         }
     }
 
     pub fn machine(&self) -> Option<&Machine> {
         match self {
-            Self::Process(_) => None,
             Self::Machine(machine) => Some(machine),
+            Self::Process(_) | Self::Token(_) => None,
+        }
+    }
+
+    pub fn token(&self) -> Option<&Bearer> {
+        match self {
+            Self::Token(bearer) => Some(bearer),
+            Self::Process(_) | Self::Machine(_) => None,
         }
     }
 
@@ -83,12 +110,12 @@ impl Principal {
     /// Whether the configuration's word names it.
     pub fn is(&self, member: &Member) -> bool {
         match (self, member) {
-            (Self::Process(peer), Member::User(name)) => peer.is_user(name),
-            (Self::Process(peer), Member::Group(name)) => peer.is_in_group(name),
+            (Self::Process(peer), member) => peer.is(member),
             (Self::Machine(machine), Member::Vsock(cid)) => machine.cid() == *cid,
             (Self::Machine(machine), Member::Vm(vmid)) => machine.vmid() == *vmid,
-            (Self::Process(_), Member::Vsock(_) | Member::Vm(_))
-            | (Self::Machine(_), Member::User(_) | Member::Group(_)) => false,
+            (Self::Machine(_), Member::User(_) | Member::Group(_)) => false,
+            // No member names a token: it says itself which role is its own.
+            (Self::Token(_), _) => false,
         }
     }
 
@@ -97,6 +124,8 @@ impl Principal {
         let peer = self.peer();
         Who {
             cid: self.machine().map(Machine::cid),
+            issuer: self.token().map(Bearer::uid),
+            token: self.token().map(|bearer| Clean::ours(bearer.id().to_string())),
             role: role.map(|role| Clean::of(&role.name)),
             uid: peer.map(|peer| peer.uid),
             user: peer.and_then(|peer| peer.user.as_deref()).map(Clean::of),
@@ -114,6 +143,7 @@ impl Principal {
                     [("via", "vsock".into()), ("cid", machine.cid().into()), ("vmid", machine.vmid().into())];
                 fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
             }
+            Self::Token(bearer) => bearer.to_json(),
         }
     }
 
@@ -142,6 +172,43 @@ impl Peer {
         ids.retain(|id| seen.insert(*id));
         let groups = ids.into_iter().map(|id| (id, reader::group(id))).collect();
         Ok(Self { uid, gid, user, groups, pid })
+    }
+
+    /// An account as the node has it now, and none where it has none. Blocks, for as long as the node's accounts take.
+    pub fn of_account(uid: u32) -> std::io::Result<Option<Self>> {
+        let Some((user, mut ids)) = reader::account(uid)? else { return Ok(None) };
+        if ids.len() > MOST_GROUPS + 1 {
+            // As for who connects: what is not looked at opens nothing.
+            ids.truncate(1);
+        }
+        let groups = ids.into_iter().map(|id| (id, reader::group(id))).collect();
+        Ok(Some(Self::given(uid, Some(user), groups)))
+    }
+
+    /// One that root says: the groups by their numbers, primary first, and names.
+    pub fn given(uid: u32, user: Option<String>, groups: Vec<(u32, Option<String>)>) -> Self {
+        Self { uid, gid: groups.first().map_or(u32::MAX, |(gid, _)| *gid), user, groups, pid: 0 }
+    }
+
+    pub fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    /// `user:alice`, `uid:1000`
+    pub fn name(&self) -> String {
+        match &self.user {
+            Some(user) => format!("user:{user}"),
+            None => format!("uid:{}", self.uid),
+        }
+    }
+
+    /// Whether the configuration's word names it.
+    pub fn is(&self, member: &Member) -> bool {
+        match member {
+            Member::User(name) => self.is_user(name),
+            Member::Group(name) => self.is_in_group(name),
+            Member::Vsock(_) | Member::Vm(_) => false,
+        }
     }
 
     /// `name` is the account's name or its number.
@@ -177,12 +244,13 @@ impl fmt::Display for Principal {
             Self::Process(Peer { user: Some(user), uid, .. }) => write!(f, "user:{user} (uid {uid})"),
             Self::Process(Peer { user: None, uid, .. }) => write!(f, "uid {uid}"),
             Self::Machine(machine) => write!(f, "vsock:{} (VM {})", machine.cid(), machine.vmid()),
+            Self::Token(bearer) => write!(f, "token:{} ({})", bearer.id(), bearer.acts_as()),
         }
     }
 }
 
 /// Other groups than the primary that are looked at.
-const MOST_GROUPS: usize = 64;
+const MOST_GROUPS: usize = 256;
 
 /// The groups of the peer as it connected, by the socket itself (SO_PEERGROUPS): nothing of `/proc` is asked, where
 /// another process could have its number by now, and where the unit shows no process but the daemon's own.
@@ -209,8 +277,15 @@ macro_rules! groups_by_number {
 }
 
 groups_by_number!(
-    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32
-    33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64
+    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37
+    38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72
+    73 74 75 76 77 78 79 80 81 82 83 84 85 86 87 88 89 90 91 92 93 94 95 96 97 98 99 100 101 102 103 104 105
+    106 107 108 109 110 111 112 113 114 115 116 117 118 119 120 121 122 123 124 125 126 127 128 129 130 131
+    132 133 134 135 136 137 138 139 140 141 142 143 144 145 146 147 148 149 150 151 152 153 154 155 156 157
+    158 159 160 161 162 163 164 165 166 167 168 169 170 171 172 173 174 175 176 177 178 179 180 181 182 183
+    184 185 186 187 188 189 190 191 192 193 194 195 196 197 198 199 200 201 202 203 204 205 206 207 208 209
+    210 211 212 213 214 215 216 217 218 219 220 221 222 223 224 225 226 227 228 229 230 231 232 233 234 235
+    236 237 238 239 240 241 242 243 244 245 246 247 248 249 250 251 252 253 254 255 256
 );
 
 #[cfg(test)]
@@ -264,7 +339,8 @@ mod tests {
             return;
         }
         let many = |count: u32| (1..=count).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
-        assert_eq!(connected(&many(64)).groups.len(), 65);
-        assert_eq!(connected(&many(65)).groups.len(), 1);
+        assert_eq!(connected(&many(65)).groups.len(), 66);
+        assert_eq!(connected(&many(256)).groups.len(), 257);
+        assert_eq!(connected(&many(257)).groups.len(), 1);
     }
 }

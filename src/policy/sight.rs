@@ -12,6 +12,7 @@ use super::{Denied, scope};
 use crate::catalog::scope::{self as table, Class, Form, Named, Row, names};
 use crate::catalog::tier;
 use crate::config::{Profile, Role};
+use crate::product::Product;
 
 /// What of the API a principal may read. Only [`super::Policy::read`] makes one.
 #[derive(Clone)]
@@ -56,7 +57,7 @@ impl Sight {
     /// Whether the role has this call at all, whatever its parameters.
     pub fn verdict(&self, call: &Call) -> Result<(), Denied> {
         verdict(&self.role, call)?;
-        let (tier, why) = tier::of(call.method, &call.template);
+        let (tier, why) = tier::of(call.product, call.method, &call.template);
         match self.role.approval.as_deref().unwrap_or_default().contains(&tier) {
             false => Ok(()),
             true => Err(Denied::Approval {
@@ -84,7 +85,7 @@ impl Sight {
 
     /// Whether each guest that the call names is the role's, and whether what it gives can be judged at all.
     fn scoped(&self, call: &Call) -> Result<(), Denied> {
-        let row = table::of(&call.template).ok_or_else(|| self.closed(call, NOBODY_LOOKED))?;
+        let row = table::of(call.product, &call.template).ok_or_else(|| self.closed(call, NOBODY_LOOKED))?;
         if let Class::Closed = row.class {
             return Err(self.closed(call, row.why));
         }
@@ -107,8 +108,8 @@ impl Sight {
     }
 
     /// How the answer to what [`Self::may`] allowed names guests; none where the role may see all.
-    pub fn row(&self, template: &str) -> Result<Option<&'static Row>, Denied> {
-        match (self.is_scoped(), table::of(template)) {
+    pub fn row(&self, product: Product, template: &str) -> Result<Option<&'static Row>, Denied> {
+        match (self.is_scoped(), table::of(product, template)) {
             (false, _) => Ok(None),
             (true, Some(row)) => Ok(Some(row)),
             (true, None) => Err(self.outside(template)),

@@ -17,6 +17,7 @@ use super::loose;
 use super::refusal::{Failure, Forbidden};
 use super::sink::{Held, Text};
 use crate::http::Method;
+use crate::product::{Product, Refusals};
 use crate::secret;
 
 /// Characters of a message that are kept.
@@ -83,6 +84,23 @@ struct Refusal {
     errors: Option<BTreeMap<String, serde_json::Value>>,
 }
 
+impl Refusal {
+    /// Of a daemon whose body is the message. Wrong parameters are named in it: `'store': value does not match`.
+    fn of_text(words: &str) -> Self {
+        const WRONG: &str = "parameter verification";
+        let text = words.trim();
+        if text.starts_with(['{', '[', '<']) {
+            return Self::default();
+        }
+        let named = |line: &str| {
+            let (name, why) = line.split_once('\'')?.1.split_once("': ")?;
+            (!name.is_empty()).then(|| (name.to_owned(), why.trim().into()))
+        };
+        let errors = text.starts_with(WRONG).then(|| text.lines().filter_map(named).collect());
+        Self { message: (!text.is_empty()).then(|| text.into()), errors }
+    }
+}
+
 /// That the answer is a 2xx in JSON, whose body the sink of the call has.
 pub struct Accepted<'call> {
     call: &'call Call,
@@ -90,7 +108,7 @@ pub struct Accepted<'call> {
 }
 
 /// Sorts an answer by its status.
-pub(super) fn judge(call: &Call, raw: Raw) -> Result<Accepted<'_>, PveError> {
+pub(super) fn judge(product: Product, call: &Call, raw: Raw) -> Result<Accepted<'_>, PveError> {
     let what = call.name();
     let accepted = Accepted { call, status: raw.status };
     if raw.is_answer() {
@@ -99,9 +117,11 @@ pub(super) fn judge(call: &Call, raw: Raw) -> Result<Accepted<'_>, PveError> {
     if (200..300).contains(&raw.status) {
         return Err(accepted.no_json(&kind(&raw.words, raw.is_json, raw.words.len())));
     }
-    let refusal: Refusal = match raw.is_json {
-        true => serde_json::from_str(&raw.words).unwrap_or_default(),
-        false => Refusal::default(),
+    let in_words = product.facts().refusals == Refusals::Text;
+    let refusal: Refusal = match (in_words, raw.is_json) {
+        (true, _) => Refusal::of_text(&raw.words),
+        (false, true) => serde_json::from_str(&raw.words).unwrap_or_default(),
+        (false, false) => Refusal::default(),
     };
     // PVE may quote what it refuses.
     let secrets = call.secrets();
@@ -116,13 +136,17 @@ pub(super) fn judge(call: &Call, raw: Raw) -> Result<Accepted<'_>, PveError> {
     let said = refusal.message.as_ref().map(|message| shown(&plain(message))).filter(|said| !said.is_empty());
     let message = said.unwrap_or_else(|| match raw.reason.is_empty() {
         false => shown(&raw.reason),
-        true => "PVE gave no reason".to_owned(),
+        true => format!("{product} gave no reason"),
     });
     let message = of_call(message);
     let status = raw.status;
     Err(match status {
         401 => PveError::Unauthorized { message },
         403 => PveError::Forbidden { what, forbidden: Forbidden::parse(&message) },
+        // Whatever goes wrong is a 400 there, and only some of it is the parameters' fault.
+        400 if in_words && errors.is_empty() => {
+            PveError::Failed { what, failure: Failure::recognise(&message), message }
+        }
         400 => PveError::BadParameters { what, message, errors },
         404 => PveError::NotFound { what, message },
         501 => PveError::NotImplemented { what, message },
@@ -196,4 +220,51 @@ pub fn misfit(error: &serde_json::Error) -> String {
 /// PVE's words, as they may be shown.
 pub(super) fn shown(text: &str) -> String {
     secret::told(text, LONGEST_MESSAGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pve::call::{Path, Read};
+
+    fn refused(product: Product, status: u16, reason: &str, words: &str) -> PveError {
+        let read = Read::new(Path::parse("/admin/datastore/tank/snapshots").unwrap());
+        let raw = Raw { status, reason: reason.into(), is_json: true, words: words.into() };
+        judge(product, &read.0, raw).err().unwrap()
+    }
+
+    #[test]
+    fn a_refusal_in_words_is_its_own_message() {
+        let error = refused(Product::Backup, 400, "Bad Request", "no such datastore 'tank'");
+        assert!(
+            matches!(&error, PveError::Failed { failure: Failure::NoSuchThing, message, .. } if message == "no such datastore 'tank'"),
+            "{error:?}"
+        );
+        let error = refused(Product::Backup, 403, "Forbidden", "permission check failed");
+        assert!(
+            matches!(&error, PveError::Forbidden { forbidden, .. } if forbidden.message == "permission check failed")
+        );
+        let error = refused(Product::Datacenter, 404, "Not Found", "Path '/api2/json/x' not found.");
+        assert!(matches!(error, PveError::NotFound { .. }), "{error:?}");
+        let error =
+            refused(Product::Backup, 401, "Unauthorized", "authentication failed - invalid credentials");
+        assert!(error.to_string().contains("invalid credentials"), "{error}");
+    }
+
+    #[test]
+    fn wrong_parameters_are_named_one_or_many() {
+        let one = "parameter verification failed - 'store': value does not match the regex pattern";
+        let many = "parameter verification errors\n\nparameter 'ns': too deep\nparameter 'store': parameter is missing and it is not optional.\n";
+        for (words, names) in [(one, vec!["store"]), (many, vec!["ns", "store"])] {
+            let error = refused(Product::Backup, 400, "Bad Request", words);
+            let PveError::BadParameters { errors, .. } = &error else { panic!("{error:?}") };
+            assert_eq!(errors.keys().collect::<Vec<_>>(), names, "{words}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_of_the_servers_is_not_shown_as_one() {
+        let error = refused(Product::Backup, 502, "Bad Gateway", "<html>a page</html>");
+        assert!(!error.to_string().contains("page"), "{error}");
+    }
 }

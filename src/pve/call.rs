@@ -222,6 +222,35 @@ impl Once {
     }
 }
 
+/// A POST that only says what it would do: of the calls that have a dry run, and with it set. Whoever only reads may ask it.
+pub struct Rehearsal(pub(super) Call);
+
+impl Rehearsal {
+    /// What a retention would take of one group of a Backup Server. `keep`: `keep-last` and its like; with none of them all is
+    /// kept.
+    pub fn prune(
+        store: &str,
+        ns: &str,
+        kind: &str,
+        id: &str,
+        keep: &[(String, String)],
+    ) -> Result<Self, CallError> {
+        let mut call = Call::new(Method::Post, Path::of(["admin", "datastore", store, "prune"])?);
+        // Asked twice, it says the same twice.
+        call.repeats = true;
+        for (name, value) in [("dry-run", "true"), ("backup-type", kind), ("backup-id", id)] {
+            call.push(name, value)?;
+        }
+        if !ns.is_empty() {
+            call.push("ns", ns)?;
+        }
+        for (name, value) in keep.iter().filter(|(name, _)| name.starts_with("keep-")) {
+            call.push(name, value)?;
+        }
+        Ok(Self(call))
+    }
+}
+
 /// A POST, PUT or DELETE. Sending it consumes it.
 pub struct Write(pub(super) Call);
 
@@ -310,6 +339,19 @@ mod tests {
         assert!(Read::new(path()).with("a", "=".repeat(LONGEST_QUERY / 3 + 1)).is_err());
         let longest = Read::new(path()).with("a", "=".repeat(LONGEST_QUERY / 3 - 1)).unwrap();
         assert_eq!(longest.0.uri().query().map(str::len), Some(2 + 3 * (LONGEST_QUERY / 3 - 1)));
+    }
+
+    #[test]
+    fn a_rehearsal_is_always_a_dry_run_and_no_value_can_end_that() {
+        let keep =
+            [("keep-last".to_owned(), "1&dry-run=false".to_owned()), ("dry-run".to_owned(), "0".to_owned())];
+        let call = Rehearsal::prune("tank", "a/b", "vm", "105", &keep).unwrap().0;
+        assert_eq!(call.target(), "/api2/json/admin/datastore/tank/prune");
+        assert_eq!(
+            call.body(),
+            Some("dry-run=true&backup-type=vm&backup-id=105&ns=a%2Fb&keep-last=1%26dry-run%3Dfalse")
+        );
+        assert!(Rehearsal::prune("../x", "", "vm", "105", &[]).is_err());
     }
 
     #[test]

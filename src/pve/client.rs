@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::address::{Address, AddressError};
 use super::answer::{self, Accepted, Answer};
-use super::call::{Call, Once, Read, Write};
+use super::call::{Call, Once, Read, Rehearsal, Write};
 use super::circuit::Patience;
 use super::connection::{Broken, Raw, Unconnected};
 use super::daemon::{Asker, Daemon, Unanswered};
@@ -22,6 +22,7 @@ use super::token::{TokenError, TokenFile};
 use crate::account::Account;
 use crate::config;
 use crate::http::Method;
+use crate::product::Product;
 use crate::share::Supply;
 
 /// What a handle can ask at all; the rest is refused before anything is sent.
@@ -103,6 +104,8 @@ impl Default for Limits {
 /// `[pve]`, and what is not for the operator to set.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// Whose API it is: how it is told who asks, and how it says no.
+    pub product: Product,
     pub url: String,
     /// "" turns pvedaemon off.
     pub daemon: String,
@@ -117,6 +120,7 @@ pub struct Options {
 impl From<&config::Pve> for Options {
     fn from(pve: &config::Pve) -> Self {
         Self {
+            product: pve.product(),
             url: pve.url.clone(),
             daemon: pve.daemon.clone(),
             token: pve.token.clone(),
@@ -129,6 +133,7 @@ impl From<&config::Pve> for Options {
 }
 
 struct Shared {
+    product: Product,
     proxy: Daemon,
     daemon: Option<Daemon>,
     local: Local,
@@ -154,22 +159,29 @@ impl Client {
     pub fn new(options: Options) -> Result<Self, AddressError> {
         let limits = options.limits;
         let pin = PinFile::new(options.certificate);
-        let proxy = Daemon::new("pveproxy", Address::url(&options.url)?, pin.clone(), limits, limits.hang);
+        let product = options.product;
+        let facts = product.facts();
+        let proxy = Daemon::new(facts.proxy, Address::url(&options.url)?, pin.clone(), limits, limits.hang);
         let daemon = Address::daemon(&options.daemon)?
-            .map(|address| Daemon::new("pvedaemon", address, pin.clone(), limits, limits.hang_of_daemon));
-        let local = Local::new(options.node, options.etc_pve);
+            .map(|address| Daemon::new(facts.daemon, address, pin.clone(), limits, limits.hang_of_daemon));
+        let local = Local::new(product, options.node, options.etc_pve);
         let room = Room::new(Supply::halves(limits.answers), OWN, limits.answer);
         Ok(Self {
-            shared: Arc::new(Shared { proxy, daemon, local, limits }),
+            shared: Arc::new(Shared { product, proxy, daemon, local, limits }),
             room,
-            token: Arc::new(TokenFile::new(options.token)),
+            token: Arc::new(TokenFile::new(options.token, product)),
             methods: Methods::All,
         })
     }
 
     /// The same node as somebody else: a role with a token of its own.
     pub fn for_token(&self, token: impl Into<PathBuf>) -> Self {
-        Self { token: Arc::new(TokenFile::new(token)), ..self.clone() }
+        Self { token: Arc::new(TokenFile::new(token, self.product())), ..self.clone() }
+    }
+
+    /// Whose API it is.
+    pub fn product(&self) -> Product {
+        self.shared.product
     }
 
     /// The same on behalf of an account: what it takes of what all share is counted as its own.
@@ -217,6 +229,12 @@ impl Client {
         self.carry_out(&once.0, sink).await.map(drop)
     }
 
+    /// Asks what a change would do, where the API has a dry run. It changes nothing, so a handle that only reads may.
+    pub async fn rehearse(&self, rehearsal: &Rehearsal) -> Result<Answer, PveError> {
+        let mut text = Text::new(&self.room);
+        self.exchange(&rehearsal.0, &mut text).await?.answer(text)
+    }
+
     /// Sends a change, once. An error other than [`PveError::MayHaveHappened`] means that PVE did not get it, or refused
     /// it. To drop the future is to give up knowing: the request may have left by then, so whoever must know awaits it in
     /// a task of its own.
@@ -243,13 +261,22 @@ impl Client {
         if !self.methods.allow(call.method) {
             return Err(PveError::Withheld { what: call.name(), allowed: self.methods });
         }
+        self.exchange(call, sink).await
+    }
+
+    /// Asks, and again where that can help and cannot do a thing twice. Whether the handle may is checked before.
+    async fn exchange<'call>(
+        &self,
+        call: &'call Call,
+        sink: &mut dyn Sink,
+    ) -> Result<Accepted<'call>, PveError> {
         let limits = &self.shared.limits;
         let until = Instant::now() + call.timeout.unwrap_or(limits.call);
         let mut pause = limits.backoff;
         for tries in 0.. {
             let token = self.token.header()?;
             let (daemon, unanswered) = match self.ask(call, &token, until, sink).await {
-                Ok(raw) => return answer::judge(call, raw),
+                Ok(raw) => return answer::judge(self.product(), call, raw),
                 Err(failed) => failed,
             };
             let wait = pause.mul_f64(0.5 + fastrand::f64());
@@ -327,7 +354,7 @@ impl Client {
         let ask = async |call: &Call| {
             let mut text = Text::new(&self.room);
             let raw = asked.ask(call, &self.asker(token), until, &mut text).await?;
-            Ok(answer::judge(call, raw).and_then(|accepted| accepted.answer(text)))
+            Ok(answer::judge(self.product(), call, raw).and_then(|accepted| accepted.answer(text)))
         };
         local.name(ask).await
     }

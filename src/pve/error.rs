@@ -28,7 +28,7 @@ pub enum PveError {
     Wedged { what: String, daemon: String, silent: Duration, next: Duration },
     #[error("{what} was not sent: {waiting} calls wait for {daemon} already; ask again when they are done")]
     Busy { what: String, daemon: String, waiting: usize },
-    #[error("{what} was not sent: {daemon}: {why}; see `systemctl status pveproxy pvedaemon`")]
+    #[error("{what} was not sent: {daemon}: {why}; see `systemctl status {unit}`", unit = unit(daemon))]
     NotSent { what: String, daemon: String, why: String },
 
     // It may have been sent, and there is no answer to use.
@@ -77,6 +77,14 @@ pub enum PveError {
     Proxy { what: String, status: u16, message: String },
     #[error("{what}: status {status}: {message}")]
     Unexpected { what: String, status: u16, message: String },
+}
+
+/// What to look at: both of PVE's daemons, or the one of another product.
+fn unit(daemon: &str) -> &str {
+    match daemon.split(' ').next().unwrap_or_default() {
+        "pveproxy" | "pvedaemon" => "pveproxy pvedaemon",
+        other => other,
+    }
 }
 
 impl PveError {

@@ -17,11 +17,14 @@ pub enum Shut {
     Certificate(String),
     #[error("{0}")]
     Silent(String),
+    /// What it is asked by is no address.
+    #[error("{0}")]
+    NoAddress(String),
 }
 
 /// `url`: as `[pve] url` or `[pve] daemon` has it.
 pub async fn knock(url: &str, certificate: &Path, patience: Duration) -> Result<(), Shut> {
-    let address = Address::url(url).map_err(|error| Shut::Silent(error.to_string()))?;
+    let address = Address::url(url).map_err(|error| Shut::NoAddress(error.to_string()))?;
     let opened = Connection::open(&address, &PinFile::new(certificate), Instant::now() + patience).await;
     match opened {
         Ok(_) => Ok(()),

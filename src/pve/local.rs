@@ -11,6 +11,7 @@ use super::call::{Call, Path, Read};
 use super::daemon::Unanswered;
 use super::error::PveError;
 use super::loose;
+use crate::product::Product;
 
 /// pmxcfs may hang.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -19,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub type Asked = Result<Result<Answer, PveError>, Unanswered>;
 
 pub struct Local {
+    product: Product,
     known: OnceCell<String>,
     etc_pve: PathBuf,
 }
@@ -32,14 +34,18 @@ struct Row {
 }
 
 impl Local {
-    pub fn new(given: Option<String>, etc_pve: PathBuf) -> Self {
-        Self { known: OnceCell::new_with(given), etc_pve }
+    pub fn new(product: Product, given: Option<String>, etc_pve: PathBuf) -> Self {
+        Self { product, known: OnceCell::new_with(given), etc_pve }
     }
 
-    /// By pmxcfs's own link, else by asking the API, else by the host's name, which PVE takes too.
+    /// By pmxcfs's own link, else by asking the API, else by the host's name, which PVE takes too. Of the other products each
+    /// host is by itself, and its name is the host's.
     pub async fn name(&self, ask: impl AsyncFnOnce(&Call) -> Asked) -> String {
         if let Some(known) = self.known.get() {
             return known.clone();
+        }
+        if self.product != Product::Pve {
+            return hostname();
         }
         let (name, certain) = match self.linked().await {
             Some(name) => (name, true),

@@ -44,7 +44,7 @@ mod wire;
 pub use crate::http::Method;
 pub use address::{Address, AddressError};
 pub use answer::{Accepted, Answer, Envelope, misfit};
-pub use call::{CallError, Once, Path, Read, Write};
+pub use call::{CallError, Once, Path, Read, Rehearsal, Write};
 pub use client::{Client, Limits, Methods, Options};
 pub use error::PveError;
 pub use knock::{Shut, knock};

@@ -24,7 +24,7 @@ const MOST: usize = 256 << 10;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    #[error("cannot read the certificate to pin, {path}: {source}; name the node's own in [pve] certificate, and let this account read it (group www-data)", path = path.display())]
+    #[error("cannot read the certificate to pin, {path}: {source}; name the node's own in [pve] certificate, and let this account read it (group www-data); of another product, a copy (`provost doctor` says how)", path = path.display())]
     Read { path: PathBuf, source: std::io::Error },
     #[error("{path} begins with no certificate in PEM: {why}", path = path.display())]
     Malformed { path: PathBuf, why: String },

@@ -1,4 +1,5 @@
-//! A task's name: `UPID:node:pid:pstart:starttime:type:id:user:`, the numbers in hex, the user with its token after `!`.
+//! A task's name: `UPID:node:pid:pstart:starttime:type:id:user:`, the numbers in hex, the user with its token after `!`. A Backup
+//! Server and a Datacenter Manager put the task's own number before its start, as many of theirs run in one process.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,6 +23,8 @@ pub struct Upid {
     pub pid: u32,
     /// The process's start, in clock ticks since boot.
     pub pstart: u64,
+    /// Of the task within its process, where it has one.
+    pub task: Option<u64>,
     /// The task's start, in seconds since 1970.
     pub starttime: u32,
     /// `qmcreate`, `vzdump`.
@@ -47,8 +50,14 @@ impl FromStr for Upid {
             return Err(refused("white space, a control character or a '..' stands in it"));
         }
         let parts: Vec<&str> = text.split(':').collect();
-        let ["UPID", node, pid, pstart, starttime, kind, id, owner, ""] = parts[..] else {
-            return Err(refused("it is not UPID: and seven parts, each ended by ':'"));
+        let (node, pid, pstart, task, starttime, kind, id, owner) = match parts[..] {
+            ["UPID", node, pid, pstart, starttime, kind, id, owner, ""] => {
+                (node, pid, pstart, None, starttime, kind, id, owner)
+            }
+            ["UPID", node, pid, pstart, task, starttime, kind, id, owner, ""] => {
+                (node, pid, pstart, Some(task), starttime, kind, id, owner)
+            }
+            _ => return Err(refused("it is not UPID: and seven or eight parts, each ended by ':'")),
         };
         let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
         let bytes = node.as_bytes();
@@ -66,6 +75,10 @@ impl FromStr for Upid {
         else {
             return Err(refused("a number in it is not of eight hex digits"));
         };
+        let task = match task.map(|task| hex(task, 8..=16)) {
+            Some(None) => return Err(refused("a number in it is not of eight hex digits")),
+            task => task.flatten(),
+        };
         if kind.is_empty() || owner.is_empty() {
             return Err(refused("its type or its user is empty"));
         }
@@ -77,6 +90,7 @@ impl FromStr for Upid {
             node: node.to_owned(),
             pid,
             pstart,
+            task,
             starttime,
             kind: kind.to_owned(),
             id: id.to_owned(),
@@ -127,6 +141,17 @@ mod tests {
         assert_eq!(upid.to_string(), REAL);
         let plain: Upid = "UPID:pve-2:0000ABCD:123456789:6b012e72:vzdump::root@pam:".parse().unwrap();
         assert_eq!((plain.id.as_str(), plain.token, plain.pstart), ("", None, 0x1_2345_6789));
+    }
+
+    #[test]
+    fn a_task_of_a_backup_server_has_a_number_of_its_own() {
+        let text = "UPID:pbs1:000002C5:00000A3B:0000001F:6B012E72:garbage_collection:tank:root@pam!t1:";
+        let upid: Upid = text.parse().unwrap();
+        assert_eq!((upid.pid, upid.pstart, upid.task, upid.starttime), (0x2C5, 0xA3B, Some(31), 0x6B01_2E72));
+        assert_eq!((upid.kind.as_str(), upid.id.as_str()), ("garbage_collection", "tank"));
+        assert_eq!((upid.user.as_str(), upid.token.as_deref()), ("root@pam", Some("t1")));
+        assert!(text.replace("0000001F", "1F").parse::<Upid>().is_err());
+        assert!(text.replace("0000001F", "0000001F:00000001").parse::<Upid>().is_err());
     }
 
     #[test]

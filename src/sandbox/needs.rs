@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf, absolute};
 
-use crate::config::Config;
+use crate::config::{Config, HttpPlace};
 
 /// The directory that files of the packaged system lie in: nothing there is secret.
 const SYSTEM: &str = "/usr";
@@ -60,8 +60,8 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// `owns_socket`: the sockets are not a service manager's.
-    pub fn of(config: &Config, reached: Reached, owns_socket: bool) -> Self {
+    /// `owns_socket`: the sockets are not a service manager's; `owns_http`: nor is HTTP's, and it is a path.
+    pub fn of(config: &Config, reached: Reached, owns_socket: bool, owns_http: bool) -> Self {
         let mut needs = Self { ports: reached.ports, resolves: reached.by_name, ..Self::default() };
         needs.read.push(SYSTEM.into());
         needs.read.extend(KERNEL.map(PathBuf::from));
@@ -86,12 +86,15 @@ impl Needs {
         if config.listen.vsock.is_some() {
             needs.read.extend(MACHINES.map(PathBuf::from));
         }
-        if owns_socket {
-            let parents = [&config.listen.unix, &config.listen.control()]
-                .map(|path| whole(path).parent().map(Path::to_owned));
-            let parents: BTreeSet<PathBuf> = parents.into_iter().flatten().collect();
-            needs.remove.extend(parents.into_iter().filter(|dir| !is_shared(dir)));
-        }
+        let http = match &config.listen.http {
+            Some(HttpPlace::Unix(path)) if owns_http => Some(path.clone()),
+            _ => None,
+        };
+        let own = owns_socket.then(|| [config.listen.unix.clone(), config.listen.control()]);
+        let sockets = own.into_iter().flatten().chain(http);
+        let parents: BTreeSet<PathBuf> =
+            sockets.filter_map(|path| whole(&path).parent().map(Path::to_owned)).collect();
+        needs.remove.extend(parents.into_iter().filter(|dir| !is_shared(dir)));
         needs
     }
 
@@ -141,11 +144,12 @@ mod tests {
     #[test]
     fn what_is_everybodys_is_never_the_daemons_to_write() {
         for dir in ["/root/ledger", "/etc/ledger", "/home/alice/ledger", "/tmp/ledger", "/ledger"] {
-            let needs = Needs::of(&config(&format!("[ledger]\ndir = '{dir}'")), Reached::default(), true);
+            let needs =
+                Needs::of(&config(&format!("[ledger]\ndir = '{dir}'")), Reached::default(), true, false);
             assert_eq!(needs.write, [PathBuf::from(dir)], "{dir}");
             assert_eq!(needs.without.len(), 1, "{dir}");
         }
-        let needs = Needs::of(&config(""), Reached::default(), true);
+        let needs = Needs::of(&config(""), Reached::default(), true, false);
         assert_eq!(needs.write, ["/var/lib/provost/ledger", "/var/lib/provost"].map(PathBuf::from));
         assert_eq!(needs.remove, ["/run/provost"].map(PathBuf::from));
         assert!(needs.without.is_empty());
@@ -160,6 +164,7 @@ mod tests {
         let needs = Needs::of(
             &config(&format!("[pve]\netc_pve = '{}'", dir.path().display())),
             Reached::default(),
+            false,
             false,
         );
         let inside: Vec<_> = needs.read.iter().filter(|path| path.starts_with(dir.path())).collect();

@@ -8,6 +8,10 @@ use serde::Serialize;
 
 use super::{Needs, domain::Domain};
 use crate::control::Walls;
+use crate::process::Label;
+
+/// What a process was started with, by the first there is.
+const MACHINE: &str = "/proc/1/cmdline";
 
 static KEPT: Mutex<Option<Kept>> = Mutex::new(None);
 
@@ -39,6 +43,8 @@ pub struct Report {
     no_new_privs: bool,
     /// Whether a filter of system calls stands.
     seccomp: bool,
+    /// AppArmor's profile with its mode ("provostd (enforce)"), or SELinux's context; null: neither is on.
+    profile: Option<String>,
     /// What does not hold, and why.
     missing: Vec<String>,
 }
@@ -60,6 +66,7 @@ pub(super) fn keep(needs: &Needs, domain: Domain) {
         scopes = ?report.scopes,
         capabilities = report.capabilities.as_deref().unwrap_or("unknown"),
         seccomp = report.seccomp,
+        profile = report.profile.as_deref().unwrap_or("none"),
         "confined"
     );
     for missing in &report.missing {
@@ -125,6 +132,7 @@ pub fn report(places: bool) -> Report {
         bounding,
         no_new_privs: field("NoNewPrivs:") == Some("1"),
         seccomp: field("Seccomp:") == Some("2"),
+        profile: Label::of("self").ok().flatten().map(|label| crate::text::brief(label.text(), 200)),
         missing,
     }
 }
@@ -132,7 +140,9 @@ pub fn report(places: bool) -> Report {
 /// The same in short, for whoever asks on the operators' socket.
 pub fn walls() -> Walls {
     let Report { uid, abi, missing, .. } = report(false);
-    Walls { uid, landlock_abi: abi, missing }
+    // What every process has, of the first one: whose a vsock connection is, only that tells.
+    let hidden = std::fs::read(MACHINE).err().map(|error| format!("{MACHINE}: {error}"));
+    Walls { uid, landlock_abi: abi, missing, hidden }
 }
 
 fn kept() -> MutexGuard<'static, Option<Kept>> {

@@ -11,7 +11,7 @@ use crate::policy::{Share, Spent, Supply};
 const MOST_CALLS: usize = 8192;
 
 pub struct Room {
-    sessions: Arc<Supply>,
+    pub sessions: Arc<Supply>,
     /// Calls that owe an answer.
     pub calls: Arc<Supply>,
     /// Bytes of lines that have not ended.
@@ -24,6 +24,16 @@ impl Room {
             sessions: Supply::new(config.max_sessions, config.sessions_per_user()),
             calls: Supply::halves(MOST_CALLS),
             unfinished: Supply::halves(MOST_UNFINISHED),
+        })
+    }
+
+    /// What there is over HTTP, apart from the other doors: what comes by tokens takes nothing from who comes by a socket,
+    /// and an account has as much with many tokens as with one.
+    pub fn for_http() -> Arc<Self> {
+        Arc::new(Self {
+            sessions: Supply::new(512, 128),
+            calls: Supply::new(1024, 256),
+            unfinished: Supply::halves(MOST_UNFINISHED / 2),
         })
     }
 

@@ -10,11 +10,13 @@ use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
 use super::control::Door;
+use super::handed::Handed;
+use super::http::Http;
 use super::room::Room;
 use super::session;
 use super::stream::Stream;
-use super::vsock::{NotListening, Vsock};
-use crate::config::{Config, Listen};
+use super::vsock::Vsock;
+use crate::config::{Config, HttpPlace, Listen};
 use crate::policy::Principal;
 use crate::pve::{Address, AddressError};
 use crate::sandbox::{Confined, Needs, Reached};
@@ -30,8 +32,12 @@ pub enum ListenError {
     Own { what: &'static str, path: PathBuf, source: io::Error },
     #[error("the service manager's socket cannot be used: {0}")]
     Activation(io::Error),
-    #[error(transparent)]
-    Vsock(#[from] NotListening),
+    #[error(
+        "the service manager's socket at {at} ({name}) is none that the configuration names: set [listen] unix to its path, \
+         or its ListenStream= to [listen] unix (systemctl edit provost.socket), and the operators' beside it \
+         (provost-control.socket: NAME.control.sock for NAME.sock)"
+    )]
+    Unclaimed { at: String, name: String },
 }
 
 pub struct Listening {
@@ -43,16 +49,22 @@ pub struct Listening {
     door: Option<Door>,
     /// None: not wanted.
     vsock: Option<Vsock>,
+    /// None: not wanted.
+    http: Option<Http>,
 }
 
 /// Listens, non-blocking, from within the runtime.
 pub fn listen(config: &Listen) -> Result<Listening, ListenError> {
     let control = config.control();
-    let Handed { unix, vsock } = handed()?;
-    let (mut doors, mut handed): (Vec<_>, Vec<_>) = unix.into_iter().partition(|listener| {
-        listener.local_addr().is_ok_and(|address| address.as_pathname() == Some(control.as_path()))
-    });
-    let ((listener, path), door) = match (handed.pop(), doors.pop()) {
+    let mut handed = Handed::of_environment()?;
+    let (mcp, operators) = (handed.at(&config.unix), handed.at(&control));
+    let web = match &config.http {
+        Some(HttpPlace::Unix(path)) => handed.at(path),
+        _ => None,
+    };
+    handed.drop_http();
+    handed.all_claimed()?;
+    let ((listener, path), door) = match (mcp, operators) {
         (Some(listener), door) => ((listener, None), door.map(|door| (door, None))),
         (None, door) => {
             let listener = own(&config.unix, config.unix_mode.0)?;
@@ -75,30 +87,23 @@ pub fn listen(config: &Listen) -> Result<Listening, ListenError> {
         Some((listener, path)) => Some(Door { listener: in_runtime(listener)?, path }),
         None => None,
     };
+    let Handed { vsock, tcp, .. } = handed;
     if config.vsock.is_none() && !vsock.is_empty() {
         tracing::warn!("the service manager's vsock port is not served: [listen] vsock is not set");
     }
-    let vsock = config.vsock.map(|port| Vsock::listen(port, vsock)).transpose()?;
-    Ok(Listening { listener: in_runtime(listener)?, path, room, door, vsock })
+    // Nobody is kept from halting, or from working, by a door that they do not use.
+    let vsock = config.vsock.and_then(|port| opened("vsock", Vsock::listen(port, vsock)));
+    let http = opened("HTTP", Http::listen(config, web, tcp)).flatten();
+    Ok(Listening { listener: in_runtime(listener)?, path, room, door, vsock, http })
 }
 
-/// What the service manager handed over.
-struct Handed {
-    unix: Vec<StdListener>,
-    vsock: Vec<vsock::VsockListener>,
-}
-
-fn handed() -> Result<Handed, ListenError> {
-    let mut sockets = listenfd::ListenFd::from_env();
-    let mut handed = Handed { unix: Vec::new(), vsock: Vec::new() };
-    for at in 0..sockets.len() {
-        // One that is no vsock's is left where it is.
-        match sockets.take_custom(at, libc::AF_VSOCK, libc::SOCK_STREAM, "vsock stream socket") {
-            Ok(listener) => handed.vsock.extend(listener),
-            Err(_) => handed.unix.extend(sockets.take_unix_listener(at).map_err(ListenError::Activation)?),
-        }
-    }
-    Ok(handed)
+/// A door beside the two that count, or that it is not there.
+fn opened<T>(door: &str, listening: Result<T, impl std::fmt::Display>) -> Option<T> {
+    listening
+        .inspect_err(|error| {
+            tracing::error!("{door} is not served, the other doors are: {error} (provost doctor)")
+        })
+        .ok()
 }
 
 fn in_runtime(listener: StdListener) -> Result<UnixListener, ListenError> {
@@ -115,7 +120,8 @@ impl Listening {
             ports: addresses.clone().map(Address::port).collect(),
             by_name: addresses.clone().any(Address::is_by_name),
         };
-        let mut needs = Needs::of(config, reached, self.path.is_some());
+        let owns_http = self.http.as_ref().is_some_and(Http::owns_path);
+        let mut needs = Needs::of(config, reached, self.path.is_some(), owns_http);
         // Heads of the ledger that others keep, read at the start.
         needs.read.extend(crate::ledger::witness::places());
         // What the kernel counts of guests.
@@ -131,6 +137,9 @@ impl Listening {
         let mut sessions = tokio::task::JoinSet::new();
         if let Some(vsock) = self.vsock.take() {
             sessions.spawn(vsock.serve(provost.clone(), self.room.clone(), stop.clone()));
+        }
+        if let Some(http) = self.http.take() {
+            sessions.spawn(http.serve(provost.clone(), stop.clone()));
         }
         let crowd = Mutex::default();
         loop {
@@ -184,7 +193,7 @@ impl Drop for Listening {
     }
 }
 
-fn own(path: &Path, mode: u32) -> Result<StdListener, ListenError> {
+pub(super) fn own(path: &Path, mode: u32) -> Result<StdListener, ListenError> {
     let failed = |what| move |source| ListenError::Own { what, path: path.into(), source };
     remove_stale(path)?;
     // Bound under a name that nobody knows and moved when its mode is right: between a bind and a chmod a socket

@@ -40,10 +40,10 @@ fn next(source: &io::Error) -> &'static str {
              (provost-vsock.socket)"
         }
         Some(libc::EAFNOSUPPORT) => {
-            "the unit does not allow AF_VSOCK, or the kernel has none: let systemd listen (systemctl enable --now \
-             provost-vsock.socket), or modprobe vsock"
+            "the unit does not allow AF_VSOCK, or the kernel has none: let systemd listen (systemctl enable \
+             provost-vsock.socket && systemctl restart provost), or modprobe vsock"
         }
-        _ => "let systemd listen: systemctl enable --now provost-vsock.socket",
+        _ => "let systemd listen: systemctl enable provost-vsock.socket && systemctl restart provost",
     }
 }
 

@@ -8,6 +8,7 @@
 mod answer;
 mod api;
 mod auth;
+pub mod backup;
 mod call;
 mod control;
 mod disorder;
@@ -16,6 +17,7 @@ pub mod estate;
 mod etc_pve;
 mod fault;
 mod http;
+mod keeper;
 pub mod machine;
 mod permission;
 mod route;
@@ -40,6 +42,7 @@ use estate::Estate;
 use etc_pve::EtcPve;
 use fault::{Faults, Trap};
 use http::listen::Identity;
+use keeper::Keeper;
 use route::Routes;
 
 pub use control::SOCKET;
@@ -58,6 +61,8 @@ pub struct Options {
     pub catalog: Catalog,
     /// How many times faster than a real node workers are; `None`: they have ended before they are answered.
     pub speed: Option<f64>,
+    /// Whether the next one in `dir` goes on where this one stopped, however it stopped.
+    pub keep: bool,
 }
 
 impl Options {
@@ -65,7 +70,7 @@ impl Options {
     pub fn new(dir: impl Into<PathBuf>, estate: Estate) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let catalog = Catalog::embedded(Release::V9_2);
-        Self { dir: dir.into(), estate, listen: any, daemon: any, catalog, speed: None }
+        Self { dir: dir.into(), estate, listen: any, daemon: any, catalog, speed: None, keep: false }
     }
 }
 
@@ -173,11 +178,13 @@ struct Settings {
 struct State {
     estate: Estate,
     etc_pve: EtcPve,
+    kept: Option<Keeper>,
 }
 
 impl Shared {
     fn new(options: Options) -> io::Result<Self> {
-        let Options { dir, mut estate, catalog, speed, .. } = options;
+        let Options { dir, mut estate, catalog, speed, keep, .. } = options;
+        let kept = if keep { Some(Keeper::take_up(&dir, &mut estate)?) } else { None };
         if catalog.template(Method::Get, "/cluster/ha/rules").is_none() {
             estate.access_mut().earlier = estate::access::roles::OF_8;
         }
@@ -190,7 +197,7 @@ impl Shared {
         }
         let routes = Routes::new(&catalog, api::rows());
         let shared = Self {
-            state: Mutex::new(State { estate, etc_pve }),
+            state: Mutex::new(State { estate, etc_pve, kept }),
             catalog,
             routes,
             faults: Faults::default(),
@@ -201,7 +208,7 @@ impl Shared {
         };
         shared.copy_certificate()?;
         {
-            let State { estate, etc_pve } = &mut *shared.lock();
+            let State { estate, etc_pve, .. } = &mut *shared.lock();
             etc_pve.sync(estate)?;
         }
         Ok(shared)
@@ -239,8 +246,11 @@ impl Shared {
     /// Works on the estate, and writes what changed before anybody else sees it.
     fn change<T>(&self, work: impl FnOnce(&mut Estate) -> T) -> T {
         let mut state = self.lock();
-        let State { estate, etc_pve } = &mut *state;
+        let State { estate, etc_pve, kept } = &mut *state;
         let result = work(estate);
+        if let Some(Err(error)) = kept.as_mut().map(|kept| kept.keep(estate)) {
+            tracing::error!("the simulated cluster could not be kept: {error}");
+        }
         if let Err(error) = etc_pve.sync(estate) {
             tracing::error!(
                 "the simulated /etc/pve at {} could not be written: {error}",

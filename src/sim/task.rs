@@ -7,12 +7,13 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::estate::{Estate, now};
 
 /// `UPID:pve1:00002660:00075A57:6B012EB1:resize:110:root@pam!t1:`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Upid {
     pub node: String,
     pub pid: u32,
@@ -53,7 +54,7 @@ impl Upid {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {
     pub upid: Upid,
     pub lines: Vec<String>,

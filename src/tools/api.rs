@@ -13,9 +13,10 @@ use super::Provost;
 use super::answer::Failure;
 use super::record::Notes;
 use crate::catalog::find::{Finder, Finders, NoGet};
-use crate::catalog::{Cache, Catalog, Foreseen, Loaded, Origin, Release, Source, SourceError};
+use crate::catalog::{Cache, Catalog, Edition, Foreseen, Loaded, Origin, Source, SourceError};
 use crate::config::Config;
 use crate::policy::{Policy, Principal, Sight};
+use crate::product::Product;
 use crate::pve::{self, Client, Methods, PveError};
 
 pub use gate::Permitted;
@@ -40,7 +41,7 @@ impl Provost {
             None => self.client.clone(),
         };
         Ok(Reader {
-            client: client.limited_to(Methods::Reads).for_account(principal.account()),
+            client: client.limited_to(Methods::Reads).for_account(principal.payer()),
             notes: notes.clone(),
             catalog: self.catalog.now(),
             finders: self.finders.clone(),
@@ -116,6 +117,7 @@ impl From<NoGet> for Failure {
 
 /// What the node says of its API. Read when it is first asked for: a daemon that only runs commands never holds it.
 pub struct Catalogue {
+    product: Product,
     apidoc: PathBuf,
     kept: PathBuf,
     source: OnceLock<Source>,
@@ -125,7 +127,12 @@ impl Catalogue {
     pub fn of(config: &Config) -> Self {
         // Beside the receipts: the daemon's own directory.
         let own = config.ledger.dir.parent().unwrap_or(&config.ledger.dir);
-        Self { apidoc: config.pve.apidoc.clone(), kept: own.to_owned(), source: OnceLock::new() }
+        Self {
+            product: config.pve.product(),
+            apidoc: config.pve.apidoc.clone(),
+            kept: own.to_owned(),
+            source: OnceLock::new(),
+        }
     }
 
     pub fn now(&self) -> Arc<Catalog> {
@@ -134,7 +141,7 @@ impl Catalogue {
 
     /// The same, with where it is from.
     pub fn loaded(&self) -> Loaded {
-        let open = || Source::open(&self.apidoc, Some(Cache::new(&self.kept)), Release::LATEST);
+        let open = || Source::open(&self.apidoc, Some(Cache::new(&self.kept)), Edition::of(self.product));
         self.source.get_or_init(open).current()
     }
 
@@ -150,14 +157,20 @@ impl Catalogue {
     /// tells.
     pub fn problem(&self) -> Option<Problem> {
         if self.source.get().is_none() {
-            match Source::foresee(&self.apidoc, &Cache::new(&self.kept)) {
+            match Source::foresee(self.product, &self.apidoc, &Cache::new(&self.kept)) {
                 Foreseen::Good => return None,
-                Foreseen::Bad(error) => return Some(Problem::new(&error, Origin::Embedded(Release::LATEST))),
+                Foreseen::Bad(error) => {
+                    return Some(Problem::new(
+                        self.product,
+                        &error,
+                        Origin::Embedded(Edition::of(self.product)),
+                    ));
+                }
                 Foreseen::Unread => {}
             }
         }
         let loaded = self.loaded();
-        loaded.problem.map(|error| Problem::new(&error, loaded.origin))
+        loaded.problem.map(|error| Problem::new(self.product, &error, loaded.origin))
     }
 }
 
@@ -168,16 +181,16 @@ pub struct Problem {
     pub serves: String,
     /// The file, and what is wrong with it.
     pub error: String,
-    pub next: &'static str,
+    pub next: String,
 }
 
 impl Problem {
-    fn new(error: &SourceError, origin: Origin) -> Self {
+    fn new(product: Product, error: &SourceError, origin: Origin) -> Self {
         let serves = match origin {
             Origin::Embedded(release) => format!("{release}, built in"),
             Origin::Node | Origin::Cache => "as this node's file said last".to_owned(),
         };
-        Self { serves, error: error.to_string(), next: error.next() }
+        Self { serves, error: error.to_string(), next: error.next(product.facts().docs) }
     }
 
     /// For who reads.

@@ -157,8 +157,7 @@ async fn begin(
     record: &Call,
     context: &RequestContext<RoleServer>,
 ) -> Result<Running, Refused> {
-    let node =
-        Node { client: provost.client.for_account(principal.account()), catalog: provost.catalog.now() };
+    let node = Node { client: provost.client.for_account(principal.payer()), catalog: provost.catalog.now() };
     let asker = provost.asker(principal, record);
     let (provost, principal, given_up) = (provost.clone(), principal.clone(), context.ct.clone());
     let begun = provost.clone().planning.carry(async move {

@@ -92,7 +92,7 @@ impl Provost {
             origin: match loaded.origin {
                 Origin::Node => "the node's own file".into(),
                 Origin::Cache => "what was kept of the node's own file".into(),
-                Origin::Embedded(release) => format!("built in, for PVE {}", release.name()),
+                Origin::Embedded(edition) => format!("built in, for {edition}"),
             },
             problem: loaded.problem.map(|problem| problem.to_string()),
             endpoints: loaded.catalog.endpoints().len(),

@@ -6,7 +6,8 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rmcp::model::RequestId;
+use rmcp::ErrorData;
+use rmcp::model::{ErrorCode, RequestId};
 
 /// What a call gives back by being dropped.
 type Hold = Box<dyn Any + Send>;
@@ -23,6 +24,11 @@ impl Owed {
         }
         calls.insert(id.clone(), vec![Box::new(hold)]);
         true
+    }
+
+    /// A call begins, and ends when what this gives is dropped. None when one with that id is under way.
+    pub fn hold(&self, id: &RequestId, hold: impl Any + Send) -> Option<Held> {
+        self.begin(id, hold).then(|| Held { owed: self.clone(), id: id.clone() })
     }
 
     /// What a call that is under way holds as well. One that has ended meanwhile, as a cancelled one does, holds nothing.
@@ -50,6 +56,27 @@ impl Owed {
     fn calls(&self) -> MutexGuard<'_, HashMap<RequestId, Vec<Hold>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A call that is under way.
+pub struct Held {
+    owed: Owed,
+    id: RequestId,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.owed.end(&self.id);
+    }
+}
+
+pub fn too_many() -> ErrorData {
+    let text = "as many calls of your token, or of all, are under way as there may be; wait for some to end";
+    ErrorData::new(ErrorCode(-32000), text, Some(serde_json::json!({ "kind": "busy", "next": "call again" })))
+}
+
+pub fn same_id() -> ErrorData {
+    ErrorData::invalid_request("the id is of a call that is still under way; this one was not begun", None)
 }
 
 #[cfg(test)]

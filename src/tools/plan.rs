@@ -138,13 +138,14 @@ impl Provost {
             Some(token) => self.client.for_token(token),
             None => self.client.clone(),
         };
-        Ok(Eyes::new(&client.for_account(principal.account()), self.catalog.now()))
+        Ok(Eyes::new(&client.for_account(principal.payer()), self.catalog.now()))
     }
 
     /// Who asks, for plans and their receipts.
     pub(super) fn asker(&self, principal: &Principal, record: &Call) -> Asker {
         let who = record.who();
-        Asker { account: principal.account(), name: principal.to_string(), taint: who.tainted, who }
+        let (account, behind) = (principal.account(), principal.behind());
+        Asker { account, behind, name: principal.to_string(), taint: who.tainted, who }
     }
 }
 

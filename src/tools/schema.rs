@@ -118,6 +118,16 @@ pub fn tools() -> Vec<Tool> {
     ENTRIES.iter().map(|entry| entry.tool.clone()).collect()
 }
 
+/// The schema of a tool's answer.
+pub fn answer_schema(tool: &str) -> Option<Value> {
+    ENTRIES.iter().find(|entry| entry.tool.name == tool).map(|entry| entry.answer.clone())
+}
+
+/// That of what every tool says when it did not do what was asked.
+pub fn failure_schema() -> Value {
+    schema::<Failure>(Of::Answer)
+}
+
 pub fn resources() -> Vec<Resource> {
     let resource = |entry: &Entry| {
         let name = &entry.tool.name;

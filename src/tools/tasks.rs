@@ -32,6 +32,7 @@ pub struct Tasks(Arc<Mutex<Store>>);
 pub struct Room {
     store: Arc<Mutex<Store>>,
     owner: Account,
+    payer: Account,
     sight: Sight,
     wait: Duration,
 }
@@ -39,18 +40,18 @@ pub struct Room {
 impl Tasks {
     /// Room for a task that waits so long, for whoever sees so much.
     pub fn room(&self, principal: &Principal, sight: Sight, wait: Duration) -> Result<Room, Failure> {
-        let owner = principal.account();
+        let (owner, payer) = (principal.account(), principal.payer());
         let mut store = lock(&self.0);
         store.tidy(Instant::now());
-        if store.running(owner) >= MOST_RUNNING {
+        if store.running(payer) >= MOST_RUNNING {
             let message = format!("{MOST_RUNNING} tasks of yours are under way");
             return Err(Failure::new("busy", message, "wait for some to end, or cancel some"));
         }
-        if !store.make_room(owner) {
+        if !store.make_room(payer) {
             let message = "as many tasks as this node keeps are under way";
             return Err(Failure::new("busy", message, "call again when some have ended"));
         }
-        Ok(Room { store: self.0.clone(), owner, sight, wait })
+        Ok(Room { store: self.0.clone(), owner, payer, sight, wait })
     }
 
     /// How a task stands. Who is in no role any more hears nothing of it, and who is in another, or in one that has
@@ -115,7 +116,7 @@ impl Tasks {
 impl Room {
     /// Starts `work` as a task.
     pub fn start(self, work: impl FnOnce(TaskContext) -> TaskFuture) -> CreateTaskResult {
-        let Self { store, owner, sight, wait } = self;
+        let Self { store, owner, payer, sight, wait } = self;
         let life = wait + GRACE;
         let ttl = u64::try_from((life + KEPT).as_millis()).unwrap_or(u64::MAX);
         let options = TaskOptions::new().with_ttl_ms(ttl).with_poll_interval_ms(POLL_MS);
@@ -142,7 +143,10 @@ impl Room {
                 result
             })
         });
-        kept.put(task.task_id.clone(), Handle { owner, manager, sight, until: Instant::now() + life, end });
+        kept.put(
+            task.task_id.clone(),
+            Handle { owner, payer, manager, sight, until: Instant::now() + life, end },
+        );
         CreateTaskResult::new(task)
     }
 }

@@ -1,29 +1,47 @@
-//! The same GET without Provost: one kept connection to pvedaemon's port, a prepared request, the answer's bytes into a
-//! buffer that stays. Nothing is parsed but the length.
+//! The same GET without Provost: one kept connection to pvedaemon's port, or over TLS to pveproxy's, a prepared request, the
+//! answer's bytes into a buffer that stays. Nothing is parsed but the length.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::site::Cluster;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::site::{Cluster, Door};
 
 /// The server closes what has waited for five seconds.
 const IDLE: Duration = Duration::from_secs(3);
 
+trait Stream: Read + Write {}
+impl<S: Read + Write> Stream for S {}
+
 pub struct Bare {
     address: String,
     token: String,
-    stream: TcpStream,
+    /// Of pveproxy's, which speaks TLS.
+    tls: Option<Arc<ClientConfig>>,
+    stream: Box<dyn Stream>,
     used: Instant,
     buffer: Vec<u8>,
 }
 
 impl Bare {
     pub fn connect(cluster: &Cluster) -> io::Result<Self> {
-        let address = cluster.daemon.trim_start_matches("http://").to_owned();
-        let (stream, used) = (dial(&address)?, Instant::now());
-        Ok(Self { stream, used, address, token: cluster.token()?, buffer: vec![0; 64 << 10] })
+        Self::by(Door::Daemon, cluster)
+    }
+
+    pub fn by(door: Door, cluster: &Cluster) -> io::Result<Self> {
+        let (url, tls) = match door {
+            Door::Daemon => (&cluster.daemon, None),
+            Door::Proxy => (&cluster.url, Some(Arc::new(trusting(&cluster.certificate())?))),
+        };
+        let address = url.split_once("://").map_or(url.as_str(), |(_, address)| address).to_owned();
+        let (stream, used) = (dial(&address, tls.as_ref())?, Instant::now());
+        Ok(Self { stream, used, tls, address, token: cluster.token()?, buffer: vec![0; 64 << 10] })
     }
 
     /// A whole request; its answer goes through [`Bare::ask`].
@@ -67,7 +85,7 @@ impl Bare {
     pub fn renew(&mut self) -> io::Result<()> {
         let ended = self.buffer.windows(17).take(512).any(|window| window == b"Connection: close");
         if ended || self.used.elapsed() > IDLE {
-            self.stream = dial(&self.address)?;
+            self.stream = dial(&self.address, self.tls.as_ref())?;
         }
         self.used = Instant::now();
         Ok(())
@@ -81,10 +99,23 @@ impl Bare {
     }
 }
 
-fn dial(address: &str) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address)?;
+fn dial(address: &str, tls: Option<&Arc<ClientConfig>>) -> io::Result<Box<dyn Stream>> {
+    let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
-    Ok(stream)
+    let Some(tls) = tls else { return Ok(Box::new(stream)) };
+    let name = ServerName::from(stream.peer_addr()?.ip());
+    let mut session = ClientConnection::new(tls.clone(), name).map_err(io::Error::other)?;
+    session.complete_io(&mut stream)?;
+    Ok(Box::new(StreamOwned::new(session, stream)))
+}
+
+/// A client that trusts the node's certificate, which nobody else has signed.
+fn trusting(certificate: &std::path::Path) -> io::Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(certificate).map_err(io::Error::other)? {
+        roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
+    }
+    Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 
 /// What the header says of the body, of a 200.

@@ -10,6 +10,8 @@
 //! The daemons are not built by that: see tests/bench/exec.rs.
 
 #[allow(dead_code)]
+mod asked;
+#[allow(dead_code)]
 mod daemons;
 #[allow(dead_code)]
 mod report;
@@ -29,6 +31,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use asked::{Stopped, bench};
 use daemons::{AGENT, Builds, Node};
 use report::{Promise, promises, table};
 use rivals::Container;
@@ -38,30 +41,29 @@ use site::Cluster;
 
 const GUEST: u32 = 101;
 const GUESTS: u32 = 30;
-/// The exit code by which test runners know "skipped".
-const CANNOT: u8 = 77;
+
+const HELP: &str = "\
+Measures diagnose of the lab's container 101, and prints what SPECIFICATION.md promises.
+
+  --rounds N  rounds of each (default: 100)
+  --quick     10 rounds: to see that everything runs
+  --strict    exit code 1 if a promise is missed
+
+$PROVOSTD, $PROVOST_EXECD  the daemons (default: the release builds under target/)
+$PROVOST_LAB               the lab's directory
+";
 
 fn main() -> ExitCode {
     if let Some(ended) = site::be_the_cluster() {
         return ended.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
     }
-    let has = |wanted: &str| std::env::args().any(|argument| argument == wanted);
-    let lab = std::env::var_os("PROVOST_LAB").map_or_else(|| "/var/lib/provost-lab".into(), PathBuf::from);
-    let builds = match (Builds::find(), Container::find(lab.join("v2"), GUEST)) {
-        (Ok(builds), Ok(container)) => (builds, container),
-        (Err(error), _) | (_, Err(error)) => {
-            eprintln!("bench: {error}");
-            return ExitCode::from(CANNOT);
-        }
-    };
-    match measure(builds.0, &builds.1, if has("--quick") { 10 } else { 100 }) {
-        Ok(kept) if kept || !has("--strict") => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("bench: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    bench(HELP, [100, 10], |asked| {
+        let lab =
+            std::env::var_os("PROVOST_LAB").map_or_else(|| "/var/lib/provost-lab".into(), PathBuf::from);
+        let builds = Builds::find().map_err(Stopped::cannot)?;
+        let container = Container::find(lab.join("v2"), GUEST).map_err(Stopped::cannot)?;
+        Ok(measure(builds, &container, asked.rounds)?)
+    })
 }
 
 fn measure(builds: Builds, container: &Container, rounds: usize) -> io::Result<bool> {

@@ -9,6 +9,8 @@
 //! The daemons are not built by that: they are `$PROVOSTD` and `$PROVOST_EXECD`, or the release builds under target/.
 //! (With the features above cargo does not put another `provostd` in their place.)
 
+#[allow(dead_code)]
+mod asked;
 mod daemons;
 mod many;
 #[allow(dead_code)]
@@ -31,6 +33,7 @@ use std::process::{Command, ExitCode};
 
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 
+use asked::{Asked, Stopped, bench};
 use daemons::{Builds, Node};
 use report::promises;
 use rest::Rest;
@@ -52,72 +55,14 @@ $PROVOST_LAB               the lab's directory
 /// Set for the run that chrt has started.
 const REALTIME: &str = "PROVOST_BENCH_REALTIME";
 
-/// The exit code by which test runners know "skipped".
-const CANNOT: u8 = 77;
-
-struct Options {
-    rounds: usize,
-    quick: bool,
-    strict: bool,
-    realtime: bool,
-}
-
 fn main() -> ExitCode {
-    let options = match options() {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
+    bench(HELP, [1000, 30], |asked| {
+        if asked.realtime && std::env::var_os(REALTIME).is_none() {
+            return Err(Stopped::cannot(format!("cannot run chrt: {}", again_in_realtime())));
         }
-        Err(error) => {
-            eprintln!("bench: {error}");
-            return ExitCode::from(2);
-        }
-    };
-    if options.realtime && std::env::var_os(REALTIME).is_none() {
-        let error = again_in_realtime();
-        eprintln!("bench: cannot run chrt: {error}");
-        return ExitCode::from(CANNOT);
-    }
-    let (builds, container) = match surroundings() {
-        Ok(found) => found,
-        Err(error) => {
-            eprintln!("bench: {error}");
-            return ExitCode::from(CANNOT);
-        }
-    };
-    match run(&options, builds, &container) {
-        Ok(kept) if kept || !options.strict => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("bench: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn options() -> Result<Option<Options>, lexopt::Error> {
-    use lexopt::prelude::*;
-    let mut options = Options { rounds: 1000, quick: false, strict: false, realtime: false };
-    let mut arguments = lexopt::Parser::from_env();
-    while let Some(argument) = arguments.next()? {
-        match argument {
-            Long("rounds") => {
-                options.rounds = arguments.value()?.parse_with(|text| match text.parse() {
-                    Ok(0) | Err(_) => Err("not a number of rounds"),
-                    Ok(rounds) => Ok(rounds),
-                })?
-            }
-            Long("quick") => (options.quick, options.rounds) = (true, 30),
-            Long("strict") => options.strict = true,
-            Long("realtime") => options.realtime = true,
-            // cargo's own.
-            Long("bench") => {}
-            Long("help") | Short('h') => return Ok(None),
-            other => return Err(other.unexpected()),
-        }
-    }
-    Ok(Some(options))
+        let (builds, container) = surroundings().map_err(Stopped::cannot)?;
+        Ok(run(asked, builds, &container)?)
+    })
 }
 
 /// This program again, under a scheduler that lets nothing else go first. Whatever it starts inherits that.
@@ -141,17 +86,17 @@ fn surroundings() -> Result<(Builds, Container), String> {
     Ok((Builds::find()?, Container::find(lab.join("v2"), 101)?))
 }
 
-fn run(options: &Options, builds: Builds, container: &Container) -> io::Result<bool> {
-    let sshd = match options.quick {
+fn run(asked: &Asked, builds: Builds, container: &Container) -> io::Result<bool> {
+    let sshd = match asked.quick {
         true => None,
         false => Sshd::start().inspect_err(|error| eprintln!("bench: no ssh: {error}")).ok(),
     };
-    let [starts, bursts, flows] = if options.quick { [5, 1, 1] } else { [20, 10, 10] };
+    let [starts, bursts, flows] = if asked.quick { [5, 1, 1] } else { [20, 10, 10] };
     let mut node = Node::start(builds, &container.lxcpath);
 
     let starts = start::measure(&mut node, starts)?;
     let at_start = Rest::now("after the start", &node);
-    let one = one::measure(&node, container, sshd.as_ref(), options.rounds)?;
+    let one = one::measure(&node, container, sshd.as_ref(), asked.rounds)?;
     let after_calls = Rest::now("after those calls", &node);
     let many = many::measure(&node, container, bursts)?;
     let after_sessions = Rest::now("after 100 sessions at once", &node);

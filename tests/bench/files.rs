@@ -9,6 +9,8 @@
 //! The daemons are not built by that: see tests/bench/exec.rs.
 
 #[allow(dead_code)]
+mod asked;
+#[allow(dead_code)]
 mod daemons;
 #[allow(dead_code)]
 mod report;
@@ -32,6 +34,7 @@ use nix::unistd::pipe2;
 use provost::door::{Errand, GO, Get, Over, Part, Put, Said};
 use provost::exec::wire::{LONGEST, Mode, Reply, Request, Script, VERSION};
 
+use asked::{Stopped, bench};
 use daemons::{Builds, Node};
 use report::{Promise, promises, table};
 use rivals::Container;
@@ -42,40 +45,38 @@ const PATH: &str = "/var/tmp/provost-bench";
 /// Of the file that is read, and of the one that is put.
 const READ: u64 = 512 << 20;
 const PUT: usize = 16 << 20;
-const ROUNDS: usize = 5;
-/// The exit code by which test runners know "skipped".
-const CANNOT: u8 = 77;
+
+const HELP: &str = "\
+Measures a large file through the file door against lxc-attach in the lab's container 101, and prints what SPECIFICATION.md promises.
+
+  --rounds N  rounds of the comparison (default: 5)
+  --quick     2 rounds: to see that everything runs
+  --strict    exit code 1 if a promise is missed
+
+$PROVOSTD, $PROVOST_EXECD  the daemons (default: the release builds under target/)
+$PROVOST_LAB               the lab's directory
+";
 
 fn main() -> ExitCode {
-    let strict = std::env::args().any(|argument| argument == "--strict");
-    let lab = std::env::var_os("PROVOST_LAB").map_or_else(|| "/var/lib/provost-lab".into(), PathBuf::from);
-    let (builds, container) = match (Builds::find(), Container::find(lab.join("v2"), GUEST)) {
-        (Ok(builds), Ok(container)) => (builds, container),
-        (Err(error), _) | (_, Err(error)) => {
-            eprintln!("bench: {error}");
-            return ExitCode::from(CANNOT);
-        }
-    };
-    let node = Node::start(builds, &container.lxcpath);
-    let measured = measure(&node, &container);
-    let _ = rivals::run(&mut container.lxc_attach(&["rm", "-f", PATH]));
-    match measured {
-        Ok(kept) if kept || !strict => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("bench: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    bench(HELP, [5, 2], |asked| {
+        let lab =
+            std::env::var_os("PROVOST_LAB").map_or_else(|| "/var/lib/provost-lab".into(), PathBuf::from);
+        let builds = Builds::find().map_err(Stopped::cannot)?;
+        let container = Container::find(lab.join("v2"), GUEST).map_err(Stopped::cannot)?;
+        let node = Node::start(builds, &container.lxcpath);
+        let measured = measure(&node, &container, asked.rounds);
+        let _ = rivals::run(&mut container.lxc_attach(&["rm", "-f", PATH]));
+        Ok(measured?)
+    })
 }
 
-fn measure(node: &Node, container: &Container) -> io::Result<bool> {
+fn measure(node: &Node, container: &Container, rounds: usize) -> io::Result<bool> {
     let script = format!("head -c {READ} /dev/urandom > {PATH}; cat {PATH} > /dev/null");
     rivals::run(&mut container.lxc_attach(&["/bin/sh", "-c", &script]))?;
     let (mut door, mut attach, mut put) = (Samples::default(), Samples::default(), Samples::default());
     let content = vec![b'x'; PUT];
     let sha256 = Script::of(std::str::from_utf8(&content).expect("text")).sha256;
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let errand = Errand::Get(Get { path: PATH.into(), part: Part::From(0), most: READ });
         door.add(timed(|| visit(node, errand, None, READ))?);
         attach.add(timed(|| drained(&mut container.lxc_attach(&["cat", PATH])))?);

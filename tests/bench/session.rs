@@ -24,7 +24,11 @@ pub struct Session {
 
 impl Session {
     pub fn open(socket: &Path) -> io::Result<Self> {
-        let stream = UnixStream::connect(socket)?;
+        Self::over(UnixStream::connect(socket)?)
+    }
+
+    /// On a connection that is there.
+    pub fn over(stream: UnixStream) -> io::Result<Self> {
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         let reader = BufReader::with_capacity(256 * 1024, stream.try_clone()?);
         let mut session = Self { stream, reader, line: String::new(), last_id: 0 };

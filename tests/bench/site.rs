@@ -45,10 +45,20 @@ pub fn be_the_cluster() -> Option<io::Result<()>> {
     }))
 }
 
+/// By which the node's API is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// pvedaemon's port, which is open to who is on the node.
+    Daemon,
+    /// pveproxy's, over TLS, which every client has.
+    Proxy,
+}
+
 pub struct Cluster {
     dir: tempfile::TempDir,
     process: Child,
-    url: String,
+    /// `https://127.0.0.1:PORT`: pveproxy's.
+    pub url: String,
     /// `http://127.0.0.1:PORT`: pvedaemon's.
     pub daemon: String,
 }
@@ -76,11 +86,15 @@ impl Cluster {
 
     /// What a configuration says of it.
     pub fn lines(&self) -> String {
+        self.lines_for(Door::Daemon)
+    }
+
+    fn lines_for(&self, door: Door) -> String {
         format!(
             "[pve]\nurl = \"{url}\"\ndaemon = \"{daemon}\"\ntoken = \"{sim}/pve-token\"\n\
              certificate = \"{sim}/pve-ssl.pem\"\netc_pve = \"{sim}/etc-pve\"\n",
             url = self.url,
-            daemon = self.daemon,
+            daemon = if door == Door::Daemon { &self.daemon } else { "" },
             sim = self.dir.path().display(),
         )
     }
@@ -95,6 +109,10 @@ impl Cluster {
     /// Its /etc/pve.
     pub fn tree(&self) -> PathBuf {
         self.dir.path().join("etc-pve")
+    }
+
+    pub fn certificate(&self) -> PathBuf {
+        self.dir.path().join("pve-ssl.pem")
     }
 
     /// As an `Authorization` header has it.
@@ -121,6 +139,11 @@ pub struct Agent {
 impl Agent {
     /// `apidoc` is the node's description of its API.
     pub fn start(program: &Path, cluster: &Cluster, apidoc: &Path) -> io::Result<Self> {
+        Self::start_by(Door::Daemon, program, cluster, apidoc)
+    }
+
+    /// One that asks the node by this door alone.
+    pub fn start_by(door: Door, program: &Path, cluster: &Cluster, apidoc: &Path) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("provost-bench-").tempdir()?;
         let config = format!(
             "[listen]\nunix = \"{dir}/mcp.sock\"\n\
@@ -128,7 +151,7 @@ impl Agent {
              [ledger]\ndir = \"{dir}/ledger\"\n\
              [[role]]\nname = \"all\"\nmembers = [\"user:{me}\"]\nprofile = \"observe\"\n",
             dir = dir.path().display(),
-            pve = cluster.lines(),
+            pve = cluster.lines_for(door),
             apidoc = apidoc.display(),
             me = nix::unistd::Uid::effective(),
         );
@@ -168,11 +191,15 @@ impl Agent {
         Ok(())
     }
 
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("mcp.sock")
+    }
+
     /// A session with it, as soon as it listens.
     pub fn session(&self) -> io::Result<Session> {
         let began = Instant::now();
         loop {
-            match Session::open(&self.dir.path().join("mcp.sock")) {
+            match Session::open(&self.socket()) {
                 Err(_) if began.elapsed() < Duration::from_secs(10) => {
                     std::thread::sleep(Duration::from_micros(100));
                 }

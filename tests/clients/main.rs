@@ -11,9 +11,11 @@ mod common;
 #[allow(dead_code, reason = "each test program uses its own part")]
 mod site;
 
+mod a2a;
 mod api;
 mod bridge;
 mod connection;
+mod http;
 mod inspector;
 mod reload;
 mod revisions;

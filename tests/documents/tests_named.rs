@@ -59,8 +59,9 @@ fn is_a_tests_name(span: &str) -> bool {
 fn every_test_that_a_row_names_is_in_the_program_that_it_names() {
     let page = Page::read(&root().join("docs/security.md"));
     let prose = page.prose();
-    let said = Regex::new(r"(?:(?P<program>[a-z]+)|`(?P<room>[a-z_]+(?:::[a-z_]+)*)`): |`(?P<span>[^`\n]+)`")
-        .unwrap();
+    let said =
+        Regex::new(r"(?:(?P<program>[a-z]+)|`(?P<room>[a-z0-9_]+(?:::[a-z0-9_]+)*)`): |`(?P<span>[^`\n]+)`")
+            .unwrap();
     let module = Regex::new(r"([a-z]+): the modules? `([a-z]+)`(?: and `([a-z]+)`)?").unwrap();
     let (mut wrong, mut held) = (Vec::new(), 0);
     for row in prose.lines().filter(|line| line.starts_with("| ")) {

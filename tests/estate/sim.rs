@@ -38,6 +38,7 @@ fn fetch(client: Client) -> impl Fn(&str) -> Result<Value, Refused> + Send + Syn
 
 async fn by_api(sim: &Sim, token: &str) -> std::sync::Arc<Index> {
     let client = Client::new(pve::Options {
+        product: provost::product::Product::Pve,
         url: sim.url.clone(),
         daemon: sim.daemon_url.clone(),
         token: sim.token.with_file_name(token),

@@ -80,6 +80,9 @@ fn another_user_on_a_containers_name_is_told_from_its_monitor() {
     let lxcpath = tempfile::tempdir().expect("a directory");
     let node = Node::at("v2", lxcpath.path(), "containers = [\"900-999\"]", ROOT_MAY_ALL);
     let mut client = node.client();
+    let error = client.refused(echo(900));
+    assert_eq!(error["kind"], "no_such_container", "{error}");
+    std::fs::create_dir(lxcpath.path().join("900")).expect("a container's directory");
     assert_eq!(client.refused(echo(900))["kind"], "stopped");
     let before = ground::descriptors(node.execd.id());
     let _open = Squatter::open(lxcpath.path(), 900..=900);

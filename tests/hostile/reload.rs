@@ -24,7 +24,7 @@ fn another_lxcpath_is_another_container_of_that_number() {
     assert_eq!(client.change(101, &["/bin/echo", "on"])["stdout"], "on\n");
     change(&node, "lxcpath = \"", "lxcpath = \"/nowhere");
     let error = client.refused(json!({ "guest": 101, "argv": ["/bin/true"], "mode": "change" }));
-    assert_eq!(error["kind"], "stopped", "{error}");
+    assert_eq!(error["kind"], "no_such_container", "{error}");
     change(&node, "lxcpath = \"/nowhere", "lxcpath = \"");
     assert_eq!(client.change(101, &["/bin/echo", "on"])["stdout"], "on\n");
     change(&node, "privileged = true", "privileged = false");

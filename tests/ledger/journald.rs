@@ -55,7 +55,7 @@ fn inside() {
     until("journald listens", || Path::new(mirror::SOCKET).exists());
 
     let dir = tempfile::tempdir().expect("directory");
-    let (log, older) = (dir.path().join("log"), dir.path().join("older"));
+    let [log, older, killed] = ["log", "older", "killed"].map(|name| dir.path().join(name));
     let with_journal = || Options { journal: Some(mirror::SOCKET.into()), ..options(&log) };
     let write = |count: u64| {
         let ledger = Ledger::open(with_journal()).expect("open");
@@ -71,14 +71,41 @@ fn inside() {
     // The operator's whole review.
     let refused = journal(&["PROVOST_DECISION=refused", "--since", "today"]);
     assert_eq!(refused.lines().count(), 15);
-    assert!(refused.lines().all(|line| line.contains(mirror::message_id(provost::ledger::Kind::Refusal))));
+    assert!(
+        refused
+            .lines()
+            .all(|line| line.contains(provost::ledger::copy::message_id(provost::ledger::Kind::Refusal)))
+    );
 
     copy(&log, &older);
     write(5);
     until("the journal has it", || journal(&["PROVOST_SEQ=36"]).lines().count() == 1);
     assert_eq!(verify(&log, "37 receipts are the same"), 0);
+
+    // Killed before the journal was given anything: without one, so that it is certain.
+    let unheard = Ledger::open(options(&log)).expect("open");
+    for mark in 0..5 {
+        unheard.append_durable_blocking(read(mark)).expect("append");
+    }
+    copy(&log, &killed);
+    unheard.close();
+    assert_eq!(verify(&killed, "37 receipts are the same"), 0);
+    let ledger = Ledger::open(Options { journal: Some(mirror::SOCKET.into()), ..options(&killed) });
+    let ledger = ledger.expect("open");
+    ledger.append_durable_blocking(read(9)).expect("append");
+    ledger.close();
+    until("the journal has it", || journal(&["PROVOST_SEQ=44"]).lines().count() == 1);
+    assert_eq!(verify(&killed, "45 receipts are the same, from 0 on"), 0);
+
     copy(&older, &log);
-    assert_eq!(verify(&log, "the journal has entry 36, and the log ends before it"), 1);
+    assert_eq!(verify(&log, "the journal has entry 44, and the log ends before it"), 1);
+    // Begun anew, by whoever wants nobody to ask.
+    fs::remove_dir_all(&log).expect("remove");
+    write(3);
+    let key = fs::read_to_string(log.join("ledger.pub")).expect("read");
+    let ours = format!("PROVOST_KEY={}", key.split('+').nth(1).expect("a key's hash"));
+    until("the journal has it", || journal(&["PROVOST_SEQ=3", &ours]).lines().count() == 1);
+    assert_eq!(verify(&log, "the journal has entries 0 to 44 of another log of this name"), 1);
 }
 
 fn journal(matches: &[&str]) -> String {
@@ -130,6 +157,6 @@ fn the_catalogue_is_one_that_journalctl_reads() {
     run("--update-catalog");
     let listed = run("--list-catalog");
     for kind in provost::ledger::Kind::ALL {
-        assert!(listed.contains(mirror::message_id(kind)), "{}: {listed}", kind.name());
+        assert!(listed.contains(provost::ledger::copy::message_id(kind)), "{}: {listed}", kind.name());
     }
 }

@@ -49,7 +49,7 @@ fn no_profile_is_given(profile: &str, never: impl Fn(Method, Tier) -> bool) {
         let mut kinds = BTreeMap::<String, Vec<String>>::new();
         let mut all = 0;
         for endpoint in catalog.endpoints().iter().filter(|endpoint| endpoint.method != Method::Get) {
-            let (tier, _) = tier::of(endpoint.method, &endpoint.path);
+            let (tier, _) = tier::of(provost::product::Product::Pve, endpoint.method, &endpoint.path);
             if !never(endpoint.method, tier) {
                 continue;
             }

@@ -55,6 +55,7 @@ impl Site {
         let dir = tempfile::Builder::new().prefix("provost-plan-").tempdir().unwrap();
         let sim = Sim::start(Options { speed, ..Options::new(dir.path(), estate) }).await.unwrap();
         let client = Client::new(provost::pve::Options {
+            product: provost::product::Product::Pve,
             url: sim.url.clone(),
             daemon: sim.daemon_url.clone(),
             token: sim.token.clone(),
@@ -104,7 +105,7 @@ impl Site {
 
     pub fn asker(&self) -> Asker {
         let (account, who) = (self.principal.account(), self.principal.who(None));
-        Asker { account, name: self.principal.to_string(), who, taint: false }
+        Asker { account, behind: None, name: self.principal.to_string(), who, taint: false }
     }
 
     pub async fn wish(&self, wish: Wish, snapshot: Snapshot) -> Result<Arc<Plan>, Refused> {

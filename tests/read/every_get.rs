@@ -62,7 +62,7 @@ fn every(name: &str, apidoc: &[u8], at_least: usize) {
         assert!(result.to_string().len() < 80_000, "{}: {} bytes", endpoint.path, result.to_string().len());
         let error = &content["error"];
         let excused = NOT_ANSWERED.iter().chain(rules).find(|(path, ..)| *path == endpoint.path);
-        let held = tier::of(Method::Get, &endpoint.path).0 != Tier::Read;
+        let held = tier::of(provost::product::Product::Pve, Method::Get, &endpoint.path).0 != Tier::Read;
         let right = match (held, excused) {
             (true, _) => error["kind"] == "not_a_read",
             (false, Some((_, said, _))) => error["message"].as_str().is_some_and(|text| text.contains(said)),

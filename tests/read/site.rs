@@ -32,7 +32,7 @@ impl Site {
     pub fn of_release(estate: Estate, roles: &str, apidoc: &[u8], catalog: Catalog) -> Self {
         let dir = tempfile::Builder::new().prefix("provost-read-").tempdir().expect("a directory");
         fs::write(dir.path().join("apidoc.js"), apidoc).expect("apidoc.js");
-        Self::made_in(dir, estate, roles, |options| options.catalog = catalog, true)
+        Self::made_in(dir, estate, roles, |options| options.catalog = catalog, true, "")
     }
 
     /// Whose tasks take their time.
@@ -47,7 +47,28 @@ impl Site {
 
     fn made(estate: Estate, roles: &str, set: impl FnOnce(&mut Options), daemon: bool) -> Self {
         let dir = tempfile::Builder::new().prefix("provost-read-").tempdir().expect("a directory");
-        Self::made_in(dir, estate, roles, set, daemon)
+        Self::made_in(dir, estate, roles, set, daemon, "")
+    }
+
+    /// With a line of its own under `[listen]`, in which `{dir}` is the site's directory.
+    pub fn listening(estate: Estate, roles: &str, listen: &str) -> Self {
+        Self::listening_at(estate, roles, listen, None)
+    }
+
+    /// Whose tasks take their time, at this speed.
+    pub fn listening_at(estate: Estate, roles: &str, listen: &str, speed: Option<f64>) -> Self {
+        let dir = tempfile::Builder::new().prefix("provost-read-").tempdir().expect("a directory");
+        let set = |options: &mut Options| options.speed = speed.or(options.speed);
+        Self::made_in(dir, estate, roles, set, true, listen)
+    }
+
+    /// Ends the daemon and starts another on the same directory.
+    pub fn restart(&mut self) {
+        let _ = (self.daemon.kill(), self.daemon.wait());
+        let _ = fs::remove_file(self.socket());
+        self.daemon = start(self.dir.path());
+        let socket = self.socket();
+        eventually("provostd listens", || socket.exists());
     }
 
     /// `apidoc.js` in the directory is the node's own, if it is there.
@@ -57,6 +78,7 @@ impl Site {
         roles: &str,
         set: impl FnOnce(&mut Options),
         daemon: bool,
+        listen: &str,
     ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -67,9 +89,10 @@ impl Site {
         set(&mut options);
         let sim = runtime.block_on(Sim::start(options)).expect("a simulated cluster");
         let config = format!(
-            "[listen]\nunix = \"{dir}/mcp.sock\"\n[pve]\nurl = \"{url}\"\ndaemon = \"{daemon}\"\ntoken = \"{token}\"\n\
+            "[listen]\nunix = \"{dir}/mcp.sock\"\n{listen}\n[pve]\nurl = \"{url}\"\ndaemon = \"{daemon}\"\ntoken = \"{token}\"\n\
              certificate = \"{certificate}\"\napidoc = \"{dir}/apidoc.js\"\netc_pve = \"{etc_pve}\"\n[ledger]\ndir = \"{dir}/ledger\"\n{roles}\n",
             dir = dir.path().display(),
+            listen = listen.replace("{dir}", &dir.path().display().to_string()),
             url = sim.url,
             daemon = if daemon { sim.daemon_url.as_str() } else { "" },
             token = sim.token.display(),
@@ -79,16 +102,7 @@ impl Site {
         let file = dir.path().join("provost.toml");
         fs::write(&file, config).expect("configuration");
         fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).expect("mode");
-        let log = fs::File::create(dir.path().join("provostd.log")).expect("log");
-        let daemon = Command::new(env!("CARGO_BIN_EXE_provostd"))
-            .arg("--config")
-            .arg(&file)
-            .env_remove("JOURNAL_STREAM")
-            .env("RUST_LOG", "trace")
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("start provostd");
+        let daemon = start(dir.path());
         let site = Self { dir, sim, daemon, runtime };
         let socket = site.socket();
         eventually("provostd listens", || socket.exists());
@@ -122,6 +136,7 @@ impl Site {
     /// The same, or what PVE said to it.
     pub fn try_post(&self, path: &str, pairs: &[(&str, &str)]) -> Result<Value, String> {
         let options = provost::pve::Options {
+            product: provost::product::Product::Pve,
             url: self.sim.url.clone(),
             daemon: self.sim.daemon_url.clone(),
             token: self.sim.token.clone(),
@@ -145,6 +160,19 @@ impl Site {
     pub fn pid(&self) -> u32 {
         self.daemon.id()
     }
+}
+
+fn start(dir: &std::path::Path) -> Child {
+    let log = fs::OpenOptions::new().create(true).append(true).open(dir.join("provostd.log")).expect("log");
+    Command::new(env!("CARGO_BIN_EXE_provostd"))
+        .arg("--config")
+        .arg(dir.join("provost.toml"))
+        .env_remove("JOURNAL_STREAM")
+        .env("RUST_LOG", "trace")
+        .stdin(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("start provostd")
 }
 
 /// A role for whoever runs the test.

@@ -57,6 +57,17 @@ pub struct Place {
     _abstract: UnixListener,
 }
 
+/// Files that stand under their names again while it runs, each time another one.
+const REPLACED: [&str; 7] = [
+    "etc/token",
+    "pve/storage.cfg",
+    "pve/pve-www.key",
+    "pve/priv/authkey.pem",
+    "pve/nodes/pve1/pve-ssl.pem",
+    "pve/nodes/pve1/pve-ssl.key",
+    "pve/nodes/pve1/lxc/101.conf",
+];
+
 impl Place {
     pub fn new(account: u32) -> Self {
         let dir = tempfile::Builder::new().prefix("provost-test-").tempdir().expect("a directory");
@@ -67,17 +78,7 @@ impl Place {
         {
             fs::create_dir_all(at(folder)).expect("a folder");
         }
-        for file in [
-            "etc/token",
-            "outside/file",
-            "outside/truncated",
-            "pve/storage.cfg",
-            "pve/pve-www.key",
-            "pve/priv/authkey.pem",
-            "pve/nodes/pve1/pve-ssl.pem",
-            "pve/nodes/pve1/pve-ssl.key",
-            "pve/nodes/pve1/lxc/101.conf",
-        ] {
+        for file in ["outside/file", "outside/truncated"].iter().chain(&REPLACED) {
             fs::write(at(file), "content").expect("a file");
         }
         std::os::unix::fs::symlink("nodes/pve1", at("pve/local")).expect("a link");
@@ -139,16 +140,7 @@ impl Place {
 
     /// As PVE and operators write: another file under the old name. Keys too; and a node joins the cluster.
     fn replace(&self) {
-        for file in [
-            "etc/provost.toml",
-            "etc/token",
-            "pve/storage.cfg",
-            "pve/pve-www.key",
-            "pve/priv/authkey.pem",
-            "pve/nodes/pve1/pve-ssl.pem",
-            "pve/nodes/pve1/pve-ssl.key",
-            "pve/nodes/pve1/lxc/101.conf",
-        ] {
+        for file in ["etc/provost.toml"].iter().chain(&REPLACED) {
             let new = self.at(&format!("{file}.tmp"));
             fs::copy(self.at(file), &new).expect("a copy");
             give(&new, self.account);

@@ -370,6 +370,7 @@ fn the_doctor_finds_a_node_that_was_set_up_well_and_names_what_is_wrong_with_any
         "pve-docs",
         "daemon",
         "halt",
+        "host",
     ] {
         assert_eq!(state(&checks, name), "good", "{name}: {checks:#}");
     }

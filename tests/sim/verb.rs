@@ -57,6 +57,53 @@ fn the_verb_says_what_a_configuration_needs_and_ends_at_sigterm() {
 }
 
 #[test]
+fn a_cluster_that_is_kept_goes_on_after_a_kill_and_a_task_that_ran_has_no_end_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = || {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_provost"))
+            .args(["demo", "--guests", "20", "--container", "101", "--keep", "--dir"])
+            .arg(dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let told: Vec<String> = lines.take_while(|line| !line.starts_with("# Faults:")).collect();
+        let config: toml::Table = toml::from_str(&told.join("\n")).unwrap();
+        (child, config["pve"]["daemon"].as_str().unwrap().trim_start_matches("http://").to_owned())
+    };
+    let call = |address: &str, method: &str, path: &str| {
+        use std::io::{Read, Write};
+        let token = std::fs::read_to_string(dir.path().join("pve-token")).unwrap();
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let token = token.trim();
+        write!(
+            stream,
+            "{method} /api2/json{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: PVEAPIToken={token}\r\n\
+             Content-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+
+    let (mut child, address) = start();
+    assert!(call(&address, "POST", "/access/users?userid=kept@pve").contains(" 200 "));
+    let begun = call(&address, "POST", "/nodes/pve1/lxc/101/snapshot?snapname=cut");
+    assert!(begun.contains(":vzsnapshot:101:"), "{begun}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let (mut child, address) = start();
+    assert!(call(&address, "GET", "/access/users").contains("kept@pve"));
+    let tasks = call(&address, "GET", "/nodes/pve1/tasks?source=all");
+    assert!(tasks.contains("unexpected status"), "{tasks}");
+    assert!(std::fs::read_to_string(dir.path().join("etc-pve/user.cfg")).unwrap().contains("kept@pve"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
 fn a_port_that_is_taken_is_an_error_that_says_so() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let dir = tempfile::tempdir().unwrap();

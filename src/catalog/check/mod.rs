@@ -25,13 +25,14 @@ use self::{
     value::{Findings, Place, Sent},
 };
 use super::{Endpoint, Match, Method, Parameter, Schema, path, segment};
-use crate::http::encoded;
+use crate::{http::encoded, product::Product};
 
 /// A request whose parameters are as the endpoint wants them. Only [`Endpoint::check`] makes one.
 ///
 /// Its `Debug` names the parameters and withholds their values: passwords are among them.
 #[derive(Clone, PartialEq)]
 pub struct Checked {
+    product: Product,
     method: Method,
     template: String,
     path: String,
@@ -51,6 +52,12 @@ pub struct Unchecked {
 }
 
 impl Checked {
+    /// Whose API it is of.
+    #[must_use]
+    pub fn product(&self) -> Product {
+        self.product
+    }
+
     #[must_use]
     pub fn method(&self) -> Method {
         self.method
@@ -215,6 +222,7 @@ impl Endpoint {
             values.into_iter().map(|value| (name.to_owned(), value))
         });
         Ok(Checked {
+            product: self.product,
             method: self.method,
             template: self.path.clone(),
             path,

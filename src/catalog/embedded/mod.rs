@@ -1,6 +1,7 @@
 //! The catalogue that is built in, for a node without the pve-docs package, for the tests and for the simulator.
 //!
-//! In: `pve.txt`, facts without prose, in lines that a reviewer can read. Out: the [`Catalog`] of one release of PVE.
+//! In: `pve.txt`, facts without prose, in lines that a reviewer can read, and the same of each other product. Out: the
+//! [`Catalog`] of one release of PVE, or of another product.
 //! Nothing here is read from outside of the program.
 //!
 //! # The lines
@@ -29,7 +30,8 @@
 //!       | ospf ?string                              what it is for which values of that
 //! ```
 //!
-//! `cargo run --example catalogue -- 8.4=FILE 9.1=FILE 9.2=FILE` makes the text from the files of nodes.
+//! `cargo run --example catalogue -- 8.4=FILE 9.1=FILE 9.2=FILE` makes the text from the files of nodes, and
+//! `cargo run --example catalogue -- backup 2026-10=FILE` that of another product.
 
 mod line;
 mod read;
@@ -44,10 +46,66 @@ use thiserror::Error;
 pub(super) use read::parameters;
 pub use write::text;
 
+use crate::product::Product;
+
 use super::{Catalog, Endpoint, Format, Parameter, Permission, PropertyKey, Schema};
 
 /// What is built in.
 const TEXT: &str = include_str!("pve.txt");
+
+/// Of the other products: paths, methods, and the names and kinds of parameters.
+const fn of(product: Product) -> &'static str {
+    match product {
+        Product::Pve => TEXT,
+        Product::Backup => include_str!("backup.txt"),
+        Product::Mail => include_str!("mail.txt"),
+        Product::Datacenter => include_str!("datacenter.txt"),
+    }
+}
+
+/// When the other products' descriptions were taken down.
+const TAKEN: &str = "2026-10";
+
+/// A catalogue that is built in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edition {
+    Pve(Release),
+    Other(Product),
+}
+
+impl Edition {
+    /// The newest of a product.
+    #[must_use]
+    pub fn of(product: Product) -> Self {
+        match product {
+            Product::Pve => Self::Pve(Release::LATEST),
+            other => Self::Other(other),
+        }
+    }
+
+    #[must_use]
+    pub fn product(self) -> Product {
+        match self {
+            Self::Pve(_) => Product::Pve,
+            Self::Other(product) => product,
+        }
+    }
+}
+
+impl From<Release> for Edition {
+    fn from(release: Release) -> Self {
+        Self::Pve(release)
+    }
+}
+
+impl std::fmt::Display for Edition {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Pve(release) => release.fmt(to),
+            Self::Other(product) => write!(to, "{product} as of {TAKEN}"),
+        }
+    }
+}
 
 /// A release of PVE, as its package's version begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +165,29 @@ impl Catalog {
     pub fn embedded(release: Release) -> Self {
         // The tests read every release of it.
         Self::from_text(TEXT, release.name()).unwrap_or_default()
+    }
+
+    /// The catalogue of any product that is built in.
+    #[must_use]
+    pub fn built_in(edition: impl Into<Edition>) -> Self {
+        match edition.into() {
+            Edition::Pve(release) => Self::embedded(release),
+            Edition::Other(product) => {
+                Self::from_text(of(product), TAKEN).unwrap_or_default().of_product(product)
+            }
+        }
+    }
+
+    /// As facts that name no permission and no other parameter have it: who may call is the call's own to check, and nothing
+    /// but what is named is taken.
+    #[must_use]
+    pub fn of_bare_facts(&self, product: Product) -> Self {
+        let bare = |endpoint: &Endpoint| Endpoint {
+            permission: Permission::Described(String::new()),
+            additional: false,
+            ..endpoint.clone()
+        };
+        Self::new(self.endpoints().iter().map(bare).collect()).of_product(product)
     }
 
     /// One release of a text as [`text`] makes it.

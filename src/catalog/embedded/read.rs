@@ -138,6 +138,7 @@ impl<'a> Reader<'a> {
     fn endpoint(&mut self, number: usize, method: Method, mut words: Words<'a>) -> Result<Endpoint, String> {
         let path = words.word().ok_or("a method without a path")?;
         let mut endpoint = Endpoint {
+            product: crate::product::Product::Pve,
             method,
             path: path.to_owned(),
             description: String::new(),

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::{Release, TEXT, text};
-use crate::catalog::{Catalog, testing};
+use crate::catalog::{Catalog, Edition, import, testing};
+use crate::product::Product;
 
 #[test]
 fn every_release_is_built_in_and_has_what_pve_says_it_has() {
@@ -77,5 +78,24 @@ fn a_version_finds_its_release() {
         ("", Release::V8_4),
     ] {
         assert_eq!(Release::for_version(version), release, "{version}");
+    }
+}
+
+#[test]
+fn every_sibling_is_built_in_and_has_what_it_says_it_has() {
+    // Without the root, which names no thing.
+    for (product, methods) in [(Product::Backup, 366), (Product::Mail, 425), (Product::Datacenter, 326)] {
+        let catalog = Catalog::built_in(Edition::of(product));
+        assert_eq!((catalog.endpoints().len(), catalog.product()), (methods, product));
+        assert!(catalog.without_prose() == catalog, "{product}: prose");
+        let alone = BTreeMap::from([(super::TAKEN.to_owned(), catalog.clone())]);
+        assert!(
+            text(&alone) == super::of(product),
+            "{product}: its text is not what the exporter makes of it"
+        );
+        // Nothing says who may call, and nothing says so.
+        assert!(catalog.endpoints().iter().all(|one| one.privileges() == "checked by the call itself"));
+        let again = import::script(catalog.to_script().as_bytes()).unwrap().of_product(product);
+        assert!(again.endpoints().len() == methods);
     }
 }

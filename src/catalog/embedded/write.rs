@@ -17,13 +17,14 @@ const WORTH_SHARING: usize = 48;
 /// to [`Catalog::without_prose`].
 #[must_use]
 pub fn text(releases: &BTreeMap<String, Catalog>) -> String {
+    let product = releases.values().next().map(Catalog::product).unwrap_or_default();
     let names: Vec<&str> = releases.keys().map(String::as_str).collect();
     let trees = releases.values().map(Catalog::without_prose).enumerate().map(|(number, catalog)| {
         (1u32 << number, catalog.endpoints().iter().map(endpoint).collect::<Vec<_>>())
     });
     let merged = merge(trees.collect());
     let mut out = format!(
-        "# The API of Proxmox VE: made by `cargo run --example catalogue`.\n\nreleases {}\n",
+        "# The API of {product}: made by `cargo run --example catalogue`.\n\nreleases {}\n",
         names.join(" ")
     );
     let all = (1 << names.len()) - 1;

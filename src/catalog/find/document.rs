@@ -7,6 +7,7 @@ use super::Below;
 use super::concept::{Noun, Verb};
 use super::lexicon::{Lexicon, weighted, words_of};
 use crate::catalog::{Endpoint, Method};
+use crate::product::Product;
 
 #[derive(Debug, Default)]
 pub(super) struct Document {
@@ -41,11 +42,14 @@ struct Topic {
 pub(super) struct Topics(HashMap<(Method, String), Vec<Topic>>);
 
 pub(super) const TEXT: &str = include_str!("topics.txt");
+pub(super) const BACKUP: &str = include_str!("topics-backup.txt");
 
 impl Topics {
-    pub fn new() -> Self {
+    pub fn new(product: Product) -> Self {
         let mut topics: HashMap<_, Vec<Topic>> = HashMap::new();
-        for (method, path, verbs, nouns) in rows() {
+        // Paths that two products have mean the same in both; the others are in no catalogue but their own.
+        let own = if product == Product::Backup { BACKUP } else { "" };
+        for (method, path, verbs, nouns) in rows().chain(rows_of(own)) {
             let paths = match path.contains("{kind}") {
                 true => ["lxc", "qemu"].map(|kind| path.replace("{kind}", kind)).to_vec(),
                 false => vec![path.to_owned()],
@@ -60,7 +64,13 @@ impl Topics {
 
 /// Each row that can be read.
 pub(super) fn rows() -> impl Iterator<Item = (Method, &'static str, &'static str, &'static str)> {
-    TEXT.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).filter_map(|line| {
+    rows_of(TEXT)
+}
+
+pub(super) fn rows_of(
+    text: &'static str,
+) -> impl Iterator<Item = (Method, &'static str, &'static str, &'static str)> {
+    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).filter_map(|line| {
         let [call, verbs, nouns]: [&str; 3] =
             line.split('|').map(str::trim).collect::<Vec<_>>().try_into().ok()?;
         let (method, path) = call.split_once(' ')?;

@@ -50,8 +50,8 @@ impl Finder {
             },
             method => return Err(NoGet::Mutation { method, found: best.clone() }),
         };
-        let path = &catalog.endpoints()[found.endpoint].path;
-        match tier::of(Method::Get, path) {
+        let endpoint = &catalog.endpoints()[found.endpoint];
+        match tier::of(endpoint.product, Method::Get, &endpoint.path) {
             (Tier::Read, _) => {}
             (tier, why) => return Err(NoGet::Acts { found: found.clone(), tier, why }),
         }

@@ -51,7 +51,7 @@ impl Finder {
     #[must_use]
     pub fn new(catalog: &Catalog) -> Self {
         let mut lexicon = Lexicon::new();
-        let topics = Topics::new();
+        let topics = Topics::new(catalog.product());
         let endpoints = catalog.endpoints();
         let documents = endpoints
             .iter()
@@ -62,7 +62,7 @@ impl Finder {
             document.add_prose(&endpoint.description, &mut lexicon);
         }
         lexicon.settle();
-        let recipes = recipes::named(&lexicon);
+        let recipes = recipes::named(catalog.product(), &lexicon);
         Self { ranking: Ranking::new(documents, &lexicon), recipes, lexicon }
     }
 

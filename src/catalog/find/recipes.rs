@@ -6,6 +6,7 @@ use super::query::Query;
 use super::{Finder, Found};
 use crate::catalog::recipe::{self, Recipe};
 use crate::catalog::{Catalog, Endpoint};
+use crate::product::Product;
 
 /// A recipe's title and phrasings, as what they mean.
 pub(super) struct Named {
@@ -19,7 +20,7 @@ const NEAR: f32 = 0.85;
 const OTHER_METHOD: f32 = 0.7;
 const BY_NAME: f32 = 0.5;
 
-pub(super) fn named(lexicon: &Lexicon) -> Vec<Named> {
+pub(super) fn named(product: Product, lexicon: &Lexicon) -> Vec<Named> {
     let named = |recipe: &Recipe| {
         let mut named = Named { nouns: Vec::new(), verbs: Vec::new() };
         for text in std::iter::once(&recipe.title).chain(&recipe.phrasings) {
@@ -35,7 +36,7 @@ pub(super) fn named(lexicon: &Lexicon) -> Vec<Named> {
         }
         named
     };
-    recipe::all().iter().map(named).collect()
+    recipe::all_of(product).iter().map(named).collect()
 }
 
 fn nouns(query: &Query) -> impl Iterator<Item = Noun> {
@@ -82,7 +83,7 @@ impl Finder {
             true => Some(f32::INFINITY),
             false => Some(2.0 * fits(recipe)? + BY_NAME * by_name(named)),
         };
-        let all = recipe::all().iter().zip(&self.recipes);
+        let all = recipe::all_of(catalog.product()).iter().zip(&self.recipes);
         let mut ranked: Vec<(f32, &Recipe)> =
             all.filter_map(|(recipe, named)| Some((score(recipe, named)?, recipe))).collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0));

@@ -4,10 +4,11 @@ use std::{borrow::Cow, collections::HashMap, hash::Hash, mem, sync::Arc};
 
 use super::{
     ImportError,
+    permission::permission,
     raw::{self, Additional, Info, Node, Pairs, Scalar, Text},
 };
 use crate::catalog::{
-    Catalog, Endpoint, Format, Kind, Method, Parameter, Permission, PropertyKey, Schema, Variant, Variants,
+    Catalog, Endpoint, Format, Kind, Method, Parameter, PropertyKey, Schema, Variant, Variants,
     path::{self, captures},
 };
 
@@ -26,6 +27,7 @@ pub(super) fn tree(roots: Vec<Node<'_>>) -> Result<Catalog, ImportError> {
 
 #[derive(Default)]
 pub(super) struct Converter<'a> {
+    has_root: bool,
     endpoints: Vec<Endpoint>,
     parameters: HashMap<(Cow<'a, str>, raw::Schema<'a>), Arc<Parameter>>,
     returns: HashMap<raw::Schema<'a>, Arc<Schema>>,
@@ -35,6 +37,11 @@ impl<'a> Converter<'a> {
     /// One method of one path. A method that HTTP may have and PVE does not is left out: nothing here could call it.
     pub(super) fn endpoint(&mut self, path: &str, method: &str, info: Info<'a>) -> Result<(), ImportError> {
         let Some(method) = Method::from_name(method) else { return Ok(()) };
+        // The root of some products is an index too, and names no thing.
+        if path == "/" {
+            self.has_root = true;
+            return Ok(());
+        }
         if !path::is_template(path) {
             return Err(ImportError::Path { path: path.chars().take(200).collect() });
         }
@@ -57,6 +64,7 @@ impl<'a> Converter<'a> {
         parameters.sort_by(|a, b| (&a.name, a.family).cmp(&(&b.name, b.family)));
         let returns = shared(&mut self.returns, info.returns, schema);
         self.endpoints.push(Endpoint {
+            product: crate::product::Product::Pve,
             method,
             path: path.to_owned(),
             description: text(info.description),
@@ -72,6 +80,9 @@ impl<'a> Converter<'a> {
     }
 
     pub(super) fn finish(self) -> Result<Catalog, ImportError> {
+        if self.endpoints.is_empty() && self.has_root {
+            return Err(ImportError::Path { path: "/".to_owned() });
+        }
         if self.endpoints.is_empty() {
             return Err(ImportError::Empty);
         }
@@ -111,7 +122,7 @@ fn flat(mut schema: raw::Schema<'_>) -> (Vec<(Cow<'_, str>, raw::Schema<'_>)>, b
         let mut by_name: Vec<(Cow<'_, str>, Vec<raw::Schema<'_>>)> = Vec::new();
         for mut case in schema.one_of {
             additional &= !matches!(case.additional, Some(Additional::Allowed(false)));
-            let instance = case.instance_type.take();
+            let instance = case.instance_type.take().or(case.title.take());
             for (name, mut property) in case.properties.0 {
                 property.instance_types = instance.iter().cloned().collect();
                 match by_name.iter_mut().find(|(known, _)| *known == name) {
@@ -198,7 +209,7 @@ fn schema(raw: &raw::Schema<'_>) -> Schema {
         maximum: raw.maximum.as_ref().and_then(Scalar::to_number),
         min_length: raw.min_length.as_ref().and_then(Scalar::to_length),
         max_length: raw.max_length.as_ref().and_then(Scalar::to_length),
-        pattern: raw.pattern.clone().map(owned),
+        pattern: raw.pattern.clone().map(owned).map(bare),
         format: raw.format.as_ref().map(format),
         default: raw.default.as_ref().map(Scalar::to_json),
         items: raw.items.as_deref().map(|items| Box::new(schema(items))),
@@ -251,16 +262,11 @@ fn format(raw: &raw::Format<'_>) -> Format {
     }
 }
 
-/// As PVE decides: who says nothing means root, and what `user` allows needs no `check`.
-fn permission(raw: Option<raw::Permissions<'_>>) -> Permission {
-    let Some(raw) = raw else { return Permission::Root };
-    let description = text(raw.description);
-    match (raw.user.as_ref().map(|user| &*user.0), raw.check) {
-        (Some("world"), _) => Permission::World,
-        (Some("all"), _) => Permission::All { description },
-        (_, Some(check)) => Permission::Check { check, description },
-        (_, None) if description.is_empty() => Permission::Root,
-        (_, None) => Permission::Described(description),
+/// A pattern that stands between slashes, as in JavaScript, without them.
+fn bare(pattern: String) -> String {
+    match pattern.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
+        Some(inner) if inner.starts_with('^') => inner.to_owned(),
+        _ => pattern,
     }
 }
 
@@ -294,7 +300,7 @@ impl Scalar<'_> {
     }
 }
 
-fn text(raw: Option<Text<'_>>) -> String {
+pub(super) fn text(raw: Option<Text<'_>>) -> String {
     raw.map(owned).unwrap_or_default()
 }
 

@@ -6,6 +6,7 @@
 
 mod convert;
 mod lines;
+mod permission;
 mod raw;
 mod script;
 #[cfg(test)]

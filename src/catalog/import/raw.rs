@@ -51,6 +51,9 @@ pub(super) struct Permissions<'a> {
     pub(super) check: Option<serde_json::Value>,
     #[serde(borrow, default)]
     pub(super) description: Option<Text<'a>>,
+    /// Of the products whose description Rust wrote: `and`, `or`, `userParam`, `withParam`.
+    #[serde(flatten)]
+    pub(super) others: serde_json::Map<String, serde_json::Value>,
 }
 
 #[derive(Deserialize, Default, PartialEq, Eq, Hash)]
@@ -94,14 +97,17 @@ pub(super) struct Schema<'a> {
     #[serde(borrow, default, rename = "keyAlias")]
     pub(super) key_alias: Option<Text<'a>>,
     // Of what depends on the type of an object.
-    #[serde(borrow, default, rename = "type-property")]
+    #[serde(borrow, default, rename = "type-property", alias = "typeProperty")]
     pub(super) type_property: Option<Text<'a>>,
-    #[serde(borrow, default, rename = "type-property-schema")]
+    #[serde(borrow, default, rename = "type-property-schema", alias = "typeSchema")]
     pub(super) type_property_schema: Option<Box<Schema<'a>>>,
     #[serde(borrow, default, rename = "instance-types")]
     pub(super) instance_types: Vec<Text<'a>>,
     #[serde(borrow, default, rename = "instance-type")]
     pub(super) instance_type: Option<Text<'a>>,
+    /// In place of `instance-type`, where Rust wrote it.
+    #[serde(borrow, default)]
+    pub(super) title: Option<Text<'a>>,
     #[serde(borrow, default, rename = "oneOf")]
     pub(super) one_of: Vec<Schema<'a>>,
     #[serde(borrow, default, rename = "allOf")]
@@ -267,11 +273,68 @@ impl<'de: 'a, 'a> Deserialize<'de> for Format<'a> {
                 visit_borrowed_str(text: &'de str) => Format::Named(Cow::Borrowed(text));
                 visit_str(text: &str) => Format::Named(Cow::Owned(text.to_owned()));
             }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                Pairs::deserialize(de::value::MapAccessDeserializer::new(map)).map(Format::Keys)
+            /// The keys themselves; or a whole schema, where Rust wrote it, whose `properties` are the keys.
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let (mut keys, mut properties, mut default_key, mut of_items) =
+                    (Vec::new(), None, None, false);
+                while let Some(name) = map.next_key::<Text<'a>>()? {
+                    match &*name.0 {
+                        "properties" => properties = Some(map.next_value::<Pairs<'a, Schema<'a>>>()?),
+                        "default_key" => default_key = Some(map.next_value::<Text<'a>>()?),
+                        _ => match map.next_value::<Key<'a>>()? {
+                            Key::Schema(schema) => {
+                                of_items |= name.0 == "items";
+                                keys.push((name.0, *schema));
+                            }
+                            Key::Word => {}
+                        },
+                    }
+                }
+                if let Some(mut properties) = properties {
+                    for (name, schema) in &mut properties.0 {
+                        schema.default_key.0 |= default_key.as_ref().is_some_and(|key| key.0 == *name);
+                    }
+                    return Ok(Format::Keys(properties));
+                }
+                if of_items && keys.len() == 1 {
+                    return Ok(Format::Named(Cow::Borrowed("list")));
+                }
+                keys.sort_by(|(a, _): &(Cow<'a, str>, Schema<'a>), (b, _)| a.cmp(b));
+                keys.dedup_by(|(b, _), (a, _)| a == b);
+                Ok(Format::Keys(Pairs(keys)))
             }
         }
         from.deserialize_any(Words(PhantomData))
+    }
+}
+
+/// What stands behind a name in a format: a key's schema, or a word about the whole.
+enum Key<'a> {
+    Schema(Box<Schema<'a>>),
+    Word,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either<'a>(PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for Either<'a> {
+            type Value = Key<'a>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a schema, or a word about the whole")
+            }
+            visit! {
+                visit_str(_text: &str) => Key::Word;
+                visit_bool(_truth: bool) => Key::Word;
+                visit_u64(_number: u64) => Key::Word;
+                visit_i64(_number: i64) => Key::Word;
+                visit_f64(_number: f64) => Key::Word;
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Key<'a>, A::Error> {
+                Schema::deserialize(de::value::MapAccessDeserializer::new(map))
+                    .map(|schema| Key::Schema(Box::new(schema)))
+            }
+        }
+        from.deserialize_any(Either(PhantomData))
     }
 }
 

@@ -158,3 +158,42 @@ fn what_many_endpoints_take_is_held_once() {
     different.dedup();
     assert!(nodes.len() > 250 && different.len() < 10, "{} of {}", different.len(), nodes.len());
 }
+
+/// As the products that are written in Rust describe themselves: patterns between slashes, property strings as whole schemas,
+/// permissions as a tree, no `allowtoken`.
+#[test]
+fn a_description_that_rust_wrote_is_read_too() {
+    let source = r#"var apiSchema = [{"path": "/admin/datastore/{store}/prune", "leaf": 1, "text": "prune", "info": {"POST": {
+        "method": "POST", "description": "Prunes.",
+        "parameters": {"additionalProperties": false, "description": "x", "properties": {
+            "store": {"type": "string", "description": "", "pattern": "/^(?:[A-Za-z0-9_]+)$/", "minLength": 3},
+            "keep-last": {"type": "integer", "minimum": 1, "optional": 1},
+            "tuning": {"type": "string", "optional": 1, "typetext": "[a=<x>]", "format": {
+                "type": "object", "description": "of a whole", "additionalProperties": false, "default_key": "order",
+                "properties": {"order": {"type": "string", "enum": ["none", "inode"]}, "sync": {"type": "boolean", "optional": 1}}}},
+            "filter": {"type": "string", "optional": 1, "format": {"type": "array", "description": "", "items": {"type": "string"}}}}},
+        "permissions": {"description": "own backups alone", "and": [
+            {"check": {"path": ["datastore", "{store}"], "privs": ["Datastore.Prune", "Datastore.Modify"], "partial": true}},
+            {"or": [{"userParam": "userid"}, {"check": {"path": ["access", "users"], "privs": ["Sys.Audit"], "partial": false}}]}]},
+        "returns": {"type": "array", "description": "", "items": {"type": "null"}}}}, "children": []}];"#;
+    let catalog = script(source.as_bytes()).unwrap().of_product(crate::product::Product::Backup);
+    let endpoint = &catalog.endpoints()[0];
+    assert!(endpoint.allowtoken && endpoint.product == crate::product::Product::Backup);
+    let parameter = |name| endpoint.parameter(name).unwrap();
+    assert_eq!(parameter("store").schema.pattern.as_deref(), Some("^(?:[A-Za-z0-9_]+)$"));
+    let crate::catalog::Format::Properties(keys) = parameter("tuning").schema.format.as_ref().unwrap() else {
+        panic!("no keys")
+    };
+    assert_eq!(
+        keys.iter().map(|key| (key.parameter.name.as_str(), key.is_default)).collect::<Vec<_>>(),
+        [("order", true), ("sync", false)]
+    );
+    assert_eq!(
+        endpoint.privileges(),
+        "Datastore.Prune|Datastore.Modify on /datastore/{store} and (the user itself or Sys.Audit on /access/users)"
+    );
+    let check = |args: serde_json::Value| endpoint.check(args.as_object().unwrap());
+    assert!(check(serde_json::json!({ "store": "tank", "tuning": "none,sync=1", "filter": "a,b" })).is_ok());
+    assert!(check(serde_json::json!({ "store": "t/ank" })).is_err());
+    assert!(check(serde_json::json!({ "store": "tank", "tuning": "order=x" })).is_err());
+}

@@ -9,6 +9,8 @@ mod tests;
 
 use std::sync::LazyLock;
 
+use crate::product::Product;
+
 use super::Method;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -34,11 +36,23 @@ pub struct Step {
 }
 
 const TEXT: &str = include_str!("recipes.txt");
+const BACKUP: &str = include_str!("recipes-backup.txt");
 
 static RECIPES: LazyLock<Vec<Recipe>> = LazyLock::new(|| read(TEXT));
 
 pub fn all() -> &'static [Recipe] {
     &RECIPES
+}
+
+static RECIPES_OF_BACKUP: LazyLock<Vec<Recipe>> = LazyLock::new(|| read(BACKUP));
+
+/// The recipes of a product; a Mail Gateway and a Datacenter Manager have none.
+pub fn all_of(product: Product) -> &'static [Recipe] {
+    match product {
+        Product::Pve => all(),
+        Product::Backup => &RECIPES_OF_BACKUP,
+        Product::Mail | Product::Datacenter => &[],
+    }
 }
 
 impl Step {

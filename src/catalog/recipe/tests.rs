@@ -68,3 +68,24 @@ fn takes(endpoint: &Endpoint, name: &str) -> bool {
         false => parameter.name == name,
     })
 }
+
+#[test]
+fn every_step_on_a_backup_server_is_a_call_of_its_api() {
+    use crate::catalog::{Catalog, Edition};
+    use crate::product::Product;
+    let catalog = Catalog::built_in(Edition::of(Product::Backup));
+    let steps = super::BACKUP.lines().filter(|line| line.contains(" |") && !line.starts_with('#')).count();
+    let all = super::all_of(Product::Backup);
+    assert_eq!(all.iter().map(|recipe| recipe.steps.len()).sum::<usize>(), steps);
+    for recipe in all {
+        assert!(recipe.steps.iter().any(|step| step.main), "{}: which step is the job?", recipe.title);
+        for step in &recipe.steps {
+            let endpoint = catalog.template(step.method, step.path);
+            let endpoint =
+                endpoint.unwrap_or_else(|| panic!("{}: {} {}", recipe.title, step.method, step.path));
+            for (name, _) in &step.arguments {
+                assert!(endpoint.parameter(name).is_some(), "{}: {name} of {}", recipe.title, step.path);
+            }
+        }
+    }
+}

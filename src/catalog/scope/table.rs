@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::Form;
+use crate::product::Product;
 
 /// What one GET says of guests.
 #[derive(Debug, Clone)]
@@ -47,9 +48,10 @@ static ROWS: LazyLock<HashMap<String, Row>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The row of the GET with this path template.
-pub fn of(template: &str) -> Option<&'static Row> {
-    ROWS.get(template)
+/// The row of the GET with this path template. Of the other products nobody has looked at any: they have no guests, and what
+/// a backup is of is not for a role to be limited by.
+pub fn of(product: Product, template: &str) -> Option<&'static Row> {
+    ROWS.get(template).filter(|_| product.has_guests())
 }
 
 pub(super) fn lines() -> impl Iterator<Item = &'static str> {

@@ -27,7 +27,7 @@ fn every_get_of_every_release_has_a_class_and_every_class_a_get() {
         for endpoint in catalog.endpoints().iter().filter(|endpoint| endpoint.method == Method::Get) {
             known.insert(endpoint.path.clone());
             assert!(
-                of(&endpoint.path).is_some(),
+                of(crate::product::Product::Pve, &endpoint.path).is_some(),
                 "PVE {}: GET {} has no class",
                 release.name(),
                 endpoint.path
@@ -40,14 +40,14 @@ fn every_get_of_every_release_has_a_class_and_every_class_a_get() {
         let path = line.split('|').next().unwrap().trim();
         assert!(kinds(path).iter().any(|path| known.contains(path)), "no release has {path}");
     }
-    assert!(of("/nodes/{node}/new-in-10.0").is_none());
+    assert!(of(crate::product::Product::Pve, "/nodes/{node}/new-in-10.0").is_none());
 }
 
 #[test]
 fn what_has_a_guest_in_its_path_is_that_guests_or_closed() {
     for (_, catalog) in catalogs() {
         for endpoint in catalog.endpoints().iter().filter(|endpoint| endpoint.method == Method::Get) {
-            let row = of(&endpoint.path).unwrap();
+            let row = of(crate::product::Product::Pve, &endpoint.path).unwrap();
             let bound =
                 ["{vmid}", "{upid}", "{sid}", "{volume}"].iter().any(|key| endpoint.path.contains(key));
             if bound {
@@ -70,7 +70,8 @@ fn what_is_declared_to_give_guests_is_no_plain_answer() {
     for (_, catalog) in catalogs() {
         for endpoint in catalog.endpoints().iter().filter(|endpoint| endpoint.method == Method::Get) {
             let says = ["vmid", "volid", "upid", "sid"].iter().any(|name| names(&endpoint.returns, name));
-            let plain = matches!(of(&endpoint.path).unwrap().class, Class::Plain);
+            let plain =
+                matches!(of(crate::product::Product::Pve, &endpoint.path).unwrap().class, Class::Plain);
             assert!(!(says && plain), "{}", endpoint.path);
         }
     }

@@ -1,6 +1,6 @@
 //! How far a call can reach: a tier for every endpoint that changes something, and what its arguments add.
 //!
-//! In: a method, an endpoint's path with its parameters in braces, arguments. Out: a [`Judgement`] with each of its
+//! In: a product, a method, an endpoint's path with its parameters in braces, arguments. Out: a [`Judgement`] with each of its
 //! grounds. What no table knows is destructive; it must never guess that something is harmless.
 
 mod raise;
@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::{Catalog, Endpoint, Method};
 pub use crate::config::Tier;
+use crate::product::Product;
 pub use table::{Row, rows};
 
 /// One reason why a call has the tier that it has.
@@ -51,8 +52,8 @@ impl Judgement {
 const UNKNOWN: &str = "no table knows this call";
 
 /// The tier of an endpoint, whatever its arguments, and why.
-pub fn of(method: Method, path: &str) -> (Tier, &'static str) {
-    match table::find(method, path) {
+pub fn of(product: Product, method: Method, path: &str) -> (Tier, &'static str) {
+    match table::find(product, method, path) {
         Some(row) => (row.tier, row.why),
         None if method == Method::Get => (Tier::Read, "only reads"),
         None => (Tier::Destructive, UNKNOWN),
@@ -62,15 +63,16 @@ pub fn of(method: Method, path: &str) -> (Tier, &'static str) {
 /// What changes something in a catalogue and has no row: destructive, until somebody has looked at it. A newer release of
 /// PVE may bring some.
 pub fn unclassified(catalog: &Catalog) -> impl Iterator<Item = &Endpoint> {
-    let unknown = |endpoint: &&Endpoint| table::find(endpoint.method, &endpoint.path).is_none();
+    let unknown =
+        |endpoint: &&Endpoint| table::find(endpoint.product, endpoint.method, &endpoint.path).is_none();
     catalog.endpoints().iter().filter(|endpoint| endpoint.method != Method::Get).filter(unknown)
 }
 
 /// The tier of a call with these arguments. `path` is the endpoint's, with its parameters in braces.
-pub fn judge(method: Method, path: &str, arguments: &Map<String, Value>) -> Judgement {
-    let (tier, why) = of(method, path);
+pub fn judge(product: Product, method: Method, path: &str, arguments: &Map<String, Value>) -> Judgement {
+    let (tier, why) = of(product, method, path);
     let mut grounds = vec![Ground { tier, why, argument: None }];
-    grounds.extend(raise::grounds(method, path, arguments));
+    grounds.extend(raise::grounds(product, method, path, arguments));
     Judgement { grounds }
 }
 

@@ -1,4 +1,4 @@
-//! The rows of `raises.txt`: what an argument adds to the tier of the call that it is given to.
+//! The rows of `raises.txt`, and of the file of each other product: what an argument adds to the tier of the call that it is given to.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::table::{cells, endpoint, lines, tier};
 use super::{Ground, Tier};
 use crate::catalog::{Method, list};
+use crate::product::Product;
 
 #[derive(Debug)]
 pub(super) struct Raise {
@@ -32,17 +33,40 @@ pub(super) enum When {
     Private,
 }
 
-pub(super) const TEXT: &str = include_str!("raises.txt");
+pub(super) const fn text(product: Product) -> &'static str {
+    match product {
+        Product::Pve => include_str!("raises.txt"),
+        Product::Backup => include_str!("raises-backup.txt"),
+        Product::Mail => include_str!("raises-mail.txt"),
+        Product::Datacenter => include_str!("raises-datacenter.txt"),
+    }
+}
 
-static RAISES: LazyLock<Vec<Raise>> = LazyLock::new(|| read(TEXT).flatten().collect());
+type Raises = LazyLock<Vec<Raise>>;
+
+static PVE: Raises = LazyLock::new(|| read(text(Product::Pve)).flatten().collect());
+static BACKUP: Raises = LazyLock::new(|| read(text(Product::Backup)).flatten().collect());
+static MAIL: Raises = LazyLock::new(|| read(text(Product::Mail)).flatten().collect());
+static DATACENTER: Raises = LazyLock::new(|| read(text(Product::Datacenter)).flatten().collect());
+
+fn raises(product: Product) -> &'static [Raise] {
+    match product {
+        Product::Pve => &PVE,
+        Product::Backup => &BACKUP,
+        Product::Mail => &MAIL,
+        Product::Datacenter => &DATACENTER,
+    }
+}
 
 pub(super) fn grounds(
+    product: Product,
     method: Method,
     path: &str,
     arguments: &Map<String, Value>,
 ) -> impl Iterator<Item = Ground> {
-    let here =
-        RAISES.iter().filter(move |raise| raise.calls.iter().any(|call| call.0 == method && call.1 == path));
+    let here = raises(product)
+        .iter()
+        .filter(move |raise| raise.calls.iter().any(|call| call.0 == method && call.1 == path));
     here.filter(move |raise| {
         arguments.iter().any(|(name, value)| names(raise.parameter, name) && raise.when.holds(value))
     })

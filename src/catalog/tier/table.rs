@@ -1,4 +1,4 @@
-//! The rows of `table.txt`. A row that cannot be read is as if it were not there, so its call is destructive; a test
+//! The rows of `table.txt`, and of the file of each other product. A row that cannot be read is as if it were not there, so its call is destructive; a test
 //! sees to it that there is none.
 
 use std::sync::LazyLock;
@@ -8,6 +8,7 @@ use serde::de::value::{Error, StrDeserializer};
 
 use super::Tier;
 use crate::catalog::Method;
+use crate::product::Product;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
@@ -17,22 +18,42 @@ pub struct Row {
     pub why: &'static str,
 }
 
-pub(super) const TEXT: &str = include_str!("table.txt");
-
-/// In the order of path, then method.
-static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
-    let mut rows: Vec<Row> = lines(TEXT).filter_map(row).collect();
-    rows.sort_unstable_by_key(|row| (row.path, row.method));
-    rows
-});
-
-pub fn rows() -> &'static [Row] {
-    &ROWS
+pub(super) const fn text(product: Product) -> &'static str {
+    match product {
+        Product::Pve => include_str!("table.txt"),
+        Product::Backup => include_str!("backup.txt"),
+        Product::Mail => include_str!("mail.txt"),
+        Product::Datacenter => include_str!("datacenter.txt"),
+    }
 }
 
-pub(super) fn find(method: Method, path: &str) -> Option<&'static Row> {
-    let found = ROWS.binary_search_by_key(&(path, method), |row| (row.path, row.method));
-    found.ok().map(|at| &ROWS[at])
+type Rows = LazyLock<Vec<Row>>;
+
+static PVE: Rows = LazyLock::new(|| read(Product::Pve));
+static BACKUP: Rows = LazyLock::new(|| read(Product::Backup));
+static MAIL: Rows = LazyLock::new(|| read(Product::Mail));
+static DATACENTER: Rows = LazyLock::new(|| read(Product::Datacenter));
+
+fn read(product: Product) -> Vec<Row> {
+    let mut rows: Vec<Row> = lines(text(product)).filter_map(row).collect();
+    rows.sort_unstable_by_key(|row| (row.path, row.method));
+    rows
+}
+
+/// In the order of path, then method.
+pub fn rows(product: Product) -> &'static [Row] {
+    match product {
+        Product::Pve => &PVE,
+        Product::Backup => &BACKUP,
+        Product::Mail => &MAIL,
+        Product::Datacenter => &DATACENTER,
+    }
+}
+
+pub(super) fn find(product: Product, method: Method, path: &str) -> Option<&'static Row> {
+    let rows = rows(product);
+    let found = rows.binary_search_by_key(&(path, method), |row| (row.path, row.method));
+    found.ok().map(|at| &rows[at])
 }
 
 /// Without comments and empty lines.

@@ -5,19 +5,21 @@ use serde_json::{Map, Value, json};
 use super::{Tier, judge, of, raise, reach, rows, table};
 use crate::catalog::Method;
 use crate::catalog::testing::{catalogs, real_catalogs};
+use crate::product::Product;
 
 fn tiers(method: Method, path: &str, arguments: Value) -> Vec<Tier> {
     let Value::Object(arguments) = arguments else { panic!("an object") };
-    judge(method, path, &arguments).grounds().iter().map(|ground| ground.tier).collect()
+    judge(Product::Pve, method, path, &arguments).grounds().iter().map(|ground| ground.tier).collect()
 }
 
 #[test]
 fn every_line_of_the_tables_is_read() {
-    let unread: Vec<&str> = table::lines(table::TEXT).filter(|line| table::row(line).is_none()).collect();
+    let unread: Vec<&str> =
+        table::lines(table::text(Product::Pve)).filter(|line| table::row(line).is_none()).collect();
     assert!(unread.is_empty(), "{unread:#?}");
-    let unread: Vec<&str> = raise::read(raise::TEXT).filter_map(Result::err).collect();
+    let unread: Vec<&str> = raise::read(raise::text(Product::Pve)).filter_map(Result::err).collect();
     assert!(unread.is_empty(), "{unread:#?}");
-    for raise in raise::read(raise::TEXT).flatten() {
+    for raise in raise::read(raise::text(Product::Pve)).flatten() {
         assert!(!raise.calls.is_empty(), "{raise:?}");
     }
 }
@@ -25,13 +27,14 @@ fn every_line_of_the_tables_is_read() {
 #[test]
 fn no_call_has_two_rows() {
     let mut seen = BTreeSet::new();
-    let twice: Vec<_> = rows().iter().filter(|row| !seen.insert((row.path, row.method))).collect();
+    let twice: Vec<_> =
+        rows(Product::Pve).iter().filter(|row| !seen.insert((row.path, row.method))).collect();
     assert!(twice.is_empty(), "{twice:#?}");
 }
 
 #[test]
 fn every_row_gives_a_reason() {
-    for row in rows() {
+    for row in rows(Product::Pve) {
         assert!(row.why.len() >= 7, "too short: {row:?}");
         assert_ne!(row.tier, Tier::Read, "{row:?}");
     }
@@ -40,7 +43,7 @@ fn every_row_gives_a_reason() {
 /// The few deletes that lose neither data nor a definition, each with its reason in the table.
 #[test]
 fn what_deletes_is_destructive() {
-    let lesser: Vec<&str> = rows()
+    let lesser: Vec<&str> = rows(Product::Pve)
         .iter()
         .filter(|row| row.method == Method::Delete && row.tier != Tier::Destructive)
         .map(|row| row.path)
@@ -50,9 +53,9 @@ fn what_deletes_is_destructive() {
 
 #[test]
 fn a_call_that_no_table_knows_is_destructive() {
-    assert_eq!(of(Method::Post, "/nodes/{node}/new-in-10.0").0, Tier::Destructive);
-    assert_eq!(of(Method::Put, "/version").0, Tier::Destructive);
-    assert_eq!(of(Method::Get, "/nodes/{node}/new-in-10.0").0, Tier::Read);
+    assert_eq!(of(Product::Pve, Method::Post, "/nodes/{node}/new-in-10.0").0, Tier::Destructive);
+    assert_eq!(of(Product::Pve, Method::Put, "/version").0, Tier::Destructive);
+    assert_eq!(of(Product::Pve, Method::Get, "/nodes/{node}/new-in-10.0").0, Tier::Read);
 }
 
 #[test]
@@ -60,6 +63,7 @@ fn what_a_newer_release_brings_is_listed_as_unclassified() {
     let known = &catalogs().last().unwrap().1;
     assert_eq!(super::unclassified(known).count(), 0);
     let new = |method, path: &str| crate::catalog::Endpoint {
+        product: crate::product::Product::Pve,
         method,
         path: path.into(),
         ..known.template(Method::Post, "/nodes/{node}/qemu").unwrap().clone()
@@ -72,7 +76,7 @@ fn what_a_newer_release_brings_is_listed_as_unclassified() {
 
 #[test]
 fn logins_consoles_and_batches_are_held() {
-    for row in rows() {
+    for row in rows(Product::Pve) {
         let held =
             ["ticket", "login", "auth-url", "execute", "websocket", "proxy", "shell", "mtunnel", "sendkey"]
                 .iter()
@@ -149,7 +153,7 @@ fn arguments_add_to_the_tier() {
         (Method::Get, "/nodes/{node}/qemu/{vmid}/config", json!({}), Tier::Read),
     ] {
         let Value::Object(given) = arguments.clone() else { panic!("an object") };
-        assert_eq!(judge(method, path, &given).tier(), tier, "{method:?} {path} {arguments}");
+        assert_eq!(judge(Product::Pve, method, path, &given).tier(), tier, "{method:?} {path} {arguments}");
     }
 }
 
@@ -165,9 +169,9 @@ fn an_argument_never_hides_what_the_endpoint_is() {
             .contains(&Tier::Disruptive)
     );
     let none = Map::new();
-    for raise in raise::read(raise::TEXT).flatten() {
+    for raise in raise::read(raise::text(Product::Pve)).flatten() {
         for (method, path) in &raise.calls {
-            let endpoint = judge(*method, path, &none).tier();
+            let endpoint = judge(Product::Pve, *method, path, &none).tier();
             assert_ne!(endpoint, Tier::Held, "{raise:?}: a held call needs no raise");
             assert!(reach(raise.tier) != reach(endpoint), "{raise:?} adds nothing to {path}");
         }
@@ -200,7 +204,7 @@ fn a_get_that_is_given_an_address_or_a_secret_is_no_mere_read() {
                 ["url", "server", "portal", "directory", "reference"].contains(&name)
                     || crate::secret::is_secret(&endpoint.path, name)
             });
-            let reads = of(Method::Get, &endpoint.path).0 == Tier::Read;
+            let reads = of(Product::Pve, Method::Get, &endpoint.path).0 == Tier::Read;
             assert!(!(calls_out && reads), "GET {}", endpoint.path);
         }
     }
@@ -211,10 +215,10 @@ fn a_get_that_is_given_an_address_or_a_secret_is_no_mere_read() {
         "/nodes/{node}/scan/iscsi",
         "/cluster/acme/tos",
     ] {
-        assert_eq!(of(Method::Get, path).0, Tier::Host, "{path}");
+        assert_eq!(of(Product::Pve, Method::Get, path).0, Tier::Host, "{path}");
     }
     for path in ["/nodes/{node}/rrddata", "/nodes/{node}/scan/lvm", "/cluster/acme/directories"] {
-        assert_eq!(of(Method::Get, path).0, Tier::Read, "{path}");
+        assert_eq!(of(Product::Pve, Method::Get, path).0, Tier::Read, "{path}");
     }
 }
 
@@ -229,7 +233,7 @@ fn every_call_of_every_release_has_a_row_and_every_row_a_call() {
     for (release, catalog) in catalogs().iter().chain(&real_catalogs()) {
         for endpoint in catalog.endpoints() {
             called.insert((endpoint.method, endpoint.path.clone()));
-            let row = table::find(endpoint.method, &endpoint.path);
+            let row = table::find(Product::Pve, endpoint.method, &endpoint.path);
             let (method, path) = (endpoint.method, &endpoint.path);
             assert!(
                 method == Method::Get || row.is_some(),
@@ -238,8 +242,10 @@ fn every_call_of_every_release_has_a_row_and_every_row_a_call() {
             );
         }
     }
-    let idle: Vec<_> =
-        rows().iter().filter(|row| !called.contains(&(row.method, row.path.to_owned()))).collect();
+    let idle: Vec<_> = rows(Product::Pve)
+        .iter()
+        .filter(|row| !called.contains(&(row.method, row.path.to_owned())))
+        .collect();
     assert!(idle.is_empty(), "{idle:#?}");
 }
 
@@ -253,11 +259,89 @@ fn every_raise_is_about_a_parameter_of_its_call() {
             false => parameter.name == name,
         })
     };
-    for raise in raise::read(raise::TEXT).flatten() {
+    for raise in raise::read(raise::text(Product::Pve)).flatten() {
         let taken = raise.calls.iter().any(|(method, path)| has(*method, path, raise.parameter));
         assert!(taken, "{} is no parameter of {:?}", raise.parameter, raise.calls);
         for (method, path) in &raise.calls {
-            assert!(table::find(*method, path).is_some(), "{method} {path}");
+            assert!(table::find(Product::Pve, *method, path).is_some(), "{method} {path}");
         }
     }
+}
+
+/// The three siblings: no call that changes something is without a tier and its reason, and no row without a call.
+#[test]
+fn every_call_of_every_sibling_has_a_row_and_every_row_a_call() {
+    for product in Product::SIBLINGS {
+        let catalog = crate::catalog::Catalog::built_in(crate::catalog::Edition::of(product));
+        assert_eq!(super::unclassified(&catalog).map(|one| one.path.as_str()).collect::<Vec<_>>(), [""; 0]);
+        let unread: Vec<&str> =
+            table::lines(table::text(product)).filter(|line| table::row(line).is_none()).collect();
+        assert!(unread.is_empty(), "{unread:#?}");
+        let mut seen = BTreeSet::new();
+        for row in rows(product) {
+            assert!(seen.insert((row.path, row.method)), "twice: {row:?}");
+            assert!(row.why.len() >= 7 && row.tier != Tier::Read, "{row:?}");
+            assert!(catalog.template(row.method, row.path).is_some(), "{product} has no {row:?}");
+        }
+    }
+}
+
+#[test]
+fn what_deletes_at_a_sibling_is_destructive() {
+    for product in Product::SIBLINGS {
+        for row in rows(product).iter().filter(|row| row.method == Method::Delete) {
+            let ends_a_task = row.path.ends_with("/tasks/{upid}") && row.tier == Tier::Disruptive;
+            let ends_a_login = row.path == "/access/ticket" && row.tier == Tier::Held;
+            assert!(row.tier == Tier::Destructive || ends_a_task || ends_a_login, "{product} {row:?}");
+        }
+    }
+}
+
+#[test]
+fn logins_consoles_and_protocols_of_siblings_are_held() {
+    for product in Product::SIBLINGS {
+        for row in rows(product) {
+            let held =
+                ["ticket", "login", "auth-url", "websocket", "termproxy", "vncproxy", "/link", "/sendlink"]
+                    .iter()
+                    .any(|word| row.path.ends_with(word))
+                    || ["/backup", "/reader"].contains(&row.path)
+                    || row.path.contains("_upgrade_")
+                    || ["/upload-backup-log", "/auto-install/answer", "/post-hook"]
+                        .iter()
+                        .any(|word| row.path.ends_with(word));
+            // The backups of a Mail Gateway's own host are no protocol.
+            assert_eq!(row.tier == Tier::Held, held, "{product} {row:?}");
+        }
+    }
+}
+
+#[test]
+fn every_raise_of_a_sibling_is_about_a_parameter_of_its_call_and_adds_to_it() {
+    for product in Product::SIBLINGS {
+        let catalog = crate::catalog::Catalog::built_in(crate::catalog::Edition::of(product));
+        for raise in raise::read(raise::text(product)) {
+            let raise = raise.unwrap_or_else(|line| panic!("{product}: {line}"));
+            for (method, path) in &raise.calls {
+                let endpoint = catalog.template(*method, path).unwrap_or_else(|| panic!("{product} {path}"));
+                assert!(endpoint.parameter(raise.parameter).is_some(), "{product} {path} {raise:?}");
+                let alone = judge(product, *method, path, &Map::new()).tier();
+                assert!(reach(raise.tier) != reach(alone), "{raise:?} adds nothing to {path}");
+            }
+        }
+    }
+}
+
+/// One path of two products is two calls.
+#[test]
+fn a_path_is_judged_by_its_own_product() {
+    let gc = "/admin/datastore/{store}/gc";
+    assert_eq!(of(Product::Backup, Method::Post, gc).0, Tier::Destructive);
+    assert!(of(Product::Backup, Method::Post, gc).1.contains("chunks"));
+    assert_eq!(of(Product::Pve, Method::Post, gc), (Tier::Destructive, super::UNKNOWN));
+    assert_eq!(of(Product::Mail, Method::Get, "/access/ticket").0, Tier::Held);
+    assert_eq!(of(Product::Pve, Method::Get, "/access/ticket").0, Tier::Read);
+    let pull = |args: Value| judge(Product::Backup, Method::Post, "/pull", args.as_object().unwrap()).tier();
+    assert_eq!(pull(json!({})), Tier::Additive);
+    assert_eq!(pull(json!({ "remove-vanished": true })), Tier::Destructive);
 }

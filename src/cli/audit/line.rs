@@ -59,6 +59,7 @@ fn detail(receipt: &Receipt) -> Option<String> {
         Kind::Plan => Some(format!("{}, risk {}", text("tier")?, text("risk")?)),
         Kind::Refusal => text("code"),
         Kind::Halt => Some(if body["halted"] == true { "halted".into() } else { "resumed".into() }),
+        Kind::Token => Some(format!("{} {}, as {}", text("token")?, text("event")?, text("acts_as")?)),
         Kind::Read => None,
     }
 }
@@ -97,7 +98,9 @@ fn style(receipt: &Receipt) -> Style {
     match (receipt.kind, receipt.decision) {
         (_, Some(Decision::Refused)) | (Kind::Refusal, _) => colour(AnsiColor::Red).bold(),
         (Kind::Halt | Kind::Repair, _) => colour(AnsiColor::Magenta).bold(),
-        (_, Some(Decision::Held)) | (Kind::Plan | Kind::Approval, _) => colour(AnsiColor::Yellow),
+        (_, Some(Decision::Held)) | (Kind::Plan | Kind::Approval | Kind::Token, _) => {
+            colour(AnsiColor::Yellow)
+        }
         (Kind::Intent | Kind::Outcome | Kind::Exec | Kind::File, _) => colour(AnsiColor::Green),
         (Kind::Start | Kind::Session, _) => colour(AnsiColor::Cyan),
         (Kind::Read, _) => Style::new(),

@@ -124,7 +124,7 @@ fn page<'a>(
         }
     }
     Page {
-        origin: shown(&verdict.origin),
+        origin: shown(verdict.origin()),
         made: local(Timestamp::now(), "%A, %-d %B %Y, %H:%M %Z"),
         since: local(since, "%-d %B %Y, %H:%M"),
         until: until.map_or_else(|| "now".into(), |until| local(until, "%-d %B %Y, %H:%M")),
@@ -132,7 +132,7 @@ fn page<'a>(
         verdict,
         counts,
         changes: only(&[Kind::Intent, Kind::Outcome, Kind::Exec, Kind::File]),
-        approvals: only(&[Kind::Approval, Kind::Halt]),
+        approvals: only(&[Kind::Approval, Kind::Halt, Kind::Token]),
         refusals: receipts.iter().filter(|receipt| refused(receipt)).map(row).collect(),
         days,
         left_out,
@@ -143,7 +143,7 @@ fn page<'a>(
 fn row(receipt: &Receipt) -> Row {
     let tone = match (receipt.kind, receipt.decision) {
         (_, Some(Decision::Refused)) | (Kind::Refusal | Kind::Repair, _) => "refused",
-        (_, Some(Decision::Held)) | (Kind::Plan | Kind::Approval | Kind::Halt, _) => "held",
+        (_, Some(Decision::Held)) | (Kind::Plan | Kind::Approval | Kind::Halt | Kind::Token, _) => "held",
         (Kind::Intent | Kind::Outcome | Kind::Exec | Kind::File, _) => "done",
         _ => "quiet",
     };

@@ -64,15 +64,17 @@ impl Verify {
     }
 
     fn journal(&self, place: &Place, verdict: &Verdict) -> Result<Option<Checked>, AuditError> {
+        // Without it nothing is known of the log, which was said.
+        let Some(log) = &verdict.key else { return Ok(None) };
         if let Some(path) = &self.journal_file {
             let file = std::fs::File::open(path)
                 .map_err(|error| AuditError::Other(format!("cannot read {}: {error}", path.display())))?;
-            return Ok(Some(crosscheck(place, &verdict.origin, BufReader::new(file))?));
+            return Ok(Some(crosscheck(place, log, BufReader::new(file))?));
         }
         if !self.journal && self.journal_dir.is_none() {
             return Ok(None);
         }
-        let fields = "PROVOST_LOG,PROVOST_SEQ,PROVOST_HASH,PROVOST_UNMIRRORED,_UID";
+        let fields = "PROVOST_LOG,PROVOST_KEY,PROVOST_SEQ,PROVOST_HASH,PROVOST_UNMIRRORED,_UID";
         let mut journalctl = Command::new("journalctl");
         journalctl.args(["-t", "provost", "-o", "json", "--no-pager", "--quiet", "--output-fields", fields]);
         if let Some(dir) = &self.journal_dir {
@@ -82,7 +84,7 @@ impl Verify {
         let mut child = journalctl.stdout(Stdio::piped()).spawn().map_err(cannot)?;
         let output =
             child.stdout.take().ok_or_else(|| AuditError::Other("journalctl has no output".into()))?;
-        let checked = crosscheck(place, &verdict.origin, BufReader::new(output))?;
+        let checked = crosscheck(place, log, BufReader::new(output))?;
         match child.wait().map_err(cannot)? {
             status if status.success() => Ok(Some(checked)),
             status => {
@@ -93,7 +95,7 @@ impl Verify {
 }
 
 fn tell(out: &mut impl Write, verdict: &Verdict) -> std::io::Result<()> {
-    writeln!(out, "log       {}", shown(&verdict.origin))?;
+    writeln!(out, "log       {}", shown(verdict.origin()))?;
     let entries = verdict.size.saturating_sub(verdict.first);
     writeln!(
         out,
@@ -137,7 +139,7 @@ fn tell_journal(out: &mut impl Write, checked: &Checked) -> std::io::Result<()> 
     }
     let red = AnsiColor::Red.on_default();
     for difference in &checked.differences {
-        writeln!(out, "{red}differs{red:#}   {difference}")?;
+        writeln!(out, "{red}differs{red:#}   {}", shown(&difference.to_string()))?;
     }
     Ok(())
 }

@@ -2,14 +2,20 @@
 //!
 //! It changes nothing, needs no root to say something, and goes on where a check fails or hangs: the next may say why.
 
+mod confined;
 mod daemon;
 mod files;
 mod host;
+mod http;
 #[cfg(feature = "agent")]
 mod node;
+mod package;
+mod product;
 #[cfg(feature = "agent")]
 mod rights;
 mod sockets;
+mod systemd;
+mod vsock;
 
 use std::io::{self, Write};
 use std::sync::{Arc, mpsc};
@@ -22,7 +28,7 @@ use serde::Serialize;
 use super::client::Client;
 use super::{Done, Failed, Where, show};
 use crate::config::{self, Config, ConfigError};
-use crate::control::Examined;
+use crate::control::{Examined, Walls};
 
 /// For all checks together, which are made at the same time.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -80,11 +86,15 @@ struct Ground {
     config: Option<Config>,
     /// What the daemon says of itself, where it says anything to this user.
     examined: Option<Examined>,
+    /// What holds it, by its own word.
+    walls: Option<Walls>,
 }
 
 type Group = (&'static str, fn(&Ground) -> Vec<Check>);
 
 const GROUPS: &[Group] = &[
+    ("package", package::checks),
+    ("product", product::checks),
     ("files", files::checks),
     ("sockets", sockets::checks),
     #[cfg(feature = "agent")]
@@ -92,6 +102,10 @@ const GROUPS: &[Group] = &[
     #[cfg(feature = "agent")]
     ("rights", rights::checks),
     ("host", host::checks),
+    ("vsock", vsock::checks),
+    ("http", http::checks),
+    ("confined", confined::checks),
+    ("units", systemd::checks),
 ];
 
 /// True when nothing is bad.
@@ -99,8 +113,9 @@ pub fn run(verb: &Doctor) -> Result<bool, Failed> {
     let (config, mut checks) = configuration(&verb.at);
     let at = verb.at.clone();
     let asked = within(Duration::from_secs(20), move || daemon::checks(&at));
-    let (said, examined) = asked.unwrap_or_else(|| (vec![hung("daemon")], None));
-    let ground = Arc::new(Ground { at: verb.at.clone(), config, examined });
+    let daemon::Said { checks: said, examined, walls } =
+        asked.unwrap_or_else(|| daemon::Said::only(hung("daemon")));
+    let ground = Arc::new(Ground { at: verb.at.clone(), config, examined, walls });
     let until = Instant::now() + PATIENCE;
     let groups: Vec<_> = GROUPS
         .iter()
@@ -181,7 +196,8 @@ fn configuration(at: &Where) -> (Option<Config>, Vec<Check>) {
         }
         ConfigError::Read { .. } => "try as root".to_owned(),
         _ => format!(
-            "correct it there; until then a daemon that runs keeps to what the file said before, and none starts.              provostd --check --config {} says when it is right",
+            "correct it there; until then a daemon that runs keeps to what the file said before, and none starts. \
+             provostd --check --config {} says when it is right",
             path.display()
         ),
     };

@@ -8,6 +8,7 @@ mod client;
 mod decide;
 mod doctor;
 mod show;
+mod token;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use crate::control::{Ask, Catalogue, Plans, Refused, Switched};
 pub use announce::Announce;
 pub use client::Client;
 pub use doctor::Doctor;
+pub use token::TokenVerb;
 
 /// The daemon said no.
 const REFUSED: u8 = 1;
@@ -169,6 +171,11 @@ pub fn doctor(verb: &Doctor) -> ExitCode {
         Ok(false) => ExitCode::from(REFUSED),
         well => end("doctor", well.map(drop)),
     }
+}
+
+pub fn token(verb: &TokenVerb) -> ExitCode {
+    let (name, done) = token::run(verb);
+    end(name, done)
 }
 
 pub fn announce(verb: &Announce) -> ExitCode {

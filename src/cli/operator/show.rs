@@ -154,7 +154,7 @@ fn style(plan: &Line) -> Style {
 }
 
 /// The time of day, with the date where it is not today's.
-fn clock(at: Timestamp) -> String {
+pub fn clock(at: Timestamp) -> String {
     let (at, now) = (at.to_zoned(TimeZone::system()), Timestamp::now().to_zoned(TimeZone::system()));
     let form = if at.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M" };
     at.strftime(form).to_string()

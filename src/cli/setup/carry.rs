@@ -30,6 +30,8 @@ pub struct Plan<'a> {
     pub steps: Vec<Step>,
     /// The file, as it is and as it is to be.
     pub config: Option<(&'a Path, &'a str, &'a str)>,
+    /// The place of a token that lies elsewhere from now on, and is none any more.
+    pub left: Option<&'a Path>,
     /// Unix users that the group lacks.
     pub operators: Vec<String>,
     /// Credentials that the unit has to load.
@@ -80,6 +82,9 @@ impl Plan<'_> {
                 "systemd decrypts the token for the daemon alone",
             )?;
         }
+        if let Some(left) = self.left {
+            call(&mut out, &self.removal(left), "the token that it holds is one no more")?;
+        }
         Ok(())
     }
 
@@ -92,6 +97,7 @@ impl Plan<'_> {
                 json!({ "path": path, "difference": settings::difference(before, after) })
             }),
             "operators": self.operators,
+            "removed": self.left.map(|left| self.store.place(left)),
             "credentials": self.drop_in().map(|_| &self.credentials),
             "notes": self.notes,
         });
@@ -118,7 +124,16 @@ impl Plan<'_> {
             self.node.systemctl(&["daemon-reload"])?;
             restart = true;
         }
-        self.node.tell_daemon(restart)
+        self.node.tell_daemon(restart)?;
+        if let Some(left) = self.left {
+            say(&self.removal(left))?;
+            self.store.remove(left)?;
+        }
+        Ok(())
+    }
+
+    fn removal(&self, left: &Path) -> String {
+        format!("rm {}", self.store.place(left).display())
     }
 
     fn joining<'a>(&self, user: &'a str) -> [&'a str; 5] {

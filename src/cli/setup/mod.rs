@@ -10,6 +10,7 @@ mod pveum;
 mod rotate;
 mod secret;
 mod settings;
+mod sibling;
 mod steps;
 mod uninstall;
 mod wanted;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::catalog::{Catalog, Release, Source};
+use crate::cli::operator;
 use crate::config::{self, Config, ConfigError, GuestTerm};
 use crate::estate::{self, Index, Tree};
 use pveum::{Present, Pveum};
@@ -113,7 +115,9 @@ pub struct Setup {
 
 #[derive(Debug, Subcommand)]
 pub enum TokenVerb {
-    /// Make a second token, see that the daemon uses it, and remove the first: at no time is there none
+    #[command(flatten)]
+    Clients(operator::TokenVerb),
+    /// Provost's own token in PVE: make a second, see that the daemon uses it, and remove the first: at no time is there none
     #[command(after_help = CODES)]
     Rotate(rotate::Rotate),
 }
@@ -148,8 +152,10 @@ pub fn run(verb: &Setup) -> ExitCode {
 }
 
 pub fn token(verb: &TokenVerb) -> ExitCode {
-    let TokenVerb::Rotate(rotate) = verb;
-    end("token rotate", rotate::run(rotate))
+    match verb {
+        TokenVerb::Clients(verb) => operator::token(verb),
+        TokenVerb::Rotate(rotate) => end("token rotate", rotate::run(rotate)),
+    }
 }
 
 pub fn uninstall(verb: &Uninstall) -> ExitCode {
@@ -174,6 +180,10 @@ fn setup(verb: &Setup) -> Result<(), Failed> {
     };
     let _alone = verb.node.alone(&path)?;
     let now = config::parse(&path, &before)?;
+    if !now.pve.product().has_guests() {
+        let words = sibling::words(now.pve.product(), &now.pve.token, &now.pve.certificate);
+        return Err(Failed::Wrong(words));
+    }
     let mut change = ask::told(verb, &now);
     if now.roles.is_empty() && change.role.as_ref().is_none_or(|role| role.members.is_empty()) {
         match io::stdin().is_terminal() && !verb.node.yes {
@@ -199,12 +209,17 @@ fn setup(verb: &Setup) -> Result<(), Failed> {
     let held = work.held(&store, &config)?;
     let steps = steps::steps(&work.wanted, &work.present, &held, verb.expires(), verb.adopt)?;
     let restart = change.token.is_some() || now.pve.token != config.pve.token;
+    // Only what held a token of setup's own, which the steps remove.
+    let ours = |id: &str| id.starts_with(&format!("{}!", work.wanted.user));
+    let left = (now.pve.token != config.pve.token && store.id(&now.pve.token)?.as_deref().is_some_and(ours))
+        .then_some(now.pve.token.as_path());
     let plan = carry::Plan {
         node: &verb.node,
         store: &store,
         pveum: &work.pveum,
         steps,
         config: (after != before).then_some((path.as_path(), before.as_str(), after.as_str())),
+        left,
         operators: carry::lacking(&verb.operators)?,
         credentials: carry::credentials(&config),
         restart,

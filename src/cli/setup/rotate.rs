@@ -16,8 +16,11 @@ use crate::control::{Ask, Examined};
 
 /// For the daemon to look at the file, and to start anew where it has to.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A call that began with the token before has it in its request; a look at the file is good for a second.
+/// A call that began with the token before has it in its request; a look at the file is good for a second. When the last of
+/// them is over nobody says: PVE keeps no count of a token's calls, and the daemon's other roles may share it.
 const LAST_USES: Duration = Duration::from_secs(2);
+/// Between two questions, each of which takes a call of the API's.
+const BETWEEN: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Args)]
 pub struct Rotate {
@@ -173,7 +176,8 @@ fn number(id: &str) -> u64 {
     id.rsplit_once('-').and_then(|(_, number)| number.parse().ok()).unwrap_or(1)
 }
 
-/// Waits until the daemon has made a call with that token.
+/// Waits until the daemon has made a call with that token, by asking it to: each question is such a call. Nothing else would
+/// tell, as a daemon that starts anew, where a unit has the token, is not there to say so.
 fn seen(daemon: &Client, given: &Path, id: &str) -> Result<(), Failed> {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -197,6 +201,6 @@ fn seen(daemon: &Client, given: &Path, id: &str) -> Result<(), Failed> {
                  run the same again; where it is not to run, with --offline"
             )));
         }
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(BETWEEN);
     }
 }

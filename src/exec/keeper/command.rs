@@ -19,7 +19,7 @@ use crate::exec::wire::{LaneReport, Mode, Outcome, PeakOf, Reply};
 /// How long a killed command may take to end before its caller is told that it has not.
 const PATIENCE_FOR_END: Duration = Duration::from_secs(5);
 /// How long a change at the file door, whose caller is gone, may take to see that and clear away what it has begun.
-const PATIENCE_FOR_CLEARING: Duration = Duration::from_secs(3);
+pub const PATIENCE_FOR_CLEARING: Duration = Duration::from_secs(3);
 /// How long the end of what a command left in its leaf is waited for: the kernel takes killed processes apart at once.
 const PATIENCE_FOR_REST: Duration = Duration::from_secs(1);
 

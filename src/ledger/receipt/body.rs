@@ -29,7 +29,7 @@ macro_rules! bodies {
     };
 }
 
-bodies!(Start, Session, Read, Plan, Approval, Intent, Outcome, Exec, File, Refusal, Halt, Repair);
+bodies!(Start, Session, Read, Plan, Approval, Intent, Outcome, Exec, File, Refusal, Halt, Repair, Token);
 
 impl Body {
     /// The intent that this closes.
@@ -309,4 +309,25 @@ pub enum RepairOf {
     Unrecorded,
     /// The journal took no copy of receipts; the log has them.
     Unmirrored,
+}
+
+/// A token was given out, given out anew, or taken back: never the token itself.
+#[derive(Debug, Clone, Serialize)]
+pub struct Token {
+    /// "role:NAME" or "user:NAME".
+    pub acts_as: Clean,
+    pub event: TokenEvent,
+    /// RFC 3339, like the others.
+    pub expires: Clean,
+    pub refresh_until: Clean,
+    /// Its number, in hexadecimal.
+    pub token: Clean,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenEvent {
+    Issued,
+    Refreshed,
+    Revoked,
 }

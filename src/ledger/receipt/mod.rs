@@ -41,10 +41,11 @@ pub enum Kind {
     Refusal,
     Halt,
     Repair,
+    Token,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 13] = [
         Kind::Start,
         Kind::Session,
         Kind::Read,
@@ -57,6 +58,7 @@ impl Kind {
         Kind::Refusal,
         Kind::Halt,
         Kind::Repair,
+        Kind::Token,
     ];
 
     pub fn name(self) -> &'static str {
@@ -73,6 +75,7 @@ impl Kind {
             Kind::Refusal => "refusal",
             Kind::Halt => "halt",
             Kind::Repair => "repair",
+            Kind::Token => "token",
         }
     }
 }
@@ -131,12 +134,18 @@ pub struct Who {
     pub client: Option<Clean>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_version: Option<Clean>,
+    /// Of a token: the uid of whoever gave it out, or whom it acts as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<u32>,
     /// The role that policy found for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Clean>,
     /// Whether its session had been given text that a guest wrote.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tainted: bool,
+    /// Number of the token by which it came, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Clean>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
     /// Name of the account.
@@ -150,11 +159,18 @@ pub struct Who {
 impl Who {
     /// Whose it is; the daemon's own is nobody's.
     pub fn account(&self) -> Option<Account> {
+        if let Some(token) = &self.token {
+            // What is no number is nobody's.
+            return u64::from_str_radix(token.as_str(), 16).ok().map(Account::Token);
+        }
         self.vmid.map(Account::Machine).or(self.uid.map(Account::User))
     }
 
-    /// As configuration writes members: `user:alice`, `vsock:1101`; `uid:1000` for an account without a name.
+    /// As configuration writes members: `user:alice`, `vsock:1101`; `uid:1000` for an account without a name; `token:ID`.
     pub fn name(&self) -> String {
+        if let Some(token) = &self.token {
+            return format!("token:{}", token.as_str());
+        }
         match (&self.user, self.cid, self.uid) {
             (Some(user), _, _) => format!("user:{}", user.as_str()),
             (None, Some(cid), _) => format!("vsock:{cid}"),

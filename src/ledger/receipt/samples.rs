@@ -122,6 +122,14 @@ pub fn all() -> Vec<Entry> {
             what: RepairOf::TornLine,
         }
         .into(),
+        Token {
+            acts_as: "role:operator".into(),
+            event: TokenEvent::Issued,
+            expires: "1970-01-01T00:15:00Z".into(),
+            refresh_until: "1970-01-01T08:00:00Z".into(),
+            token: "00000000000000ff".into(),
+        }
+        .into(),
     ];
     bodies.into_iter().map(whole).collect()
 }
@@ -132,8 +140,10 @@ fn whole(body: Body) -> Entry {
             cid: Some(3),
             client: Some("inspector".into()),
             client_version: Some("1.0".into()),
+            issuer: Some(0),
             role: Some("operator".into()),
             tainted: true,
+            token: Some("00000000000000ff".into()),
             uid: Some(1000),
             user: Some("alice".into()),
             vmid: Some(120),

@@ -10,7 +10,9 @@
 //! | `look` | what a rule looks at, and how it says what it found |
 //! | `rules` | which rules a call has, one file a subject; `alone.txt` names the calls that need none, `unseen.txt` what nobody looks at |
 //! | `own` | what a call does to the very thing it is made on |
+//! | `backup` | the same on a Backup Server, which has no estate: what its own lists and dry runs say |
 
+mod backup;
 mod look;
 mod own;
 pub mod rules;
@@ -54,12 +56,14 @@ pub struct Hit {
 pub fn radius(change: Change<'_>, view: &View) -> Found {
     let mut found = Found { hits: Vec::new(), not_seen: view.not_seen.clone() };
     let endpoint = change.request.endpoint();
-    let mut rules = rules::of(&endpoint).peekable();
+    let product = change.request.product();
+    let mut rules = rules::of(product, &endpoint).peekable();
     match &view.estate {
-        _ if rules.peek().is_none() && rules::why_alone(&endpoint).is_some() => {}
+        _ if view.told.is_some() => {}
+        _ if rules.peek().is_none() && rules::why_alone(product, &endpoint).is_some() => {}
         _ if rules.peek().is_none() => {
             const NO_RULE: &str = "what else depends on it was not looked at: no rule is made for this call";
-            found.unseen(rules::what_unseen(&endpoint).unwrap_or(NO_RULE));
+            found.unseen(rules::what_unseen(product, &endpoint).unwrap_or(NO_RULE));
         }
         Some(estate) => {
             let look = Look { change, view, estate };
@@ -68,12 +72,18 @@ pub fn radius(change: Change<'_>, view: &View) -> Found {
         // Why not is among what the view did not see.
         None => {}
     }
+    if let Some(told) = &view.told {
+        found.hits.extend(told.hits.iter().cloned());
+        told.not_seen.iter().for_each(|what| found.unseen(what.clone()));
+    }
     // What a rule says of the same thing says more.
     let told: BTreeSet<(String, Severity)> =
         found.hits.iter().map(|hit| (hit.object.clone(), hit.severity)).collect();
-    let looked = view.estate.is_some() && rules::of(&endpoint).next().is_some();
-    let own =
-        own(change, looked).into_iter().filter(|hit| !told.contains(&(hit.object.clone(), hit.severity)));
+    let has_rules = rules::of(product, &endpoint).next().is_some();
+    let looked = view.told.is_some() || view.estate.is_some() && has_rules;
+    // What a list of backups or the server's own dry run says is all that goes.
+    let of_tables = if view.told.is_some() { Vec::new() } else { own(change, looked) };
+    let own = of_tables.into_iter().filter(|hit| !told.contains(&(hit.object.clone(), hit.severity)));
     found.hits.extend(own);
     if found.hits.is_empty() {
         let known: &[Tier] = if looked { &[Tier::Lockout, Tier::Destructive] } else { &[] };

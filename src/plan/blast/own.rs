@@ -10,6 +10,7 @@ use crate::estate::volume::Volume;
 use crate::plan::effects::listed;
 use crate::plan::fields::{text, truth};
 use crate::plan::{Request, fill};
+use crate::product::Product;
 
 struct Row {
     endpoint: String,
@@ -103,7 +104,9 @@ impl When {
 pub fn own(change: Change<'_>, looked: bool) -> Vec<Hit> {
     let request = change.request;
     let endpoint = request.endpoint();
-    let known: Vec<&Row> = ROWS.iter().filter(|row| row.endpoint == endpoint).collect();
+    // Its rows are Proxmox VE's: a path of another product's that is called the same takes other arguments.
+    let is_ours = |row: &&Row| request.product() == Product::Pve && row.endpoint == endpoint;
+    let known: Vec<&Row> = ROWS.iter().filter(is_ours).collect();
     let said = |row: &&Row| {
         (row.when.holds(change) && !(row.unlooked && looked)).then(|| {
             let object = fill(&row.object, request).unwrap_or_else(|| request.path().to_owned());

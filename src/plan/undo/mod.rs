@@ -105,7 +105,7 @@ struct Back<'a> {
 
 pub fn undo(catalog: &Catalog, request: &Request, shape: &Shape, observed: &Observed) -> Undo {
     let back = Back { catalog, request, observed };
-    let undo = match table::find(&request.endpoint()) {
+    let undo = match table::find(request.product(), &request.endpoint()) {
         Some(row) => back.written(&row.way, row.why),
         None => match shape {
             Shape::Set { .. } => back.set(),
@@ -150,6 +150,7 @@ impl Back<'_> {
             ("move", _) => self.moved(why),
             ("unlink", _) => self.unlinked(why),
             ("rights", _) => self.rights(why),
+            ("right", _) => self.right(why),
             ("pool", _) => self.pool(why),
             ("token", _) => self.token(),
             ("set", _) => self.emptied_set(why),

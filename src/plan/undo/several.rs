@@ -20,6 +20,35 @@ struct Alike {
 }
 
 impl Back<'_> {
+    /// Of a Backup Server, where one call is one entry: it is taken where it was given, and given where it was taken.
+    pub(super) fn right(&self, why: &str) -> Undo {
+        let request = self.request;
+        let (who, role) = (request.text("auth-id").or_else(|| request.text("group")), request.text("role"));
+        let path = request.text("path").unwrap_or_default();
+        let is_it = |row: &&Value| {
+            let of = |name: &str| row.get(name).map(super::text).unwrap_or_default();
+            Some(of("ugid")) == who && Some(of("roleid")) == role && of("path") == path
+        };
+        let seen = self.observed.subject.as_ref().map(|subject| subject.rows()).unwrap_or_default();
+        let (taken, held) = (request.flag("delete"), seen.iter().find(is_it));
+        let mut args = request.args.clone();
+        args.remove("digest");
+        args.remove("delete");
+        match (taken, held) {
+            (true, Some(held)) => {
+                if let Some(propagate) = held.get("propagate") {
+                    args.insert("propagate".to_owned(), propagate.clone());
+                }
+            }
+            (true, None) => return Undo::none("the right was not seen to be held"),
+            (false, Some(_)) => {
+                return Undo::none("the right was held before: how it was given is not taken back");
+            }
+            (false, None) => drop(args.insert("delete".to_owned(), 1.into())),
+        }
+        self.call("PUT", "/access/acl", args, why)
+    }
+
     /// A change of rights is taken back by one call for all lines that were alike before.
     pub(super) fn rights(&self, why: &str) -> Undo {
         let request = self.request;

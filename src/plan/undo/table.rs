@@ -1,6 +1,8 @@
-//! The rows of `table.txt`.
+//! The rows of `table.txt`, and of `backup.txt` for a Backup Server.
 
 use std::sync::LazyLock;
+
+use crate::product::Product;
 
 /// A way back, as the table writes it, `{kind}` written out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,15 +31,22 @@ pub enum Written {
 }
 
 const TEXT: &str = include_str!("table.txt");
+const BACKUP: &str = include_str!("backup.txt");
 
 static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| read(TEXT));
+static ROWS_OF_BACKUP: LazyLock<Vec<Row>> = LazyLock::new(|| read(BACKUP));
 
-pub fn rows() -> &'static [Row] {
-    &ROWS
+/// Of a Mail Gateway and a Datacenter Manager there are none: there the shape of a call is all that tells.
+pub fn rows(product: Product) -> &'static [Row] {
+    match product {
+        Product::Pve => &ROWS,
+        Product::Backup => &ROWS_OF_BACKUP,
+        Product::Mail | Product::Datacenter => &[],
+    }
 }
 
-pub fn find(endpoint: &str) -> Option<&'static Row> {
-    ROWS.iter().find(|row| row.endpoint == endpoint)
+pub fn find(product: Product, endpoint: &str) -> Option<&'static Row> {
+    rows(product).iter().find(|row| row.endpoint == endpoint)
 }
 
 fn read(text: &'static str) -> Vec<Row> {
@@ -92,12 +101,32 @@ mod tests {
             catalogs.iter().any(|catalog| catalog.template(method, path).is_some())
         };
         let mut seen = std::collections::BTreeSet::new();
-        for row in rows() {
+        for row in rows(Product::Pve) {
             let (method, path) = row.endpoint.split_once(' ').unwrap();
             assert!(is(method, path), "{}", row.endpoint);
             assert!(seen.insert(&row.endpoint), "twice: {}", row.endpoint);
             if let Written::Recreate { method, path } = &row.way {
                 assert!(is(method, path), "{}: {path}", row.endpoint);
+            }
+        }
+    }
+
+    #[test]
+    fn each_line_of_a_backup_server_is_read_and_names_a_call_that_there_is() {
+        for line in BACKUP.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            assert!(!row(line).is_empty(), "{line}");
+        }
+        let catalog = Catalog::built_in(crate::catalog::Edition::of(Product::Backup));
+        let is =
+            |method: &str, path: &str| catalog.template(Method::from_name(method).unwrap(), path).is_some();
+        for row in rows(Product::Backup) {
+            let (method, path) = row.endpoint.split_once(' ').unwrap();
+            assert!(is(method, path), "{}", row.endpoint);
+            match &row.way {
+                Written::Recreate { method, path } | Written::Call { method, path, .. } => {
+                    assert!(is(method, path), "{}: {path}", row.endpoint);
+                }
+                Written::By(_) | Written::Snapshot | Written::None => {}
             }
         }
     }

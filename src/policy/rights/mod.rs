@@ -33,7 +33,9 @@ impl Rights {
         for endpoint in catalog.endpoints().iter().filter(|endpoint| could_call(role, endpoint)) {
             let needs = needs(endpoint);
             let looks = |(_, privilege): &(Place, String)| looks(privilege);
-            if tier::of(endpoint.method, &endpoint.path).0 == Tier::Read && !needs.iter().all(looks) {
+            if tier::of(endpoint.product, endpoint.method, &endpoint.path).0 == Tier::Read
+                && !needs.iter().all(looks)
+            {
                 continue;
             }
             for (place, privilege) in needs {
@@ -81,7 +83,7 @@ impl Rights {
 
 /// Whether a role could make such a call, of whatever guest and with whatever arguments.
 fn could_call(role: &Role, endpoint: &Endpoint) -> bool {
-    let (tier, _) = tier::of(endpoint.method, &endpoint.path);
+    let (tier, _) = tier::of(endpoint.product, endpoint.method, &endpoint.path);
     let (method, template) = (endpoint.method.name(), endpoint.path.as_str());
     let deletes = endpoint.method == Method::Delete && role.profile != Profile::Full;
     let denied = || {

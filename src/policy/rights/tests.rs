@@ -92,7 +92,7 @@ fn every_change_that_the_schema_opens_to_anybody_has_a_row_and_every_row_a_call(
     }
     for endpoint in catalogs.iter().flat_map(Catalog::endpoints) {
         let open = matches!(endpoint.permission, Permission::All { .. } | Permission::Described(_));
-        let (tier, _) = tier::of(endpoint.method, &endpoint.path);
+        let (tier, _) = tier::of(crate::product::Product::Pve, endpoint.method, &endpoint.path);
         if open && endpoint.method != Method::Get && tier != Tier::Held {
             let row =
                 table::rows().any(|(method, path, _)| method == endpoint.method && path == endpoint.path);

@@ -43,6 +43,7 @@ impl Node {
             ..Limits::default()
         };
         let options = Options {
+            product: crate::product::Product::Pve,
             // Nobody listens on port 1.
             url: "https://127.0.0.1:1".into(),
             daemon: String::new(),

@@ -16,8 +16,8 @@ use crate::sandbox::needs::whole;
 
 /// Bytes of a question: a path, and what stands before it.
 pub const MOST: usize = 4096 + 8;
-/// Bytes of an answer: a name.
-const MOST_ANSWER: usize = 512;
+/// Bytes of an answer: a name, and an account's groups.
+const MOST_ANSWER: usize = 4096;
 
 /// Opens a file by way of the reader.
 pub fn open(path: &Path, flags: i32) -> io::Result<OwnedFd> {
@@ -39,6 +39,23 @@ pub fn name(socket: &OwnedFd, question: Question, id: u32) -> Option<String> {
             tracing::error!(%error, "no name can be had of an account: who connects counts by numbers");
             None
         }
+    }
+}
+
+pub fn account(socket: &OwnedFd, uid: u32) -> io::Result<Option<(String, Vec<u32>)>> {
+    let mut bytes = vec![Question::Account as u8];
+    bytes.extend(uid.to_ne_bytes());
+    let (answer, _) = ask(socket, &bytes)?;
+    if answer.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || io::Error::from(io::ErrorKind::InvalidData);
+    let end = answer.iter().position(|byte| *byte == 0).ok_or_else(wrong)?;
+    let name = str::from_utf8(&answer[..end]).map_err(|_| wrong())?.to_owned();
+    let (ids, rest) = answer[end + 1..].as_chunks();
+    match (ids, rest) {
+        ([], _) | (_, [_, ..]) => Err(wrong()),
+        (ids, []) => Ok(Some((name, ids.iter().map(|id| u32::from_ne_bytes(*id)).collect()))),
     }
 }
 

@@ -42,6 +42,7 @@ enum Question {
     Open = 0,
     User = 1,
     Group = 2,
+    Account = 3,
 }
 
 /// The reader, as the daemon sees it.
@@ -92,6 +93,14 @@ pub fn user(uid: u32) -> Option<String> {
     match SOCKET.get() {
         Some(socket) => ask::name(socket, Question::User, uid),
         None => serve::user(uid),
+    }
+}
+
+/// An account's name and its groups, the primary first; none where the node knows no such account. Blocks.
+pub fn account(uid: u32) -> io::Result<Option<(String, Vec<u32>)>> {
+    match SOCKET.get() {
+        Some(socket) => ask::account(socket, uid),
+        None => serve::account(uid),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The reader's side: it waits for a question, and ends with the daemon.
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::{Gid, Group, Uid, User};
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 
 use super::ask::{MOST, receive, send};
 use super::names::{Ask, Names};
@@ -79,6 +80,11 @@ fn answer_to(question: &[u8], answer: OwnedFd, names: &mut Names, under_way: &Ar
         },
         [1, rest @ ..] => name(&answer, id(rest).and_then(user)),
         [2, rest @ ..] => name(&answer, id(rest).and_then(group)),
+        [3, rest @ ..] => match id(rest).map(account) {
+            Some(Ok(found)) => drop(send(&answer, &told(found), None)),
+            Some(Err(error)) => refuse(&answer, error.raw_os_error().unwrap_or(libc::EIO)),
+            None => refuse(&answer, libc::EINVAL),
+        },
         _ => refuse(&answer, libc::EINVAL),
     }
 }
@@ -112,6 +118,29 @@ fn name(answer: &OwnedFd, name: Option<String>) {
     let mut bytes = 0i32.to_ne_bytes().to_vec();
     bytes.extend(name.unwrap_or_default().into_bytes());
     let _ = send(answer, &bytes, None);
+}
+
+/// Groups of an account that are told: more than anybody looks at.
+const MOST_GROUPS: usize = 512;
+
+/// No error, the name with a zero behind it, and the groups; nothing behind the first where there is no such account.
+fn told(found: Option<(String, Vec<u32>)>) -> Vec<u8> {
+    let mut bytes = 0i32.to_ne_bytes().to_vec();
+    if let Some((name, groups)) = found {
+        bytes.extend(name.into_bytes());
+        bytes.push(0);
+        bytes.extend(groups.into_iter().take(MOST_GROUPS).flat_map(u32::to_ne_bytes));
+    }
+    bytes
+}
+
+pub fn account(uid: u32) -> io::Result<Option<(String, Vec<u32>)>> {
+    let Some(user) = User::from_uid(Uid::from_raw(uid))? else { return Ok(None) };
+    let name = CString::new(user.name.clone()).map_err(io::Error::other)?;
+    let mut groups: Vec<u32> = vec![user.gid.as_raw()];
+    let others = getgrouplist(&name, user.gid)?.into_iter().map(Gid::as_raw);
+    groups.extend(others.filter(|gid| *gid != user.gid.as_raw()));
+    Ok(Some((user.name, groups)))
 }
 
 pub fn user(uid: u32) -> Option<String> {

@@ -6,6 +6,7 @@
 mod porter;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::io;
 use std::path::PathBuf;
@@ -16,7 +17,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-use self::porter::{Porter, refused};
+use self::porter::Porter;
+pub(super) use self::tokens::{audience, receipt};
+use super::crowd::Crowds;
 use crate::account::Account;
 use crate::control::{MOST_ASKED, Reply};
 use crate::policy::{Principal, Supply};
@@ -38,6 +41,7 @@ impl Door {
     /// Answers until `stop`.
     pub async fn serve(self, provost: Arc<Provost>, stop: CancellationToken) {
         let places = Supply::<Account>::new(MOST, MOST_EACH);
+        let crowds = Arc::<Crowds>::default();
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -51,9 +55,9 @@ impl Door {
             // Who finds no place is hung up on, and may knock again.
             let Ok(uid) = stream.peer_cred().map(|peer| peer.uid()) else { continue };
             let Ok(place) = places.take(uid, 1) else { continue };
-            let provost = provost.clone();
+            let (provost, crowds) = (provost.clone(), crowds.clone());
             tokio::spawn(async move {
-                let conversed = tokio::time::timeout(PATIENCE, converse(stream, &provost)).await;
+                let conversed = tokio::time::timeout(PATIENCE, converse(stream, &provost, &crowds)).await;
                 if let Ok(Err(error)) = conversed {
                     tracing::debug!(%error, "an operator's question was not answered");
                 }
@@ -71,16 +75,17 @@ impl Drop for Door {
     }
 }
 
-async fn converse(mut stream: UnixStream, provost: &Provost) -> io::Result<()> {
+async fn converse(mut stream: UnixStream, provost: &Provost, refused: &Crowds) -> io::Result<()> {
     let principal = Principal::of_peer(&stream).map_err(io::Error::other)?;
     let mut line = String::new();
     BufReader::new((&mut stream).take(MOST_ASKED)).read_line(&mut line).await?;
     let reply = match serde_json::from_str(&line) {
         Ok(ask) => {
-            let porter = Porter { policy: &provost.policy, ledger: &provost.desk.ledger, node: provost };
+            let (policy, ledger) = (&provost.policy, &provost.desk.ledger);
+            let porter = Porter { policy, ledger, node: provost, refused };
             porter.answer(&principal, ask).await
         }
-        Err(error) => Reply::Refused(refused(
+        Err(error) => Reply::Refused(porter::refused(
             "no_question",
             format!("this is no question that provostd knows: {error}"),
             "are `provost` and `provostd` of the same version?",

@@ -11,6 +11,7 @@ use crate::ledger::receipt::body::{self, Body};
 use crate::ledger::{Decision as Ruling, Entry, Ledger, Unrecorded, Who};
 use crate::policy::approval::{Held, How, Standing};
 use crate::policy::{self, Policy, Principal, Undecided, role};
+use crate::serve::crowd::Crowds;
 
 /// The node that is asked about.
 pub trait Node {
@@ -39,6 +40,8 @@ pub struct Porter<'a, N> {
     pub policy: &'a Policy,
     pub ledger: &'a Ledger,
     pub node: &'a N,
+    /// Whose refusals are many.
+    pub refused: &'a Crowds,
 }
 
 pub fn refused(kind: &str, message: impl Into<String>, next: impl Into<String>) -> Refused {
@@ -70,6 +73,12 @@ impl<N: Node> Porter<'_, N> {
             Ask::Catalogue {} => Ok(json(self.node.catalogue())),
             Ask::Examine {} => self.examined(principal).await.map(json),
             Ask::Walls {} => Ok(json(crate::sandbox::walls())),
+            Ask::IssueToken { acts_as, ttl_s, window_s, delay_s } => {
+                self.issue(principal, acts_as, ttl_s, window_s, delay_s).await.map(json)
+            }
+            Ask::RefreshToken { id } => self.refresh(principal, &id).await.map(json),
+            Ask::Tokens {} => self.tokens(principal).map(json),
+            Ask::RevokeToken { id, why } => self.revoke(principal, &id, &why).await.map(json),
         };
         answered.map_or_else(Reply::Refused, Reply::Done)
     }
@@ -184,12 +193,22 @@ impl<N: Node> Porter<'_, N> {
         }
     }
 
-    async fn refusal(&self, principal: &Principal, code: &str, why: &str, next: &str, plan: Option<&str>) {
+    pub(super) async fn refusal(
+        &self,
+        principal: &Principal,
+        code: &str,
+        why: &str,
+        next: &str,
+        plan: Option<&str>,
+    ) {
+        // Anybody may knock, as often as they like: what they are refused fills no disk.
+        let Some(others) = self.refused.one_more(principal.account()) else { return };
+        let why = Crowds::among(others, why);
         tracing::warn!(provost_principal = %principal, provost_decision = "refused", kind = code, "{why}");
         let refusal = body::Refusal { args: None, argv: None, code: code.into(), next: Some(next.into()) };
         let entry = Entry {
             decision: Some(Ruling::Refused),
-            why: Some(why.into()),
+            why: Some(why.as_str().into()),
             // What is no id was typed by anybody.
             plan: plan
                 .filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -201,7 +220,7 @@ impl<N: Node> Porter<'_, N> {
         }
     }
 
-    fn entry(&self, principal: &Principal, body: impl Into<Body>) -> Entry {
+    pub(super) fn entry(&self, principal: &Principal, body: impl Into<Body>) -> Entry {
         Entry { principal: Some(self.who(principal)), ..Entry::of(body) }
     }
 
@@ -214,7 +233,7 @@ fn json(answer: impl Serialize) -> serde_json::Value {
     serde_json::to_value(answer).expect("texts and numbers are JSON")
 }
 
-fn text(why: &str) -> Option<crate::ledger::receipt::Clean> {
+pub(super) fn text(why: &str) -> Option<crate::ledger::receipt::Clean> {
     (!why.is_empty()).then(|| why.into())
 }
 

@@ -40,6 +40,7 @@ struct Office {
     dir: TempDir,
     policy: Policy,
     ledger: Ledger,
+    refused: Crowds,
 }
 
 impl Office {
@@ -54,6 +55,7 @@ impl Office {
             plan: PLAN.into(),
             sha256: "5f16".into(),
             account: 1000.into(),
+            behind: None,
             who: alice().to_string(),
             role: "a".into(),
             endpoint: "DELETE /nodes/{node}/lxc/{vmid}".into(),
@@ -68,12 +70,13 @@ impl Office {
             how: vec![How::Terminal],
         };
         policy.approvals.ask(request).unwrap();
-        Self { dir, policy, ledger }
+        Self { dir, policy, ledger, refused: Crowds::default() }
     }
 
     /// What somebody is answered: the answer, or the kind of the refusal.
     async fn ask(&self, who: &Principal, ask: Ask) -> Result<Value, String> {
-        let porter = Porter { policy: &self.policy, ledger: &self.ledger, node: &Quiet };
+        let porter =
+            Porter { policy: &self.policy, ledger: &self.ledger, node: &Quiet, refused: &self.refused };
         match porter.answer(who, ask).await {
             Reply::Done(answer) => Ok(answer),
             Reply::Refused(refused) => {
@@ -215,6 +218,20 @@ async fn each_refused_answer_leaves_a_receipt_of_its_own() {
         *sha256 = "5f16".into();
     }
     assert!(office.ask(&bob(), other).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_is_refused_again_and_again_fills_no_disk_and_hides_nobody_else() {
+    let office = Office::new();
+    let revoke = |at: u64| Ask::RevokeToken { id: format!("{at:016x}"), why: String::new() };
+    for at in 0..200 {
+        assert_eq!(office.ask(&carol(), revoke(at)).await, Err("no_such_token".into()));
+    }
+    let receipts = office.receipts().await;
+    assert!((20..30).contains(&receipts.len()), "{}", receipts.len());
+    assert_eq!(office.ask(&bob(), revoke(0)).await, Err("no_such_token".into()));
+    let last = office.receipts().await.remove(0);
+    assert!(last.principal.is_some_and(|who| who.uid == Some(1001)), "bob's own");
 }
 
 #[tokio::test(start_paused = true)]

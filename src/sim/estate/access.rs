@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use serde::{Deserialize, Serialize};
+
 /// Every privilege, and the roles that PVE brings.
 pub mod roles;
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct User {
     pub enable: bool,
     pub expire: u64,
@@ -18,6 +20,7 @@ pub struct User {
     pub keys: Option<String>,
     pub tokens: BTreeMap<String, Token>,
     /// By their ids.
+    #[serde(skip)]
     pub factors: BTreeMap<String, Factor>,
 }
 
@@ -30,7 +33,7 @@ pub struct Factor {
     pub created: u64,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Token {
     pub secret: String,
     pub expire: u64,
@@ -44,13 +47,13 @@ impl std::fmt::Debug for Token {
     }
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Group {
     pub users: BTreeSet<String>,
     pub comment: Option<String>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Pool {
     pub comment: Option<String>,
     pub vms: BTreeSet<u32>,
@@ -58,7 +61,7 @@ pub struct Pool {
 }
 
 /// Of whom an ACL entry speaks.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Holder {
     User(String),
     /// `USER@REALM!ID`
@@ -77,11 +80,12 @@ impl Holder {
     }
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Access {
     pub users: BTreeMap<String, User>,
     pub groups: BTreeMap<String, Group>,
     /// Of an administrator, beside those of PVE 9.2.
+    #[serde(skip)]
     pub earlier: &'static [&'static str],
     /// Without those that PVE brings.
     pub roles: BTreeMap<String, BTreeSet<String>>,

@@ -8,6 +8,7 @@ pub mod access;
 mod demo;
 pub mod firewall;
 pub mod guest;
+mod kept;
 pub mod node;
 mod recorded;
 pub mod sections;

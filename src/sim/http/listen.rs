@@ -31,6 +31,11 @@ impl Identity {
         Ok(fingerprint)
     }
 
+    /// For one connection, as it is now.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.current())
+    }
+
     fn current(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config.read().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
@@ -67,7 +72,7 @@ pub async fn proxy(shared: Arc<Shared>, listener: TcpListener) {
         let Ok((stream, _)) = listener.accept().await else { continue };
         let _ = stream.set_nodelay(true);
         let shared = Arc::clone(&shared);
-        let acceptor = TlsAcceptor::from(shared.identity.current());
+        let acceptor = shared.identity.acceptor();
         tokio::spawn(async move {
             if let Ok(stream) = acceptor.accept(stream).await {
                 serve(shared, Daemon::Proxy, stream).await;

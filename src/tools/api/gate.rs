@@ -53,7 +53,7 @@ impl Permitted {
 impl Reader {
     /// Whether the role has this call at all, whatever its parameters.
     pub fn may(&self, template: &str, path: &str) -> Result<(), Failure> {
-        let call = Call::new(Method::Get, template, path, []);
+        let call = Call::new(self.catalog.product(), Method::Get, template, path, []);
         self.notes.target(&call.template, call.guest());
         Ok(self.sight.verdict(&call)?)
     }
@@ -80,7 +80,7 @@ impl Reader {
         let answer = self.ask(&permitted.read()?).await;
         let sight = self.unchanged()?;
         let answer = answer.map_err(|error| self.refusal(error))?;
-        match sight.row(&permitted.call.template)? {
+        match sight.row(permitted.call.product, &permitted.call.template)? {
             Some(row) => judged(&sight, row, answer, &permitted.call.template),
             None => Ok(answer),
         }
@@ -89,7 +89,7 @@ impl Reader {
     /// What is wanted of what PVE gives, as far as the role may see it: a list is gone through row by row while it comes.
     pub async fn choose(&self, permitted: &Permitted, plan: &Plan<'_>) -> Result<Came, Failure> {
         let template = &permitted.call.template;
-        let row = self.sight.row(template)?;
+        let row = self.sight.row(self.catalog.product(), template)?;
         let sees = |guest| self.sight.includes(guest);
         let rows = row.map(|row| Rows(Judge::new(row, &sees)));
         let read = permitted.read()?;
@@ -171,6 +171,7 @@ impl Reader {
             let encoded = crate::http::encoded(upid.as_ref());
             let path = format!("/nodes/{}/tasks/{encoded}/{leaf}", upid.node);
             sight.may(&Call::new(
+                self.catalog.product(),
                 Method::Get,
                 &format!("/nodes/{{node}}/tasks/{{upid}}/{leaf}"),
                 &path,

@@ -322,7 +322,7 @@ impl ExecAnswer {
 /// A part of what the calls under way may hold, for so many bytes. At least a kilobyte, however little it says: a call costs
 /// more than its words.
 pub(super) fn hold(provost: &Provost, principal: &Principal, bytes: usize) -> Result<Share, Failure> {
-    provost.input.take(principal.account(), bytes.div_ceil(1024).max(1)).map_err(|spent| {
+    provost.input.take(principal.payer(), bytes.div_ceil(1024).max(1)).map_err(|spent| {
         busy(match spent {
             Spent::Own => {
                 "the calls under way of your account hold as much input as there is room for".into()
@@ -351,7 +351,7 @@ pub(super) async fn turn(
 ) -> Result<Turn, Failure> {
     let limits = Limits { most: exec.max_parallel, each: exec.parallel_per_user() };
     tokio::select! {
-        turn = provost.turns.take(principal.account(), limits) => Ok(turn),
+        turn = provost.turns.take(principal.payer(), limits) => Ok(turn),
         // Whoever cancels while waiting gives the place in the queue up too.
         () = given_up.cancelled() => Err(cancelled()),
         () = tokio::time::sleep(patience) => {

@@ -213,7 +213,7 @@ fn kind(path: &str) -> &'static str {
 
 impl Match {
     fn new(found: &Found, endpoint: &Endpoint) -> Self {
-        let (tier, why) = tier::of(endpoint.method, &endpoint.path);
+        let (tier, why) = tier::of(endpoint.product, endpoint.method, &endpoint.path);
         let filled = found.path != endpoint.path;
         let is_open = |name: &str| {
             let braced = format!("{{{name}}}");

@@ -52,6 +52,8 @@ pub enum What {
 pub struct Asked {
     pub id: PlanId,
     pub account: Account,
+    /// Of a token: the account behind it.
+    pub behind: Option<Account>,
     /// `user:alice (uid 1000)`
     pub who: String,
     pub what: What,
@@ -142,6 +144,7 @@ pub async fn ask(
     let asked = Asked {
         id,
         account: principal.account(),
+        behind: principal.behind(),
         who: principal.to_string(),
         what,
         shown,
@@ -176,6 +179,7 @@ fn wait(
         plan: asked.id.to_string(),
         sha256: asked.sha256.clone(),
         account: asked.account,
+        behind: asked.behind,
         who: asked.who.clone(),
         role: role.to_owned(),
         endpoint: format!("{tool} host"),

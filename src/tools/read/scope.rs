@@ -148,7 +148,7 @@ mod tests {
     /// What a role that has 104 alone sees of it.
     fn seen(path: &str, value: Value) -> Option<Value> {
         let sees = |guest: u32| guest == 104;
-        let judge = Judge::new(of(path).unwrap(), &sees);
+        let judge = Judge::new(of(crate::product::Product::Pve, path).unwrap(), &sees);
         let mut value = value;
         match &mut value {
             Value::Array(rows) => {

@@ -8,7 +8,7 @@
 mod notes;
 mod visit;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rmcp::ErrorData;
@@ -21,6 +21,7 @@ pub use notes::Notes;
 pub use visit::Visit;
 
 use super::answer::{Answer, CANCELLED, Failure};
+use super::meter::{Ended, Meter};
 use super::taint;
 use crate::ledger::receipt::body::{Body, Read, Refusal};
 use crate::ledger::receipt::{Clean, Json};
@@ -32,11 +33,18 @@ pub struct Desk {
     pub ledger: Ledger,
     open: TaskTracker,
     sessions: std::sync::atomic::AtomicU64,
+    /// Counts, where somebody asks for it.
+    pub(super) meter: OnceLock<Arc<Meter>>,
 }
 
 impl Desk {
     pub fn new(ledger: Ledger) -> Arc<Self> {
-        Arc::new(Self { ledger, open: TaskTracker::new(), sessions: Default::default() })
+        Arc::new(Self {
+            ledger,
+            open: TaskTracker::new(),
+            sessions: Default::default(),
+            meter: OnceLock::new(),
+        })
     }
 
     /// Waits until every call and session that is open has left its receipt, or for `patience`. For the end.
@@ -158,7 +166,19 @@ impl Call {
         failure.into()
     }
 
+    fn count(&self, failure: Option<&Failure>) {
+        let Some(meter) = self.desk.meter.get() else { return };
+        let ended = match failure {
+            None => Ended::Done,
+            Some(failure) if failure.kind == CANCELLED => Ended::Cancelled,
+            Some(failure) if failure.denied => Ended::Refused,
+            Some(_) => Ended::Failed,
+        };
+        meter.call(self.tool, ended, failure.map(|failure| failure.kind.as_str()), self.began.elapsed());
+    }
+
     fn close(&mut self, bytes: usize, failure: Option<&Failure>) {
+        self.count(failure);
         if std::mem::replace(&mut self.left, true) {
             return;
         }
@@ -193,6 +213,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         if !self.left {
+            // Counted there.
             let failure = Failure::new(CANCELLED, "the call was given up before it was answered", "");
             self.close(0, Some(&failure));
         }

@@ -38,7 +38,7 @@ struct Known {
 
 impl Visit {
     pub fn new(desk: &Arc<Desk>, principal: Principal) -> Arc<Self> {
-        let taint = Taint::default();
+        let taint = principal.token().map_or_else(Taint::default, |bearer| bearer.taint().clone());
         if principal.machine().is_some() {
             // What speaks from a guest was written there, from the first word on.
             taint.mark();
@@ -137,13 +137,27 @@ impl Visit {
         });
     }
 
+    /// And where somebody came over HTTP and showed no good token.
+    pub fn no_token(desk: &Arc<Desk>, why: &str) {
+        let session = desk.sessions.fetch_add(1, Ordering::Relaxed) + 1;
+        let event = SessionEvent::TurnedAway;
+        let body = Session { calls: None, event, pid: None, protocol: None, session };
+        desk.ledger.leave(Entry {
+            principal: Some(Who { token: Some(Clean::ours("none")), ..Who::default() }),
+            decision: Some(Decision::Refused),
+            why: Some(Clean::of(why)),
+            ..Entry::of(body)
+        });
+    }
+
     fn who(&self, rules: &Rules, client: Option<&Implementation>) -> Who {
         let config = rules.now();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let same_rules = known.by.as_ref().is_some_and(|by| Arc::ptr_eq(by, &config));
+        // None is one that does not say who it is: another client of the same token may have.
         let same_client = match (&known.client, client) {
             (Some((name, version)), Some(client)) => *name == client.name && *version == client.version,
-            (_, client) => client.is_none(),
+            (known, client) => known.is_none() && client.is_none(),
         };
         if !same_rules || !same_client {
             let role = policy::role(&config, &self.principal);
@@ -179,5 +193,27 @@ impl Drop for Visit {
         };
         let who = Who { tainted: self.taint.is(), ..known.who };
         self.leave(who, Decision::Allowed, None, body);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::ledger::{Ledger, Options};
+
+    #[tokio::test]
+    async fn a_client_that_does_not_say_who_it_is_is_not_taken_for_the_one_before_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let desk = Desk::new(Ledger::open(Options::new(dir.path())).unwrap());
+        let visit = Visit::new(&desk, Principal::for_tests(1000, "alice", &[]));
+        let rules = Rules::fixed(crate::config::parse(std::path::Path::new("x"), "").unwrap());
+        let client = |name: &str| Implementation::new(name, "1");
+        let said = |client: Option<&Implementation>| json!(visit.who(&rules, client))["client"].clone();
+        assert_eq!(said(None), Value::Null);
+        assert_eq!(said(Some(&client("one"))), json!("one"));
+        assert_eq!(said(None), Value::Null);
+        assert_eq!(said(Some(&client("other"))), json!("other"));
     }
 }

@@ -4,25 +4,14 @@
 //! whatever hands it on: `read` by `table.txt`, `exec` by the first byte, answers about changes and receipts by what they
 //! quote. Policy may then want a person's yes for more than before.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
-/// The mark of one session. Clones are the same one.
-#[derive(Debug, Clone, Default)]
-pub struct Taint(Arc<AtomicBool>);
+pub use crate::policy::Taint;
 
-impl Taint {
-    pub fn is(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-
-    /// For good.
-    pub fn mark(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
+/// In a request's `_meta`: whoever asks has been given such text by another node, behind the same client.
+pub const ELSEWHERE: &str = "provost/tainted";
 
 const TEXT: &str = include_str!("table.txt");
 
@@ -66,6 +55,20 @@ pub fn in_data(template: &str, data: &Value) -> bool {
                 && (!["status", "exitstatus"].contains(&name) || !is_verdict(value))
         }),
     }
+}
+
+/// Whether what a GET of this path gave holds a guest's words; for who has the path alone.
+#[cfg(feature = "cli")]
+pub fn in_read(path: &str, data: &Value) -> bool {
+    let is_of = |row: &&Row| {
+        let (mut wanted, mut given) = (row.template.split('/'), path.split('/'));
+        let fits = wanted
+            .by_ref()
+            .zip(given.by_ref())
+            .all(|(wanted, given)| wanted.starts_with('{') || wanted == given);
+        fits && row.template.matches('/').count() == path.matches('/').count()
+    };
+    ROWS.iter().filter(is_of).any(|row| in_data(&row.template, data))
 }
 
 /// Whether an answer about changes or receipts quotes a guest: a task's log and what PVE answered, notes as they were.

@@ -22,6 +22,8 @@ const BYTES: usize = 16 << 20;
 
 pub struct Handle {
     pub owner: Account,
+    /// On whose account it is counted: a token's giver has no more of them than without tokens.
+    pub payer: Account,
     /// Of this task alone, so that it can be forgotten alone.
     pub manager: TaskManager,
     /// What its owner saw when it was made.
@@ -81,15 +83,15 @@ impl Store {
         self.handles.get(id).filter(|handle| handle.owner == owner)
     }
 
-    pub fn running(&self, owner: impl Into<Account>) -> usize {
-        self.of(owner.into()).filter(|handle| handle.end.at().is_none()).count()
+    pub fn running(&self, payer: impl Into<Account>) -> usize {
+        self.of(payer.into()).filter(|handle| handle.end.at().is_none()).count()
     }
 
-    /// Makes room for one more of this owner's; false when all that are there are under way.
-    pub fn make_room(&mut self, owner: impl Into<Account>) -> bool {
-        let owner = owner.into();
-        while self.of(owner).count() >= MOST_OF_ONE {
-            if !self.forget_oldest(Some(owner)) {
+    /// Makes room for one more on this account; false when all that are there are under way.
+    pub fn make_room(&mut self, payer: impl Into<Account>) -> bool {
+        let payer = payer.into();
+        while self.of(payer).count() >= MOST_OF_ONE {
+            if !self.forget_oldest(Some(payer)) {
                 return false;
             }
         }
@@ -114,10 +116,10 @@ impl Store {
             }
             stays
         });
-        while let Some(owner) = self.who_has_most(|handle| handle.end.bytes()) {
-            let of_one: usize = self.of(owner).map(|handle| handle.end.bytes()).sum();
+        while let Some(payer) = self.who_has_most(|handle| handle.end.bytes()) {
+            let of_one: usize = self.of(payer).map(|handle| handle.end.bytes()).sum();
             let all: usize = self.handles.values().map(|handle| handle.end.bytes()).sum();
-            if (of_one <= BYTES_OF_ONE && all <= BYTES) || !self.forget_oldest(Some(owner)) {
+            if (of_one <= BYTES_OF_ONE && all <= BYTES) || !self.forget_oldest(Some(payer)) {
                 break;
             }
         }
@@ -128,22 +130,22 @@ impl Store {
         self.handles.drain().for_each(|(_, handle)| handle.manager.shutdown());
     }
 
-    fn of(&self, owner: Account) -> impl Iterator<Item = &Handle> {
-        self.handles.values().filter(move |handle| handle.owner == owner)
+    fn of(&self, payer: Account) -> impl Iterator<Item = &Handle> {
+        self.handles.values().filter(move |handle| handle.payer == payer)
     }
 
     /// Whoever takes the most is the first to lose some.
     fn who_has_most(&self, of: impl Fn(&Handle) -> usize) -> Option<Account> {
         let mut sums: HashMap<Account, usize> = HashMap::new();
         for handle in self.handles.values() {
-            *sums.entry(handle.owner).or_default() += of(handle);
+            *sums.entry(handle.payer).or_default() += of(handle);
         }
-        sums.into_iter().max_by_key(|(owner, sum)| (*sum, *owner)).map(|(owner, _)| owner)
+        sums.into_iter().max_by_key(|(payer, sum)| (*sum, *payer)).map(|(payer, _)| payer)
     }
 
-    /// Forgets what ended first, of this owner's or of all; false when none has.
-    fn forget_oldest(&mut self, owner: Option<Account>) -> bool {
-        let own = |handle: &&Handle| owner.is_none_or(|owner| handle.owner == owner);
+    /// Forgets what ended first, of this payer's or of all; false when none has.
+    fn forget_oldest(&mut self, payer: Option<Account>) -> bool {
+        let own = |handle: &&Handle| payer.is_none_or(|payer| handle.payer == payer);
         let ended = self.handles.iter().filter(|(_, handle)| own(handle));
         let oldest = ended.filter_map(|(id, handle)| Some((handle.end.at()?, id))).min();
         match oldest.map(|(_, id)| id.clone()) {
@@ -169,7 +171,8 @@ mod tests {
         let end = End::default();
         ended.into_iter().for_each(|ended| end.0.set(ended).unwrap());
         let until = Instant::now() + Duration::from_secs(3600);
-        let handle = Handle { owner: uid.into(), manager: TaskManager::new(), sight: sight(), until, end };
+        let (owner, payer) = (Account::Token(id as u64), uid.into());
+        let handle = Handle { owner, payer, manager: TaskManager::new(), sight: sight(), until, end };
         store.put(format!("{uid}-{id:05}"), handle);
     }
 
@@ -181,7 +184,10 @@ mod tests {
         store.tidy(now + KEPT - Duration::from_secs(1));
         assert_eq!(store.handles.len(), 2);
         store.tidy(now + KEPT);
-        assert!(store.get(1, "1-00000").is_none() && store.get(1, "1-00001").is_some());
+        assert!(
+            store.get(Account::Token(0), "1-00000").is_none()
+                && store.get(Account::Token(1), "1-00001").is_some()
+        );
         store.tidy(now + Duration::from_secs(3601));
         assert!(store.handles.is_empty());
     }
@@ -196,8 +202,11 @@ mod tests {
         store.tidy(now + Duration::from_secs(1));
         let left = store.of(1.into()).map(|handle| handle.end.bytes()).sum::<usize>();
         assert!(left <= BYTES_OF_ONE && left > BYTES_OF_ONE - (200 << 10), "{left}");
-        assert!(store.get(1, "1-00000").is_none() && store.get(1, "1-00029").is_some());
-        assert!(store.get(2, "2-00000").is_some());
+        assert!(
+            store.get(Account::Token(0), "1-00000").is_none()
+                && store.get(Account::Token(29), "1-00029").is_some()
+        );
+        assert!(store.get(Account::Token(0), "2-00000").is_some());
         for owner in 3..30 {
             put(&mut store, owner, 0, Some((now, 1 << 20)));
         }
@@ -211,7 +220,7 @@ mod tests {
         for id in 0..MOST_OF_ONE {
             put(&mut store, 1, id, Some((now + Duration::from_millis(id as u64), 1)));
         }
-        assert!(store.make_room(1) && store.get(1, "1-00000").is_none());
+        assert!(store.make_room(1) && store.get(Account::Token(0), "1-00000").is_none());
         assert_eq!(store.of(1.into()).count(), MOST_OF_ONE - 1);
         for owner in 2..17 {
             for id in 0..MOST_RUNNING {
@@ -232,6 +241,9 @@ mod tests {
     fn a_handle_is_its_owners_alone() {
         let mut store = Store::default();
         put(&mut store, 1, 0, None);
-        assert!(store.get(1, "1-00000").is_some() && store.get(2, "1-00000").is_none());
+        assert!(store.get(Account::Token(0), "1-00000").is_some());
+        for other in [1.into(), Account::Token(1)] {
+            assert!(store.get(other, "1-00000").is_none());
+        }
     }
 }

@@ -1,40 +1,45 @@
-"""Makes of the booted node one that Provost runs on: its account, a simulated PVE, the units."""
+"""What a node has before Provost comes: PVE, by a simulated cluster at PVE's own places, with a pveum and an /etc/pve; and
+the accounts of two people."""
 
 import os
 
-from node import CLUSTER, sh, until
+from node import CLUSTER, PMXCFS, sh, until, write
 
+# Under SELinux /etc/pve is a file system of its own, with one label, and there again after a boot.
+IMAGE, TREE = f"{CLUSTER}/etc-pve.img", f"{CLUSTER}/etc-pve"
+MOUNT = f"mountpoint -q {TREE} || mount -o loop,{PMXCFS.rstrip(',')} {IMAGE} {TREE}" if PMXCFS else ":"
 UNIT = f"""
 [Unit]
 Description=a simulated cluster in the place of PVE's daemons
 
 [Service]
-ExecStart=/usr/bin/provost demo --dir {CLUSTER} --guests 40 --container 101 --listen 127.0.0.1:8006 --daemon 127.0.0.1:85
-StandardOutput=truncate:{CLUSTER}.out
-Group=provost
+ExecStartPre=/bin/sh -c '{MOUNT}'
+ExecStartPre=/bin/sh -c 'mountpoint -q /etc/pve || mount --bind {TREE} /etc/pve'
+ExecStart=/usr/local/sbin/provost-sim demo --dir {CLUSTER} --keep --guests 40 --container 101 --listen 127.0.0.1:8006 --daemon 127.0.0.1:85
+StandardOutput=null
+# As pmxcfs shows its files.
+Group=www-data
 UMask=0027
 
 [Install]
 WantedBy=multi-user.target
 """
+APIDOC = "/usr/share/pve-docs/api-viewer/apidoc.js"
 
-sh("getent passwd provost >/dev/null || useradd --system --user-group --home-dir /var/lib/provost --shell /usr/sbin/nologin provost")
-sh("getent group www-data >/dev/null || groupadd --system www-data")
-sh("getent group provost-approvers >/dev/null || groupadd --system provost-approvers")
-os.makedirs("/etc/provost", exist_ok=True)
-os.makedirs(CLUSTER, exist_ok=True)
-with open("/etc/systemd/system/provost-sim.service", "w") as file:
-    file.write(UNIT)
-sh(f"chown root:provost {CLUSTER}; chmod 2750 {CLUSTER}; systemctl daemon-reload; systemctl enable --now provost-sim.service")
-
-
-def told():
-    with open(f"{CLUSTER}.out") as file:
-        text = file.read()
-    return text if "# Faults" in text else None
-
-
-text = until("the simulated cluster", told)
-with open(f"{CLUSTER}/pve.toml", "w") as file:
-    file.write("".join(f"{line}\n" for line in text.splitlines() if not line.startswith("#")))
-sh(f"chgrp -R provost {CLUSTER}; chmod -R g+rX {CLUSTER}")
+sh("echo pve1 >/etc/hostname; hostname pve1; getent group www-data >/dev/null || groupadd --system www-data")
+for name in ("alice", "bob"):
+    sh(f"getent passwd {name} >/dev/null || useradd --create-home --shell /bin/sh {name}")
+for folder in (TREE, "/etc/pve", os.path.dirname(APIDOC)):
+    os.makedirs(folder, exist_ok=True)
+if PMXCFS and not os.path.exists(IMAGE):
+    # On what `mount` may mount, by Debian's policy.
+    sh(f"chcon -t mnt_t {TREE} /etc/pve; truncate -s 64M {IMAGE}; mkfs.ext4 -q {IMAGE}; {MOUNT}; rmdir {TREE}/lost+found")
+sh(f"chgrp www-data {TREE}; chmod 2750 {TREE}")
+# By which Provost knows what the host is.
+write("/usr/bin/pveproxy", "#!/bin/sh\n")
+write("/etc/pveum-stand-in", f"daemon = http://127.0.0.1:85\ntoken = {CLUSTER}/pve-token\ncalls = {CLUSTER}/calls\n")
+write("/etc/systemd/system/provost-sim.service", UNIT)
+sh("systemctl daemon-reload; systemctl enable --now provost-sim.service")
+until("the simulated cluster", lambda: sh("pveum user list --output-format json 2>/dev/null", check=False))
+sh(f"cp {CLUSTER}/apidoc.js {APIDOC}; chmod 644 {APIDOC}")
+print("ok   a cluster of 40 guests, its pveum and its /etc/pve")

@@ -280,6 +280,7 @@ fn a_format_or_a_pattern_that_nobody_here_knows_is_passed_and_said() {
         .into()
     };
     let endpoint = Endpoint {
+        product: crate::product::Product::Pve,
         method: Method::Post,
         path: "/a".into(),
         description: String::new(),

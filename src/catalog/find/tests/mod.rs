@@ -220,3 +220,46 @@ fn every_word_of_the_tables_leads_somewhere() {
         lexicon.concepts.names().filter(|name| !finder.ranking.knows(&finder.lexicon, name)).collect();
     assert!(lost.is_empty(), "{lost:?}");
 }
+
+/// The usual jobs of a Backup Server, in the words that people have for them.
+#[test]
+fn the_usual_jobs_of_a_backup_server_are_found_by_plain_words() {
+    use crate::catalog::Edition;
+    use crate::product::Product;
+    let catalog = Catalog::built_in(Edition::of(Product::Backup));
+    let finder = Finder::new(&catalog);
+    let mut misses = Vec::new();
+    for (words, right) in [
+        ("list datastores", "GET /admin/datastore"),
+        ("how full are the datastores", "GET /status/datastore-usage"),
+        ("list snapshots of datastore tank", "GET /admin/datastore/{store}/snapshots"),
+        ("delete a snapshot", "DELETE /admin/datastore/{store}/snapshots"),
+        ("prune a backup group", "POST /admin/datastore/{store}/prune"),
+        ("run garbage collection", "POST /admin/datastore/{store}/gc"),
+        ("verify a datastore", "POST /admin/datastore/{store}/verify"),
+        ("list sync jobs", "GET /admin/sync"),
+        ("run sync job", "POST /admin/sync/{id}/run"),
+        ("create a user", "POST /access/users"),
+        ("list users", "GET /access/users"),
+        ("create an api token", "POST /access/users/{userid}/token/{token-name}"),
+        ("list tasks", "GET /nodes/{node}/tasks"),
+    ] {
+        let found = finder.search(&catalog, words);
+        let names: Vec<String> = found
+            .iter()
+            .take(3)
+            .map(|found| &catalog.endpoints()[found.endpoint])
+            .map(|endpoint| format!("{} {}", endpoint.method, endpoint.path))
+            .collect();
+        if !names.iter().any(|name| name == right) {
+            misses.push(format!("{words}: wants {right}, got {names:?}"));
+        }
+    }
+    assert!(misses.is_empty(), "{misses:#?}");
+    for (_, path, ..) in document::rows_of(document::BACKUP) {
+        assert!(catalog.endpoints().iter().any(|endpoint| endpoint.path == path), "{path}");
+    }
+    let words = "prune a backup group";
+    let recipes = finder.recipes(&catalog, words, &finder.search(&catalog, words));
+    assert!(recipes.iter().any(|recipe| recipe.title == "Prune a group"));
+}

@@ -4,14 +4,28 @@ use super::{Check, Client, State};
 use crate::cli::operator::{Failed, Where};
 use crate::control::{Ask, Catalogue, Examined, Plans, Walls};
 
-pub fn checks(at: &Where) -> (Vec<Check>, Option<Examined>) {
+/// The checks, and what others rest on.
+pub struct Said {
+    pub checks: Vec<Check>,
+    pub examined: Option<Examined>,
+    pub walls: Option<Walls>,
+}
+
+impl Said {
+    /// Nothing but why there is nothing.
+    pub fn only(check: Check) -> Self {
+        Self { checks: vec![check], examined: None, walls: None }
+    }
+}
+
+pub fn checks(at: &Where) -> Said {
     let asked: Result<(Catalogue, Plans), Failed> =
         Client::at(at).and_then(|client| Ok((client.ask(&Ask::Catalogue {})?, client.ask(&Ask::Plans {})?)));
     let (catalogue, plans) = match asked {
         Ok(answers) => answers,
         Err(error) => {
             let mend = "systemctl status provost; journalctl -u provost";
-            return (vec![Check::not("daemon", State::Bad, error.to_string(), mend)], None);
+            return Said::only(Check::not("daemon", State::Bad, error.to_string(), mend));
         }
     };
     let examined = Client::at(at).and_then(|client| client.ask::<Examined>(&Ask::Examine {}));
@@ -20,8 +34,9 @@ pub fn checks(at: &Where) -> (Vec<Check>, Option<Examined>) {
     if let Some(examined) = &examined {
         checks.extend(inside(examined));
     }
-    checks.push(match Client::at(at).and_then(|client| client.ask(&Ask::Walls {})) {
-        Ok(walls) => sandbox(&walls),
+    let walls = Client::at(at).and_then(|client| client.ask::<Walls>(&Ask::Walls {}));
+    checks.push(match &walls {
+        Ok(walls) => sandbox(walls),
         Err(error) => Check::not("sandbox", State::Look, error.to_string(), "systemctl restart provost"),
     });
     checks.push(match &catalogue.problem {
@@ -65,7 +80,7 @@ pub fn checks(at: &Where) -> (Vec<Check>, Option<Examined>) {
             "provost plans",
         ),
     });
-    (checks, examined)
+    Said { checks, examined, walls: walls.ok() }
 }
 
 fn version(examined: Result<&Examined, &Failed>) -> Check {
@@ -190,7 +205,7 @@ mod tests {
     fn walls_that_do_not_stand_are_said_one_by_one_with_what_mends_them() {
         let walls = |uid, landlock_abi, missing: &[&str]| {
             let missing = missing.iter().map(|line| (*line).to_owned()).collect();
-            sandbox(&Walls { uid, landlock_abi, missing })
+            sandbox(&Walls { uid, landlock_abi, missing, hidden: None })
         };
         assert_eq!(walls(990, Some(7), &[]).state, State::Good);
         assert_eq!(walls(0, Some(7), &[]).state, State::Look);

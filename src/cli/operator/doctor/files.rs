@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::{Check, Ground, State};
 use crate::config::{self, Config};
+use crate::product::Product;
 
 /// Days before a token's end at which it is said.
 const SOON: i64 = 14;
@@ -19,10 +20,13 @@ pub fn checks(ground: &Ground) -> Vec<Check> {
     let own = config.roles.iter().filter_map(|role| role.token.as_deref());
     checks.extend(std::iter::once(config.pve.token.as_path()).chain(own).map(token));
     checks.extend(expiry(ground, config));
-    checks.push(certificate(&config.pve.certificate));
+    checks.push(match config.pve.product() {
+        Product::Pve => certificate(&config.pve.certificate),
+        product => super::product::certificate(product, &config.pve.certificate),
+    });
     checks.push(room(&config.ledger.dir));
     checks.push(clock(&config.ledger.dir));
-    checks.push(catalogue(&config.pve.apidoc));
+    checks.push(catalogue(config.pve.product().facts().docs, &config.pve.apidoc));
     checks
 }
 
@@ -261,26 +265,26 @@ fn clock(ledger: &Path) -> Check {
     }
 }
 
-fn catalogue(apidoc: &Path) -> Check {
+fn catalogue(docs: &'static str, apidoc: &Path) -> Check {
     match std::fs::metadata(apidoc) {
         Ok(meta) if meta.is_file() && meta.mode() & 0o022 == 0 => {
-            Check::good("pve-docs", format!("{} describes this node's API", apidoc.display()))
+            Check::good(docs, format!("{} describes this node's API", apidoc.display()))
         }
         Ok(meta) => Check::not(
-            "pve-docs",
+            docs,
             State::Look,
             format!(
                 "{} is no file, or others may write it (mode {:o})",
                 apidoc.display(),
                 meta.mode() & 0o7777
             ),
-            "apt install --reinstall pve-docs",
+            format!("apt install --reinstall {docs}"),
         ),
         Err(error) => Check::not(
-            "pve-docs",
+            docs,
             State::Look,
             format!("{}: {error}; the built-in description serves", apidoc.display()),
-            "apt install pve-docs, or name its apidoc.js as [pve] apidoc",
+            format!("apt install {docs}, or name its apidoc.js as [pve] apidoc"),
         ),
     }
 }

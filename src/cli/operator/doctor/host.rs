@@ -1,24 +1,20 @@
-//! The machine: who may connect, commands in containers, the kernel's locks, systemd's units, the journal.
+//! The machine: who may connect, commands in containers and on the node, the journal.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::time::Duration;
 
 use super::{Check, Ground, State};
-use crate::cli::program;
 use crate::config::{Config, Exec, Member, Role, Tier};
 
-const PATIENCE: Duration = Duration::from_secs(5);
 const GROUP: &str = "provost";
 
 pub fn checks(ground: &Ground) -> Vec<Check> {
-    let mut checks = vec![kernel(Path::new("/sys/kernel/security/lsm")), journal()];
+    let mut checks = vec![journal()];
     if let Some(config) = &ground.config {
         checks.extend(members(config));
         checks.extend(commands(&config.exec, &config.pve.etc_pve));
         checks.push(on_host(config));
     }
-    checks.extend(units(ground.config.as_ref()));
     checks
 }
 
@@ -119,15 +115,6 @@ fn commands(exec: &Exec, etc_pve: &Path) -> Vec<Check> {
         return vec![Check::good(NAME, "commands in containers are off")];
     }
     let mut checks = Vec::new();
-    match std::fs::symlink_metadata(&exec.socket) {
-        Ok(_) => checks.push(Check::good(NAME, format!("{} is there", exec.socket.display()))),
-        Err(error) => checks.push(Check::not(
-            NAME,
-            State::Bad,
-            format!("[exec] enabled, and {}: {error}", exec.socket.display()),
-            "systemctl enable --now provost-execd.socket; or enabled = false",
-        )),
-    }
     if exec.containers.is_empty() {
         checks.push(Check::not(
             "containers",
@@ -177,35 +164,6 @@ fn containers(exec: &Exec, etc_pve: &Path) -> Vec<u32> {
     ids
 }
 
-/// Locks that the kernel has, beside what the daemon says that it uses.
-fn kernel(lsm: &Path) -> Check {
-    const NAME: &str = "kernel";
-    let Ok(text) = std::fs::read_to_string(lsm) else {
-        return Check::skipped(NAME, "which security modules are on cannot be read here");
-    };
-    let has = |name: &str| text.split(',').any(|one| one.trim() == name);
-    let missing: Vec<&str> = [("landlock", "landlock"), ("AppArmor or SELinux", "")]
-        .iter()
-        .filter(|(_, name)| match *name {
-            "" => !has("apparmor") && !has("selinux"),
-            name => !has(name),
-        })
-        .map(|(shown, _)| *shown)
-        .collect();
-    match missing.is_empty() {
-        true => Check::good(NAME, format!("security modules: {}", text.trim().replace(',', ", "))),
-        false => Check::not(
-            NAME,
-            State::Look,
-            format!(
-                "without {}: the other locks hold, and this one is not there",
-                missing.join(" and without ")
-            ),
-            "a kernel of PVE's has both; see lsm= in /proc/cmdline",
-        ),
-    }
-}
-
 fn journal() -> Check {
     const PLACE: &str = "/run/systemd/journal/socket";
     match UnixDatagram::unbound().and_then(|socket| socket.connect(PLACE)) {
@@ -217,51 +175,6 @@ fn journal() -> Check {
             "systemctl status systemd-journald",
         ),
     }
-}
-
-/// What systemd says of ours. Without systemd there is nothing to say.
-fn units(config: Option<&Config>) -> Vec<Check> {
-    if !Path::new("/run/systemd/system").is_dir() {
-        return vec![Check::skipped("units", "systemd does not run here")];
-    }
-    let mut wanted = vec![
-        ("provost.socket", "systemctl enable --now provost.socket"),
-        ("provost-control.socket", "systemctl enable --now provost-control.socket"),
-        (
-            "provost-witness.timer",
-            "systemctl enable --now provost-witness.timer: the ledger's heads are kept nowhere else",
-        ),
-    ];
-    if config.is_some_and(|config| config.exec.enabled) {
-        wanted.push(("provost-execd.socket", "systemctl enable --now provost-execd.socket"));
-    }
-    let mut checks: Vec<Check> = wanted.into_iter().map(|(unit, mend)| is_active(unit, mend)).collect();
-    let failed = systemctl(&["list-units", "--plain", "--no-legend", "--state=failed", "provost*"])
-        .unwrap_or_default();
-    if !failed.trim().is_empty() {
-        let items = failed.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
-        let bad = Check::not(
-            "units",
-            State::Bad,
-            "units of Provost's have failed",
-            "systemctl status UNIT; journalctl -u UNIT",
-        );
-        checks.push(Check { items, ..bad });
-    }
-    checks
-}
-
-fn is_active(unit: &'static str, mend: &'static str) -> Check {
-    match systemctl(&["is-active", unit]).as_deref().map(str::trim) {
-        Some("active") => Check::good("units", format!("{unit} is active")),
-        Some(state) => Check::not("units", State::Look, format!("{unit} is {state}"), mend),
-        None => Check::skipped("units", format!("{unit}: systemctl does not answer")),
-    }
-}
-
-fn systemctl(words: &[&str]) -> Option<String> {
-    let ran = program::run(Path::new("/usr/bin/systemctl"), words, b"", PATIENCE).ok()?;
-    Some(crate::text::clean(&ran.stdout))
 }
 
 #[cfg(test)]
@@ -289,28 +202,9 @@ mod tests {
         std::fs::write(lxc.join("101.conf"), "").unwrap();
         let mut exec = config("[exec]\nenabled=true\ncontainers=[101,102,'200-299']").exec;
         exec.lxcpath = dir.path().join("none");
-        exec.socket = dir.path().join("none.sock");
         let checks = commands(&exec, dir.path());
-        assert!(
-            checks[0].state == State::Bad
-                && checks[0].mend.as_deref().unwrap().contains("provost-execd.socket")
-        );
-        assert_eq!(checks[1].items.len(), 2, "{:?}", checks[1].items);
+        assert_eq!((checks[0].state, checks[0].items.len()), (State::Look, 2), "{:?}", checks[0].items);
         exec.enabled = false;
         assert_eq!(commands(&exec, dir.path())[0].state, State::Good);
-    }
-
-    #[test]
-    fn a_kernel_without_a_lock_is_said() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        for (text, state) in [
-            ("lockdown,landlock,apparmor", State::Good),
-            ("capability,apparmor", State::Look),
-            ("landlock", State::Look),
-        ] {
-            std::fs::write(file.path(), text).unwrap();
-            assert_eq!(kernel(file.path()).state, state, "{text}");
-        }
-        assert_eq!(kernel(Path::new("/nowhere")).state, State::Skipped);
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{Check, Ground, State};
 use crate::pve::{Shut, knock};
 
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Of each: a machine that is busy takes its time over a handshake.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub fn checks(ground: &Ground) -> Vec<Check> {
     let Some(config) = &ground.config else { return Vec::new() };
@@ -14,9 +15,10 @@ pub fn checks(ground: &Ground) -> Vec<Check> {
     };
     let pve = &config.pve;
     let knocked = |url: &str| runtime.block_on(knock(url, &pve.certificate, PATIENCE));
-    let mut checks = vec![daemon("pveproxy", &pve.url, knocked(&pve.url))];
+    let facts = pve.product().facts();
+    let mut checks = vec![daemon(facts.proxy, &pve.url, knocked(&pve.url))];
     if !pve.daemon.is_empty() {
-        checks.push(daemon("pvedaemon", &pve.daemon, knocked(&pve.daemon)));
+        checks.push(daemon(facts.daemon, &pve.daemon, knocked(&pve.daemon)));
     }
     // Looking at a certificate may be left on a thread that hangs.
     runtime.shutdown_background();
@@ -33,7 +35,13 @@ fn daemon(name: &'static str, url: &str, knocked: Result<(), Shut>) -> Check {
             name,
             State::Bad,
             why,
-            "systemctl reload pveproxy, or name its certificate as [pve] certificate",
+            format!("systemctl reload {name}, or name its certificate as [pve] certificate"),
+        ),
+        Err(Shut::NoAddress(why)) => Check::not(
+            name,
+            State::Bad,
+            format!("{why}; a daemon that runs keeps to the one before, and none starts"),
+            "correct [pve] url and [pve] daemon: https://HOST:8006, and http://127.0.0.1:85 or \"\"",
         ),
         Err(Shut::Silent(why)) => Check::not(
             name,
@@ -41,5 +49,36 @@ fn daemon(name: &'static str, url: &str, knocked: Result<(), Shut>) -> Check {
             format!("{url}: {why}; PVE is stopped, or is being upgraded"),
             format!("systemctl status {name}; when it runs again, Provost goes on by itself"),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_that_is_another_one_that_is_silent_and_one_that_has_no_address_are_told_apart() {
+        let why = || "why".to_owned();
+        for (knocked, state, says) in [
+            (Ok(()), State::Good, "as the one that was meant"),
+            (Err(Shut::Certificate("EACCES: permission denied".into())), State::Skipped, "permission"),
+            (Err(Shut::Certificate(why())), State::Bad, "why"),
+            (Err(Shut::Silent(why())), State::Bad, "PVE is stopped, or is being upgraded"),
+            (Err(Shut::NoAddress(why())), State::Bad, "none starts"),
+        ] {
+            let check = daemon("pveproxy", "https://x:8006", knocked);
+            assert!(check.state == state && check.evidence.contains(says), "{check:?}");
+            assert_eq!(check.mend.is_some(), state == State::Bad, "{check:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_said_to_be_none() {
+        let config =
+            crate::config::parse(std::path::Path::new("x"), "[pve]\nurl='ftp://x'\ndaemon=''").unwrap();
+        let at = super::super::Where::of(None, None);
+        let ground = Ground { at, config: Some(config), examined: None, walls: None };
+        let checks = checks(&ground);
+        assert!(checks.len() == 1 && checks[0].evidence.contains("none starts"), "{checks:?}");
     }
 }

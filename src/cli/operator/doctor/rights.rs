@@ -12,6 +12,10 @@ use crate::policy::rights::{Place, Rights};
 
 pub fn checks(ground: &Ground) -> Vec<Check> {
     let (Some(config), Some(examined)) = (&ground.config, &ground.examined) else { return Vec::new() };
+    // What the roles need is known of Proxmox VE's privileges.
+    if !config.pve.product().has_guests() {
+        return Vec::new();
+    }
     let catalog = Source::open(&config.pve.apidoc, None, Release::LATEST).current().catalog;
     let tokens = examined.tokens.iter().filter(|token| token.problem.is_none());
     tokens.map(|token| check(token, config, &catalog)).collect()

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
-use super::command::{After, Why};
+use super::command::{After, PATIENCE_FOR_CLEARING, Why};
 use super::gate::{Gate, refusal};
 use super::packet::{answer, has_hung_up, send};
 use super::record::Recorder;
@@ -28,8 +28,6 @@ use service::Report;
 
 /// How long what was told to end may take, until its caller hears that it has not.
 const PATIENCE_FOR_END: Duration = Duration::from_secs(15);
-/// How long a change at the file door, whose caller is gone, may take to clear away what it has begun.
-const PATIENCE_FOR_CLEARING: Duration = Duration::from_secs(3);
 
 pub struct HostCall {
     pid: Pid,

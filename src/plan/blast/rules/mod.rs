@@ -26,6 +26,7 @@ mod tests;
 use std::sync::LazyLock;
 
 use super::{Found, Look};
+use crate::product::Product;
 
 /// Looks at what one change does, and says whom it hits.
 pub type Check = fn(&Look<'_>, &mut Found);
@@ -77,10 +78,10 @@ const SUBJECTS: &[&[Rule]] = &[
     storage::RULES,
 ];
 
-/// The rules for a call such as `DELETE /storage/{storage}`.
-pub fn of(endpoint: &str) -> impl Iterator<Item = &'static Rule> + use<'_> {
+/// The rules for a call such as `DELETE /storage/{storage}`. They are about an estate, which Proxmox VE alone has.
+pub fn of(product: Product, endpoint: &str) -> impl Iterator<Item = &'static Rule> + use<'_> {
     let has = move |rule: &&Rule| rule.calls.iter().any(|call| fits(call, endpoint));
-    SUBJECTS.iter().copied().flatten().filter(has)
+    SUBJECTS.iter().copied().flatten().filter(has).filter(move |_| product.has_guests())
 }
 
 /// Whether a call of a table, which may say `{kind}`, is this one.
@@ -109,11 +110,11 @@ fn lines(text: &'static str) -> Lines {
 }
 
 /// What nobody looks at for a call without rules.
-pub fn what_unseen(endpoint: &str) -> Option<&'static str> {
-    UNSEEN.iter().find(|(call, _)| fits(call, endpoint)).map(|(_, what)| *what)
+pub fn what_unseen(product: Product, endpoint: &str) -> Option<&'static str> {
+    UNSEEN.iter().find(|(call, _)| product.has_guests() && fits(call, endpoint)).map(|(_, what)| *what)
 }
 
 /// Why nothing else depends on what a call is made on.
-pub fn why_alone(endpoint: &str) -> Option<&'static str> {
-    ALONE.iter().find(|(call, _)| fits(call, endpoint)).map(|(_, why)| *why)
+pub fn why_alone(product: Product, endpoint: &str) -> Option<&'static str> {
+    ALONE.iter().find(|(call, _)| product.has_guests() && fits(call, endpoint)).map(|(_, why)| *why)
 }

@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, Method, Release};
 fn endpoints() -> BTreeSet<String> {
     let catalogs = Release::ALL.map(Catalog::embedded);
     let changes = |catalog: &Catalog| {
-        let held = |method, path: &str| tier::of(method, path).0 == Tier::Held;
+        let held = |method, path: &str| tier::of(crate::product::Product::Pve, method, path).0 == Tier::Held;
         let all = catalog.endpoints().iter().filter(|one| one.method != Method::Get);
         let planned = all.filter(|one| !held(one.method, &one.path));
         planned.map(|one| format!("{} {}", one.method, one.path)).collect::<Vec<_>>()
@@ -21,7 +21,11 @@ fn endpoints() -> BTreeSet<String> {
 fn each_change_has_rules_or_a_reason_to_have_none() {
     let bare: Vec<String> = endpoints()
         .into_iter()
-        .filter(|one| of(one).next().is_none() && why_alone(one).is_none() && what_unseen(one).is_none())
+        .filter(|one| {
+            of(crate::product::Product::Pve, one).next().is_none()
+                && why_alone(crate::product::Product::Pve, one).is_none()
+                && what_unseen(crate::product::Product::Pve, one).is_none()
+        })
         .collect();
     assert!(bare.is_empty(), "neither a rule nor a line of alone.txt or unseen.txt:\n{}", bare.join("\n"));
 }
@@ -29,7 +33,11 @@ fn each_change_has_rules_or_a_reason_to_have_none() {
 #[test]
 fn no_call_stands_in_two_of_them() {
     let count = |one: &String| {
-        let places = [of(one).next().is_some(), why_alone(one).is_some(), what_unseen(one).is_some()];
+        let places = [
+            of(crate::product::Product::Pve, one).next().is_some(),
+            why_alone(crate::product::Product::Pve, one).is_some(),
+            what_unseen(crate::product::Product::Pve, one).is_some(),
+        ];
         places.into_iter().filter(|there| *there).count()
     };
     let both: Vec<String> = endpoints().into_iter().filter(|one| count(one) > 1).collect();
@@ -59,7 +67,11 @@ fn what_rules_need_can_be_asked_for() {
         for need in rule.needs {
             let Need::Get(get) = need else { continue };
             let there = catalogs.iter().any(|catalog| catalog.template(Method::Get, get.template).is_some());
-            assert!(there && tier::of(Method::Get, get.template).0 == Tier::Read, "{}", get.template);
+            assert!(
+                there && tier::of(crate::product::Product::Pve, Method::Get, get.template).0 == Tier::Read,
+                "{}",
+                get.template
+            );
             // Each blank is filled: by the rule, by this node's name, or by an argument of every call of the rule.
             for call in rule.calls.iter().flat_map(|call| known.iter().filter(|one| fits(call, one))) {
                 let (method, path) = call.split_once(' ').unwrap();

@@ -20,9 +20,11 @@ pub use peers::{Connections, Door, Peer};
 pub use source::Sources;
 
 use super::rules::{self, Get, Need};
+use super::{Found, backup};
 use crate::estate::{Index, Keeper};
 use crate::plan::eyes::{Eyes, Seen};
 use crate::plan::{Request, fill};
+use crate::product::Product;
 use crate::pve::Client;
 
 /// For the cluster's files.
@@ -55,6 +57,8 @@ pub struct View {
     /// By [`Get::name`].
     pub answers: BTreeMap<&'static str, Seen>,
     pub not_seen: Vec<String>,
+    /// What was looked at beside the rules: of a Backup Server, by its own lists.
+    pub told: Option<Found>,
 }
 
 impl View {
@@ -83,10 +87,18 @@ impl World {
 
     /// What the rules of this request need, side by side. Nothing is asked for a call without rules.
     pub async fn view(&self, eyes: &Eyes, request: &Request) -> View {
+        match request.product() {
+            Product::Pve => {}
+            Product::Backup => {
+                let told = backup::look(eyes, request, &self.tokens(eyes)).await;
+                return View { told, ..View::default() };
+            }
+            Product::Mail | Product::Datacenter => return View::default(),
+        }
         let endpoint = request.endpoint();
         let mut needs: Vec<Need> = Vec::new();
         let mut has_rules = false;
-        for rule in rules::of(&endpoint) {
+        for rule in rules::of(request.product(), &endpoint) {
             has_rules = true;
             needs.extend(rule.needs.iter().filter(|need| !needs.contains(need)).copied().collect::<Vec<_>>());
         }

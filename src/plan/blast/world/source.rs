@@ -18,10 +18,12 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The API is asked by this client's identity, and only where a runtime is there to carry it.
+    /// The API is asked by this client's identity, only where a runtime is there to carry it, and only of a product that has
+    /// guests.
     pub fn new(etc_pve: impl Into<PathBuf>, client: &Client) -> Self {
         let getter = |runtime| Getter { client: client.limited_to(Methods::Reads), runtime };
-        let api = Handle::try_current().ok().map(|runtime| Api::new(getter(runtime)));
+        let api = Handle::try_current().ok().filter(|_| client.product().has_guests());
+        let api = api.map(|runtime| Api::new(getter(runtime)));
         Self { tree: Tree::new(etc_pve), api, by_api: AtomicBool::new(false) }
     }
 }

@@ -21,6 +21,7 @@ fn request(method: Method, path: &str, args: Value) -> Request {
 /// Nobody listens where these eyes look.
 fn eyes() -> Eyes {
     let client = Client::new(Options {
+        product: crate::product::Product::Pve,
         url: "https://127.0.0.1:9".into(),
         daemon: String::new(),
         token: "/nowhere/token".into(),

@@ -1,5 +1,4 @@
-"""Runs on the node, as root, after enter.py and sandbox.py: what AppArmor does, as the one layer that stands. Prints a line
-a promise, and fails at the first that does not hold.
+"""What AppArmor does, as the one layer that stands.
 
 `trespass` has every capability here, the account that all it goes for belongs to, and nothing of provost.service but the
 profile; and then not even that, so that it is seen to be the profile that closed what was closed."""
@@ -9,12 +8,11 @@ import os
 import pathlib
 import shutil
 import subprocess
-import sys
 
 import enter
 import sandbox
-from enter import denials
-from sandbox import ETC_PVE, holds, place, sh, trespass, until
+from node import Client, configure, denials, holds, sh, start, until
+from sandbox import ETC_PVE, place, trespass
 
 CLOSED = [
     "list /root", "open /etc/shadow", "open priv", "open a key", "open the key beside storage.cfg", "open another file",
@@ -60,20 +58,20 @@ def unconfined_container():
                                   "-s", "lxc.apparmor.allow_nesting=0"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         until("101 runs", lambda: sh("lxc-info -n 101 -sH").strip() == "RUNNING")
-        sh("systemctl start provost.socket provost-execd.socket")
+        start("provost-execd.socket")
         init = sh("lxc-info -n 101 -pH").strip()
         label = pathlib.Path(f"/proc/{init}/attr/apparmor/current").read_text().strip()
-        client = enter.Client()
+        client = Client().begin()
         for mode in ("inspect", "change"):
             mark = f"sleep 75{len(mode)}"
-            client.start("tools/call", name="exec", arguments={"guest": 101, "argv": mark.split(), "mode": mode})
+            client.begin_call("exec", guest=101, argv=mark.split(), mode=mode)
             seen, _ = until(f"a command ({mode})", lambda: enter.host_view(mark))
             holds(f"in a container without a label, {mode}: a command's is its init's ({label})", seen["label"] == label, seen)
         holds("and AppArmor refused provost-execd nothing", not denials("provost-execd"), denials("provost-execd"))
     finally:
         subprocess.run(["lxc-stop", "-n", "101", "-k"])
         container.wait()
-        sh("systemctl stop provost-execd.service provost-execd.socket && systemctl start guest@101.service")
+        sh("systemctl start guest@101.service")
 
 
 NODE = """
@@ -95,17 +93,15 @@ profile = "full"
 def the_node_itself():
     """A command and a file of the node: neither is held in by provost-execd's profile, and both take a yes."""
     sh("dmesg -C; getent passwd provost-try >/dev/null || useradd --system provost-try; mkdir -p /srv/host; echo here > /srv/host/file")
-    config = pathlib.Path("/etc/provost/provost.toml")
-    before = config.read_text()
-    config.write_text(NODE)
-    sh("systemctl restart provost.service provost-execd.socket")
-    client = enter.Client()
+    configure(NODE)
+    start("provost-execd.socket")
+    client = Client().begin()
 
     def done(tool, **arguments):
-        asked = client.request("tools/call", name=tool, arguments={"guest": "host", **arguments})["structuredContent"]
+        asked = client.call(tool, guest="host", **arguments)
         holds(f"{tool} on the node waits for a yes", "plan_id" in asked, asked)
         sh(f"setpriv --reuid=provost-try --regid=provost-try --clear-groups provost approve {asked['plan_id']} --yes")
-        return client.request("tools/call", name="apply", arguments={"plan_id": asked["plan_id"]})["structuredContent"]
+        return client.call("apply", plan_id=asked["plan_id"])
 
     try:
         seen = done("exec", argv=["/usr/bin/cat", "/proc/self/attr/current"], mode="change")
@@ -114,9 +110,7 @@ def the_node_itself():
         holds("a file of the node is read", seen.get("host", {}).get("content") == "here\n", seen)
         holds("and AppArmor refused neither daemon anything", not denials(), denials())
     finally:
-        config.write_text(before)
         shutil.rmtree("/srv/host", ignore_errors=True)
-        sh("systemctl stop provost.service provost-execd.service provost-execd.socket")
 
 
 def main():
@@ -144,14 +138,16 @@ def main():
             os.chmod(path, mode)
         kept[0].kill()
         sandbox.clear()
+    configure(enter.CONFIG)
     unconfined_container()
     the_node_itself()
     # What is off must not be in the way: the unit starts where no profile is loaded.
-    sh("apparmor_parser -R /etc/apparmor.d/provostd && systemctl start provost.socket provost-control.socket")
-    sh("systemctl restart provost.service")
-    holds("without its profile the daemon starts all the same", sandbox.call("status")["principal"]["uid"] == 0)
-    sh("apparmor_parser -r /etc/apparmor.d/provostd && systemctl stop provost.service provost.socket provost-control.socket")
+    sh("apparmor_parser -R /etc/apparmor.d/provostd")
+    start()
+    holds("without its profile the daemon starts all the same", Client().begin().call("status")["principal"]["uid"] == 0)
+    sh("apparmor_parser -r /etc/apparmor.d/provostd")
+    start("provost-execd.socket")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,0 +1,202 @@
+//! Standard input and output as an MCP transport. A client that has sent all it will (`… | provost connect`) still gets
+//! its answers; one that is gone for good ends its calls at once.
+//!
+//! Pipes and sockets are waited for by the runtime itself: a thread between would take longer than all the rest.
+
+use std::collections::HashSet;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex as Lock, PoisonError};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::{SFlag, fstat};
+use rmcp::model::{ClientNotification, JsonRpcMessage, RequestId};
+use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::link::{Reader, Voice, Writer};
+use crate::account::Account;
+use crate::serve::lines::{Line, Lines};
+use crate::share::Supply;
+
+/// Bytes of one message; a node takes no longer ones.
+const LONGEST_LINE: usize = 8 << 20;
+
+pub struct Stdio {
+    lines: Lines<Reader, RxJsonRpcMessage<RoleServer>>,
+    voice: Voice,
+    owed: Arc<Owed>,
+    /// Standard output again, to see whether anybody is left to read; none where that cannot be seen. As what the runtime
+    /// waits for, a pipe too: nothing but readiness is asked of it.
+    reader: Option<UnixStream>,
+    /// Ends the session with everything that is under way.
+    stop: CancellationToken,
+}
+
+/// Requests that have no answer yet.
+#[derive(Default)]
+struct Owed {
+    ids: Lock<HashSet<RequestId>>,
+    changed: Notify,
+}
+
+impl Owed {
+    fn change<T>(&self, change: impl FnOnce(&mut HashSet<RequestId>) -> T) -> T {
+        let changed = change(&mut self.ids.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_waiters();
+        changed
+    }
+
+    /// Returns when nothing is owed.
+    async fn none(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.ids.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Stdio {
+    pub fn new(stop: CancellationToken) -> io::Result<Self> {
+        let read = reader(io::stdin().as_fd())?.unwrap_or_else(|| Box::new(tokio::io::stdin()));
+        let write = writer(io::stdout().as_fd())?.unwrap_or_else(|| Box::new(tokio::io::stdout()));
+        let reader = match kind(io::stdout().as_fd())? {
+            Kind::Other => None,
+            _ => Some(socket(io::stdout().as_fd().try_clone_to_owned()?)?),
+        };
+        let held = Supply::<Account>::new(4 * LONGEST_LINE, 4 * LONGEST_LINE).none(0);
+        let lines = Lines::new(read, LONGEST_LINE, held);
+        Ok(Self { lines, voice: Voice::new(write), owed: Arc::default(), reader, stop })
+    }
+}
+
+/// Returns when nobody is left to read what is written there.
+async fn gone(reader: Option<&UnixStream>) {
+    let Some(reader) = reader else { return std::future::pending().await };
+    loop {
+        if reader.writable().await.is_err() {
+            return;
+        }
+        let mut state = [PollFd::new(reader.as_fd(), PollFlags::empty())];
+        let end = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+        let polled = poll(&mut state, PollTimeout::ZERO);
+        if polled.is_err() || state[0].revents().is_none_or(|events| events.intersects(end)) {
+            return;
+        }
+        // Not yet: wait for the next change.
+        let _ = reader.try_io(Interest::WRITABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+    }
+}
+
+enum Kind {
+    Pipe,
+    Socket,
+    Other,
+}
+
+fn kind(of: BorrowedFd) -> io::Result<Kind> {
+    let kind = SFlag::from_bits_truncate(fstat(of)?.st_mode & SFlag::S_IFMT.bits());
+    Ok(match kind {
+        SFlag::S_IFIFO => Kind::Pipe,
+        SFlag::S_IFSOCK => Kind::Socket,
+        _ => Kind::Other,
+    })
+}
+
+fn socket(of: OwnedFd) -> io::Result<UnixStream> {
+    let stream = std::os::unix::net::UnixStream::from(of);
+    stream.set_nonblocking(true)?;
+    UnixStream::from_std(stream)
+}
+
+fn reader(of: BorrowedFd) -> io::Result<Option<Reader>> {
+    Ok(match kind(of)? {
+        Kind::Pipe => Some(Box::new(pipe::Receiver::from_owned_fd(of.try_clone_to_owned()?)?)),
+        Kind::Socket => Some(Box::new(socket(of.try_clone_to_owned()?)?)),
+        Kind::Other => None,
+    })
+}
+
+fn writer(of: BorrowedFd) -> io::Result<Option<Writer>> {
+    Ok(match kind(of)? {
+        Kind::Pipe => Some(Box::new(pipe::Sender::from_owned_fd(of.try_clone_to_owned()?)?)),
+        Kind::Socket => Some(Box::new(socket(of.try_clone_to_owned()?)?)),
+        Kind::Other => None,
+    })
+}
+
+impl rmcp::transport::Transport<RoleServer> for Stdio {
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        message: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let (voice, owed) = (self.voice.clone(), self.owed.clone());
+        async move {
+            let sent = voice.say(&message).await;
+            match &message {
+                JsonRpcMessage::Response(response) => owed.change(|ids| ids.remove(&response.id)),
+                JsonRpcMessage::Error(error) => {
+                    owed.change(|ids| error.id.as_ref().is_some_and(|id| ids.remove(id)))
+                }
+                _ => false,
+            };
+            if sent.is_err() {
+                // Nobody is left to read it.
+                owed.change(HashSet::clear);
+            }
+            sent
+        }
+    }
+
+    /// Cancel-safe: what was read stays in the buffer.
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        loop {
+            let message = match self.lines.next().await {
+                Ok(Line::Message(message)) => message,
+                Ok(Line::Invalid) => continue,
+                Ok(Line::TooLong(most, _)) => {
+                    eprintln!(
+                        "provost connect: a message is longer than {most} bytes; the session ends here"
+                    );
+                    return None;
+                }
+                Ok(Line::End) | Err(_) => {
+                    tokio::select! {
+                        () = self.owed.none() => {}
+                        () = gone(self.reader.as_ref()) => self.stop.cancel(),
+                    }
+                    return None;
+                }
+            };
+            match &message {
+                JsonRpcMessage::Request(request) => {
+                    self.owed.change(|ids| ids.insert(request.id.clone()));
+                }
+                JsonRpcMessage::Notification(notification) => {
+                    if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
+                        && let Some(id) = &cancelled.params.request_id
+                    {
+                        // A cancelled call gets no answer.
+                        self.owed.change(|ids| ids.remove(id));
+                    }
+                }
+                _ => {}
+            }
+            return Some(message);
+        }
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        self.voice.close();
+        Ok(())
+    }
+}

@@ -1,0 +1,202 @@
+//! What a plan says of a change on a Backup Server, against what then happens.
+
+use provost::plan::undo::Way;
+use provost::sim::backup::{Group, Server};
+use serde_json::json;
+
+use crate::site::{Site, radius};
+
+fn group<'a>(server: &'a Server, store: &str, ns: &str, kind: &str, id: &str) -> Option<&'a Group> {
+    server.stores[store].namespaces.get(ns)?.get(&(kind.to_owned(), id.to_owned()))
+}
+
+#[tokio::test]
+async fn a_datastore_that_is_destroyed_names_every_group_its_owner_and_its_newest() {
+    let site = Site::new().await;
+    let plan = site.plan("DELETE /config/datastore/tank", json!({ "destroy-data": true })).await;
+    let radius = radius(&plan);
+    let lost: Vec<&String> = radius.iter().filter(|hit| hit.contains("data_lost")).collect();
+    assert_eq!(lost.len(), 4, "{radius:#?}");
+    assert!(
+        radius.contains(
+            &"backup group tank:vm/104 data_lost: 14 backups of alice@pbs!pve, the newest of 2026-10-01T02:00:00Z are destroyed with the datastore"
+                .to_owned()
+        ),
+        "{radius:#?}"
+    );
+    assert!(
+        lost.iter().any(|hit| hit.contains("tank:team/vm/120") && hit.contains("3 backups of bob@pbs!team"))
+    );
+    assert!(radius.iter().any(|hit| hit.starts_with("prune job nightly loses_backup")), "{radius:#?}");
+    assert_eq!(plan.undo.way, Way::None);
+    // Without its data it is only out of reach, and the way back is said.
+    let plan = site.plan("DELETE /config/datastore/tank", json!({})).await;
+    assert!(crate::site::radius(&plan).iter().all(|hit| !hit.contains("data_lost")), "{:#?}", plan.shown);
+    assert!(plan.undo.why.contains("reuse-datastore"), "{}", plan.undo.why);
+}
+
+#[tokio::test]
+async fn what_a_prune_takes_is_what_the_plan_said() {
+    let site = Site::new().await;
+    let newest = provost_newest(&site);
+    site.sim.with_server(|server| {
+        let key = ("vm".to_owned(), "104".to_owned());
+        let root = server.stores.get_mut("tank").unwrap().namespaces.get_mut("").unwrap();
+        root.get_mut(&key).unwrap().backups.get_mut(&(newest - 9 * 86_400)).unwrap().protected = true;
+    });
+    let args = json!({ "backup-type": "vm", "backup-id": "104", "keep-last": 3 });
+    let plan = site.plan("POST /admin/datastore/tank/prune", args).await;
+    let said = radius(&plan);
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(said[0].contains("10 backups of alice@pbs!pve go now, by the server's own dry run"), "{said:#?}");
+    assert!(said[0].ends_with("4 stay"), "{said:#?}");
+    let before = site.sim.with_server(|server| group(server, "tank", "", "vm", "104").unwrap().backups.len());
+    assert_eq!(before, 14, "a plan changes nothing");
+    assert_eq!(plan.undo.way, Way::None);
+    site.apply(&plan).await;
+    let left = site.sim.with_server(|server| group(server, "tank", "", "vm", "104").unwrap().backups.len());
+    assert_eq!(left, 4);
+}
+
+fn provost_newest(site: &Site) -> i64 {
+    site.sim
+        .with_server(|server| *group(server, "tank", "", "vm", "104").unwrap().backups.keys().last().unwrap())
+}
+
+#[tokio::test]
+async fn a_retention_that_takes_nothing_hits_nothing() {
+    let site = Site::new().await;
+    let args = json!({ "backup-type": "ct", "backup-id": "101", "keep-last": 30 });
+    let plan = site.plan("POST /admin/datastore/tank/prune", args).await;
+    assert_eq!(radius(&plan), [""; 0]);
+    // A job is asked about with its own retention.
+    let plan = site.plan("POST /admin/prune/nightly/run", json!({})).await;
+    let said = radius(&plan);
+    assert_eq!(said.iter().filter(|hit| hit.contains("data_lost")).count(), 2, "{said:#?}");
+    assert!(said.iter().any(|hit| hit.contains("tank:ct/101") && hit.contains("4 backups")), "{said:#?}");
+}
+
+#[tokio::test]
+async fn a_backup_that_is_forgotten_is_said_to_be_the_newest_the_only_one_or_protected() {
+    let site = Site::new().await;
+    let newest = provost_newest(&site);
+    let at = |kind: &str, id: &str| json!({ "backup-type": kind, "backup-id": id, "backup-time": newest });
+    let call = "DELETE /admin/datastore/tank/snapshots";
+    let plan = site.plan(call, at("vm", "104")).await;
+    assert!(
+        radius(&plan)[0].contains("it is the newest; what is left is of 2026-09-30"),
+        "{:#?}",
+        radius(&plan)
+    );
+    let plan = site.plan(call, at("host", "pbs1")).await;
+    assert!(radius(&plan)[0].contains("it is the only backup of host/pbs1"), "{:#?}", radius(&plan));
+    let applied = site.apply(&plan).await;
+    assert!(applied.upid.is_none());
+    let gone =
+        site.sim.with_server(|server| group(server, "tank", "", "host", "pbs1").unwrap().backups.is_empty());
+    assert!(gone);
+}
+
+#[tokio::test]
+async fn a_user_that_goes_takes_tokens_rights_and_the_next_backups_with_it() {
+    let site = Site::new().await;
+    let plan = site.plan("DELETE /access/users/bob@pbs", json!({})).await;
+    let said = radius(&plan);
+    for hit in [
+        "user bob@pbs loses_access",
+        "token bob@pbs!team loses_access",
+        "backup group tank:team/vm/120 loses_backup",
+    ] {
+        assert!(said.iter().any(|one| one.starts_with(hit)), "{hit}: {said:#?}");
+    }
+    assert!(said.iter().any(|one| one.contains("DatastorePowerUser on /datastore/tank/team")), "{said:#?}");
+    let own = site.plan("DELETE /access/users/root@pam/token/t1", json!({})).await;
+    assert!(radius(&own).iter().any(|hit| hit.contains("the agent's own")), "{:#?}", radius(&own));
+}
+
+#[tokio::test]
+async fn a_right_that_is_taken_is_named_and_given_back_by_the_undo() {
+    let site = Site::new().await;
+    let right = json!({ "path": "/datastore/tank", "role": "DatastoreBackup", "auth-id": "alice@pbs!pve", "delete": true });
+    let plan = site.plan("PUT /access/acl", right).await;
+    let said = radius(&plan);
+    assert!(
+        said.iter()
+            .any(|hit| hit.starts_with("alice@pbs!pve loses_access: it no longer holds DatastoreBackup")),
+        "{said:#?}"
+    );
+    assert!(said.iter().any(|hit| hit.starts_with("backup group tank:vm/104 loses_access")), "{said:#?}");
+    let before = site.sim.with_server(|server| server.rights.len());
+    let applied = site.apply(&plan).await;
+    assert_eq!(site.sim.with_server(|server| server.rights.len()), before - 1);
+    site.undo(&applied).await;
+    let held = site.sim.with_server(|server| {
+        server
+            .rights
+            .iter()
+            .any(|right| right.who == "alice@pbs!pve" && right.path == "/datastore/tank" && right.propagate)
+    });
+    assert!(held);
+}
+
+#[tokio::test]
+async fn a_sync_that_removes_names_what_it_may_remove_and_says_who_alone_knows() {
+    let site = Site::new().await;
+    let plan = site.plan("POST /admin/sync/offsite/run", json!({})).await;
+    let said = radius(&plan);
+    assert!(said[0].starts_with("backup group archive:vm/104 loses_backup"), "{said:#?}");
+    assert!(plan.shown["not_seen"].to_string().contains("only the source knows"), "{:#?}", plan.shown);
+    let plan = site
+        .plan(
+            "POST /config/sync",
+            json!({ "id": "other", "store": "archive", "remote": "far", "remote-store": "tank" }),
+        )
+        .await;
+    assert_eq!(radius(&plan), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_collection_loses_no_backup_and_has_no_way_back() {
+    let site = Site::new().await;
+    let plan = site.plan("POST /admin/datastore/tank/gc", json!({})).await;
+    let said = radius(&plan);
+    assert!(said.len() == 1 && said[0].contains("no backup loses any"), "{said:#?}");
+    assert!(plan.undo.why.contains("freed are gone"));
+    let applied = site.apply(&plan).await;
+    assert!(applied.upid.is_some_and(|upid| upid.to_string().contains(":garbage_collection:tank:")));
+}
+
+#[tokio::test]
+async fn a_job_that_was_removed_is_made_again_by_the_undo() {
+    let site = Site::new().await;
+    let plan = site.plan("DELETE /config/verify/weekly", json!({})).await;
+    let before = site.sim.with_server(|server| server.sections["verify"].clone());
+    let applied = site.apply(&plan).await;
+    assert!(site.sim.with_server(|server| server.sections["verify"].is_empty()));
+    site.undo(&applied).await;
+    assert_eq!(site.sim.with_server(|server| server.sections["verify"].clone()), before);
+}
+
+/// The default profile never deletes: what takes backups away is not for it, by whatever name.
+#[tokio::test]
+async fn a_profile_that_never_deletes_never_takes_a_backup_away() {
+    let site = Site::new().await;
+    site.role("profile = 'provision'");
+    for (call, args) in [
+        ("POST /admin/datastore/tank/gc", json!({})),
+        (
+            "POST /admin/datastore/tank/prune",
+            json!({ "backup-type": "vm", "backup-id": "104", "keep-last": 1 }),
+        ),
+        ("POST /admin/prune/nightly/run", json!({})),
+        ("POST /admin/sync/offsite/run", json!({})),
+        ("POST /pull", json!({ "store": "tank", "remote-store": "tank", "remove-vanished": true })),
+        ("PUT /config/datastore/tank", json!({ "keep-last": 1 })),
+        ("DELETE /admin/datastore/tank/groups", json!({ "backup-type": "vm", "backup-id": "104" })),
+    ] {
+        let refused = site.try_plan(call, args).await.err().unwrap_or_else(|| panic!("{call} was planned"));
+        assert!(refused.to_string().contains("provision"), "{call}: {refused}");
+    }
+    site.plan("POST /admin/datastore/tank/verify", json!({})).await;
+    site.plan("POST /admin/datastore/tank/namespace", json!({ "name": "new" })).await;
+}

@@ -1,0 +1,64 @@
+"""The token and the key that signs the receipts as credentials of systemd's, sealed to this host: neither lies open on its disk,
+and the daemon has both."""
+
+import os
+import stat
+
+from node import CONFIG, LEDGER, Client, doctor, holds, read, run, sh, start, stop, verified
+
+TOKEN, KEY = "/etc/provost/pve-token", f"{LEDGER}/ledger.key"
+STORE = "/etc/credstore.encrypted"
+SEALED = f"{STORE}/pve-token"
+SETUP = ["setup", "--yes", "--profile", "provision", "--member", "user:root", "--containers", "101"]
+
+
+def reads(how):
+    answer = Client().begin().call("read", path="/nodes/pve1/lxc")
+    holds(f"the node's API is read with the token {how}", answer.get("total", 0) > 0, answer)
+
+
+def unsealed():
+    return sh(f"systemd-creds decrypt --name=pve-token {SEALED} -").strip()
+
+
+kept = read(CONFIG)
+sh("systemd-creds setup")
+done = run("provost", *SETUP, "--store", "credential")
+holds("setup makes a token that is a credential", done.returncode == 0 and 'token = "pve-token"' in read(CONFIG), (done, read(CONFIG)))
+start()
+reads("that systemd has decrypted")
+line = unsealed()
+secret = line.split("=", 1)[1]
+holds("it lies sealed, is root's alone, and is shown nowhere", stat.S_IMODE(os.stat(SEALED).st_mode) == 0o400 and not any(
+    secret in text for text in (read(SEALED), read(CONFIG), done.stdout, done.stderr, sh("journalctl --no-pager -b"))))
+holds("and the file that was in the clear is gone", not os.path.exists(TOKEN), os.listdir("/etc/provost"))
+checks = [check for check in doctor()[1] if check["check"] == "token"]
+holds("doctor says so", checks and all(check["state"] == "good" for check in checks) and SEALED in checks[0]["evidence"], checks)
+again = run("provost", *SETUP)
+holds("setup again finds nothing to do", again.returncode == 0 and "nothing to do" in again.stdout, again)
+rotated = run("provost", "token", "rotate", "--yes")
+holds("the token is rotated where it lies", rotated.returncode == 0 and unsealed() not in ("", line), rotated)
+reads("that came after it")
+
+public = read(f"{LEDGER}/ledger.pub")
+stop()
+sh(f"systemd-creds encrypt --name=ledger-key {KEY} {STORE}/ledger-key && mv {KEY} /root/ledger.key")
+start()
+sh("provost audit checkpoint >/dev/null")
+stop()
+holds("the log goes on under a key that is nowhere beside it", read(f"{LEDGER}/ledger.pub") == public and not os.path.exists(KEY))
+verified()
+os.unlink(f"{STORE}/ledger-key")
+sh("systemctl start provost.service", check=False)
+checks = [check for check in doctor()[1] if check["state"] == "bad"]
+holds("without it nothing is signed, and doctor says what is missing", any(KEY in check["evidence"] for check in checks), checks)
+
+# As it was.
+stop()
+sh(f"mv /root/ledger.key {KEY}; rm {SEALED}")
+with open(CONFIG, "w") as file:
+    file.write(kept)
+done = run("provost", *SETUP, "--store", "file")
+holds("and back into a file", done.returncode == 0 and os.path.exists(TOKEN), done)
+start("provost-execd.socket")
+reads("of the file")
