@@ -168,7 +168,6 @@ pub(crate) struct Shared {
     /// In the estate's folder, beside the tree.
     certificate: PathBuf,
     options: Settings,
-    resources: api::resources::Cache,
 }
 
 struct Settings {
@@ -204,7 +203,6 @@ impl Shared {
             identity,
             certificate,
             options: Settings { speed },
-            resources: api::resources::Cache::default(),
         };
         shared.copy_certificate()?;
         {

@@ -107,11 +107,11 @@ def show(what, unit="provost.service"):
 
 
 @contextlib.contextmanager
-def drop_in(unit, text):
+def drop_in(unit, text, section="Service"):
     """What `systemctl edit` would write, for as long as it takes."""
     path = f"/etc/systemd/system/{unit}.d/scenario.conf"
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    write(path, f"[Service]\n{text}\n")
+    write(path, f"[{section}]\n{text}\n")
     sh("systemctl daemon-reload")
     try:
         yield
@@ -185,10 +185,10 @@ def receipts(*filters):
     return [json.loads(line) for line in found.stdout.splitlines()]
 
 
-def ledger(kind):
+def ledger(*kinds):
     """Receipts by the log itself, as it grows: a program that reads it takes longer to start here than a change does."""
     lines = (line for path in sorted(glob.glob(f"{LEDGER}/entries-*.jsonl")) for line in open(path) if line.endswith("\n"))
-    return [receipt for receipt in map(json.loads, lines) if receipt["kind"] == kind]
+    return [receipt for receipt in map(json.loads, lines) if receipt["kind"] in kinds]
 
 
 def outcome_of(intent):

@@ -11,6 +11,7 @@ import re
 import socket
 import subprocess
 
+import verdicts
 from node import SELINUX, Client, configure, doctor, drop_in, holds, read, receipts, sh, start, stop, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -77,7 +78,8 @@ class Machine:
         self.process.wait()
 
 
-ROLE = f'[listen]\nvsock = {PORT}\n[[role]]\nname = "inner"\nmembers = ["vm:{vmid}"]\nprofile = "operate"\ntainted_approval = ["disruptive"]\n'
+DOOR = f"[listen]\nvsock = {PORT}\n"
+ROLE = f'{DOOR}[[role]]\nname = "inner"\nmembers = ["vm:{vmid}"]\nprofile = "operate"\ntainted_approval = ["disruptive"]\n'
 
 
 def served():
@@ -148,6 +150,15 @@ def served():
     os.unlink(RELAY + "2")
 
 
+def the_same_verdicts():
+    configure(DOOR + verdicts.ROLE.replace("{mine}", str(vmid)))
+    start("provost-vsock.socket")
+    write(vmid, DEVICE)
+    machine = Machine(vmid)
+    verdicts.same_as_by_the_socket(machine.connect().begin(), vmid, other)
+    machine.kill()
+
+
 def by_itself():
     """The same without the unit: then provostd asks for the socket itself, and its own unit has to let it."""
     stop()
@@ -195,6 +206,7 @@ def main():
         sh(ENABLE)
         try:
             served()
+            the_same_verdicts()
         finally:
             sh("systemctl disable --now provost-vsock.socket")
             write(vmid, "")
