@@ -116,6 +116,11 @@ impl Host {
         matches!(&*self.state(), State::Up { session, .. } if session.is_open())
     }
 
+    /// Whether nobody who wants it among others would try it now.
+    pub fn is_paused(&self) -> bool {
+        matches!(&*self.state(), State::Down { next, .. } if Instant::now() < *next)
+    }
+
     /// Its session, begun if need be.
     pub async fn session(self: &Arc<Self>, wanted: Wanted) -> Result<Session, Trouble> {
         let mut changed = self.changed.subscribe();

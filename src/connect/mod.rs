@@ -25,6 +25,7 @@ mod ears;
 mod face;
 pub mod fleet;
 mod front;
+mod heard;
 mod host;
 mod link;
 mod list;

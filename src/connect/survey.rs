@@ -94,7 +94,8 @@ impl Surveyor {
                 }
             }
         }
-        for place in beside {
+        // Who is left alone for a while would only be found to be.
+        for place in beside.into_iter().filter(|place| !self.hosts[*place].is_paused()) {
             tokio::spawn(self.clone().again(place, FRESH));
         }
         self.wait(wait, FRESH).await;

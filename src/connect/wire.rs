@@ -11,12 +11,13 @@ use rmcp::service::{RoleClient, RxJsonRpcMessage, TxJsonRpcMessage};
 use tokio_util::sync::CancellationToken;
 
 use super::ears::{Counted, Ears, LONGEST_LINE, MESSAGE, QUESTION};
+use super::heard::Heard;
 use super::link::{Reader, Voice, Writer};
 use crate::serve::lines::{Line, Lines};
 use crate::share::Share;
 
 pub struct Wire {
-    lines: Lines<Counted<Reader>, RxJsonRpcMessage<RoleClient>>,
+    lines: Lines<Counted<Reader>, Heard>,
     voice: Voice,
     ears: Arc<Ears>,
     /// Ends the session, and whoever waits for an answer.
@@ -35,7 +36,7 @@ impl Wire {
     async fn next(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
         loop {
             let message = match self.lines.next().await {
-                Ok(Line::Message(message)) => message,
+                Ok(Line::Message(Heard(message))) => message,
                 Ok(Line::Invalid) if self.ears.takes(MESSAGE) => continue,
                 Ok(Line::TooLong(..)) => {
                     self.ears.over("it sent a message that is longer than any answer, and was hung up on");
