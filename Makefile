@@ -37,10 +37,10 @@ test-vm-all: test-vm test-vm-selinux ## Both, and the first on Debian 12
 	@PROVOST_VM_SUITE=bookworm tests/vm/scenario/run
 
 # What stands beside the package on that node, and is in none: the simulated cluster, its pveum, the build that tries the walls.
-# As the tests are built, so that `make test` has them already.
+# Beside a test, and so with the features that tests have of every crate: by themselves they would have each compiled again.
 .PHONY: beside
 beside:
-	cargo build --locked --bins
+	cargo build --locked --bins --test http
 
 # With features that build none of the daemons: those that are measured are the released ones, and stay in their place.
 .PHONY: bench
@@ -65,12 +65,10 @@ crash: ## The ledger's writer killed at each of its calls, CRASHES times (2000)
 # Both on a debug build with the simulated cluster. The second is cut at HTTP_SECONDS.
 HTTP_SECONDS ?= 600
 .PHONY: conformance schemathesis a2a
-conformance: ## The official MCP conformance runner against the HTTP door, over a simulated cluster
-	cargo build --locked --bin provostd --bin provost
+conformance: beside ## The official MCP conformance runner against the HTTP door, over a simulated cluster
 	PROVOSTD=$(TARGET)/debug/provostd PROVOST_BIN=$(TARGET)/debug/provost tests/http/served tests/http/conformance
 
-schemathesis: ## schemathesis against /openapi.json, for ten minutes at most, or HTTP_SECONDS
-	cargo build --locked --bin provostd --bin provost
+schemathesis: beside ## schemathesis against /openapi.json, for ten minutes at most, or HTTP_SECONDS
 	PROVOSTD=$(TARGET)/debug/provostd PROVOST_BIN=$(TARGET)/debug/provost tests/http/served tests/http/schemathesis $(HTTP_SECONDS)
 
 # They come from PyPI, as the clients of tests/clients do, and are tried with them by `make test`.
