@@ -13,12 +13,15 @@ const UNIT: &str = "provost-http.socket";
 /// For the daemon to say that it is alive.
 const PATIENCE: Duration = Duration::from_secs(5);
 const OPEN: &str = "systemctl enable provost-http.socket && systemctl restart provost";
+/// Lets systemd bind a port for it, where SELinux says which the domain has.
+const PORT_IS_HELD: &str = "setsebool -P provost_serve_loopback on";
 
 pub fn checks(ground: &Ground) -> Vec<Check> {
     let Some(config) = &ground.config else { return Vec::new() };
     let unit = systemd::runs().then(|| Unit {
         state: systemd::property(UNIT, "ActiveState").unwrap_or_else(|| "unknown".into()),
         listen: systemd::property(UNIT, "Listen").unwrap_or_default(),
+        selinux: std::path::Path::new("/sys/fs/selinux/enforce").exists(),
     });
     judge(config, unit.as_ref(), alive)
 }
@@ -27,6 +30,8 @@ pub fn checks(ground: &Ground) -> Vec<Check> {
 struct Unit {
     state: String,
     listen: String,
+    /// Whether SELinux says which ports it may have.
+    selinux: bool,
 }
 
 fn judge(config: &Config, unit: Option<&Unit>, alive: impl Fn(&HttpPlace) -> io::Result<()>) -> Vec<Check> {
@@ -38,12 +43,13 @@ fn judge(config: &Config, unit: Option<&Unit>, alive: impl Fn(&HttpPlace) -> io:
     };
     let bad = |evidence: String, mend: String| vec![Check::not(NAME, State::Bad, evidence, mend)];
     match unit {
-        Some(Unit { state, .. }) if state != "active" => {
+        Some(Unit { state, selinux, .. }) if state != "active" => {
             let why = format!(
                 "[listen] http is {place}, and {UNIT} is {state}: the daemon's unit lets it open none itself"
             );
             // With --now systemd would refuse to open a socket for a service that runs.
-            return bad(why, OPEN.into());
+            let is_held = *selinux && matches!(place, HttpPlace::Loopback(_));
+            return bad(why, if is_held { format!("{PORT_IS_HELD} && {OPEN}") } else { OPEN.into() });
         }
         // `/run/provost/http.sock (Stream)`
         Some(Unit { listen, .. }) if !listens(listen, place) => {
@@ -116,7 +122,8 @@ mod tests {
 
     fn said(text: &str, unit: Option<(&str, &str)>, alive: io::Result<()>) -> Vec<(State, String)> {
         let config = crate::config::parse(Path::new("x"), text).unwrap();
-        let unit = unit.map(|(state, listen)| Unit { state: state.into(), listen: listen.into() });
+        let unit =
+            unit.map(|(state, listen)| Unit { state: state.into(), listen: listen.into(), selinux: true });
         let answer = |_: &HttpPlace| alive.as_ref().copied().map_err(|error| error.kind().into());
         let checks = judge(&config, unit.as_ref(), answer);
         assert!(
@@ -153,6 +160,21 @@ mod tests {
             let said = said(text, unit, alive);
             assert!(said.len() == 1 && said[0].0 == state && said[0].1.contains(says), "{says}: {said:?}");
         }
+    }
+
+    #[test]
+    fn a_port_that_selinux_holds_is_mended_by_its_switch_and_a_path_is_not() {
+        let mend = |http: &str, selinux: bool| {
+            let config = crate::config::parse(Path::new("x"), &format!("[listen]\nhttp='{http}'")).unwrap();
+            let unit = Unit { state: "failed".into(), listen: String::new(), selinux };
+            let checks = judge(&config, Some(&unit), |_| Ok(()));
+            checks[0].mend.clone().unwrap()
+        };
+        assert!(
+            mend("127.0.0.1:7180", true).starts_with("setsebool -P provost_serve_loopback on && systemctl")
+        );
+        assert!(!mend("127.0.0.1:7180", false).contains("setsebool"));
+        assert!(!mend("/run/provost/http.sock", true).contains("setsebool"));
     }
 
     #[test]
