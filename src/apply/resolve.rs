@@ -2,7 +2,8 @@
 //! now.
 //!
 //! It asks and never repeats. What neither shows stays unknown, and its receipt says so. As long as the node's API is not
-//! there to be asked, as after a boot on which it comes later, the intent stays open.
+//! there to be asked, as after a boot on which it comes later and takes its time, the intent stays open; of a member of the
+//! cluster that is not there it is asked a few times.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::catalog::Method;
 use crate::ledger::Receipt;
 use crate::ledger::receipt::{Clean, body};
 use crate::ledger::resolve::Fate;
-use crate::plan::{Eyes, Outlook, Request, outlook};
+use crate::plan::{Eyes, Outlook, Refused, Request, outlook};
 use crate::pve::task::{self, Listed, Outcome, State};
 use crate::pve::{Client, Path, PveError, Read};
 
@@ -22,6 +23,8 @@ const AFTER: i64 = 300;
 
 /// Between two tries to reach the node's API: the first, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How often a question is put that gets no answer although the API is there.
+const TRIES: u32 = 6;
 
 /// The ends of task types by the end of the call's template: `qmstart`, `vzstart`.
 const KINDS: &[(&str, &[&str])] = &[
@@ -54,8 +57,7 @@ pub async fn fate(eyes: &Eyes, intent: &Receipt) -> Option<Fate> {
     if !matches!(act, Some("apply" | "undo")) {
         return None;
     }
-    answers(&eyes.client).await;
-    let (result, why, upid) = judge(eyes, intent).await;
+    let (result, why, upid) = judged(eyes, intent).await;
     let upid = upid.as_deref().map(Clean::of);
     let outcome = body::Outcome { answer: None, duration_us: 0, of: intent.seq, result, status: None, upid };
     Some(Fate { why: why.into(), outcome })
@@ -67,8 +69,7 @@ async fn answers(client: &Client) {
     let version = Read::new(version);
     let mut pause = PAUSE.0;
     while let Err(error) = client.get(&version).await {
-        // The certificate lies in /etc/pve, which is mounted by a service of its own.
-        if !error.is_passing() && !matches!(error, PveError::Certificate(_)) {
+        if !is_yet_to_come(&error) {
             return;
         }
         if pause == PAUSE.0 {
@@ -81,13 +82,35 @@ async fn answers(client: &Client) {
     }
 }
 
+/// Whether it says nothing of what was asked. The certificate lies in /etc/pve, which is mounted by a service of its own.
+fn is_yet_to_come(error: &PveError) -> bool {
+    error.is_passing() || matches!(error, PveError::Certificate(_))
+}
+
 type Judged = (body::Result, String, Option<String>);
 
-async fn judge(eyes: &Eyes, intent: &Receipt) -> Judged {
-    match by_task(eyes, intent).await {
-        Ok(Some(judged)) => judged,
-        Ok(None) => by_state(eyes, intent).await,
-        Err(error) => unknown(format!("the node could not be asked: {error}")),
+async fn judged(eyes: &Eyes, intent: &Receipt) -> Judged {
+    let mut tries = 1;
+    let mut pause = PAUSE.0;
+    loop {
+        answers(&eyes.client).await;
+        match judge(eyes, intent).await {
+            Ok(judged) => return judged,
+            // A node that has just booted answers one question and not the next.
+            Err(error) if is_yet_to_come(&error) && tries < TRIES => {
+                tracing::warn!("what became of a change is asked again: {error}");
+            }
+            Err(error) => return unknown(format!("the node could not be asked: {error}")),
+        }
+        tokio::time::sleep(pause).await;
+        (tries, pause) = (tries + 1, PAUSE.1.min(pause * 2));
+    }
+}
+
+async fn judge(eyes: &Eyes, intent: &Receipt) -> Result<Judged, PveError> {
+    match by_task(eyes, intent).await? {
+        Some(judged) => Ok(judged),
+        None => by_state(eyes, intent).await,
     }
 }
 
@@ -144,23 +167,23 @@ async fn by_task(eyes: &Eyes, intent: &Receipt) -> Result<Option<Judged>, PveErr
 }
 
 /// Whether things are as they were meant to become.
-async fn by_state(eyes: &Eyes, intent: &Receipt) -> Judged {
+async fn by_state(eyes: &Eyes, intent: &Receipt) -> Result<Judged, PveError> {
     let Some(request) = request(eyes, intent) else {
-        return unknown(
-            "the daemon ended in the middle, and the receipt does not hold all of the call".to_owned(),
-        );
+        let why = "the daemon ended in the middle, and the receipt does not hold all of the call";
+        return Ok(unknown(why.to_owned()));
     };
     let digest = intent.body.pointer("/before/digest").and_then(Value::as_str);
     let before = "the daemon ended in the middle";
-    match outlook(eyes, &request).await {
+    Ok(match outlook(eyes, &request).await {
         Ok(Outlook::AsMeant) => (body::Result::Done, format!("{before}; it is as was meant"), None),
         Ok(Outlook::NotThere) => (body::Result::Failed, format!("{before}; nothing of it is there"), None),
         Ok(Outlook::Otherwise { digest: now }) if digest.is_some() && now.as_deref() == digest => {
             (body::Result::Failed, format!("{before}; the configuration is as it was"), None)
         }
         Ok(_) => unknown(format!("{before}, and nothing tells whether it was done")),
+        Err(Refused::Pve(error)) if is_yet_to_come(&error) => return Err(error),
         Err(refused) => unknown(format!("{before}, and it could not be looked at: {refused}")),
-    }
+    })
 }
 
 /// The call of an intent, if its receipt holds all of it.

@@ -210,6 +210,7 @@ impl Estate {
             user: user.to_owned(),
         };
         self.tasks.add(Task { upid: upid.clone(), lines: Vec::new(), end: None, stopping: false });
+        self.version += 1;
         upid
     }
 

@@ -153,6 +153,7 @@ fn write_line(estate: &mut Estate, upid: &str, line: String) {
 }
 
 fn close(estate: &mut Estate, upid: &str, outcome: &Result<(), String>) {
+    estate.version += 1;
     let Some(task) = estate.tasks.get_mut(upid) else { return };
     let (line, status) = match outcome {
         Ok(()) => {

@@ -136,6 +136,24 @@ fn a_node_whose_api_comes_after_the_daemon_is_waited_for() {
 }
 
 #[test]
+fn a_node_that_answers_one_question_and_not_the_next_is_asked_again() {
+    let mut house = House::of(FULL);
+    house.sim.fault_at(Fault::Mute, PUT, None);
+    begun(&house);
+    eventually("it is done", || house.setting(101, "memory").as_deref() == Some("1024"));
+    house.kill();
+    house.sim.heal();
+    house.sim.fault_at(Fault::Cut, "GET /api2/json/nodes/pve1/tasks", None);
+    house.start();
+    eventually("it is asked again", || house.log().contains("is asked again"));
+    assert!(!has(&house, "outcome"));
+    house.sim.heal();
+    eventually("the intent is resolved", || has(&house, "outcome"));
+    let outcome = house.receipts().into_iter().find(|receipt| receipt.kind.name() == "outcome").unwrap();
+    assert_eq!(outcome.body["result"], "done", "{outcome:?}");
+}
+
+#[test]
 fn between_two_calls_of_one_plan_what_was_done_is_known_and_the_rest_was_not_begun() {
     let mut house = House::of(FULL);
     let mut client = house.client();

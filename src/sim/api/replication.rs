@@ -70,6 +70,7 @@ fn replicate(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let key = format!("replication {id}");
     let work = Work::new().step(2.0, format!("replicating {id}")).end(move |estate, _| {
         estate.kept.entry(key).or_default().insert("last".to_owned(), now().to_string());
+        estate.version += 1;
         Ok(())
     });
     call.task("replicate", id, work)

@@ -52,6 +52,7 @@ fn apply(call: &mut Call<'_>) -> Result<Reply, Refusal> {
             let now = estate.sections(file).clone();
             estate.sdn_running.insert(file, now);
         }
+        estate.version += 1;
         if release {
             estate.sdn_lock = None;
         }

@@ -2,7 +2,7 @@
 //! written from it.
 //!
 //! Whoever changes something says which file holds it, by taking it through one of the `*_mut` doors: the file is then
-//! written before the answer leaves, and its version in `.version` counts up.
+//! written before the answer leaves, and its version counts up.
 
 pub mod access;
 mod demo;
@@ -70,6 +70,8 @@ pub struct Estate {
     pub tasks: super::task::Tasks,
     /// What runs in VMs, where it is something else than [`Machine::default`].
     pub machines: BTreeMap<u32, Machine>,
+    /// Counts every change: by it a test sees that there was none.
+    pub version: u64,
     changed: BTreeSet<String>,
     removed: BTreeSet<String>,
     /// What [`Estate::count`] gave last.
@@ -91,6 +93,7 @@ impl Estate {
     }
 
     pub fn node_mut(&mut self, name: &str) -> Option<&mut Node> {
+        self.version += 1;
         self.nodes.iter_mut().find(|node| node.name == name)
     }
 
@@ -118,6 +121,7 @@ impl Estate {
 
     /// What is not in its configuration: whether it runs.
     pub fn guest_state_mut(&mut self, vmid: u32) -> Option<&mut Guest> {
+        self.version += 1;
         self.guests.get_mut(&vmid)
     }
 
@@ -192,6 +196,7 @@ impl Estate {
     }
 
     fn touch(&mut self, file: &str) {
+        self.version += 1;
         self.removed.remove(file);
         if !self.changed.contains(file) {
             self.changed.insert(file.to_owned());
@@ -199,6 +204,7 @@ impl Estate {
     }
 
     fn untouch(&mut self, file: &str) {
+        self.version += 1;
         self.changed.remove(file);
         self.removed.insert(file.to_owned());
     }

@@ -68,17 +68,20 @@ impl Estate {
     }
 
     pub fn volume_mut(&mut self, id: &str, node: &str) -> Option<&mut Volume> {
+        self.version += 1;
         let (storage, name) = id.split_once(':')?;
         self.volumes.iter_mut().find(|volume| volume.is(storage, name, node))
     }
 
     pub fn remove_volume(&mut self, id: &str, node: &str) -> Option<Volume> {
+        self.version += 1;
         let (storage, name) = id.split_once(':')?;
         let at = self.volumes.iter().position(|volume| volume.is(storage, name, node))?;
         Some(self.volumes.swap_remove(at))
     }
 
     pub fn add_volume(&mut self, volume: Volume) {
+        self.version += 1;
         self.volumes.push(volume);
     }
 
