@@ -162,6 +162,7 @@ def the_same_verdicts():
 def by_itself():
     """The same without the unit: then provostd asks for the socket itself, and its own unit has to let it."""
     stop()
+    configure(ROLE)
     tried = sh("systemctl start provost.service 2>&1; journalctl -u provost.service -n 20 --no-pager -o cat", check=False)
     holds("without provost-vsock.socket the unit does not allow it, and says what to do", "systemctl enable provost-vsock.socket && systemctl restart provost" in tried, tried)
     with drop_in("provost.service", "ProtectProc=default\nRestrictAddressFamilies=AF_VSOCK"):
