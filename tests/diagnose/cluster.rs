@@ -251,10 +251,10 @@ fn faults_of_a_vm_are_named() {
     let (mut estate, path) = (healthy(), format!("/nodes/pve1/qemu/{VM}/agent/get-fsinfo"));
     let node = estate.guest(VM).expect("a guest").node.clone();
     let full =
-        json!({ "result": [{ "mountpoint": "/", "type": "ext4", "used-bytes": 98, "total-bytes": 100 }] });
+        json!({ "result": [{ "mountpoint": "/srv", "type": "ext4", "used-bytes": 98, "total-bytes": 100 }] });
     estate.planted.insert(path.replace("pve1", &node), full);
     let (site, mut client) = site(estate);
-    names(&diagnose(&mut client, &subject), &["critical", "/ is 98 % full"]);
+    names(&diagnose(&mut client, &subject), &["critical", "/srv is 98 % full"]);
     site.sim.fault_at(
         Fault::Status(500, "VM 102 qga command failed - got timeout".into()),
         "get-osinfo",

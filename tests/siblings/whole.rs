@@ -114,12 +114,7 @@ fn a_change_is_planned_applied_and_taken_back_and_all_of_it_is_on_record() {
     apply(&mut client, &back);
     assert_eq!(read(&mut client, path)["schedule"], "weekly");
     let audit = call(&mut client, "audit", json!({ "limit": 50, "verify": true }));
-    assert_eq!(
-        audit["verified"]["ok"].as_bool().or(audit["verified"].as_bool()),
-        Some(true),
-        "{:#}",
-        audit["verified"]
-    );
+    assert_eq!(audit["verified"]["holds"], true, "{:#}", audit["verified"]);
     let kinds: Vec<&str> =
         audit["receipts"].as_array().unwrap().iter().rev().filter_map(|row| row["kind"].as_str()).collect();
     let changes: Vec<&&str> =
@@ -209,7 +204,7 @@ fn a_doctor_there_knows_the_product() {
     house.server(|server| server.tokens.clear());
     let (code, said) = house.provost(&["doctor"]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("Proxmox Backup Server does not know this secret"), "{said}");
+    assert!(said.contains("Proxmox Backup Server does not know the API token"), "{said}");
 }
 
 /// What `provost demo --product backup` prints is all that a daemon needs.

@@ -138,9 +138,9 @@ fn token(token: &crate::control::Token, product: Product) -> Check {
     match &token.problem {
         None => Check::good("token works", format!("{product} takes {name}")),
         Some(problem) => {
-            let mend = match problem.contains("401") || problem.contains("Authentication") {
+            let mend = match problem.contains("401") || problem.contains("does not know") {
                 true => format!(
-                    "provost setup makes another, or says how: {product} does not know this secret, or it has expired"
+                    "provost setup makes another, or says how: {product} does not know this one, or it has expired"
                 ),
                 false => "provost setup, or what is said there".to_owned(),
             };
