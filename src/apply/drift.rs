@@ -3,6 +3,10 @@
 use serde_json::Value;
 
 use crate::plan::{Desk, Eyes, Plan, Refused, Request, observed_again, reached, thought};
+use crate::secret::told;
+
+/// Characters of an object's name in a refusal.
+const MOST_OBJECT: usize = 200;
 
 /// That everything was as observed a moment ago, and the request with PVE's own guard against the moment after.
 pub struct Undrifted {
@@ -36,13 +40,9 @@ pub async fn check(desk: &Desk, eyes: &Eyes, plan: &Plan) -> Result<Undrifted, R
     if reached(eyes, &plan.request).await? != plan.request.guests {
         return Err(drifted("which guests it reaches"));
     }
-    let radius = plan.shown.get("blast_radius").and_then(Value::as_array);
-    let known = |hit: &Value| radius.is_some_and(|radius| radius.contains(hit));
     let hits = thought(desk, eyes, &plan.request).await?;
-    let more = hits.iter().filter_map(|hit| serde_json::to_value(hit).ok()).find(|hit| !known(hit));
-    if let Some(hit) = more {
-        let object = hit["object"].as_str().unwrap_or_default();
-        return Err(drifted(&format!("what is hit, {object} among it,")));
+    if let Some(more) = hits.iter().find(|hit| !plan.hits.contains(hit)) {
+        return Err(drifted(&format!("what is hit, {} among it,", told(&more.object, MOST_OBJECT))));
     }
     let request = guarded(eyes, &plan.request, now.digest)?;
     Ok(Undrifted { request })

@@ -1,15 +1,26 @@
-//! `provost demo`: a simulated cluster until SIGTERM or Ctrl-C, so that anybody can run Provost without Proxmox.
+//! `provost demo`: a simulated cluster, or a Backup Server, until SIGTERM or Ctrl-C, so that anybody can run Provost without
+//! Proxmox.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::catalog::{Catalog, Edition};
+use crate::product::Product;
+use crate::sim::backup::{self, BackupSim, Server};
 use crate::sim::estate::{demo, recorded};
 use crate::sim::{Options, Sim};
+
+/// What is simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Simulated {
+    Pve,
+    Backup,
+}
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -17,10 +28,13 @@ pub struct Arguments {
     /// directory, which is removed at the end]
     #[arg(long)]
     pub dir: Option<PathBuf>,
+    /// Whose API: a Proxmox VE cluster's, or a Backup Server's
+    #[arg(long, value_enum, default_value_t = Simulated::Pve)]
+    pub product: Simulated,
     /// How many guests there are, over three nodes
     #[arg(long, default_value_t = 100)]
     pub guests: u32,
-    /// pveproxy's address; port 0 is one that is free
+    /// The API's address; port 0 is one that is free
     #[arg(long, default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
     /// pvedaemon's address; the same
@@ -69,6 +83,31 @@ async fn serve(arguments: &Arguments) -> io::Result<()> {
     let dir =
         arguments.dir.as_deref().or(made.as_ref().map(tempfile::TempDir::path)).unwrap_or(Path::new("."));
     std::fs::create_dir_all(dir)?;
+    // Before it is said to be there, so that whoever reads that may end it.
+    let (mut terminated, mut interrupted) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (_up, told) = match arguments.product {
+        Simulated::Pve => cluster(arguments, dir).await.map(|(sim, told)| (Up::Cluster(sim), told))?,
+        Simulated::Backup => server(arguments, dir).await.map(|(sim, told)| (Up::Server(sim), told))?,
+    };
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(told.as_bytes()).and_then(|()| out.flush());
+    drop(out);
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
+    }
+    Ok(())
+}
+
+/// What runs until it is dropped.
+#[expect(dead_code, reason = "held, and not looked at")]
+enum Up {
+    Cluster(Sim),
+    Server(BackupSim),
+}
+
+async fn cluster(arguments: &Arguments, dir: &Path) -> io::Result<(Sim, String)> {
     let estate = if arguments.recorded { recorded() } else { demo(arguments.guests, &arguments.containers) };
     let options = Options {
         listen: arguments.listen,
@@ -79,9 +118,6 @@ async fn serve(arguments: &Arguments) -> io::Result<()> {
     };
     let apidoc = dir.join("apidoc.js");
     std::fs::write(&apidoc, options.catalog.to_script())?;
-    // Before it is said to be there, so that whoever reads that may end it.
-    let (mut terminated, mut interrupted) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let sim = Sim::start(options).await.map_err(io::Error::other)?;
     let told = format!(
         "# A simulated cluster is up, until SIGTERM or Ctrl-C. All of this is for a provost.toml:\n\n[pve]\nurl         = \"{}\"\n\
@@ -95,12 +131,25 @@ async fn serve(arguments: &Arguments) -> io::Result<()> {
         sim.etc_pve.display(),
         sim.control.display(),
     );
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(told.as_bytes()).and_then(|()| out.flush());
-    drop(out);
-    tokio::select! {
-        _ = terminated.recv() => {}
-        _ = interrupted.recv() => {}
+    Ok((sim, told))
+}
+
+async fn server(arguments: &Arguments, dir: &Path) -> io::Result<(BackupSim, String)> {
+    if arguments.keep || arguments.recorded || !arguments.containers.is_empty() {
+        return Err(io::Error::other("--keep, --recorded and --container are a cluster's: --product pve"));
     }
-    Ok(())
+    let apidoc = dir.join("apidoc.js");
+    std::fs::write(&apidoc, Catalog::built_in(Edition::of(Product::Backup)).to_script())?;
+    let options =
+        backup::Options { listen: arguments.listen, ..backup::Options::new(dir, Server::demo()).as_slow() };
+    let sim = BackupSim::start(options).await?;
+    let told = format!(
+        "# A simulated Backup Server is up, until SIGTERM or Ctrl-C. All of this is for a provost.toml:\n\n[pve]\n\
+         product     = \"backup\"\nurl         = \"{}\"\ntoken       = \"{}\"\ncertificate = \"{}\"\napidoc      = \"{}\"\n",
+        sim.url,
+        sim.token.display(),
+        sim.certificate.display(),
+        apidoc.display(),
+    );
+    Ok((sim, told))
 }

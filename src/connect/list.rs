@@ -8,6 +8,7 @@ use rmcp::model::{Resource, ResourceTemplate, Tool};
 use serde_json::json;
 
 use super::answer::HOST;
+use crate::product::Product;
 use crate::tools::face::{resources, schema};
 
 /// The hosts and how they stand.
@@ -37,7 +38,7 @@ pub fn resources() -> Vec<Resource> {
         .with_title("The hosts")
         .with_description("How each stands, its node and cluster, and why one does not answer")
         .with_mime_type("application/json");
-    std::iter::once(fleet).chain(resources::list()).collect()
+    std::iter::once(fleet).chain(resources::list(Product::Pve)).collect()
 }
 
 pub fn templates() -> Vec<ResourceTemplate> {
@@ -45,7 +46,7 @@ pub fn templates() -> Vec<ResourceTemplate> {
         template.uri_template.push_str("{?host}");
         template
     };
-    resources::templates().into_iter().map(with_host).collect()
+    resources::templates(Product::Pve).into_iter().map(with_host).collect()
 }
 
 pub fn instructions(names: &[Arc<str>], groups: &[String]) -> String {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::battery::Each;
 use super::cgroup::Figures;
 use super::{Missing, On, Probe, Subject};
 
@@ -66,6 +67,8 @@ impl Gathered {
             On::Inside => self.section(&probe.name).err().iter().flat_map(one).collect(),
             On::Host => self.host.as_ref().err().into_iter().flat_map(one).collect(),
             On::Derived => Vec::new(),
+            // What it is asked for is the error.
+            On::Api if probe.each == Some(Each::Silent) => Vec::new(),
             On::Api => {
                 let Some(answered) = self.api.get(&probe.name).filter(|answered| !answered.is_empty()) else {
                     return one(&UNASKED.to_owned());

@@ -45,6 +45,7 @@ mod store;
 pub mod undo;
 mod view;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -132,6 +133,8 @@ pub struct Plan {
     pub observed: Observed,
     pub fingerprint: String,
     pub effects: Vec<Effect>,
+    /// All who are hit, those that are not listed too, and each as it was found: what is shown is cut and cleaned.
+    pub hits: BTreeSet<blast::Hit>,
     pub undo: Undo,
     /// The snapshot to take first.
     pub snapshot: Option<String>,
@@ -328,7 +331,8 @@ impl Desk {
         let summary = view::summary(&draft);
         let fingerprint = draft.observed.fingerprint();
         let bytes = canonical.get().len() * 3 + size(&draft);
-        let Draft { asker, request, then, shape, observed, effects, undo, snapshot, undoes, .. } = draft;
+        let Draft { asker, request, then, shape, observed, effects, found, undo, snapshot, undoes, .. } =
+            draft;
         Ok(Plan {
             id,
             asker,
@@ -338,6 +342,7 @@ impl Desk {
             observed,
             fingerprint,
             effects,
+            hits: found.hits.into_iter().collect(),
             undo,
             snapshot,
             undoes,
@@ -428,8 +433,9 @@ fn size(draft: &Draft) -> usize {
     let config = draft.observed.guest.as_ref().map_or(0, |guest| json!(guest.config).to_string().len());
     let args = std::iter::once(&draft.request).chain(&draft.then);
     let args: usize = args.map(|request| json!(request.args).to_string().len() + 256).sum();
+    let hits: usize = draft.found.hits.iter().map(|hit| hit.object.len() + hit.why.len() + 96).sum();
     // A value in memory is several times its text.
-    4 * (subject + config + args)
+    4 * (subject + config + args) + hits
 }
 
 /// `text` with the request's arguments in its braces: `{name}`, or `{a|b}` for the first that was given. None where one

@@ -66,6 +66,21 @@ const ELSEWHERE: &[(&str, &str, &[&str])] = &[
         "/nodes/{node}/storage/{storage}/prunebackups",
         &["prune-backups", "type", "vmid"],
     ),
+    (
+        "PUT /admin/datastore/{store}/group-notes",
+        "/admin/datastore/{store}/group-notes",
+        &["backup-type", "backup-id", "ns"],
+    ),
+    (
+        "PUT /admin/datastore/{store}/notes",
+        "/admin/datastore/{store}/notes",
+        &["backup-type", "backup-id", "backup-time", "ns"],
+    ),
+    (
+        "PUT /admin/datastore/{store}/protected",
+        "/admin/datastore/{store}/protected",
+        &["backup-type", "backup-id", "backup-time", "ns"],
+    ),
     ("PUT /nodes/{node}/qemu/{vmid}/unlink", "/nodes/{node}/qemu/{vmid}/config", &[]),
     (
         "POST /nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback",
@@ -129,7 +144,7 @@ async fn subject(
             Seen::There(Value::Array(mut rows)) if *template == "/pools" && rows.len() == 1 => {
                 Seen::There(rows.remove(0))
             }
-            seen => seen,
+            seen => in_our_words(template, seen),
         }));
     }
     let template = match shape {
@@ -155,6 +170,13 @@ fn in_our_words(template: &str, seen: Seen) -> Seen {
             let mut role = Map::new();
             role.insert("privs".to_owned(), names.join(",").into());
             Seen::There(Value::Object(role))
+        }
+        // A Backup Server gives the bare value of what is set by its name.
+        Seen::There(value @ (Value::String(_) | Value::Bool(_) | Value::Null))
+            if template.starts_with("/admin/datastore/{store}/") =>
+        {
+            let name = if template.ends_with("/protected") { "protected" } else { "notes" };
+            Seen::There(Value::Object(Map::from_iter([(name.to_owned(), value)])))
         }
         // The zone is asked for and set by different names of one thing; the clock is nobody's setting.
         seen => seen,

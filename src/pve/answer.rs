@@ -141,7 +141,7 @@ pub(super) fn judge(product: Product, call: &Call, raw: Raw) -> Result<Accepted<
     let message = of_call(message);
     let status = raw.status;
     Err(match status {
-        401 => PveError::Unauthorized { message },
+        401 => PveError::Unauthorized { product, message },
         403 => PveError::Forbidden { what, forbidden: Forbidden::parse(&message) },
         // Whatever goes wrong is a 400 there, and only some of it is the parameters' fault.
         400 if in_words && errors.is_empty() => {

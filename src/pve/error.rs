@@ -12,6 +12,7 @@ use super::sink::Overfull;
 use super::tls::CertificateError;
 use super::token::TokenError;
 use crate::http::Method;
+use crate::product::Product;
 
 /// `what` is the method and path, without values. Messages of PVE's are cleaned of control and hidden characters; they may
 /// quote what a guest or another user wrote.
@@ -56,10 +57,8 @@ pub enum PveError {
     NotJson { what: String, status: u16, why: String },
 
     // PVE's answer.
-    #[error(
-        "PVE does not know the API token: {message}; see `pveum user token list USER`, and `provost setup`"
-    )]
-    Unauthorized { message: String },
+    #[error("{product} does not know the API token: {message}; see its list of tokens, and `provost setup`")]
+    Unauthorized { product: Product, message: String },
     #[error("{what}: {forbidden}")]
     Forbidden { what: String, forbidden: Forbidden },
     #[error("{what}: {message}{}", by_name(errors))]

@@ -19,15 +19,15 @@ const LOOKS: &[(&str, &str)] = &[
         r"(?m)(^[ \t>|+]*[A-Za-z0-9+/=]+[ \t\r]*\n)*[A-Za-z0-9+/=]*-{4,5} ?END [A-Z0-9 ]*PRIVATE KEY( BLOCK)? ?-{4,5}",
     ),
     (
-        "a token of PVE, PBS or PMG",
-        r"(?i)(?P<keep>\bP[VBM][EGS]APIToken[=: \t]+[^\s=:!]+![^\s=:]+)[=:][^\s,;'\x22]+",
+        "a token of PVE, PBS, PMG or PDM",
+        r"(?i)(?P<keep>\bP(VE|BS|MG|DM)APIToken[=: \t]+[^\s=:!]+![^\s=:]+)[=:][^\s,;'\x22]+",
     ),
     (
         "a token in the form of its file",
         r"(?P<keep>[A-Za-z0-9_.+-]+@[A-Za-z0-9_.-]+![A-Za-z0-9_.-]+[=: ]+)[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
     ),
-    ("a ticket", r"(?P<keep>\b(PVE|PBS|PMG)(VNC|AUTH|TFA)?:)[^\s:]*(:[^\s:]*)*::[A-Za-z0-9+/=]{40,}"),
-    ("a ticket's cookie", r"(?P<keep>\b(__Host-)?(PVE|PBS|PMG)AuthCookie=)[^\s;,'\x22]+"),
+    ("a ticket", r"(?P<keep>\b(PVE|PBS|PMG|PDM)(VNC|AUTH|TFA)?:)[^\s:]*(:[^\s:]*)*::[A-Za-z0-9+/=]{40,}"),
+    ("a ticket's cookie", r"(?P<keep>\b(__Host-)?(PVE|PBS|PMG|PDM)AuthCookie=)[^\s;,'\x22]+"),
     ("a password's hash", r"\$(1|2[abxy]|5|6|7|y|gy|argon2id?)\$[./A-Za-z0-9$=,+-]{8,}"),
     (
         "credentials in an address",

@@ -57,6 +57,7 @@ const NOT_IN_TEXT: &[&str] = &[
     "authorization",
     "keys",
     "pbsapitoken",
+    "pdmapitoken",
     "pmgapitoken",
     "proxy-authorization",
     "pveapitoken",

@@ -135,6 +135,11 @@ impl Catalogue {
         }
     }
 
+    /// Whose API it is.
+    pub fn product(&self) -> Product {
+        self.product
+    }
+
     pub fn now(&self) -> Arc<Catalog> {
         self.loaded().catalog
     }

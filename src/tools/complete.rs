@@ -23,7 +23,11 @@ pub async fn complete(
     call: Call,
 ) -> Result<CompleteResult, ErrorData> {
     let typed: String = asked.argument.value.chars().take(LONGEST).collect::<String>().to_lowercase();
-    let values = match Blank::of(&asked.argument.name) {
+    // Guests, and a list of the cluster's tasks, are Proxmox VE's.
+    let known = Blank::of(&asked.argument.name);
+    let known = known
+        .filter(|blank| provost.catalog.product().has_guests() || matches!(blank, Blank::Node | Blank::Kind));
+    let values = match known {
         Some(Blank::Kind) => Ok(vec!["container".to_owned(), "vm".to_owned()]),
         // Whoever may not read gets no completions, and hears why when they read.
         Some(blank) => match provost.reader(principal, call.notes()) {

@@ -297,7 +297,7 @@ fn knows_tasks(context: &RequestContext<RoleServer>) -> bool {
 
 impl ServerHandler for Session {
     fn get_info(&self) -> ServerConfig {
-        greeting::with(greeting::INSTRUCTIONS)
+        greeting::with(greeting::of(self.provost.catalog.product()))
     }
 
     async fn list_tools(
@@ -442,7 +442,9 @@ impl ServerHandler for Session {
         _page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        Ok(ListPromptsResult::with_all_items(prompts::list()))
+        // They are about nodes and guests.
+        let all = if self.provost.catalog.product().has_guests() { prompts::list() } else { Vec::new() };
+        Ok(ListPromptsResult::with_all_items(all))
     }
 
     async fn get_prompt(
@@ -458,7 +460,7 @@ impl ServerHandler for Session {
         _page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        Ok(ListResourcesResult::with_all_items(resources::list()))
+        Ok(ListResourcesResult::with_all_items(resources::list(self.provost.catalog.product())))
     }
 
     async fn read_resource(
@@ -483,6 +485,6 @@ impl ServerHandler for Session {
         _page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Ok(ListResourceTemplatesResult::with_all_items(resources::templates()))
+        Ok(ListResourceTemplatesResult::with_all_items(resources::templates(self.provost.catalog.product())))
     }
 }

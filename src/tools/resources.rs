@@ -15,6 +15,7 @@ use super::read::{self, ReadAnswer};
 use super::record::{Call, Notes};
 use super::{guests, schema};
 use crate::policy::Principal;
+use crate::product::Product;
 use crate::pve::Upid;
 
 struct List {
@@ -68,8 +69,27 @@ const GUEST: &str = "provost://guest/";
 const NODE: &str = "provost://node/";
 const TASK: &str = "provost://task/";
 
-pub fn list() -> Vec<Resource> {
-    let lists = LISTS.iter().map(|list| {
+/// Those that a product has: on others than Proxmox VE there is no cluster and there are no guests.
+fn lists(product: Product) -> impl Iterator<Item = &'static List> {
+    let is_there = move |list: &&List| match product {
+        Product::Pve => true,
+        Product::Backup | Product::Datacenter => list.path == "/nodes",
+        Product::Mail => false,
+    };
+    LISTS.iter().filter(is_there)
+}
+
+/// The beginnings of the others.
+fn prefixes(product: Product) -> &'static [&'static str] {
+    match product {
+        Product::Pve => &[GUEST, NODE, TASK],
+        Product::Backup | Product::Datacenter => &[TASK],
+        Product::Mail => &[],
+    }
+}
+
+pub fn list(product: Product) -> Vec<Resource> {
+    let lists = lists(product).map(|list| {
         Resource::new(list.uri, list.uri.trim_start_matches("provost://"))
             .with_title(list.title)
             .with_description(list.description)
@@ -78,13 +98,14 @@ pub fn list() -> Vec<Resource> {
     schema::resources().into_iter().chain(lists).collect()
 }
 
-pub fn templates() -> Vec<ResourceTemplate> {
+pub fn templates(product: Product) -> Vec<ResourceTemplate> {
     [
         (GUEST, "vmid", "guest", "A container or VM", "Its state and configuration, by id or by name"),
         (NODE, "node", "node", "A node", "Its load, memory, versions and uptime"),
         (TASK, "upid", "task", "A task", "How it stands, and the end of its log"),
     ]
     .into_iter()
+    .filter(|(uri, ..)| prefixes(product).contains(uri))
     .map(|(uri, variable, name, title, description)| {
         ResourceTemplate::new(format!("{uri}{{{variable}}}"), name)
             .with_title(title)
@@ -105,7 +126,7 @@ pub async fn read(
         let _ = call.passed(|()| 0, Ok(()));
         return schema::read(uri);
     }
-    let Some(asked) = Asked::of(uri) else {
+    let Some(asked) = Asked::of(provost.catalog.product(), uri) else {
         let shown = crate::text::brief(uri, 120);
         let message =
             format!("there is no resource {shown}; resources/list and resources/templates/list name all");
@@ -125,12 +146,13 @@ enum Asked {
 }
 
 impl Asked {
-    fn of(uri: &str) -> Option<Self> {
-        if let Some(list) = LISTS.iter().find(|list| list.uri == uri) {
+    fn of(product: Product, uri: &str) -> Option<Self> {
+        if let Some(list) = lists(product).find(|list| list.uri == uri) {
             return Some(Self::List(list));
         }
         let rest = |prefix: &str| {
-            let rest = uri.strip_prefix(prefix).filter(|rest| !rest.is_empty())?;
+            let is_there = prefixes(product).contains(&prefix);
+            let rest = uri.strip_prefix(prefix).filter(|rest| is_there && !rest.is_empty())?;
             percent_encoding::percent_decode_str(rest).decode_utf8().ok()
         };
         let guest = || rest(GUEST).map(|guest| Self::Guest(guest.into_owned()));

@@ -16,6 +16,7 @@ use crate::exec::client;
 use crate::ledger::{Ledger, Status};
 use crate::policy::approval::Standing;
 use crate::policy::{NotOnNode, Principal, Rules, lane_name, role, scope};
+use crate::product::Product;
 use crate::sandbox;
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -54,6 +55,9 @@ pub struct StatusAnswer {
     /// What the configuration asks for and this version does not act on.
     not_yet: Option<Vec<NotYetStatus>>,
     version: &'static str,
+    /// Whose API it is, where that is not Proxmox VE's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product: Option<&'static str>,
     /// What to do about what is missing.
     next: Option<&'static str>,
 }
@@ -202,6 +206,7 @@ pub fn call(provost: &Provost, principal: &Principal, given: &Map<String, Value>
         catalog: role.and_then(|_| provost.catalog.problem()),
         not_yet: role.map(|_| config.not_yet().into_iter().map(not_yet).collect()),
         version: env!("CARGO_PKG_VERSION"),
+        product: Some(provost.catalog.product()).filter(|product| !product.has_guests()).map(Product::title),
         next: role
             .is_none()
             .then_some("you are in no role: the operator can name you in a [[role]] of provost.toml"),

@@ -12,7 +12,7 @@ use crate::{diagnose, names, titles};
 const VM: u32 = 102;
 
 /// The demo's cluster as its operator wants it: every guest saved last night, every clock and disk well.
-fn healthy() -> Estate {
+pub fn healthy() -> Estate {
     let mut estate = demo(12, &[]);
     for job in &mut estate.sections_mut("jobs.cfg").list {
         job.values.shift_remove("pool");
@@ -42,7 +42,7 @@ fn healthy() -> Estate {
     estate
 }
 
-fn backup(vmid: u32, created: u64) -> Volume {
+pub fn backup(vmid: u32, created: u64) -> Volume {
     Volume {
         storage: "backup".to_owned(),
         name: format!("backup/vzdump-qemu-{vmid}-2026_10_01-02_30_00.vma.zst"),
@@ -56,7 +56,7 @@ fn backup(vmid: u32, created: u64) -> Volume {
     }
 }
 
-fn site(estate: Estate) -> (Site, Client) {
+pub fn site(estate: Estate) -> (Site, Client) {
     let site = Site::with(estate, &everybody("exec = \"none\""));
     let client = site.client();
     (site, client)
@@ -75,7 +75,7 @@ fn planted(path: &str, data: Value) -> impl FnOnce(&mut Estate) {
 }
 
 /// Which probes could not tell something.
-fn probes(answer: &Value) -> Vec<&str> {
+pub fn probes(answer: &Value) -> Vec<&str> {
     let missing = answer["incomplete"].as_array().expect("a list");
     missing.iter().map(|one| one["probe"].as_str().expect("a name")).collect()
 }
@@ -111,7 +111,6 @@ fn faults_of_a_node_are_named() {
     let installed = json!([{ "Package": "proxmox-kernel-6.17.9-1-pve-signed", "CurrentState": "Installed", "Version": "6.17.9-1" }]);
     for (path, data, words) in [
         ("storage", storage(0, "nfs", 1), &["critical", "tank", "not active"][..]),
-        ("storage", storage(0, "pbs", 1), &["critical", "datastore", "backup server"]),
         ("storage", storage(1, "dir", 97), &["critical", "tank", "97 % full"]),
         (
             "disks/zfs",
@@ -252,10 +251,10 @@ fn faults_of_a_vm_are_named() {
     let (mut estate, path) = (healthy(), format!("/nodes/pve1/qemu/{VM}/agent/get-fsinfo"));
     let node = estate.guest(VM).expect("a guest").node.clone();
     let full =
-        json!({ "result": [{ "mountpoint": "/", "type": "ext4", "used-bytes": 98, "total-bytes": 100 }] });
+        json!({ "result": [{ "mountpoint": "/srv", "type": "ext4", "used-bytes": 98, "total-bytes": 100 }] });
     estate.planted.insert(path.replace("pve1", &node), full);
     let (site, mut client) = site(estate);
-    names(&diagnose(&mut client, &subject), &["critical", "/ is 98 % full"]);
+    names(&diagnose(&mut client, &subject), &["critical", "/srv is 98 % full"]);
     site.sim.fault_at(
         Fault::Status(500, "VM 102 qga command failed - got timeout".into()),
         "get-osinfo",

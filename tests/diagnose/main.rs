@@ -16,6 +16,7 @@ mod allowed;
 mod cluster;
 mod container;
 mod recipes;
+mod servers;
 mod unit;
 
 use serde_json::{Value, json};

@@ -31,7 +31,7 @@ async fn a_token_in_the_servers_own_form_is_let_in_and_another_is_not() {
     std::fs::set_permissions(&wrong, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let error = client_of(&sim, &wrong).get(&read("/version")).await.unwrap_err();
     assert!(
-        matches!(&error, PveError::Unauthorized { message } if message.contains("invalid credentials")),
+        matches!(&error, PveError::Unauthorized { message, .. } if message.contains("invalid credentials")),
         "{error}"
     );
 }

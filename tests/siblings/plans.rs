@@ -200,3 +200,69 @@ async fn a_profile_that_never_deletes_never_takes_a_backup_away() {
     site.plan("POST /admin/datastore/tank/verify", json!({})).await;
     site.plan("POST /admin/datastore/tank/namespace", json!({ "name": "new" })).await;
 }
+
+/// A plan lists five hundred; who is hit beyond them is known all the same, and is not taken for somebody new.
+#[tokio::test]
+async fn a_plan_that_hits_more_than_it_lists_is_carried_out() {
+    let site = Site::new().await;
+    site.sim.with_server(|server| {
+        let root = server.stores.get_mut("tank").unwrap().namespaces.get_mut("").unwrap();
+        let like = root[&("vm".to_owned(), "104".to_owned())].clone();
+        for id in 1000..1600 {
+            root.insert(("vm".to_owned(), id.to_string()), like.clone());
+        }
+    });
+    let plan = site.plan("DELETE /config/datastore/tank", json!({ "destroy-data": true })).await;
+    assert_eq!(radius(&plan).len(), 500);
+    assert!(
+        plan.shown["not_seen"].to_string().contains("more objects that are hit are not listed"),
+        "{:#?}",
+        plan.shown["not_seen"]
+    );
+    site.apply(&plan).await;
+    assert!(site.sim.with_server(|server| !server.stores.contains_key("tank")));
+}
+
+#[tokio::test]
+async fn whoever_comes_to_be_hit_after_the_plan_ends_it_listed_or_not() {
+    let site = Site::new().await;
+    let add = |ids: std::ops::Range<u32>| {
+        site.sim.with_server(|server| {
+            let root = server.stores.get_mut("tank").unwrap().namespaces.get_mut("").unwrap();
+            let like = root[&("vm".to_owned(), "104".to_owned())].clone();
+            for id in ids {
+                root.insert(("vm".to_owned(), id.to_string()), like.clone());
+            }
+        });
+    };
+    add(1000..1600);
+    let plan = site.plan("DELETE /config/datastore/tank", json!({ "destroy-data": true })).await;
+    add(9000..9001);
+    let refused = site.try_apply(&plan).await.err().expect("it is no longer what was planned").to_string();
+    assert!(refused.contains("vm/9000"), "{refused}");
+    assert!(site.sim.with_server(|server| server.stores.contains_key("tank")));
+}
+
+#[tokio::test]
+async fn notes_and_a_mark_are_shown_as_they_were() {
+    let site = Site::new().await;
+    let newest = provost_newest(&site);
+    site.sim.with_server(|server| {
+        let root = server.stores.get_mut("tank").unwrap().namespaces.get_mut("").unwrap();
+        root.get_mut(&("vm".to_owned(), "104".to_owned())).unwrap().notes = "the shop".to_owned();
+    });
+    let of = json!({ "backup-type": "vm", "backup-id": "104", "notes": "the new shop" });
+    let plan = site.plan("PUT /admin/datastore/tank/group-notes", of).await;
+    assert_eq!(
+        plan.shown["effects"],
+        json!([{ "field": "notes", "before": "the shop", "after": "the new shop" }])
+    );
+    let of = json!({ "backup-type": "vm", "backup-id": "104", "backup-time": newest, "protected": true });
+    let plan = site.plan("PUT /admin/datastore/tank/protected", of).await;
+    assert_eq!(plan.shown["effects"], json!([{ "field": "protected", "before": false, "after": true }]));
+    site.apply(&plan).await;
+    let held = site
+        .sim
+        .with_server(|server| group(server, "tank", "", "vm", "104").unwrap().backups[&newest].protected);
+    assert!(held);
+}

@@ -88,11 +88,14 @@ impl Site {
         self.try_plan(call, args).await.unwrap_or_else(|refused| panic!("{call}: {refused}"))
     }
 
-    pub async fn apply(&self, plan: &Plan) -> Applied {
+    pub async fn try_apply(&self, plan: &Plan) -> Result<apply::Running, Refused> {
         let (given_up, id) = (tokio_util::sync::CancellationToken::new(), plan.id.to_string());
-        let run =
-            apply::run(&self.desk, &self.policy, &self.principal, self.asker(), &self.node, &id, &given_up);
-        let running = run.await.unwrap_or_else(|refused| panic!("{}: {refused}", plan.request.endpoint()));
+        apply::run(&self.desk, &self.policy, &self.principal, self.asker(), &self.node, &id, &given_up).await
+    }
+
+    pub async fn apply(&self, plan: &Plan) -> Applied {
+        let run = self.try_apply(plan).await;
+        let running = run.unwrap_or_else(|refused| panic!("{}: {refused}", plan.request.endpoint()));
         let applied = running.wait(Duration::from_secs(30), |_| {}).await.unwrap();
         assert_eq!(applied.result, apply::Became::Done, "{}: {applied:?}", plan.request.endpoint());
         applied

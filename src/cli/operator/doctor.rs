@@ -112,7 +112,8 @@ const GROUPS: &[Group] = &[
 pub fn run(verb: &Doctor) -> Result<bool, Failed> {
     let (config, mut checks) = configuration(&verb.at);
     let at = verb.at.clone();
-    let asked = within(Duration::from_secs(20), move || daemon::checks(&at));
+    let product = config.as_ref().map(|config| config.pve.product()).unwrap_or_default();
+    let asked = within(Duration::from_secs(20), move || daemon::checks(&at, product));
     let daemon::Said { checks: said, examined, walls } =
         asked.unwrap_or_else(|| daemon::Said::only(hung("daemon")));
     let ground = Arc::new(Ground { at: verb.at.clone(), config, examined, walls });

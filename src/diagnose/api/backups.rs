@@ -7,17 +7,17 @@ use serde_json::Value;
 use super::super::{Gathered, Page, Subject};
 use super::{Fields, rows, vmid};
 
-const DAY: i64 = 86_400;
+pub(super) const DAY: i64 = 86_400;
 
 /// A guest that is there to be saved.
-struct Guest<'a> {
-    vmid: u32,
+pub(super) struct Guest<'a> {
+    pub vmid: u32,
     name: &'a str,
     node: &'a str,
 }
 
 /// Those that the subject is about. Templates do not change, and are saved once if at all.
-fn guests(gathered: &Gathered) -> Result<Vec<Guest<'_>>, String> {
+pub(super) fn guests(gathered: &Gathered) -> Result<Vec<Guest<'_>>, String> {
     if let Some(vmid) = gathered.subject.guest() {
         return Ok(vec![Guest { vmid, name: "", node: "" }]);
     }

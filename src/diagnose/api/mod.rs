@@ -7,6 +7,7 @@ mod journal;
 mod network;
 mod node;
 mod packages;
+mod servers;
 mod storages;
 mod tasks;
 
@@ -35,6 +36,9 @@ pub const READERS: &[(&str, Reader)] = &[
     ("coverage", backups::coverage),
     ("backups", backups::backups),
     ("backup_storages", nothing),
+    ("backup_servers", servers::backup),
+    ("backup_server_storages", nothing),
+    ("backup_server_errors", nothing),
     ("guests", nothing),
     ("nodes", nothing),
     ("cluster_status", cluster::status),

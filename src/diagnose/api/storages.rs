@@ -6,9 +6,12 @@ use super::super::host::{percent, size};
 use super::super::{Gathered, Page};
 use super::{Fields, rows};
 
+/// Those of Backup Servers are another probe's: [`super::servers`].
+const OF_SERVERS: &str = "pbs";
+
 pub fn of_node(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     for row in rows(gathered.answer("storages")?)? {
-        if row.flag("enabled") == Some(false) {
+        if row.flag("enabled") == Some(false) || row.text("type") == OF_SERVERS {
             continue;
         }
         let name = row.text("storage");
@@ -34,7 +37,7 @@ pub fn of_cluster(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String
     };
     for row in rows(gathered.answer("cluster_storages")?)? {
         let (name, node, status) = (row.text("storage"), row.text("node"), row.text("status"));
-        if off.contains(&node) {
+        if off.contains(&node) || row.text("plugintype") == OF_SERVERS {
             continue;
         }
         if status != "available" && !status.is_empty() {
@@ -57,11 +60,7 @@ pub fn of_cluster(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String
 }
 
 fn inactive(page: &mut Page<'_>, node: &str, name: &str, kind: &str, evidence: &str) {
-    let what = match kind {
-        "pbs" => format!("the datastore of storage {name} on the backup server cannot be reached"),
-        _ => format!("storage {name} ({kind}) is not active"),
-    };
-    page.flag_on(node, "storage_inactive", what, evidence);
+    page.flag_on(node, "storage_inactive", format!("storage {name} ({kind}) is not active"), evidence);
 }
 
 fn filled(page: &mut Page<'_>, node: &str, name: &str, used: u64, total: u64) {

@@ -9,7 +9,8 @@
 //! apart = true                  # inside: beside the others, as it may hang
 //! get = "/nodes/{node}/storage" # api; {node}, {vmid}, {kind}, {storage}
 //! args = { errors = "1" }       # api; @day stands for yesterday, in seconds since 1970
-//! each = "node"                 # api: once a node that is online, or "backups": once a storage that holds backups
+//! each = "node"                 # api: once a node that is online, or "backups": once a storage that holds backups, or
+//!                               # "silent": once a storage of a Backup Server that is not reached, for what PVE says to it
 //! [[probe.sign]]
 //! name = "disk_full"
 //! severity = "critical"
@@ -49,6 +50,7 @@ pub enum On {
 pub enum Each {
     Node,
     Backups,
+    Silent,
 }
 
 #[derive(Debug, Deserialize)]

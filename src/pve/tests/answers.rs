@@ -15,9 +15,9 @@ async fn refused(bytes: Vec<u8>) -> PveError {
 #[tokio::test]
 async fn a_refusal_is_known_by_its_status_and_words() {
     let error = refused(with_headers("401 No ticket", "", "")).await;
-    assert!(matches!(&error, PveError::Unauthorized { message } if message == "No ticket"), "{error}");
+    assert!(matches!(&error, PveError::Unauthorized { message, .. } if message == "No ticket"), "{error}");
     let error = refused(with_headers("401 Authentication failed!", "", "")).await;
-    assert!(matches!(&error, PveError::Unauthorized { message } if message == "Authentication failed!"));
+    assert!(matches!(&error, PveError::Unauthorized { message, .. } if message == "Authentication failed!"));
 
     let line = "Permission check failed (/vms/104, VM.Config.Disk|VM.Config.CDROM)";
     let body = format!("{{\"data\":null,\"message\":\"{line}\\n\"}}");

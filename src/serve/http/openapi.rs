@@ -46,7 +46,7 @@ fn document() -> Value {
             "title": "Provost",
             "version": env!("CARGO_PKG_VERSION"),
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
-            "description": "Runs this Proxmox VE node: by the same plans, policy and receipts as over MCP.",
+            "description": "Runs this Proxmox host: by the same plans, policy and receipts as over MCP.",
         },
         "servers": [{ "url": "/" }],
         "security": [{ "token": [] }],

@@ -67,6 +67,9 @@ fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     if section.is_set("disable") {
         return Err(Refusal::die(format!("storage '{id}' is disabled")));
     }
+    if let Some(why) = call.estate.unreachable(&id, &node) {
+        return Err(Refusal::die(format!("{id}: {why}")));
+    }
     let vmid = call.number::<u32>("vmid");
     let volumes = call.estate.volumes_on(&id, &node).filter(|volume| {
         vmid.is_none_or(|vmid| volume.vmid == Some(vmid))

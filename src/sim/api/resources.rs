@@ -189,7 +189,7 @@ fn node(estate: &Estate, node: &Node, audit: bool) -> Columns {
 
 pub fn storage(estate: &Estate, section: &Section, node: &Node) -> Columns {
     let mut row = Columns::new();
-    let known = estate.statistics && node.online;
+    let known = estate.statistics && node.online && estate.unreachable(&section.id, &node.name).is_none();
     for (key, value) in [
         ("id", json!(format!("storage/{}/{}", node.name, section.id))),
         ("storage", json!(section.id)),

@@ -104,11 +104,15 @@ fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 
 fn facts(estate: &Estate, section: &Section, node: &str) -> Value {
     let enabled = !section.is_set("disable");
+    let active = enabled && estate.unreachable(&section.id, node).is_none();
     let mut row = json!({
         "type": section.kind, "content": section.get("content").unwrap_or_default(),
-        "shared": u8::from(Estate::is_shared(section)), "enabled": u8::from(enabled), "active": u8::from(enabled),
+        "shared": u8::from(Estate::is_shared(section)), "enabled": u8::from(enabled), "active": u8::from(active),
     });
-    if enabled {
+    if enabled && !active {
+        (row["total"], row["used"], row["avail"]) = (json!(0), json!(0), json!(0));
+    }
+    if active {
         let (total, used, free) = estate.storage_use(section, node);
         (row["total"], row["used"], row["avail"]) = (json!(total), json!(used), json!(free));
     }

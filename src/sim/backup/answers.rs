@@ -7,6 +7,9 @@ use super::{Answered, Call, Refusal, Server, no};
 
 impl Server {
     pub(super) fn read(&self, call: &Call<'_>) -> Answered {
+        if let Some(planted) = self.planted.get(call.template) {
+            return Ok(planted.clone());
+        }
         match call.template {
             "/version" => Ok(json!({ "release": "1", "repoid": "0000000000000000", "version": "4.1" })),
             "/ping" => Ok(json!({ "pong": true })),
@@ -114,10 +117,15 @@ impl Server {
         }
         let groups = self.namespace(call)?.iter().filter(|(_, group)| all || owns(&call.who, &group.owner));
         let row = |((kind, id), group): (&(String, String), &Group)| {
-            json!({
+            let mut row = json!({
                 "backup-type": kind, "backup-id": id, "owner": group.owner, "backup-count": group.backups.len(),
                 "last-backup": group.backups.keys().last().copied().unwrap_or(0), "files": ["index.json.blob"],
-            })
+            });
+            // The first line of the notes.
+            if let Some(line) = group.notes.lines().next() {
+                row["comment"] = line.into();
+            }
+            row
         };
         Ok(groups.map(row).collect())
     }

@@ -16,6 +16,8 @@ pub struct Server {
     /// `user@realm!token`, its fields and its secret.
     pub tokens: BTreeMap<String, (Map<String, Value>, String)>,
     pub rights: Vec<Right>,
+    /// What a GET of this path template gives in place of what it would: for what is not simulated.
+    pub planted: BTreeMap<String, Value>,
     pub(super) tasks: Vec<Task>,
 }
 

@@ -23,7 +23,7 @@ use firewall::Firewall;
 use guest::{Guest, Kind};
 use node::Node;
 use sections::Sections;
-use volume::Volume;
+use volume::{Remote, Volume};
 
 pub use demo::demo;
 pub use recorded::recorded;
@@ -60,6 +60,8 @@ pub struct Estate {
     firewalls: BTreeMap<String, Firewall>,
     /// In no order; a shared one's node is empty.
     pub volumes: Vec<Volume>,
+    /// By storage, where another machine has a say in it.
+    pub remotes: BTreeMap<String, Remote>,
     /// `/cluster/sdn` as it was applied last: file → sections.
     pub sdn_running: BTreeMap<&'static str, Sections>,
     pub sdn_lock: Option<String>,

@@ -36,6 +36,16 @@ impl Volume {
     }
 }
 
+/// What another machine says of a storage that is on it.
+#[derive(Debug, Clone, Default)]
+pub struct Remote {
+    /// Bytes of it, and how many are used.
+    pub total: u64,
+    pub used: u64,
+    /// What it, or the way to it, answers in place of all else, and on which nodes; nowhere said, on all.
+    pub refuses: Option<(String, Option<&'static str>)>,
+}
+
 /// How disks on a type of storage are named and kept.
 fn in_directories(kind: &str) -> bool {
     matches!(kind, "dir" | "nfs" | "cifs" | "btrfs" | "cephfs" | "pbs")
@@ -141,8 +151,17 @@ impl Estate {
         Ok(id)
     }
 
+    /// Why a storage that is enabled cannot be reached from a node, in the words of PVE's plugin.
+    pub fn unreachable(&self, storage: &str, node: &str) -> Option<&str> {
+        let (why, at) = self.remotes.get(storage)?.refuses.as_ref()?;
+        at.is_none_or(|at| at == node).then_some(why)
+    }
+
     /// Total, used and free bytes of a storage on a node.
     pub fn storage_use(&self, storage: &Section, node: &str) -> (u64, u64, u64) {
+        if let Some(remote) = self.remotes.get(&storage.id) {
+            return (remote.total, remote.used, remote.total.saturating_sub(remote.used));
+        }
         let (total, other) = self.node(node).map_or((0, 0), |node| node.storage);
         let used: u64 = other + self.volumes_on(&storage.id, node).map(|volume| volume.used).sum::<u64>();
         (total, used, total.saturating_sub(used))

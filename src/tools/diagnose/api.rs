@@ -69,6 +69,7 @@ pub async fn gather(
             None => continue,
             Some(Each::Node) => nodes(&answers),
             Some(Each::Backups) => storages(&answers, here),
+            Some(Each::Silent) => silent(&answers, here),
         };
         match places {
             Ok(places) => second.extend(
@@ -155,13 +156,33 @@ fn nodes(answers: &Answers) -> Result<Vec<Place>, String> {
     Ok(names.map(|name| (name.to_owned(), name.to_owned(), String::new())).collect())
 }
 
+fn text(row: &Value, key: &str) -> String {
+    row[key].as_str().unwrap_or_default().to_owned()
+}
+
+fn is(row: &Value, key: &str) -> bool {
+    matches!(&row[key], Value::Number(one) if one.as_i64() == Some(1)) || row[key] == "1" || row[key] == true
+}
+
+/// Storages of Backup Servers that are enabled and not reached. Of the cluster's rows, those of nodes that are there.
+fn silent(answers: &Answers, here: &str) -> Result<Vec<Place>, String> {
+    let online: Vec<String> = nodes(answers).unwrap_or_default().into_iter().map(|(name, ..)| name).collect();
+    let places = list(answers, "backup_storages")?.iter().filter_map(|row| {
+        let (storage, node) = (text(row, "storage"), text(row, "node"));
+        let silent = match node.is_empty() {
+            true => text(row, "type") == "pbs" && is(row, "enabled") && !is(row, "active"),
+            false => text(row, "plugintype") == "pbs" && row["status"] != "available",
+        };
+        let there = node.is_empty() || online.contains(&node);
+        let node = if node.is_empty() { here.to_owned() } else { node };
+        (silent && there).then(|| (format!("{storage} on {node}"), node, storage))
+    });
+    Ok(places.collect())
+}
+
 /// Storages that hold backups and can be read; a shared one once.
 fn storages(answers: &Answers, here: &str) -> Result<Vec<Place>, String> {
     let mut seen = BTreeSet::new();
-    let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
-    let is = |row: &Value, key: &str| {
-        matches!(&row[key], Value::Number(one) if one.as_i64() == Some(1)) || row[key] == "1"
-    };
     let mut places = Vec::new();
     for row in list(answers, "backup_storages")? {
         let holds = text(row, "content").split(',').any(|content| content == "backup");

@@ -73,6 +73,14 @@ pub async fn call(
         Failure::new("arguments", error.to_string(), "correct the argument and call again")
     })?;
     let reader = Arc::new(provost.reader(principal, notes)?);
+    let product = provost.catalog.product();
+    if !product.has_guests() {
+        return Err(Failure::new(
+            "not_here",
+            format!("{subject}: what diagnose looks at is a Proxmox VE node's, and this is a {product}"),
+            "`find` in plain words has what there is to read here: space, jobs that failed, tasks, services",
+        ));
+    }
     reader.may_see(subject.guest())?;
     let battery = Battery::of(&subject);
     let before = host(&subject).await;

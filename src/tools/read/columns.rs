@@ -1,7 +1,8 @@
 //! The columns of a list that matter, and the one by which its rows are told apart.
 //!
 //! A row of `/nodes/{node}/qemu` has thirty columns, of which a reader wants eight; the others are shown to who asks
-//! for them (`fields`). Lists that are not here are shown whole.
+//! for them (`fields`). Lists that are not here are shown whole. Where a Backup Server has a list under the same path, its
+//! names for the columns stand beside.
 
 /// A list as it is shown when nobody says otherwise.
 pub struct Lean {
@@ -38,7 +39,11 @@ const TABLE: &[Lean] = &[
         key: "userid",
         columns: &["userid", "enable", "expire", "groups", "comment", "email", "tokens", "realm-type"],
     },
-    Lean { path: "/access/acl", key: "path", columns: &["path", "type", "ugid", "roleid", "propagate"] },
+    Lean {
+        path: "/access/acl",
+        key: "path",
+        columns: &["path", "type", "ugid_type", "ugid", "roleid", "propagate"],
+    },
     Lean { path: "/access/roles", key: "roleid", columns: &["roleid", "privs", "special"] },
     Lean {
         path: "/cluster/backup",
@@ -137,7 +142,21 @@ const TABLE: &[Lean] = &[
     Lean {
         path: "/nodes/{node}/disks/list",
         key: "devpath",
-        columns: &["devpath", "model", "serial", "size", "used", "health", "wearout", "type", "gpt", "osdid"],
+        columns: &[
+            "devpath",
+            "name",
+            "model",
+            "serial",
+            "size",
+            "used",
+            "health",
+            "status",
+            "wearout",
+            "type",
+            "disk-type",
+            "gpt",
+            "osdid",
+        ],
     },
     Lean { path: "/nodes/{node}/lxc", key: "vmid", columns: GUEST },
     Lean { path: "/nodes/{node}/qemu", key: "vmid", columns: GUEST },
@@ -146,6 +165,7 @@ const TABLE: &[Lean] = &[
         key: "iface",
         columns: &[
             "iface",
+            "name",
             "type",
             "active",
             "autostart",
@@ -204,7 +224,17 @@ const TABLE: &[Lean] = &[
     Lean {
         path: "/nodes/{node}/tasks",
         key: "-starttime",
-        columns: &["upid", "type", "id", "user", "status", "starttime", "endtime"],
+        columns: &[
+            "upid",
+            "type",
+            "id",
+            "worker_type",
+            "worker_id",
+            "user",
+            "status",
+            "starttime",
+            "endtime",
+        ],
     },
     Lean { path: "/pools", key: "poolid", columns: &["poolid", "comment"] },
     Lean {
@@ -219,6 +249,10 @@ const TABLE: &[Lean] = &[
             "server",
             "export",
             "datastore",
+            "namespace",
+            "port",
+            "username",
+            "fingerprint",
             "vgname",
             "thinpool",
             "shared",

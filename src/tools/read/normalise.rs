@@ -24,6 +24,9 @@ pub enum Asked {
 /// Where PVE's tree begins. What begins so is a path without its slash.
 const ROOTS: &[&str] = &["access", "cluster", "nodes", "pools", "storage", "version"];
 
+/// Where those of the other products do beside. By themselves these are words.
+const OTHER_ROOTS: &[&str] = &["admin", "config", "pbs", "pve", "remotes", "resources", "status", "tape"];
+
 /// As PVE's own documentation and its web interface write their URLs.
 const PREFIXES: &[&str] = &["/api2/json", "/api2/extjs"];
 
@@ -75,9 +78,11 @@ fn path(given: &str) -> Option<String> {
     let with_slash = match from_root.starts_with('/') {
         true => from_root.to_owned(),
         false => {
-            let first = from_root.split('/').next().unwrap_or_default();
-            let prefix = from_root.starts_with("api2/");
-            if from_root.contains(char::is_whitespace) || !(prefix || ROOTS.contains(&first)) {
+            let (first, more) = from_root.split_once('/').unwrap_or((from_root, ""));
+            let begins = from_root.starts_with("api2/")
+                || ROOTS.contains(&first)
+                || !more.is_empty() && OTHER_ROOTS.contains(&first);
+            if from_root.contains(char::is_whitespace) || !begins {
                 return None;
             }
             format!("/{from_root}")

@@ -3,6 +3,7 @@
 use super::{Check, Client, State};
 use crate::cli::operator::{Failed, Where};
 use crate::control::{Ask, Catalogue, Examined, Plans, Walls};
+use crate::product::Product;
 
 /// The checks, and what others rest on.
 pub struct Said {
@@ -18,7 +19,7 @@ impl Said {
     }
 }
 
-pub fn checks(at: &Where) -> Said {
+pub fn checks(at: &Where, product: Product) -> Said {
     let asked: Result<(Catalogue, Plans), Failed> =
         Client::at(at).and_then(|client| Ok((client.ask(&Ask::Catalogue {})?, client.ask(&Ask::Plans {})?)));
     let (catalogue, plans) = match asked {
@@ -32,7 +33,7 @@ pub fn checks(at: &Where) -> Said {
     let mut checks = vec![version(examined.as_ref())];
     let examined = examined.ok();
     if let Some(examined) = &examined {
-        checks.extend(inside(examined));
+        checks.extend(inside(examined, product));
     }
     let walls = Client::at(at).and_then(|client| client.ask::<Walls>(&Ask::Walls {}));
     checks.push(match &walls {
@@ -47,7 +48,7 @@ pub fn checks(at: &Where) -> Said {
             "catalogue",
             State::Look,
             format!("{} endpoints, {}: {problem}", catalogue.endpoints, catalogue.origin),
-            "install pve-docs, or name its apidoc.js as [pve] apidoc",
+            format!("install {}, or name its apidoc.js as [pve] apidoc", product.facts().docs),
         ),
     });
     checks.push(match catalogue.unclassified.len() {
@@ -57,7 +58,7 @@ pub fn checks(at: &Where) -> Said {
             ..Check::not(
                 "tiers",
                 State::Look,
-                format!("{count} calls of this PVE are in no table, and count as destructive"),
+                format!("{count} calls of this {product} are in no table, and count as destructive"),
                 "a newer Provost may know them",
             )
         },
@@ -108,35 +109,40 @@ fn version(examined: Result<&Examined, &Failed>) -> Check {
 }
 
 /// What it tells of its inside.
-fn inside(examined: &Examined) -> Vec<Check> {
+fn inside(examined: &Examined, product: Product) -> Vec<Check> {
     let mut checks = Vec::new();
     if let Some(error) = &examined.configuration {
         let mend = "correct the file; the daemon takes it up by itself";
         let said = format!("the file is not in force, and what it said before is: {error}");
         checks.push(Check::not("in force", State::Bad, said, mend));
     }
-    checks.extend(examined.tokens.iter().map(token));
+    checks.extend(examined.tokens.iter().map(|given| token(given, product)));
     if !examined.aside.is_empty() {
         let said = format!("{} does not answer, and is left alone for a while", examined.aside.join(" and "));
         checks.push(Check::not(
             "pve aside",
             State::Look,
             said,
-            "systemctl status pveproxy pvedaemon pve-cluster",
+            match product {
+                Product::Pve => "systemctl status pveproxy pvedaemon pve-cluster".to_owned(),
+                other => format!("systemctl status {} {}", other.facts().proxy, other.facts().daemon),
+            },
         ));
     }
     checks.push(ledger(examined));
     checks
 }
 
-fn token(token: &crate::control::Token) -> Check {
+fn token(token: &crate::control::Token, product: Product) -> Check {
     let name = token.id.clone().unwrap_or_else(|| token.given.display().to_string());
     match &token.problem {
-        None => Check::good("token works", format!("PVE takes {name}")),
+        None => Check::good("token works", format!("{product} takes {name}")),
         Some(problem) => {
-            let mend = match problem.contains("401") || problem.contains("Authentication") {
-                true => "provost setup makes another: PVE does not know this secret, or it has expired",
-                false => "provost setup, or what is said there",
+            let mend = match problem.contains("401") || problem.contains("does not know") {
+                true => format!(
+                    "provost setup makes another, or says how: {product} does not know this one, or it has expired"
+                ),
+                false => "provost setup, or what is said there".to_owned(),
             };
             Check::not("token works", State::Bad, format!("{name}: {problem}"), mend)
         }
@@ -158,7 +164,11 @@ fn ledger(examined: &Examined) -> Check {
     }
     if ledger.open_intents > 0 {
         let why = format!("{} changes were begun, and nobody knows what became of them", ledger.open_intents);
-        return of(State::Look, why, "provost audit query --kind intent; look at their tasks in PVE");
+        return of(
+            State::Look,
+            why,
+            "provost audit query --kind intent; look at their tasks in its web interface",
+        );
     }
     if ledger.mirror != "journald" {
         let why = format!("{} receipts; they are not copied to the journal: {}", ledger.size, ledger.mirror);

@@ -1,8 +1,9 @@
-//! PVE's own daemons: whether they run, and are who the pinned certificate says.
+//! The product's own daemons: whether they run, and are who the pinned certificate says.
 
 use std::time::Duration;
 
 use super::{Check, Ground, State};
+use crate::product::Product;
 use crate::pve::{Shut, knock};
 
 /// Of each: a machine that is busy takes its time over a handshake.
@@ -15,17 +16,19 @@ pub fn checks(ground: &Ground) -> Vec<Check> {
     };
     let pve = &config.pve;
     let knocked = |url: &str| runtime.block_on(knock(url, &pve.certificate, PATIENCE));
-    let facts = pve.product().facts();
-    let mut checks = vec![daemon(facts.proxy, &pve.url, knocked(&pve.url))];
+    let product = pve.product();
+    let facts = product.facts();
+    let mut checks = vec![daemon(product, facts.proxy, &pve.url, knocked(&pve.url))];
     if !pve.daemon.is_empty() {
-        checks.push(daemon(facts.daemon, &pve.daemon, knocked(&pve.daemon)));
+        checks.push(daemon(product, facts.daemon, &pve.daemon, knocked(&pve.daemon)));
     }
     // Looking at a certificate may be left on a thread that hangs.
     runtime.shutdown_background();
     checks
 }
 
-fn daemon(name: &'static str, url: &str, knocked: Result<(), Shut>) -> Check {
+fn daemon(product: Product, name: &'static str, url: &str, knocked: Result<(), Shut>) -> Check {
+    let facts = product.facts();
     match knocked {
         Ok(()) => Check::good(name, format!("{url} answers, as the one that was meant")),
         Err(Shut::Certificate(why)) if why.contains("ermission denied") => {
@@ -35,18 +38,28 @@ fn daemon(name: &'static str, url: &str, knocked: Result<(), Shut>) -> Check {
             name,
             State::Bad,
             why,
-            format!("systemctl reload {name}, or name its certificate as [pve] certificate"),
+            match product {
+                Product::Pve => {
+                    format!("systemctl reload {name}, or name its certificate as [pve] certificate")
+                }
+                _ => format!("systemctl reload {name}, or copy its certificate anew: {}", facts.certificate),
+            },
         ),
         Err(Shut::NoAddress(why)) => Check::not(
             name,
             State::Bad,
             format!("{why}; a daemon that runs keeps to the one before, and none starts"),
-            "correct [pve] url and [pve] daemon: https://HOST:8006, and http://127.0.0.1:85 or \"\"",
+            match facts.daemon_url {
+                "" => format!("correct [pve] url: {}", facts.url),
+                daemon => {
+                    format!("correct [pve] url and [pve] daemon: https://HOST:8006, and {daemon} or \"\"")
+                }
+            },
         ),
         Err(Shut::Silent(why)) => Check::not(
             name,
             State::Bad,
-            format!("{url}: {why}; PVE is stopped, or is being upgraded"),
+            format!("{url}: {why}; {product} is stopped, or is being upgraded"),
             format!("systemctl status {name}; when it runs again, Provost goes on by itself"),
         ),
     }
@@ -63,10 +76,10 @@ mod tests {
             (Ok(()), State::Good, "as the one that was meant"),
             (Err(Shut::Certificate("EACCES: permission denied".into())), State::Skipped, "permission"),
             (Err(Shut::Certificate(why())), State::Bad, "why"),
-            (Err(Shut::Silent(why())), State::Bad, "PVE is stopped, or is being upgraded"),
+            (Err(Shut::Silent(why())), State::Bad, "Proxmox VE is stopped, or is being upgraded"),
             (Err(Shut::NoAddress(why())), State::Bad, "none starts"),
         ] {
-            let check = daemon("pveproxy", "https://x:8006", knocked);
+            let check = daemon(Product::Pve, "pveproxy", "https://x:8006", knocked);
             assert!(check.state == state && check.evidence.contains(says), "{check:?}");
             assert_eq!(check.mend.is_some(), state == State::Bad, "{check:?}");
         }

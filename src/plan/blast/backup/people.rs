@@ -35,7 +35,7 @@ pub async fn token(shelf: &Shelf<'_>, own: &[String], found: &mut Found, removed
     let id = format!("{user}!{name}");
     let why = match removed {
         true => "the token is removed",
-        false if shelf.flag("regenerate") => "it gets another secret",
+        false if shelf.flag("regenerate") => "the secret that it has is replaced",
         false if shelf.is_off("enable") => "the token is disabled",
         false if is_past(shelf) => "the token expires",
         false => return,

@@ -40,7 +40,7 @@ pub const KEYS: &str = "/.well-known/jwks.json";
 const ARGUMENTS: &str = "urn:provost:a2a:arguments:1";
 const SCHEME: &str = "bearer";
 
-const DESCRIPTION: &str = "Runs the Proxmox VE node that it lives on, without being able to wreck it: reads freely, shows every \
+const DESCRIPTION: &str = "Runs the Proxmox host that it lives on, without being able to wreck it: reads freely, shows every \
 change before it is made, has a person approve what policy holds back, and keeps receipts. A message is one call: a data part \
 {\"tool\": NAME, \"arguments\": {}}; text alone is looked up by the skill find. The arguments of each skill are in the extended \
 card, and at the documentation's address.";
