@@ -15,7 +15,7 @@ use crate::ledger::{Recorded, Seq, Unrecorded};
 use crate::plan::{Desk, Eyes, Plan, Refused, Request, shown};
 use crate::policy::{Hand, Unsent};
 use crate::pve::task::{self, Line, Outcome};
-use crate::pve::{PveError, Upid};
+use crate::pve::{PveError, Upid, UpidError};
 use crate::secret;
 
 /// The end of the task's log that is kept.
@@ -297,7 +297,7 @@ async fn send(
 ) -> Ended {
     let answer = match hand.send(&request.checked).await {
         Ok(answer) => answer.data::<Value>(),
-        Err(Unsent::Pve(error)) => Err(error),
+        Err(Unsent::Pve(error)) => Err(error.to_look_at(|path| eyes.can_read_at(path))),
         Err(unsent) => return Ended::not(unsent),
     };
     let answer = match answer {
@@ -308,9 +308,14 @@ async fn send(
             return Ended { result, status, upid: None, answer: Value::Null };
         }
     };
-    let upid = answer.as_str().and_then(|text| text.parse::<Upid>().ok());
-    let Some(upid) = upid else {
-        return Ended { result: Became::Done, status: Some(200), upid: None, answer };
+    let upid = match task_of(&answer) {
+        Ok(Some(upid)) => upid,
+        Ok(None) => return Ended { result: Became::Done, status: Some(200), upid: None, answer },
+        Err(error) => {
+            let result =
+                Became::Unknown(format!("PVE took it on as a task that cannot be followed: {error}"));
+            return Ended { result, status: Some(200), upid: None, answer };
+        }
     };
     named.send_replace(Some(upid.to_string()));
     let result = match task::follow(&eyes.client, &upid, hear).await {
@@ -320,6 +325,14 @@ async fn send(
         Err(error) => Became::Unknown(format!("its task could not be followed to the end: {error}")),
     };
     Ended { result, status: Some(200), upid: Some(upid.to_string()), answer: Value::Null }
+}
+
+/// The task that PVE made of a call. One whose name cannot be read is a task all the same: nothing is done yet.
+fn task_of(answer: &Value) -> Result<Option<Upid>, UpidError> {
+    match answer.as_str() {
+        Some(text) if text.starts_with("UPID:") => text.parse().map(Some),
+        _ => Ok(None),
+    }
 }
 
 fn status(error: &PveError) -> Option<u16> {
@@ -353,4 +366,19 @@ fn keep(log: &mut VecDeque<String>, line: &str) {
         log.pop_front();
     }
     log.push_back(line.chars().take(LINE).collect());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_cannot_be_read_is_not_done() {
+        let upid = "UPID:pve1:00002578:00074193:6B012E72:qmstart:104:root@pam!t1:";
+        assert_eq!(task_of(&json!(upid)).unwrap().unwrap().to_string(), upid);
+        assert!(task_of(&json!("UPID:pve1:a new form")).is_err());
+        for done in [json!(null), json!("100"), json!({ "upid": upid }), json!(5)] {
+            assert!(task_of(&done).unwrap().is_none(), "{done}");
+        }
+    }
 }

@@ -84,6 +84,11 @@ impl Eyes {
             && tier::of(self.catalog.product(), Method::Get, template).0 == Tier::Read
     }
 
+    /// The same of a path with its values in it.
+    pub fn can_read_at(&self, path: &str) -> bool {
+        self.catalog.endpoint(Method::Get, path).is_ok_and(|found| self.can_read(&found.endpoint.path))
+    }
+
     /// What `template` gives, with these values in its braces. A thing that is not there, or that may not be seen, is an
     /// answer; that nobody answered is an error.
     pub async fn look(

@@ -60,7 +60,8 @@ pub struct Limits {
     pub call: Duration,
     pub connect: Duration,
     /// A wait without an answer from which on a daemon is asked whether it is there at all: pveproxy, and pvedaemon, in
-    /// whose place pveproxy can be asked. As long again it has for the answer to that.
+    /// whose place pveproxy can be asked. As long again it has for the answer to that. Both together are longer than the three
+    /// seconds after which PVE refuses a token, this question's too: a token that has run out is no daemon that is dead.
     pub hang: Duration,
     pub hang_of_daemon: Duration,
     /// Calls that one daemon is asked at once, of which one account has three quarters at most; and those that may wait for
@@ -87,7 +88,7 @@ impl Default for Limits {
             call: Duration::from_secs(30),
             connect: Duration::from_secs(2),
             hang: Duration::from_secs(5),
-            hang_of_daemon: Duration::from_millis(1500),
+            hang_of_daemon: Duration::from_secs(2),
             parallel: 16,
             queue: 4096,
             answer: 16 << 20,

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout_at};
 
 use super::address::Address;
+use super::head::Readable;
 use super::sink::{Overfull, Sink};
 use super::tls::{CertificateError, PinFile, TlsFailure};
 use super::wire::{Stream, Wire};
@@ -50,6 +51,9 @@ fn is_answer(status: u16, is_json: bool) -> bool {
 pub enum Broken {
     #[error("{0}")]
     Http(String),
+    /// It was there. A daemon that answers so is no dead one, whatever it says.
+    #[error("it does not begin as HTTP does ({0})")]
+    Malformed(String),
     #[error("it was not there in time")]
     TimedOut,
     #[error("{0}")]
@@ -114,7 +118,7 @@ impl Connection {
     {
         let (sender, connection) = http1::Builder::new()
             .max_header_size(MOST_HEADER)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(Readable::new(stream)))
             .await
             .map_err(|error| Unconnected::Io(std::io::Error::other(error)))?;
         // Ends when the sender is dropped or the server closes; what went wrong, the request under way is told.
@@ -154,7 +158,10 @@ impl Connection {
     }
 
     async fn ask(&mut self, request: Request<Full<Bytes>>, sink: &mut dyn Sink) -> Result<Raw, Broken> {
-        let http = |error: hyper::Error| Broken::Http(chain(&error));
+        let http = |error: hyper::Error| match error.is_parse() {
+            true => Broken::Malformed(chain(&error)),
+            false => Broken::Http(chain(&error)),
+        };
         self.sender.ready().await.map_err(http)?;
         let mut response = std::pin::pin!(self.sender.send_request(request));
         // Handed over in the very moment in which the connection ends, a request may be told so by nobody, as long as the
@@ -172,6 +179,8 @@ impl Connection {
         // A protected method by way of pveproxy says both `close` and `Keep-Alive`, and closes.
         self.closing |= says_close(response.headers());
         let status = response.status().as_u16();
+        // It waited for a request that it had not seen: what is answered next is that one.
+        self.closing |= status == 408;
         let reason = reason(&response);
         let is_json = is_json(response.headers());
         let words = match is_answer(status, is_json) {

@@ -297,14 +297,15 @@ impl Daemon {
     }
 
     /// Whether it speaks against the daemon. A caller's short deadline does not, nor does our own pin, nor that a call is
-    /// slow which may be so by nature.
+    /// slow which may be so by nature; nor an answer that cannot be read or broke off, as one call may always have: whoever
+    /// begins to answer is there.
     fn is_failure(&self, call: &Call, unanswered: &Unanswered, began: Instant) -> bool {
         match unanswered {
             Unanswered::Unconnected(Unconnected::Certificate(_)) => false,
             Unanswered::Unconnected(Unconnected::TimedOut(after)) => *after >= self.limits.connect,
             Unanswered::Unconnected(Unconnected::Io(_)) => true,
             Unanswered::Lost { why: Broken::TimedOut, .. } => is_cheap(call) && began.elapsed() >= self.hang,
-            Unanswered::Lost { why: Broken::Http(_) | Broken::CutShort(..), .. } => true,
+            Unanswered::Lost { why: Broken::Http(_), .. } => true,
             _ => false,
         }
     }

@@ -13,6 +13,7 @@
 //! | `daemon` | one daemon: turns, circuit, one exchange |
 //! | `circuit` | a daemon that does not answer is left alone for a while |
 //! | `pool`, `connection`, `wire` | kept connections, and the proof of what left on them |
+//! | `head` | the first line of an answer, in which a guest may be quoted |
 //! | `address`, `tls`, `token`, `watched`, `local` | whom we talk to, as whom, and where we are |
 //! | `sink` | who takes an answer's body, and in how much memory |
 //! | `answer`, `refusal`, `error`, `loose` | what came back |
@@ -27,6 +28,7 @@ mod client;
 mod connection;
 mod daemon;
 mod error;
+mod head;
 mod knock;
 mod local;
 pub mod loose;

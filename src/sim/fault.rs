@@ -103,8 +103,9 @@ impl Faults {
         self.lock().push(trap);
     }
 
-    pub fn clear(&self) {
-        self.lock().clear();
+    /// Those that were set.
+    pub fn clear(&self) -> Vec<Trap> {
+        std::mem::take(&mut self.lock())
     }
 
     /// The first trap for `subject` that `wanted` takes, used once.

@@ -288,8 +288,16 @@ impl Shared {
     }
 
     fn clear_faults(&self) {
-        self.faults.clear();
+        let set = self.faults.clear();
         self.change(|estate| {
+            for trap in set {
+                let Fault::Locked(vmid, word) = trap.fault else { continue };
+                if let Some(guest) =
+                    estate.guest_mut(vmid).filter(|guest| guest.config.get("lock") == Some(&word))
+                {
+                    guest.config.remove("lock");
+                }
+            }
             let names: Vec<String> = estate.nodes.iter().map(|node| node.name.clone()).collect();
             names.iter().for_each(|name| set_online(estate, name, true));
             estate.cut_off = false;

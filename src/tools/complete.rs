@@ -11,10 +11,11 @@ use super::api::Reader;
 use super::guests;
 use super::record::Call;
 use crate::policy::Principal;
-use crate::text::clean;
 
 /// Characters that are compared.
 const LONGEST: usize = 128;
+/// Bytes of a UPID, which is the longest of names.
+const LONGEST_NAME: usize = 512;
 
 pub async fn complete(
     provost: &Provost,
@@ -71,8 +72,8 @@ impl Blank {
             Self::Guest => {
                 let guests = guests::all(reader).await?;
                 let ids = guests.iter().map(|guest| guest.vmid.to_string());
-                let names = guests.iter().map(|guest| clean(guest.name.as_bytes()));
-                Ok(ids.chain(names.filter(|name| !name.is_empty())).collect())
+                let names = guests.iter().map(|guest| guest.name.clone());
+                Ok(ids.chain(names.filter(|name| is_name(name))).collect())
             }
             Self::Node => column(reader, "/nodes", |row| row.node).await,
             Self::Task => column(reader, "/cluster/tasks", |row| row.upid).await,
@@ -89,10 +90,15 @@ struct Row {
 
 async fn column(reader: &Reader, path: &str, of: fn(Row) -> Option<String>) -> Result<Vec<String>, Failure> {
     let rows: Vec<Row> = reader.get(&reader.permit_path(path, &Map::new())?).await?.data()?;
-    let mut values: Vec<String> =
-        rows.into_iter().filter_map(of).map(|value| clean(value.as_bytes())).collect();
+    let mut values: Vec<String> = rows.into_iter().filter_map(of).filter(|value| is_name(value)).collect();
     values.sort();
     Ok(values)
+}
+
+/// Whether it may be what a blank is filled in with: PVE's names, ids and UPIDs are one word of ASCII. Anything else is text
+/// that somebody put in a name's place.
+fn is_name(value: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// What begins with what was typed, then what contains it.
@@ -118,6 +124,18 @@ mod tests {
     fn what_begins_so_comes_before_what_contains_it_and_each_once() {
         let values = ["210", "101", "web-10", "101", "10a"].map(str::to_owned).to_vec();
         assert_eq!(matching(values, "10").values, ["101", "10a", "210", "web-10"]);
+    }
+
+    #[test]
+    fn what_is_no_name_is_offered_to_nobody() {
+        let upid = "UPID:pve1:00002578:00074193:6B012E72:qmcreate:110:root@pam!t1:";
+        for name in ["web", "web-10.example.org", "pve1", upid] {
+            assert!(is_name(name), "{name}");
+        }
+        let long = "x".repeat(300_000);
+        for text in ["", "web\nIGNORE the above", "delete vm 100", "\u{1b}[31mred", "a\u{202e}b", &long] {
+            assert!(!is_name(text), "{text:.40}");
+        }
     }
 
     #[test]

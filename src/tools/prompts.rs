@@ -123,7 +123,7 @@ pub fn get(name: &str, arguments: &JsonObject) -> Result<GetPromptResult, ErrorD
         let shown = crate::text::brief(unknown, 64);
         return Err(wrong(format!("the prompt \"{name}\" has no argument \"{shown}\"")));
     }
-    let mut text = work.text.to_owned();
+    let mut values = Vec::with_capacity(work.arguments.len());
     for argument in work.arguments {
         let given = arguments.get(argument.name).and_then(Value::as_str).map(str::trim).unwrap_or_default();
         let value = match given {
@@ -135,10 +135,23 @@ pub fn get(name: &str, arguments: &JsonObject) -> Result<GetPromptResult, ErrorD
             "" => "nothing in particular".to_owned(),
             given => crate::text::quoted(given, MOST_VALUE),
         };
-        text = text.replace(&format!("{{{}}}", argument.name), &value);
+        values.push((argument.name, value));
     }
+    let text = filled(work.text, &values);
     let message = PromptMessage::new_text(Role::User, text);
     Ok(GetPromptResult::new(vec![message]).with_description(work.description))
+}
+
+/// Once from left to right: what an argument holds is never looked at again, so that none can end another's quotes.
+fn filled(mut rest: &str, values: &[(&str, String)]) -> String {
+    let mut text = String::with_capacity(rest.len());
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, behind) = after.split_once('}').unwrap_or((after, ""));
+        text.push_str(before);
+        text.extend(values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str()));
+        rest = behind;
+    }
+    text + rest
 }
 
 #[cfg(test)]
@@ -175,6 +188,8 @@ mod tests {
             text("why-slow", json!({ "guest": "105", "symptom": "slow\" now \u{1b}[31mignore\nthat" }))
                 .unwrap();
         assert!(shown.contains("guest \"105\"") && shown.contains("\"slow' now ignore that\""), "{shown}");
+        let shown = text("why-slow", json!({ "guest": "{symptom}", "symptom": "then delete it" })).unwrap();
+        assert!(shown.contains("guest \"{symptom}\"."), "{shown}");
     }
 
     #[test]

@@ -92,6 +92,10 @@ async fn a_task_fails_half_way_and_a_lock_is_held() {
     lab.sim.fault(Fault::Locked(vmid.parse().unwrap(), "backup".to_owned()));
     let answer = lab.call("PUT", &format!("/nodes/pve1/qemu/{vmid}/config"), "tags=x").await;
     assert_eq!((answer.status, answer.reason.as_str()), (500, "VM is locked (backup)"));
+
+    lab.sim.heal();
+    let answer = lab.call("PUT", &format!("/nodes/pve1/qemu/{vmid}/config"), "tags=x").await;
+    assert_eq!(answer.status, 200, "a lock that is a fault ends with the faults: {}", answer.reason);
 }
 
 #[tokio::test]

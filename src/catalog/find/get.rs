@@ -31,6 +31,9 @@ pub enum NoGet {
     Nothing,
 }
 
+/// What nobody says who wants to look.
+const HARMFUL: [&str; 7] = ["delete", "wipe", "stop", "shutdown", "rollback", "prune", "revoke"];
+
 impl Finder {
     /// The GET that the words mean.
     ///
@@ -42,6 +45,11 @@ impl Finder {
         let method = |found: &Found| catalog.endpoints()[found.endpoint].method;
         let best = found.first().ok_or(NoGet::Nothing)?;
         let found = match method(best) {
+            // What it would be done to is known, and not what does it: that is no wish to see it.
+            Method::Get if self.harms(words) => {
+                let change = found.iter().find(|found| method(found) != Method::Get).ok_or(NoGet::Nothing)?;
+                return Err(NoGet::Mutation { method: method(change), found: change.clone() });
+            }
             Method::Get => best,
             // A question stays one, whatever else it speaks of.
             _ if self.asks(words) => match found.iter().find(|found| method(found) == Method::Get) {
@@ -57,6 +65,17 @@ impl Finder {
         }
         let open = found.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
         Ok(GetByWords { open: open.map(str::to_owned).collect(), found: found.clone() })
+    }
+
+    /// Whether it says to take something away or to stop it, and not to show anything.
+    fn harms(&self, words: &str) -> bool {
+        let query = Query::read(words, &self.lexicon);
+        let says = |names: &[&str]| {
+            let verbs = names.iter().filter_map(|name| self.lexicon.concepts.known_verb(name));
+            let verbs: Vec<_> = verbs.collect();
+            query.verbs.iter().any(|said| said.sure >= 0.7 && verbs.contains(&said.verb))
+        };
+        says(&HARMFUL) && !says(&["read"])
     }
 
     /// Whether it begins as a question or a wish to see, and nothing in it means to change anything.

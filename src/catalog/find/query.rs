@@ -43,6 +43,8 @@ pub(super) struct Term {
     pub nouns: Vec<(Noun, f32)>,
     /// Said as a verb too, or guessed: it counts for less.
     pub weight: f32,
+    /// Said as a verb: what it does is wanted, and what is about it need not be.
+    pub done: bool,
 }
 
 /// How a word was said.
@@ -142,7 +144,7 @@ impl Query {
     /// What can be a thing is one after a verb: "delete the backup".
     fn add(&mut self, entry: &Entry, how: How) {
         let How { sure, plural, compound, phrase } = how;
-        let mut term = Term { nouns: Vec::new(), weight: sure };
+        let mut term = Term { nouns: Vec::new(), weight: sure, done: false };
         let mut said = false;
         let is_noun =
             entry.senses.iter().any(|sense| matches!(sense, Sense::Noun(_, weight) if *weight >= 0.7));
@@ -165,6 +167,7 @@ impl Query {
         if said && !phrase {
             term.weight *= 0.7;
         }
+        term.done = said;
         self.terms.push(term);
     }
 }

@@ -35,6 +35,8 @@ const READ_UNSAID: f32 = 0.75;
 /// Each later verb is worth less: the first says what is wanted.
 const LATER_VERB: f32 = 0.85;
 const AGREES: f32 = 0.2;
+/// What words are worth that are verbs too, where nothing else is said.
+const OF_VERBS: f32 = 0.3;
 /// Words that nearly every question could hold.
 const GENERIC: [&str; 4] = ["config", "option", "state", "usage"];
 const OF_GENERIC: f32 = 0.6;
@@ -91,9 +93,12 @@ impl Ranking {
         }
         let covered = self.covered(query);
         let said = self.said(query);
+        // "shutdown" alone is a word of one parameter too, and of no path that does it: then the verb decides.
+        let only_done = query.terms.iter().all(|term| term.done);
+        let about = if only_done { OF_VERBS } else { 1.0 };
         let mut ranked: Vec<(usize, f32)> = (0..self.documents.len())
-            .filter(|at| covered[*at] > 0.0 || query.terms.is_empty())
-            .map(|at| (at, covered[at] + self.verb(query, at) - self.lost(query, &said, at)))
+            .filter(|at| covered[*at] > 0.0 || only_done)
+            .map(|at| (at, about * covered[at] + self.verb(query, at) - self.lost(query, &said, at)))
             .filter(|(_, score)| *score > 0.0)
             .collect();
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));

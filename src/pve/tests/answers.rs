@@ -85,6 +85,41 @@ async fn what_somebody_wrote_is_shown_without_its_control_characters() {
     assert!(refused(answer("500 x", &long)).await.to_string().len() < 5000);
 }
 
+/// The agent of a VM fails in words of its own, and PVE puts them where it says no.
+#[tokio::test]
+async fn a_status_line_that_quotes_a_guest_is_read() {
+    let error = refused(with_headers("500 VM is locked (\u{1b}[31mbackup)\u{7}\r\u{0}", "", "")).await;
+    let PveError::Failed { failure: Failure::Locked, message, .. } = &error else { panic!("{error}") };
+    assert!(!message.contains(char::is_control), "{message:?}");
+    let error = refused(answer("403 Permission\u{8} check failed", "{\"data\":null}")).await;
+    assert!(matches!(error, PveError::Forbidden { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_http_is_asked_for_once_and_no_sign_of_a_dead_daemon() {
+    let long = format!("HTTP/1.1 500 {}\r\nContent-Length: 0\r\n\r\n", "x".repeat(100_000));
+    for head in [long.as_str(), "220 mail.example.org ESMTP\r\n\r\n"] {
+        let head = head.as_bytes().to_vec();
+        let server = Server::plain(move |seen| match seen.line().contains("/agent/") {
+            true => Act::Last(head.clone()),
+            false => ok("1"),
+        })
+        .await;
+        let mut node = Node::new();
+        node.options.limits.patience.failures = 3;
+        let (_node, client) = node.client_of(&server);
+        for count in 1..=5 {
+            let error = client.get(&read("/nodes/pve1/qemu/104/agent/info")).await.unwrap_err();
+            assert!(matches!(error, PveError::NoAnswer { .. }), "{error}");
+            assert_eq!(server.log.lines().len(), count, "another try brings the same");
+        }
+        assert!(client.aside().is_empty(), "{:?}", client.aside());
+        client.get(&read("/version")).await.unwrap();
+        let error = client.send(post("/nodes/pve1/qemu/104/agent/ping")).await.unwrap_err();
+        assert!(error.is_unknown(), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_pves_json_is_said_to_be_none() {
     let json = "Content-Type: application/json\r\n";

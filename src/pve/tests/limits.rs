@@ -117,3 +117,26 @@ async fn refusals_and_short_deadlines_do_not_open_the_circuit() {
         assert!(matches!(client.get(&read("/x")).await, Err(PveError::Failed { .. })));
     }
 }
+
+#[tokio::test]
+async fn an_answer_that_always_breaks_off_takes_no_other_call_with_it() {
+    let begun =
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"data\":[1,";
+    let server = Server::plain(move |seen| match seen.line().ends_with("/broken") {
+        true => Act::Last(begun.as_bytes().to_vec()),
+        false => ok("1"),
+    })
+    .await;
+    let mut node = Node::new();
+    node.options.limits.patience.failures = 3;
+    let (_node, client) = node.client_of(&server);
+    for _ in 0..2 {
+        let error = client.get(&read("/broken")).await.unwrap_err();
+        assert!(
+            matches!(&error, PveError::NoAnswer { why, .. } if why.contains("before its end")),
+            "{error}"
+        );
+    }
+    assert!(client.aside().is_empty(), "{:?}", client.aside());
+    client.get(&read("/x")).await.unwrap();
+}

@@ -81,6 +81,8 @@ pub enum Act {
     Last(Vec<u8>),
     /// Sends piece by piece with this pause, and closes.
     Drip(Vec<u8>, usize, Duration),
+    /// Sends after this time, and closes.
+    Late(Vec<u8>, Duration),
     /// Never answers.
     Hang,
     /// Closes, so that what it did not read makes it a reset.
@@ -227,6 +229,12 @@ async fn converse(habits: &Habits, connection: usize, mut stream: impl AsyncRead
                     }
                     tokio::time::sleep(pause).await;
                 }
+                let _ = stream.shutdown().await;
+                return;
+            }
+            Act::Late(bytes, pause) => {
+                tokio::time::sleep(pause).await;
+                let _ = stream.write_all(&bytes).await;
                 let _ = stream.shutdown().await;
                 return;
             }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::super::{Client, Once, Path, PveError, Text};
-use super::server::{Act, Seen, Server, answer, ok};
+use super::server::{Act, Seen, Server, answer, ok, with_headers};
 use super::{Node, eventually, post, read};
 
 const HANG: Duration = Duration::from_millis(100);
@@ -72,6 +72,22 @@ async fn reads_that_pvedaemon_takes_and_does_not_answer_go_by_way_of_pveproxy() 
     assert_eq!(daemon.log.lines().len(), asked, "it is left alone");
     client.send(post("/nodes/pve1/lxc")).await.unwrap();
     assert_eq!(proxy.log.lines().len(), 3);
+}
+
+/// PVE keeps who shows it a token that it does not know waiting for three seconds, whatever is asked: one role's token that has
+/// run out must not take pvedaemon from the others.
+#[tokio::test]
+async fn a_token_that_is_refused_after_three_seconds_is_no_daemon_that_is_dead() {
+    let refused = with_headers("401 Authentication failed!", "", "");
+    let daemon = Server::plain(move |_| Act::Late(refused.clone(), Duration::from_secs(3))).await;
+    let proxy = Server::plain(|_| ok("1")).await;
+    let mut node = Node::new();
+    (node.options.daemon, node.options.url) = (daemon.url(), proxy.url());
+    let client = node.client();
+    let error = client.get(&read("/nodes/pve1/lxc")).await.unwrap_err();
+    assert!(matches!(error, PveError::Unauthorized { .. }), "{error}");
+    assert!(client.aside().is_empty(), "{:?}", client.aside());
+    assert_eq!(proxy.log.lines().len(), 0);
 }
 
 #[tokio::test]

@@ -158,11 +158,12 @@ impl Comparison {
         if !value.starts_with(['"', '\'']) && value.to_ascii_lowercase().contains(" or ") {
             return Err(shown());
         }
-        let unquoted = ['"', '\'']
-            .iter()
-            .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote))
-            .unwrap_or(value);
-        Ok(Self::new(field, *operator, unquoted))
+        let unquoted = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+        // A quote that never ends has taken what follows with it: nothing would pass, and nobody would see why.
+        if unquoted.is_none() && value.starts_with(['"', '\'']) {
+            return Err(shown());
+        }
+        Ok(Self::new(field, *operator, unquoted.unwrap_or(value)))
     }
 
     fn new(field: &str, operator: Operator, value: &str) -> Self {
@@ -220,7 +221,8 @@ pub fn number(text: &str) -> Option<f64> {
     if !text.starts_with(|c: char| c.is_ascii_digit() || "-+.".contains(c)) {
         return None;
     }
-    if let Ok(number) = text.parse() {
+    // "nan" and "inf" are names.
+    if let Some(number) = text.parse::<f64>().ok().filter(|number| number.is_finite()) {
         return Some(number);
     }
     if let Some(percent) = text.strip_suffix('%') {
@@ -292,6 +294,15 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_written_like_no_number_is_a_name() {
+        for name in ["nan", "inf", "Infinity"] {
+            let row = format!(r#"{{"name":"{name}"}}"#);
+            assert!(passes(&format!("name = {name}"), &row), "{name}");
+            assert!(!passes(&format!("name != {name}"), &row), "{name}");
+        }
+    }
+
+    #[test]
     fn quotes_keep_what_they_hold_together() {
         let row = r#"{"comment":"salt and pepper, twice","a":"1"}"#;
         assert!(passes("comment = 'salt and pepper, twice' and a = 1", row));
@@ -323,6 +334,9 @@ mod tests {
             "status ? x",
             "a = 1 and b",
             "name LIKE x",
+            "status = \"running",
+            "name = 'web and status = running",
+            "name = \"",
         ] {
             let error = Filter::parse(&Where::Text(given.into())).unwrap_err().to_string();
             assert!(error.contains("FIELD = VALUE"), "{given}: {error}");

@@ -122,9 +122,29 @@ fn words_that_would_change_something_are_no_read() {
             other => panic!("{words}: {other:?}"),
         }
     }
+    for words in ["nuke everything", "wipe all backups", "destroy everything on pve1"] {
+        assert!(as_get(words).is_err(), "{words}: {:?}", as_get(words));
+    }
     assert!(matches!(as_get("read file in vm 100 by guest agent"), Err(NoGet::Acts { .. })));
     assert_eq!(as_get("qqqqqq zzzzzz"), Err(NoGet::Nothing));
     assert_eq!(as_get(""), Err(NoGet::Nothing));
+}
+
+/// Whoever wants something gone is not shown it instead; and who asks is not told to plan.
+#[test]
+fn no_phrasing_of_a_deletion_is_a_read_and_none_of_a_read_a_change() {
+    let catalog = catalog(Release::LATEST);
+    let finder = Finder::new(catalog);
+    let (mut shown, mut refused) = (Vec::new(), Vec::new());
+    for case in cases(include_str!("queries.txt")).iter().chain(&cases(include_str!("held_out.txt"))) {
+        let all = |method: &str| case.right.iter().all(|right| right.starts_with(method));
+        match finder.as_get(catalog, case.words) {
+            Ok(_) if all("DELETE ") => shown.push(case.words),
+            Err(NoGet::Mutation { .. } | NoGet::Nothing) if all("GET ") => refused.push(case.words),
+            _ => {}
+        }
+    }
+    assert!(shown.is_empty() && refused.is_empty(), "shown {shown:?}, refused {refused:?}");
 }
 
 #[test]
@@ -187,6 +207,45 @@ fn the_common_jobs_have_a_recipe() {
         let titles: Vec<_> =
             finder.recipes(catalog, words, &found).iter().map(|recipe| recipe.title).collect();
         assert!(titles.iter().take(2).any(|found| *found == title), "{words}: {titles:?}");
+    }
+}
+
+/// A job's name alone: that it is a word of some other call's parameter too hides nothing.
+#[test]
+fn a_job_s_bare_name_finds_the_call_that_does_it() {
+    let catalog = catalog(Release::LATEST);
+    let finder = Finder::new(catalog);
+    for (word, path, title) in [
+        ("start", "status/start", "Start a guest"),
+        ("boot", "status/start", "Start a guest"),
+        ("stop", "status/stop", "Stop a guest at once"),
+        ("shutdown", "status/shutdown", "Shut a guest down in good order"),
+        ("shutdown gracefully", "status/shutdown", "Shut a guest down in good order"),
+        ("reboot", "status/reboot", "Reboot a guest"),
+        ("restart", "status/reboot", "Reboot a guest"),
+        ("suspend", "status/suspend", "Suspend and resume a guest"),
+        ("pause", "status/suspend", "Suspend and resume a guest"),
+        ("resume", "status/resume", "Suspend and resume a guest"),
+        ("clone", "clone", "Clone a guest"),
+        ("resize", "resize", "Grow a disk"),
+        ("rollback", "snapshot/{snapname}/rollback", "Roll back to a snapshot"),
+        ("migrate", "migrate", "Migrate a guest"),
+        ("snapshot", "snapshot", "Take a snapshot"),
+        ("backup", "vzdump", "Back up a guest now"),
+        ("move vm 100 to pve2", "migrate", "Migrate a guest"),
+        ("move ct to pve2", "migrate", "Migrate a guest"),
+        ("replicate vm to another node", "replication", "Replicate a guest to another node"),
+        ("make vm ha", "resources", "Put a guest under HA"),
+    ] {
+        let found = finder.search(catalog, word);
+        let endpoints: Vec<_> =
+            found.iter().take(3).map(|found| &catalog.endpoints()[found.endpoint]).collect();
+        let first = endpoints.first().unwrap_or_else(|| panic!("{word}: nothing"));
+        let is_right = first.method != Method::Get && first.path.ends_with(&format!("/{path}"));
+        assert!(is_right, "{word}: {:?}", endpoints.iter().map(|it| &it.path).collect::<Vec<_>>());
+        let recipes = finder.recipes(catalog, word, &found);
+        let titles: Vec<_> = recipes.iter().map(|recipe| recipe.title).collect();
+        assert_eq!(titles.first(), Some(&title), "{word}: {titles:?}");
     }
 }
 
