@@ -259,7 +259,7 @@ async fn notes_and_a_mark_are_shown_as_they_were() {
     );
     let of = json!({ "backup-type": "vm", "backup-id": "104", "backup-time": newest, "protected": true });
     let plan = site.plan("PUT /admin/datastore/tank/protected", of).await;
-    assert_eq!(plan.shown["effects"], json!([{ "field": "protected", "before": false, "after": true }]));
+    assert_eq!(plan.shown["effects"], json!([{ "field": "protected", "before": false, "after": 1 }]));
     site.apply(&plan).await;
     let held = site
         .sim
