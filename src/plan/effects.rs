@@ -73,7 +73,9 @@ pub fn effects(catalog: &Catalog, request: &Request, shape: &Shape, observed: &O
 fn set(catalog: &Catalog, request: &Request, observed: &Observed) -> Vec<Effect> {
     let Some(endpoint) = catalog.template(request.method(), request.template()) else { return Vec::new() };
     let mut effects = Vec::new();
-    for (name, after) in request.args.iter().filter(|(name, _)| !CONTROLS.contains(&name.as_str())) {
+    let names_it = super::observe::names_it(&request.endpoint());
+    let is_set = |name: &str| !CONTROLS.contains(&name) && !names_it.contains(&name);
+    for (name, after) in request.args.iter().filter(|(name, _)| is_set(name)) {
         let before = observed.field(name);
         let joined = request.flag("append").then(|| joined(before, after));
         effects.extend(fields::compare(endpoint, name, before, Some(joined.as_ref().unwrap_or(after))));

@@ -94,6 +94,11 @@ const ELSEWHERE: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
+/// Arguments that say which thing a call is about, beside its path: they are no change of it.
+pub(super) fn names_it(endpoint: &str) -> &'static [&'static str] {
+    ELSEWHERE.iter().find(|(call, ..)| *call == endpoint).map_or(&[], |(_, _, query)| query)
+}
+
 /// Fields that change by themselves.
 const VOLATILE: &[&str] = &[
     "localtime",

@@ -50,6 +50,10 @@ fn what_looks_like_a_secret_is_cut_out_of_text() {
         ),
         ("-----BEGIN RSA PRIVATE KEY-----\ncut off", "[withheld]"),
         (
+            "Authorization: PDMAPIToken=root@pam!t1:01234567-89ab-cdef-0123-456789abcdef",
+            "Authorization: PDMAPIToken=root@pam!t1[withheld]",
+        ),
+        (
             "Authorization: PVEAPIToken=root@pam!t1=01234567-89ab-cdef-0123-456789abcdef",
             "Authorization: PVEAPIToken=root@pam!t1[withheld]",
         ),

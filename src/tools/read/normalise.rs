@@ -25,7 +25,7 @@ pub enum Asked {
 const ROOTS: &[&str] = &["access", "cluster", "nodes", "pools", "storage", "version"];
 
 /// Where those of the other products do beside. By themselves these are words.
-const OTHER_ROOTS: &[&str] = &["admin", "config", "pbs", "pve", "remotes", "resources", "status", "tape"];
+const OTHER_ROOTS: &[&str] = &["admin", "pbs", "pve", "remotes", "resources", "tape"];
 
 /// As PVE's own documentation and its web interface write their URLs.
 const PREFIXES: &[&str] = &["/api2/json", "/api2/extjs"];
