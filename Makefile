@@ -65,14 +65,13 @@ crash: ## The ledger's writer killed at each of its calls, CRASHES times (2000)
 # Both on a debug build with the simulated cluster. The second goes on for HTTP_SECONDS; `make test` has a slice of it.
 HTTP_SECONDS ?= 600
 .PHONY: conformance schemathesis a2a
-conformance: ## The official MCP conformance runner over HTTP: against Provost, then against the server that it asks for
-	cargo build --locked --bin provostd --bin provost --example made-up-server
+conformance: beside ## The official MCP conformance runner over HTTP: against Provost, then against the server that it asks for
+	cargo build --locked --example made-up-server
 	PROVOSTD=$(TARGET)/debug/provostd PROVOST_BIN=$(TARGET)/debug/provost \
 	  tests/http/served tests/http/conformance tests/http/expected-failures.yml
 	PROVOSTD=$(TARGET)/debug/examples/made-up-server PROVOST_BIN=$(TARGET)/debug/provost tests/http/served tests/http/conformance
 
-schemathesis: ## schemathesis against /openapi.json, for ten minutes, or HTTP_SECONDS
-	cargo build --locked --bin provostd --bin provost
+schemathesis: beside ## schemathesis against /openapi.json, for ten minutes, or HTTP_SECONDS
 	PROVOSTD=$(TARGET)/debug/provostd PROVOST_BIN=$(TARGET)/debug/provost tests/http/served tests/http/schemathesis $(HTTP_SECONDS)
 
 # They come from PyPI, as the clients of tests/clients do, and are tried with them by `make test`.

@@ -24,50 +24,49 @@ fn a_conversation_lists_ten_tools_in_six_thousand_bytes_and_ends_when_it_is_dele
 }
 
 #[test]
-fn an_answer_whose_stream_broke_off_is_there_for_who_comes_back_and_for_no_other_token() {
-    let web = Web::start("");
+fn a_stream_that_breaks_off_in_a_call_is_taken_up_again_and_by_no_other_token() {
+    let web = Web::paced("", 0.02);
     let (token, other) = (web.token(&["--ttl", "1h"]), web.token(&["--ttl", "1h"]));
     let session = web.session(&token);
-    let call = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "status" } });
-    let bearer = format!("Bearer {token}");
-    let headers = [
-        ("authorization", bearer.as_str()),
-        ("content-type", "application/json"),
-        ("accept", "application/json, text/event-stream"),
-        ("mcp-session-id", &session),
-        ("mcp-protocol-version", "2025-06-18"),
-    ];
-    let mut stream = web.connect();
-    stream.write_all(request("POST", "/mcp", &headers, &call.to_string()).as_bytes()).unwrap();
+    let upid = web.site.post("/nodes/pve1/vzdump", &[("vmid", "104"), ("storage", "backup")]);
+    let read_it = json!({ "name": "read", "arguments": { "path": upid, "wait": 600 } });
+    let call = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": read_it });
+    let asked = |token: &str, method: &str, last: &[(&str, &str)], body: &str| {
+        let bearer = format!("Bearer {token}");
+        let mut headers = vec![
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("mcp-session-id", &session),
+            ("mcp-protocol-version", "2025-06-18"),
+        ];
+        headers.extend(last);
+        let mut stream = web.connect();
+        stream.write_all(request(method, "/mcp", &headers, body).as_bytes()).unwrap();
+        stream
+    };
     // Of its answer the first event, which says how to come back, and no more.
-    let mut first = String::new();
+    let mut stream = asked(&token, "POST", &[], &call.to_string());
+    let mut heard = String::new();
     let event = loop {
         let mut byte = [0];
         stream.read_exact(&mut byte).unwrap();
-        first.push(byte[0].into());
-        if let Some((_, rest)) = first.split_once("id:")
-            && let Some((id, _)) = rest.split_once('\n')
-        {
+        heard.push(byte[0].into());
+        let id = heard.split_once("\nid:").and_then(|(_, rest)| rest.split_once('\n'));
+        if let Some((id, _)) = id {
             break id.trim().to_owned();
         }
     };
     drop(stream);
-    let back = |token: &str| {
-        let bearer = format!("Bearer {token}");
-        let headers = [
-            ("authorization", bearer.as_str()),
-            ("accept", "text/event-stream"),
-            ("mcp-session-id", &session),
-            ("mcp-protocol-version", "2025-06-18"),
-            ("last-event-id", &event),
-        ];
-        let mut stream = web.connect();
-        stream.write_all(request("GET", "/mcp", &headers, "").as_bytes()).unwrap();
-        read(&mut stream)
-    };
-    assert_eq!(back(&other).status, 404, "a session is its token's alone");
-    let answer = back(&token);
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    let message = answer.message();
-    assert_eq!((&message["id"], &message["result"]["isError"]), (&json!(7), &json!(false)), "{message}");
+    let last = [("last-event-id", event.as_str())];
+    assert_eq!(read(&mut asked(&other, "GET", &last, "")).status, 404, "a session is its token's alone");
+    let mut back = asked(&token, "GET", &last, "");
+    let mut first = [0; 15];
+    back.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    // The call has gone on meanwhile, and ends with what it waits for.
+    web.site.delete(&format!("/nodes/pve1/tasks/{}", upid.as_str().unwrap()));
+    let message = read(&mut first.chain(back)).message();
+    let told = &message["result"]["structuredContent"]["data"];
+    assert_eq!((&message["id"], &told["status"]), (&json!(7), &json!("stopped")), "{message}");
 }
