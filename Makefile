@@ -62,13 +62,16 @@ crash: ## The ledger's writer killed at each of its calls, CRASHES times (2000)
 	@tests/need test
 	PROVOST_CRASH_RUNS=$(CRASHES) cargo nextest run --locked --no-capture --test ledger -E 'test(/^crash/)'
 
-# Both on a debug build with the simulated cluster. The second is cut at HTTP_SECONDS.
+# Both on a debug build with the simulated cluster. The second goes on for HTTP_SECONDS; `make test` has a slice of it.
 HTTP_SECONDS ?= 600
 .PHONY: conformance schemathesis a2a
-conformance: beside ## The official MCP conformance runner against the HTTP door, over a simulated cluster
-	PROVOSTD=$(TARGET)/debug/provostd PROVOST_BIN=$(TARGET)/debug/provost tests/http/served tests/http/conformance
+conformance: beside ## The official MCP conformance runner over HTTP: against Provost, then against the server that it asks for
+	cargo build --locked --example made-up-server
+	PROVOSTD=$(TARGET)/debug/provostd PROVOST_BIN=$(TARGET)/debug/provost \
+	  tests/http/served tests/http/conformance tests/http/expected-failures.yml
+	PROVOSTD=$(TARGET)/debug/examples/made-up-server PROVOST_BIN=$(TARGET)/debug/provost tests/http/served tests/http/conformance
 
-schemathesis: beside ## schemathesis against /openapi.json, for ten minutes at most, or HTTP_SECONDS
+schemathesis: beside ## schemathesis against /openapi.json, for ten minutes, or HTTP_SECONDS
 	PROVOSTD=$(TARGET)/debug/provostd PROVOST_BIN=$(TARGET)/debug/provost tests/http/served tests/http/schemathesis $(HTTP_SECONDS)
 
 # They come from PyPI, as the clients of tests/clients do, and are tried with them by `make test`.

@@ -15,7 +15,7 @@ use provost::ledger::{Ledger, Options};
 use provost::policy::{Rules, promises};
 use provost::sandbox;
 use provost::serve;
-use provost::tools::Provost;
+use provost::tools::{Provost, Session};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -111,7 +111,7 @@ async fn serve(rules: Rules, path: &Path) -> Result<(), Box<dyn std::error::Erro
     };
     let mut reads = Ok(());
     tokio::select! {
-        () = listening.serve(provost.clone(), stop, &confined) => {}
+        () = listening.serve::<Session>(provost.clone(), stop, &confined) => {}
         // Whoever started this daemon starts it again, with another.
         () = confined.reader_ended() => reads = Err("the reader has ended: no file of the node's can be read"),
         // A task that goes on for hours is followed for as long as this daemon serves.

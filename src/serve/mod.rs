@@ -16,4 +16,5 @@ mod transport;
 mod unix;
 mod vsock;
 
+pub use http::Face;
 pub use unix::{ListenError, Listening, listen};

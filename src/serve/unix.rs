@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::control::Door;
 use super::handed::Handed;
-use super::http::Http;
+use super::http::{Face, Http};
 use super::room::Room;
 use super::session;
 use super::stream::Stream;
@@ -130,7 +130,12 @@ impl Listening {
     }
 
     /// Serves until `stop`, then gives the sessions a moment to end.
-    pub async fn serve(mut self, provost: Arc<Provost>, stop: CancellationToken, _confined: &Confined) {
+    pub async fn serve<F: Face>(
+        mut self,
+        provost: Arc<Provost>,
+        stop: CancellationToken,
+        _confined: &Confined,
+    ) {
         if let Some(door) = self.door.take() {
             tokio::spawn(door.serve(provost.clone(), stop.clone()));
         }
@@ -139,7 +144,7 @@ impl Listening {
             sessions.spawn(vsock.serve(provost.clone(), self.room.clone(), stop.clone()));
         }
         if let Some(http) = self.http.take() {
-            sessions.spawn(http.serve(provost.clone(), stop.clone()));
+            sessions.spawn(http.serve::<F>(provost.clone(), stop.clone()));
         }
         let crowd = Mutex::default();
         loop {

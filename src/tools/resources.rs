@@ -131,11 +131,16 @@ pub async fn read(
         let message =
             format!("there is no resource {shown}; resources/list and resources/templates/list name all");
         let ErrorData { message, .. } = call.refuse(&Failure::new("no_such_resource", message, ""));
-        return Err(ErrorData::resource_not_found(message, None));
+        return Err(not_found(message, uri));
     };
     let value = asked.read(provost, principal, call.notes()).await.map(|value| value.to_string());
     let text = call.passed(String::len, value).map_err(|failure| ErrorData::from(&failure))?;
     Ok(ResourceContents::text(text, uri).with_mime_type("application/json"))
+}
+
+/// With the address beside the words, where the protocol has clients look for it.
+pub fn not_found(message: impl Into<std::borrow::Cow<'static, str>>, uri: &str) -> ErrorData {
+    ErrorData::resource_not_found(message, Some(json!({ "uri": crate::text::brief(uri, 200) })))
 }
 
 enum Asked {

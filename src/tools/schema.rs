@@ -141,7 +141,7 @@ pub fn read(wanted: &str) -> Result<ResourceContents, ErrorData> {
     let entry = ENTRIES.iter().find(|entry| uri(&entry.tool.name) == wanted);
     let entry = entry.ok_or_else(|| {
         let known: Vec<String> = ENTRIES.iter().map(|entry| uri(&entry.tool.name)).collect();
-        ErrorData::resource_not_found(format!("no such resource; there are: {}", known.join(", ")), None)
+        super::resources::not_found(format!("no such resource; there are: {}", known.join(", ")), wanted)
     })?;
     Ok(ResourceContents::text(entry.answer.to_string(), wanted).with_mime_type("application/schema+json"))
 }

@@ -1,8 +1,10 @@
-//! A whole conversation of MCP's, by hand. The official SDKs and the inspector come over HTTP in tests/clients.
+//! Whole conversations of MCP's, by hand. The official SDKs and the inspector come over HTTP in tests/clients.
+
+use std::io::{Read, Write};
 
 use serde_json::json;
 
-use crate::web::Web;
+use crate::web::{Web, read, request};
 
 #[test]
 fn a_conversation_lists_ten_tools_in_six_thousand_bytes_and_ends_when_it_is_deleted() {
@@ -19,4 +21,52 @@ fn a_conversation_lists_ten_tools_in_six_thousand_bytes_and_ends_when_it_is_dele
     assert_eq!(web.mcp(&token, Some(&session), &list).status, 404);
     // One that nobody began.
     assert_eq!(web.mcp(&token, Some("00000000-0000-0000-0000-000000000000"), &list).status, 404);
+}
+
+#[test]
+fn a_stream_that_breaks_off_in_a_call_is_taken_up_again_and_by_no_other_token() {
+    let web = Web::paced("", 0.02);
+    let (token, other) = (web.token(&["--ttl", "1h"]), web.token(&["--ttl", "1h"]));
+    let session = web.session(&token);
+    let upid = web.site.post("/nodes/pve1/vzdump", &[("vmid", "104"), ("storage", "backup")]);
+    let read_it = json!({ "name": "read", "arguments": { "path": upid, "wait": 600 } });
+    let call = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": read_it });
+    let asked = |token: &str, method: &str, last: &[(&str, &str)], body: &str| {
+        let bearer = format!("Bearer {token}");
+        let mut headers = vec![
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("mcp-session-id", &session),
+            ("mcp-protocol-version", "2025-06-18"),
+        ];
+        headers.extend(last);
+        let mut stream = web.connect();
+        stream.write_all(request(method, "/mcp", &headers, body).as_bytes()).unwrap();
+        stream
+    };
+    // Of its answer the first event, which says how to come back, and no more.
+    let mut stream = asked(&token, "POST", &[], &call.to_string());
+    let mut heard = String::new();
+    let event = loop {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        heard.push(byte[0].into());
+        let id = heard.split_once("\nid:").and_then(|(_, rest)| rest.split_once('\n'));
+        if let Some((id, _)) = id {
+            break id.trim().to_owned();
+        }
+    };
+    drop(stream);
+    let last = [("last-event-id", event.as_str())];
+    assert_eq!(read(&mut asked(&other, "GET", &last, "")).status, 404, "a session is its token's alone");
+    let mut back = asked(&token, "GET", &last, "");
+    let mut first = [0; 15];
+    back.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    // The call has gone on meanwhile, and ends with what it waits for.
+    web.site.delete(&format!("/nodes/pve1/tasks/{}", upid.as_str().unwrap()));
+    let message = read(&mut first.chain(back)).message();
+    let told = &message["result"]["structuredContent"]["data"];
+    assert_eq!((&message["id"], &told["status"]), (&json!(7), &json!("stopped")), "{message}");
 }

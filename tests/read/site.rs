@@ -135,6 +135,21 @@ impl Site {
 
     /// The same, or what PVE said to it.
     pub fn try_post(&self, path: &str, pairs: &[(&str, &str)]) -> Result<Value, String> {
+        self.send(path, provost::pve::Write::post, pairs)
+    }
+
+    #[allow(dead_code, reason = "not every suite stops a task")]
+    pub fn delete(&self, path: &str) {
+        self.send(path, provost::pve::Write::delete, &[])
+            .unwrap_or_else(|refused| panic!("{path}: {refused}"));
+    }
+
+    fn send(
+        &self,
+        path: &str,
+        write: fn(provost::pve::Path) -> provost::pve::Write,
+        pairs: &[(&str, &str)],
+    ) -> Result<Value, String> {
         let options = provost::pve::Options {
             product: provost::product::Product::Pve,
             url: self.sim.url.clone(),
@@ -148,7 +163,7 @@ impl Site {
         self.runtime.block_on(async {
             let client = provost::pve::Client::new(options).expect("addresses");
             let path = provost::pve::Path::parse(path).expect("path");
-            let mut write = provost::pve::Write::post(path);
+            let mut write = write(path);
             for (name, value) in pairs {
                 write = write.with(name, value).expect("parameter");
             }

@@ -14,6 +14,7 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
+use super::Face;
 use super::a2a::{Book, Shelf};
 use super::answer::{Answer, refuse};
 use super::body::{LONGEST, Until};
@@ -32,9 +33,6 @@ pub struct Caller {
     visit: Arc<Visit>,
     provost: Arc<Provost>,
     room: Arc<Room>,
-    /// MCP's sessions of this token.
-    mcp: StreamableHttpService<Session, LocalSessionManager>,
-    sessions: Arc<Sessions>,
     /// A2A's tasks of this token.
     pub tasks: Book,
     /// Ends them.
@@ -60,45 +58,52 @@ impl Caller {
     }
 }
 
+/// A caller, with MCP's sessions of the same token.
+pub struct Holder<F> {
+    pub caller: Arc<Caller>,
+    mcp: StreamableHttpService<F, LocalSessionManager>,
+    sessions: Arc<Sessions>,
+}
+
 fn session(provost: &Arc<Provost>, room: &Room, principal: &Principal, visit: &Arc<Visit>) -> Session {
     let over_http = OverHttp { calls: room.calls.clone() };
     Session::of_visit(provost.clone(), principal.clone(), visit.clone(), over_http)
 }
 
-pub struct Callers {
+pub struct Callers<F> {
     provost: Arc<Provost>,
     room: Arc<Room>,
     shelf: Arc<Shelf>,
-    all: Mutex<HashMap<TokenId, Arc<Caller>>>,
+    all: Mutex<HashMap<TokenId, Arc<Holder<F>>>>,
 }
 
-impl Callers {
+impl<F: Face> Callers<F> {
     pub fn new(provost: Arc<Provost>, room: Arc<Room>) -> Self {
         Self { provost, room, shelf: Arc::default(), all: Mutex::default() }
     }
 
     /// Whoever showed it.
-    pub fn of(&self, presented: &Presented) -> Arc<Caller> {
+    pub fn of(&self, presented: &Presented) -> Arc<Holder<F>> {
         let id = presented.bearer.id();
         self.all().entry(id).or_insert_with(|| Arc::new(self.make(presented))).clone()
     }
 
     /// A message of MCP's. One that begins a session takes a place; where its user has none left, the session of theirs that
     /// has not been used for longest gives way.
-    pub async fn mcp(&self, caller: &Arc<Caller>, parts: Parts, body: Bytes) -> Answer {
+    pub async fn mcp(&self, holder: &Arc<Holder<F>>, parts: Parts, body: Bytes) -> Answer {
         let named = named(&parts.headers);
         let begins = named.is_none() && parts.method == Method::POST && begins(&body);
         let request = Request::from_parts(parts, Full::new(body));
         let is_end = request.method() == Method::DELETE;
         let place = match begins {
             false => None,
-            true => match self.place(caller).await {
+            true => match self.place(&holder.caller).await {
                 Ok(place) => Some(place),
                 Err(full) => return refuse(503, "busy", &full, "end some (DELETE /mcp) and come again"),
             },
         };
-        let in_use = named.as_ref().and_then(|id| caller.sessions.enter(id));
-        let one = caller.clone();
+        let in_use = named.as_ref().and_then(|id| holder.sessions.enter(id));
+        let one = holder.clone();
         let handled = async move {
             let answer = one.mcp.handle(request).await;
             let begun = place.zip(self::named(answer.headers())).and_then(|(place, id)| {
@@ -118,7 +123,7 @@ impl Callers {
         if let Some(id) = named.filter(|_| is_end && answer.status() == StatusCode::ACCEPTED) {
             // The session has ended: nothing is still to be done, and the Python SDK takes 202 for a failure.
             *answer.status_mut() = StatusCode::NO_CONTENT;
-            caller.sessions.end(&id).await;
+            holder.sessions.end(&id).await;
         }
         answer.map(|body| match in_use.or(begun) {
             Some(in_use) => Until::of(body.boxed_unsync(), held(in_use)),
@@ -133,14 +138,15 @@ impl Callers {
                 Ok(place) => return Ok(place),
                 Err(spent) => spent,
             };
-            let callers: Vec<Arc<Caller>> = self.all().values().cloned().collect();
-            let may_give = |caller: &&Arc<Caller>| spent == Spent::All || caller.principal.payer() == payer;
-            let idle = callers
+            let holders: Vec<Arc<Holder<F>>> = self.all().values().cloned().collect();
+            let may_give =
+                |holder: &&Arc<Holder<F>>| spent == Spent::All || holder.caller.principal.payer() == payer;
+            let idle = holders
                 .iter()
                 .filter(may_give)
-                .filter_map(|caller| Some((caller.sessions.idlest()?, caller)));
+                .filter_map(|holder| Some((holder.sessions.idlest()?, holder)));
             match idle.min_by(|((one, _), _), ((other, _), _)| one.cmp(other)) {
-                Some(((_, id), caller)) => caller.sessions.end(&id).await,
+                Some(((_, id), holder)) => holder.sessions.end(&id).await,
                 None => {
                     let (each, most) = (places.each(), places.most());
                     return Err(format!("{each} sessions on your account are in use, or {most} of all"));
@@ -149,7 +155,7 @@ impl Callers {
         }
     }
 
-    fn make(&self, presented: &Presented) -> Caller {
+    fn make(&self, presented: &Presented) -> Holder<F> {
         let stop = presented.bearer.revoked().child_token();
         let principal = Principal::Token(presented.bearer.clone());
         let visit = Visit::new(&self.provost.desk, principal.clone());
@@ -162,42 +168,43 @@ impl Callers {
         let config = config.disable_allowed_hosts();
         let (provost, room) = (self.provost.clone(), self.room.clone());
         let (who, seen) = (principal.clone(), visit.clone());
-        let make = move || Ok(session(&provost, &room, &who, &seen));
-        Caller {
-            mcp: StreamableHttpService::new(make, sessions.manager.clone(), config),
-            sessions,
+        let make = move || Ok(session(&provost, &room, &who, &seen).into());
+        let mcp = StreamableHttpService::new(make, sessions.manager.clone(), config);
+        let caller = Caller {
             tasks: Book::new(principal.payer(), self.shelf.clone()),
             provost: self.provost.clone(),
             room: self.room.clone(),
             principal,
             visit,
             stop,
-        }
+        };
+        Holder { caller: Arc::new(caller), mcp, sessions }
     }
 
     /// Lets go of those whose token has ended, whichever form of it was shown last, and of sessions that nobody uses. Calls
     /// that are under way end as they do.
     pub async fn sweep(&self) {
         let tokens = &self.provost.policy.tokens;
-        let over: Vec<Arc<Caller>> = {
+        let over: Vec<Arc<Holder<F>>> = {
             let mut all = self.all();
-            let over = |id: &TokenId, caller: &Arc<Caller>| caller.stop.is_cancelled() || !tokens.stands(*id);
-            all.extract_if(|id, caller| over(id, caller)).map(|(_, caller)| caller).collect()
+            let over =
+                |id: &TokenId, holder: &Holder<F>| holder.caller.stop.is_cancelled() || !tokens.stands(*id);
+            all.extract_if(|id, holder| over(id, holder)).map(|(_, holder)| holder).collect()
         };
-        over.iter().for_each(|caller| caller.stop.cancel());
-        let left: Vec<Arc<Caller>> = self.all().values().cloned().collect();
-        for caller in left {
-            caller.sessions.sweep().await;
+        over.iter().for_each(|holder| holder.caller.stop.cancel());
+        let left: Vec<Arc<Holder<F>>> = self.all().values().cloned().collect();
+        for holder in left {
+            holder.sessions.sweep().await;
         }
     }
 
     /// Ends every session.
     pub fn end(&self) {
         let all = std::mem::take(&mut *self.all());
-        all.values().for_each(|caller| caller.stop.cancel());
+        all.values().for_each(|holder| holder.caller.stop.cancel());
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<TokenId, Arc<Caller>>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<TokenId, Arc<Holder<F>>>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -243,14 +250,14 @@ mod tests {
         );
         let rules = Rules::fixed(crate::config::parse(std::path::Path::new("x"), &text).unwrap());
         let provost = Arc::new(Provost::for_tests(rules));
-        let callers = Callers::new(provost.clone(), Room::for_http());
+        let callers = Callers::<Session>::new(provost.clone(), Room::for_http());
         let (policy, tokens) = (&provost.policy, &provost.policy.tokens);
         let root = Principal::for_tests(0, "root", &[(0, "root")]);
         let wish = Wish { acts_as: Grant::Role("a".into()), ttl_s: 1, window_s: 3600, delay_s: 0 };
         let page = tokens.page().await;
         let record = policy.token_for(&page, &root, &wish).await.unwrap();
         let issued = tokens.issue(page, record, 0, NODE).await.unwrap();
-        let caller = callers.of(&tokens.present(&issued.token, NODE).await.unwrap());
+        let caller = callers.of(&tokens.present(&issued.token, NODE).await.unwrap()).caller.clone();
         // Renewed, and the new form shown to nobody yet.
         let page = tokens.page().await;
         let mut record = policy.renewed(&page, &caller.principal, issued.record.id).await.unwrap();
@@ -261,7 +268,7 @@ mod tests {
         }
         callers.sweep().await;
         assert!(!caller.stop().is_cancelled());
-        let now = callers.of(&tokens.present(&again.token, NODE).await.unwrap());
+        let now = callers.of(&tokens.present(&again.token, NODE).await.unwrap()).caller.clone();
         assert!(Arc::ptr_eq(&now, &caller), "its sessions, and what it was given");
         tokens.take_back(issued.record.id, "user:root".into()).await.unwrap();
         callers.sweep().await;

@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-use super::{Door, route};
+use super::callers::Callers;
+use super::{Door, Face, route};
 
 /// For the first byte of a request to its last header; between two requests too.
 const TO_SAY_HEADERS: Duration = Duration::from_secs(15);
@@ -29,12 +30,17 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> ReadWrite for T {}
 
 pub type Stream = Box<dyn ReadWrite>;
 
-pub async fn serve(stream: Stream, door: Arc<Door>, stop: CancellationToken) {
+pub async fn serve<F: Face>(
+    stream: Stream,
+    door: Arc<Door>,
+    callers: Arc<Callers<F>>,
+    stop: CancellationToken,
+) {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(TO_READ));
     let answering = service_fn(move |request| {
-        let door = door.clone();
-        async move { Ok::<_, Infallible>(route::answer(&door, request).await) }
+        let (door, callers) = (door.clone(), callers.clone());
+        async move { Ok::<_, Infallible>(route::answer(&door, &callers, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -38,19 +38,24 @@ mod tools;
 use std::sync::Arc;
 
 pub use place::Http;
+use rmcp::handler::server::ServerHandler;
 
-use self::callers::Callers;
 use self::origin::Allowed;
 use super::room::Room;
 use crate::config::Listen;
-use crate::tools::Provost;
+use crate::tools::{Provost, Session};
 
-/// What every connection shares.
+/// What answers MCP here, made of the session of whoever showed a token: that session itself; another only where the door is
+/// tried with what Provost has not (tests/http/made-up).
+pub trait Face: ServerHandler + From<Session> {}
+
+impl<F: ServerHandler + From<Session>> Face for F {}
+
+/// What every connection shares, beside [`callers::Callers`].
 struct Door {
     provost: Arc<Provost>,
     room: Arc<Room>,
     allowed: Allowed,
-    callers: Callers,
     /// Requests that were turned away before it was known whose they are.
     crowd: std::sync::Mutex<super::crowd::Crowd>,
 }
@@ -58,8 +63,7 @@ struct Door {
 impl Door {
     fn new(config: &Listen, provost: Arc<Provost>, room: Arc<Room>) -> Self {
         provost.meter();
-        let callers = Callers::new(provost.clone(), room.clone());
-        Self { allowed: Allowed::of(config), callers, crowd: Default::default(), provost, room }
+        Self { allowed: Allowed::of(config), crowd: Default::default(), provost, room }
     }
 
     /// As tokens name this node: by its ledger, which may become readable only later.

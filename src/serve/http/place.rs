@@ -12,7 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Door, connection};
+use super::callers::Callers;
+use super::{Door, Face, connection};
 use crate::account::Account;
 use crate::config::{HttpPlace, Listen, is_loopback};
 use crate::policy::Supply;
@@ -116,13 +117,15 @@ impl Http {
     }
 
     /// Serves until `stop`, then until the connections have ended.
-    pub async fn serve(self, provost: Arc<Provost>, stop: CancellationToken) {
+    pub async fn serve<F: Face>(self, provost: Arc<Provost>, stop: CancellationToken) {
         if let Some(place) = &self.config.http {
             tracing::info!(%place, "serving HTTP");
         }
         let tokens = provost.policy.tokens.clone();
         let keeping = tokio::spawn(tokens.clone().keep_taints());
-        let door = Arc::new(Door::new(&self.config, provost, Room::for_http()));
+        let room = Room::for_http();
+        let callers = Arc::new(Callers::<F>::new(provost.clone(), room.clone()));
+        let door = Arc::new(Door::new(&self.config, provost, room));
         let places = Arc::new(Semaphore::new(MOST));
         let shares = Supply::<Account>::new(MOST, MOST_EACH);
         let mut connections = JoinSet::new();
@@ -132,7 +135,7 @@ impl Http {
                 accepted = self.accept(&places) => accepted,
                 Some(_) = connections.join_next() => continue,
                 _ = sweep.tick() => {
-                    door.callers.sweep().await;
+                    callers.sweep().await;
                     continue;
                 }
                 () = stop.cancelled() => break,
@@ -147,13 +150,13 @@ impl Http {
                 Some(Err(_)) => continue,
                 share => share.and_then(Result::ok),
             };
-            let (door, stop) = (door.clone(), stop.clone());
+            let (door, callers, stop) = (door.clone(), callers.clone(), stop.clone());
             connections.spawn(async move {
-                connection::serve(stream, door, stop).await;
+                connection::serve(stream, door, callers, stop).await;
                 drop((place, share));
             });
         }
-        door.callers.end();
+        callers.end();
         while connections.join_next().await.is_some() {}
         keeping.abort();
         let _ = tokio::time::timeout(TO_KEEP, tokens.keep_taints_now()).await;

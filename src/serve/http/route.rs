@@ -11,7 +11,8 @@ use jiff::Timestamp;
 
 use super::answer::{Answer, json, refuse, text};
 use super::body::{self, Until};
-use super::{Door, a2a, openapi, token, tools};
+use super::callers::Callers;
+use super::{Door, Face, a2a, openapi, token, tools};
 use crate::policy::token::{Presented, Rejected};
 use crate::serve::crowd::Crowd;
 use crate::tools::record::Visit;
@@ -19,14 +20,14 @@ use crate::tools::record::Visit;
 /// What there is, for whoever asked for something else.
 const PLACES: &str = "/mcp, /v1/tools/{name}, /v1/token/refresh, /openapi.json, /a2a, /.well-known/agent-card.json, /health, /metrics";
 
-pub async fn answer(door: &Door, request: Request<Incoming>) -> Answer {
+pub async fn answer<F: Face>(door: &Door, callers: &Callers<F>, request: Request<Incoming>) -> Answer {
     let origin = match door.allowed.check(request.uri(), request.headers()) {
         Ok(origin) => origin,
         Err(refused) => return *refused,
     };
     let mut answer = match (request.method(), origin.is_some()) {
         (&Method::OPTIONS, true) => preflight(),
-        _ => routed(door, request).await,
+        _ => routed(door, callers, request).await,
     };
     if let Some(origin) = origin {
         let headers = answer.headers_mut();
@@ -47,7 +48,7 @@ fn preflight() -> Answer {
     answer
 }
 
-async fn routed(door: &Door, request: Request<Incoming>) -> Answer {
+async fn routed<F: Face>(door: &Door, callers: &Callers<F>, request: Request<Incoming>) -> Answer {
     let path = request.uri().path().to_owned();
     // Who asks in another way than these.
     let only = |methods: &[Method]| {
@@ -65,7 +66,7 @@ async fn routed(door: &Door, request: Request<Incoming>) -> Answer {
     if let Some(place) = path.strip_prefix("/a2a/").and_then(a2a::rest::place) {
         return match only(place.methods) {
             Some(refused) => refused,
-            None => with_token(door, request, Called::A2a(a2a::Asked::Rest(place))).await,
+            None => with_token(door, callers, request, Called::A2a(a2a::Asked::Rest(place))).await,
         };
     }
     // Who was told of A2A's place alone looks for the card under it.
@@ -78,16 +79,16 @@ async fn routed(door: &Door, request: Request<Incoming>) -> Answer {
         a2a::card::CARD | a2a::card::OLD_CARD | a2a::card::KEYS => Method::GET,
         "/v1/token/refresh" | a2a::card::PLACE => Method::POST,
         _ if tool.is_some() => Method::POST,
-        "/mcp" => return with_token(door, request, Called::Mcp).await,
+        "/mcp" => return with_token(door, callers, request, Called::Mcp).await,
         _ => return refuse(404, "not_found", "there is nothing here", &format!("there are {PLACES}")),
     };
     if let Some(refused) = only(&[method]) {
         return refused;
     }
     match (place, tool) {
-        (_, Some(tool)) => with_token(door, request, Called::Tool(tool.to_owned())).await,
-        ("/v1/token/refresh", _) => with_token(door, request, Called::Refresh).await,
-        (a2a::card::PLACE, _) => with_token(door, request, Called::A2a(a2a::Asked::Rpc)).await,
+        (_, Some(tool)) => with_token(door, callers, request, Called::Tool(tool.to_owned())).await,
+        ("/v1/token/refresh", _) => with_token(door, callers, request, Called::Refresh).await,
+        (a2a::card::PLACE, _) => with_token(door, callers, request, Called::A2a(a2a::Asked::Rpc)).await,
         (a2a::card::CARD, _) => {
             let (parts, _) = request.into_parts();
             a2a::card::answer(door, &parts, a2a::Form::of(&parts))
@@ -114,12 +115,18 @@ enum Called {
     Refresh,
 }
 
-async fn with_token(door: &Door, request: Request<Incoming>, called: Called) -> Answer {
+async fn with_token<F: Face>(
+    door: &Door,
+    callers: &Callers<F>,
+    request: Request<Incoming>,
+    called: Called,
+) -> Answer {
     let presented = match presented(door, request.headers()).await {
         Ok(presented) => presented,
         Err(rejected) => return turn_away(door, &rejected),
     };
-    let caller = door.callers.of(&presented);
+    let holder = callers.of(&presented);
+    let caller = &holder.caller;
     let account = caller.principal.payer();
     let (mut parts, body) = request.into_parts();
     // Nothing behind this knows it.
@@ -131,10 +138,10 @@ async fn with_token(door: &Door, request: Request<Incoming>, called: Called) -> 
         Err(refused) => return refused,
     };
     let answer = match called {
-        Called::Mcp => door.callers.mcp(&caller, parts, whole).await,
-        Called::Tool(name) => tools::call(&caller, &name, &parts, &whole).await,
+        Called::Mcp => callers.mcp(&holder, parts, whole).await,
+        Called::Tool(name) => tools::call(caller, &name, &parts, &whole).await,
         Called::A2a(asked) => {
-            let (answer, follows) = a2a::answer(door, &caller, asked, &parts, &whole).await;
+            let (answer, follows) = a2a::answer(door, caller, asked, &parts, &whole).await;
             is_stream = follows;
             answer
         }
