@@ -25,7 +25,7 @@ CLOSED = {
     "read another process's arguments": "dir",
     "ptrace": "process",
     "signal": "process",
-    "run a program": "lnk_file",
+    "run a program": "file",
     "bind a port": "tcp_socket",
     "bind a unix socket": "sock_file",
     "make a datagram socket": "udp_socket",
