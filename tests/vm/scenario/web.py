@@ -144,8 +144,8 @@ def main():
     finally:
         sh("systemctl disable --now provost-http.socket")
     on_loopback()
-    verified()
     configure("")
+    verified()
     start("provost-execd.socket")
 
 
