@@ -58,10 +58,20 @@ def is_the_commands(pid, way, got):
     return True
 
 
-# As above; memory that has only just become the command's may be empty for a moment.
+# Whether its exec has come to its end: what is in the kernel's hands in between may wait there for a disk.
+def is_over(pid):
+    try:
+        text = read(f"/proc/{pid}/environ")
+    except OSError:
+        return False
+    return text != b"" and b"provost" not in text
+
+
+# As above; memory that has only just become the command's is empty until its exec is over.
 def judge(pid, way, got):
-    deadline = time.monotonic() + 0.01
+    deadline = time.monotonic() + 5
     while True:
+        over = is_over(pid)
         try:
             if is_the_commands(pid, way, got):
                 return f"opened {way} of the command"
@@ -71,7 +81,7 @@ def judge(pid, way, got):
             pass
         if comm(pid) is None or b"State:\tZ" in read(f"/proc/{pid}/status"):
             return "ended too soon to tell"
-        if time.monotonic() > deadline:
+        if over or time.monotonic() > deadline:
             return f"got into {way}: {got}"
 
 
