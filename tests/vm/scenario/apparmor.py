@@ -119,7 +119,8 @@ def main():
         replace_keys()
         for path, (mode, _) in ROOTS.items():
             os.chmod(path, mode)
-        sh("dmesg -C")
+        # The kernel's log takes ten lines in five seconds, where nobody reads the audit's own.
+        sh("echo 0 >/proc/sys/kernel/printk_ratelimit; dmesg -C")
         execd_reads()
         alone = trespass("none", [*BARE, "AppArmorProfile=provostd"])
         said = denials("provostd")
