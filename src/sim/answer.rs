@@ -1,6 +1,7 @@
 //! What a method gives back: data, or a refusal with the status line that PVE would send.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -13,20 +14,20 @@ pub enum Reply {
     Data(Value),
     /// `{"data": [{"n": 1, "t": "…"}], "total": …}`: logs.
     Lines { lines: Value, total: usize },
-    /// A whole body, as it is sent.
-    Body(Vec<u8>),
+    /// A whole body that was serialised before.
+    Body(Arc<Vec<u8>>),
 }
 
 impl Reply {
     pub const NULL: Self = Self::Data(Value::Null);
 
-    pub fn body(self) -> Vec<u8> {
+    pub fn body(self) -> Arc<Vec<u8>> {
         let value = match self {
             Self::Data(data) => json!({ "data": data }),
             Self::Lines { lines, total } => json!({ "data": lines, "total": total }),
             Self::Body(body) => return body,
         };
-        disorder::body(&value)
+        Arc::new(disorder::body(&value))
     }
 }
 

@@ -62,9 +62,13 @@ impl Shared {
             Some(Fault::Status(status, reason)) => return Some(Response::bare(status, &reason)),
             Some(Fault::Html) => return Some(page("<h1>Bad Gateway</h1>")),
             Some(Fault::InvalidUtf8) => {
-                return Some(Response::json(200, "OK", b"{\"data\":\"\xff\xfe\xc0\x80\"}".to_vec()));
+                return Some(Response::json(
+                    200,
+                    "OK",
+                    Arc::new(b"{\"data\":\"\xff\xfe\xc0\x80\"}".to_vec()),
+                ));
             }
-            Some(Fault::Huge) => return Some(Response::json(200, "OK", huge())),
+            Some(Fault::Huge) => return Some(Response::json(200, "OK", Arc::new(huge()))),
             _ => {}
         }
         let mut response = self.respond(daemon, request).await;
@@ -98,7 +102,7 @@ impl Shared {
                 if refusal.bare {
                     return Response::bare(refusal.status, refusal.reason());
                 }
-                let mut response = Response::json(refusal.status, refusal.reason(), refusal.body());
+                let mut response = Response::json(refusal.status, refusal.reason(), Arc::new(refusal.body()));
                 response.forwarded = outcome.forwarded;
                 response
             }
@@ -249,7 +253,7 @@ fn permitted(
 
 fn page(body: &str) -> Response {
     let body = format!("<!DOCTYPE html>\n<html><head><title>pve1</title></head><body>{body}</body></html>\n");
-    Response { kind: HTML, ..Response::json(200, "OK", body.into_bytes()) }
+    Response { kind: HTML, ..Response::json(200, "OK", Arc::new(body.into_bytes())) }
 }
 
 fn huge() -> Vec<u8> {

@@ -168,6 +168,7 @@ pub(crate) struct Shared {
     /// In the estate's folder, beside the tree.
     certificate: PathBuf,
     options: Settings,
+    resources: api::resources::Cache,
 }
 
 struct Settings {
@@ -203,6 +204,7 @@ impl Shared {
             identity,
             certificate,
             options: Settings { speed },
+            resources: api::resources::Cache::default(),
         };
         shared.copy_certificate()?;
         {

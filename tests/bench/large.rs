@@ -72,7 +72,7 @@ fn by(door: Door, provostd: &Path, cluster: &Cluster, apidoc: &Path, rounds: usi
         busy: Default::default(),
         most: 0,
     };
-    // The cluster makes the list for each who asks, as PVE does; the first who asks also opens what is kept from then on.
+    // The cluster writes its list anew each ten seconds, and the one who asks then waits: that is no p50.
     for round in 0..=rounds {
         if round == 1 {
             forget_peak(agent.pid());

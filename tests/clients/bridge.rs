@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::common::node::AGENT;
-use crate::common::{Node, eventually};
+use crate::common::{Node, eventually, messages};
 
 /// `provost bridge` with pipes on all sides, and with nothing in its environment that says where to go.
 fn bridge(options: &[&str]) -> Command {
@@ -89,11 +89,7 @@ fn input_that_has_ended_still_gets_its_answers() {
     stdin.write_all((hello() + &exec(&["sh", "-c", "sleep 6; echo late"])).as_bytes()).expect("write");
     drop(stdin);
     let output = child.wait_with_output().expect("wait");
-    let answers: Vec<Value> = output
-        .stdout
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice(line).ok())
-        .collect();
+    let answers = messages(&output);
     assert_eq!(answers.len(), 2, "{answers:?}");
     assert_eq!(answers[1]["result"]["structuredContent"]["stdout"], "late\n");
     assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));

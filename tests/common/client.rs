@@ -103,11 +103,25 @@ impl Client {
         answer["result"].clone()
     }
 
-    /// `exec` with these arguments; its structured answer, which must not be an error.
-    pub fn exec(&mut self, arguments: Value) -> Value {
-        let result = self.call("exec", arguments);
-        assert_ne!(result["isError"], true, "{result}");
+    /// A tool's structured answer, which must not be an error.
+    pub fn answered(&mut self, tool: &str, arguments: Value) -> Value {
+        let shown = arguments.to_string();
+        let result = self.call(tool, arguments);
+        assert_ne!(result["isError"], true, "{tool} {shown}: {result}");
         result["structuredContent"].clone()
+    }
+
+    /// A tool's `error`, which it must be.
+    pub fn error(&mut self, tool: &str, arguments: Value) -> Value {
+        let shown = arguments.to_string();
+        let result = self.call(tool, arguments);
+        assert_eq!(result["isError"], true, "{tool} {shown}: {result}");
+        result["structuredContent"]["error"].clone()
+    }
+
+    /// `exec` with these arguments, answered.
+    pub fn exec(&mut self, arguments: Value) -> Value {
+        self.answered("exec", arguments)
     }
 
     /// `exec` of an argv in the change lane.
@@ -122,9 +136,7 @@ impl Client {
 
     /// `exec` that must fail; its `error`.
     pub fn refused(&mut self, arguments: Value) -> Value {
-        let result = self.call("exec", arguments);
-        assert_eq!(result["isError"], true, "{result}");
-        result["structuredContent"]["error"].clone()
+        self.error("exec", arguments)
     }
 
     pub fn cancel(&mut self, id: u64) {

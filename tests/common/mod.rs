@@ -64,3 +64,18 @@ pub fn eventually(what: &str, mut met: impl FnMut() -> bool) {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }
+
+/// What `provostd` logged last, where a test is failing.
+pub fn end_of_log(log: impl FnOnce() -> String) {
+    if std::thread::panicking() {
+        let log = log();
+        let lines: Vec<&str> = log.lines().collect();
+        eprintln!("--- the end of provostd.log\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
+    }
+}
+
+/// The messages that a program wrote, a line each.
+pub fn messages(output: &std::process::Output) -> Vec<serde_json::Value> {
+    let lines = output.stdout.split(|byte| *byte == b'\n');
+    lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}

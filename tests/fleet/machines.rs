@@ -165,10 +165,7 @@ impl Connected {
 
     /// A tool's `error`.
     pub fn refused(&mut self, tool: &str, arguments: Value) -> Value {
-        let shown = arguments.to_string();
-        let result = self.client.call(tool, arguments);
-        assert_eq!(result["isError"], true, "{tool} {shown}: {result}");
-        result["structuredContent"]["error"].clone()
+        self.client.error(tool, arguments)
     }
 }
 

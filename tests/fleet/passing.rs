@@ -7,7 +7,7 @@ use std::time::Duration;
 use provost::sim::estate::recorded;
 use serde_json::{Value, json};
 
-use crate::common::{Client, eventually};
+use crate::common::{Client, eventually, messages};
 use crate::fake::{Fake, is_read};
 use crate::machines::{Connected, Fleet, alone, start};
 use crate::site::Site;
@@ -221,11 +221,7 @@ fn input_that_has_ended_still_gets_its_answers_and_nothing_is_left_running() {
     lines.iter().for_each(|line| writeln!(input, "{line}").expect("write"));
     drop(input);
     let output = child.wait_with_output().expect("wait");
-    let answers: Vec<Value> = output
-        .stdout
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice(line).ok())
-        .collect();
+    let answers = messages(&output);
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(answers.len(), 2, "{answers:?}");
     assert_eq!(

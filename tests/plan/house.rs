@@ -13,7 +13,7 @@ use provost::sim::estate::{Estate, recorded};
 use provost::sim::{Options, Sim};
 use serde_json::{Value, json};
 
-use crate::common::{Client, eventually};
+use crate::common::{Client, end_of_log, eventually};
 use crate::site::receipts;
 
 /// An account that is not the tests' own.
@@ -177,27 +177,18 @@ impl Drop for House {
             let _ = bridge.kill();
             let _ = bridge.wait();
         }
-        if std::thread::panicking() {
-            let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
-            eprintln!("--- the end of provostd.log\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
-        }
+        end_of_log(|| self.log());
     }
 }
 
 /// A tool's structured answer, which must not be an error.
 pub fn call(client: &mut Client, tool: &str, arguments: Value) -> Value {
-    let shown = arguments.to_string();
-    let result = client.call(tool, arguments);
-    assert_ne!(result["isError"], true, "{tool} {shown}: {result}");
-    result["structuredContent"].clone()
+    client.answered(tool, arguments)
 }
 
 /// The kind of its error, which it must be.
 pub fn error(client: &mut Client, tool: &str, arguments: Value) -> String {
-    let result = client.call(tool, arguments);
-    assert_eq!(result["isError"], true, "{tool}: {result}");
-    result["structuredContent"]["error"]["kind"].as_str().unwrap_or_default().to_owned()
+    client.error(tool, arguments)["kind"].as_str().unwrap_or_default().to_owned()
 }
 
 /// The id of a plan.

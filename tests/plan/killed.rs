@@ -17,13 +17,41 @@ fn has(house: &House, kind: &str) -> bool {
     house.receipts().iter().any(|receipt| receipt.kind.name() == kind)
 }
 
-/// The outcome that the next start leaves, once it has.
+/// The outcome that a start leaves, once it has.
+fn outcome(house: &House) -> Receipt {
+    let find = || house.receipts().into_iter().find(|receipt| receipt.kind.name() == "outcome");
+    eventually("the intent is resolved", || find().is_some());
+    find().unwrap()
+}
+
+/// The same, of a start beside a node that answers.
 fn resolved(house: &mut House) -> Receipt {
     house.sim.heal();
     house.start();
-    let find = |house: &House| house.receipts().into_iter().find(|receipt| receipt.kind.name() == "outcome");
-    eventually("the intent is resolved", || find(house).is_some());
-    find(house).unwrap()
+    outcome(house)
+}
+
+/// Killed once its change was done and before its answer.
+fn killed_unanswered() -> House {
+    let mut house = House::of(FULL);
+    house.sim.fault_at(Fault::Mute, PUT, None);
+    begun(&house);
+    eventually("it is done", || house.setting(101, "memory").as_deref() == Some("1024"));
+    house.kill();
+    house.sim.heal();
+    house
+}
+
+/// Started again beside a node that cuts off what is asked at this path, and says so by these words; then it answers.
+fn done_behind(path: &str, said: &str) {
+    let mut house = killed_unanswered();
+    house.sim.fault_at(Fault::Cut, path, None);
+    house.start();
+    eventually("it says so", || house.log().contains(said));
+    assert!(!has(&house, "outcome"));
+    house.sim.heal();
+    let outcome = outcome(&house);
+    assert_eq!(outcome.body["result"], "done", "{outcome:?}");
 }
 
 /// Plans `memory` of container 101, and begins to apply it.
@@ -69,11 +97,7 @@ fn after_the_intent_and_before_the_call_it_is_found_not_to_have_been_done() {
 
 #[test]
 fn after_the_call_and_before_its_answer_it_is_found_to_have_been_done() {
-    let mut house = House::of(FULL);
-    house.sim.fault_at(Fault::Mute, PUT, None);
-    begun(&house);
-    eventually("it is done", || house.setting(101, "memory").as_deref() == Some("1024"));
-    house.kill();
+    let mut house = killed_unanswered();
     let outcome = resolved(&mut house);
     assert_eq!(outcome.body["result"], "done", "{outcome:?}");
     assert!(outcome.why.as_ref().unwrap().contains("as was meant"));
@@ -105,10 +129,7 @@ fn during_its_task_it_is_resolved_from_the_task_list() {
         house.kill();
         // The trap is the task's, not the daemon's.
         house.start();
-        let find =
-            |house: &House| house.receipts().into_iter().find(|receipt| receipt.kind.name() == "outcome");
-        eventually("the intent is resolved", || find(&house).is_some());
-        let outcome = find(&house).unwrap();
+        let outcome = outcome(&house);
         assert_eq!(outcome.body["result"], if fails { "failed" } else { "done" }, "{outcome:?}");
         assert!(outcome.body["upid"].as_str().unwrap().contains(":vzstart:101:"), "{outcome:?}");
         assert_eq!(outcome.why.unwrap().contains("no space"), fails);
@@ -119,38 +140,12 @@ fn during_its_task_it_is_resolved_from_the_task_list() {
 
 #[test]
 fn a_node_whose_api_comes_after_the_daemon_is_waited_for() {
-    let mut house = House::of(FULL);
-    house.sim.fault_at(Fault::Mute, PUT, None);
-    begun(&house);
-    eventually("it is done", || house.setting(101, "memory").as_deref() == Some("1024"));
-    house.kill();
-    house.sim.heal();
-    house.sim.fault_at(Fault::Cut, "", None);
-    house.start();
-    eventually("it waits", || house.log().contains("found out once PVE answers"));
-    assert!(!has(&house, "outcome"));
-    house.sim.heal();
-    eventually("the intent is resolved", || has(&house, "outcome"));
-    let outcome = house.receipts().into_iter().find(|receipt| receipt.kind.name() == "outcome").unwrap();
-    assert_eq!(outcome.body["result"], "done", "{outcome:?}");
+    done_behind("", "found out once PVE answers");
 }
 
 #[test]
 fn a_node_that_answers_one_question_and_not_the_next_is_asked_again() {
-    let mut house = House::of(FULL);
-    house.sim.fault_at(Fault::Mute, PUT, None);
-    begun(&house);
-    eventually("it is done", || house.setting(101, "memory").as_deref() == Some("1024"));
-    house.kill();
-    house.sim.heal();
-    house.sim.fault_at(Fault::Cut, "GET /api2/json/nodes/pve1/tasks", None);
-    house.start();
-    eventually("it is asked again", || house.log().contains("is asked again"));
-    assert!(!has(&house, "outcome"));
-    house.sim.heal();
-    eventually("the intent is resolved", || has(&house, "outcome"));
-    let outcome = house.receipts().into_iter().find(|receipt| receipt.kind.name() == "outcome").unwrap();
-    assert_eq!(outcome.body["result"], "done", "{outcome:?}");
+    done_behind("GET /api2/json/nodes/pve1/tasks", "is asked again");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use provost::sim::estate::{Estate, recorded};
 use provost::sim::{Options, Sim};
 use serde_json::{Value, json};
 
-use crate::common::{Client, eventually};
+use crate::common::{Client, end_of_log, eventually};
 
 pub struct Site {
     pub dir: tempfile::TempDir,
@@ -200,28 +200,18 @@ impl Drop for Site {
     fn drop(&mut self) {
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
-        if std::thread::panicking() {
-            let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
-            eprintln!("--- the end of provostd.log\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
-        }
+        end_of_log(|| self.log());
     }
 }
 
 /// `read` with these arguments: its structured answer, which must not be an error.
 pub fn read(client: &mut Client, arguments: Value) -> Value {
-    let shown = arguments.to_string();
-    let result = client.call("read", arguments);
-    assert_ne!(result["isError"], true, "{shown}: {result}");
-    result["structuredContent"].clone()
+    client.answered("read", arguments)
 }
 
 /// `read` that must fail: its `error`.
 pub fn refused(client: &mut Client, arguments: Value) -> Value {
-    let shown = arguments.to_string();
-    let result = client.call("read", arguments);
-    assert_eq!(result["isError"], true, "{shown}: {result}");
-    result["structuredContent"]["error"].clone()
+    client.error("read", arguments)
 }
 
 pub fn path(path: &str) -> Value {

@@ -13,7 +13,7 @@ use provost::sim::estate::recorded;
 use provost::sim::{Options, Sim};
 use serde_json::Value;
 
-use crate::common::{Client, eventually};
+use crate::common::{Client, end_of_log, eventually};
 
 pub struct Place {
     pub dir: tempfile::TempDir,
@@ -164,11 +164,7 @@ fn spawn(dir: &std::path::Path) -> Child {
 impl Drop for Place {
     fn drop(&mut self) {
         self.kill();
-        if std::thread::panicking() {
-            let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
-            eprintln!("--- the end of provostd.log\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
-        }
+        end_of_log(|| self.log());
     }
 }
 

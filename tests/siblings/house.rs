@@ -10,7 +10,7 @@ use nix::unistd::Uid;
 use provost::sim::backup::{BackupSim, Options, Server};
 use serde_json::{Value, json};
 
-use crate::common::{Client, eventually};
+use crate::common::{Client, end_of_log, eventually};
 
 pub struct House {
     pub dir: tempfile::TempDir,
@@ -91,11 +91,7 @@ impl Drop for House {
     fn drop(&mut self) {
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
-        if std::thread::panicking() {
-            let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
-            eprintln!("--- the end of provostd.log\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
-        }
+        end_of_log(|| self.log());
     }
 }
 
@@ -130,18 +126,12 @@ fn start(dir: &Path, pve: &str, keys: &str) -> Child {
 
 /// A tool's structured answer, which must not be an error.
 pub fn call(client: &mut Client, tool: &str, arguments: Value) -> Value {
-    let shown = arguments.to_string();
-    let result = client.call(tool, arguments);
-    assert_ne!(result["isError"], true, "{tool} {shown}: {result}");
-    result["structuredContent"].clone()
+    client.answered(tool, arguments)
 }
 
 /// The error that it must be.
 pub fn refused(client: &mut Client, tool: &str, arguments: Value) -> Value {
-    let shown = arguments.to_string();
-    let result = client.call(tool, arguments);
-    assert_eq!(result["isError"], true, "{tool} {shown}: {result}");
-    result["structuredContent"]["error"].clone()
+    client.error(tool, arguments)
 }
 
 /// The rows or the object that a path holds.

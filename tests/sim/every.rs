@@ -121,8 +121,8 @@ async fn ten_thousand_guests_are_built_and_listed_quickly() {
         assert!(answer.json()["data"].as_array().unwrap().len() > 10_000);
     }
     println!("built in {built:?}, ready after {ready:?}, /cluster/resources {times:?}");
-    // It is made for each who asks, in a fifth of a second by a real node. The limits are an unoptimised build's.
-    assert!(times.iter().any(|(time, _)| time.as_secs() < 3), "{times:?}");
+    // What is kept is served as it is; the limits are an unoptimised build's.
+    assert!(times[1..].iter().any(|(time, _)| time.as_millis() < 50), "{times:?}");
     // Ten thousand files are the disk's matter, which others use too.
     assert!(built.as_secs() < 10, "{built:?}");
 }

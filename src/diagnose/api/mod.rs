@@ -73,6 +73,13 @@ fn rows(value: &Value) -> Result<&Vec<Value>, String> {
     value.as_array().ok_or_else(|| "PVE gave no list".to_owned())
 }
 
+/// The nodes that are off: what is on one is no fault of its own.
+fn off(gathered: &Gathered) -> Result<Vec<&str>, String> {
+    let Ok(nodes) = gathered.answer("nodes") else { return Ok(Vec::new()) };
+    let off = rows(nodes)?.iter().filter(|row| row.text("status") != "online");
+    Ok(off.map(|row| row.text("node")).collect())
+}
+
 /// The fields of an object, or of a row.
 trait Fields {
     fn text(&self, key: &str) -> &str;

@@ -11,7 +11,7 @@ use super::super::host::{percent, size};
 use super::super::page::date;
 use super::super::{Gathered, Page, Subject};
 use super::backups::{DAY, Guest, guests};
-use super::{Fields, rows, vmid};
+use super::{Fields, off, rows, vmid};
 use crate::text::brief;
 
 /// Numbers of guests that are named.
@@ -27,7 +27,7 @@ struct Seen<'a> {
     total: u64,
 }
 
-/// As PVE lists it, for one node or for each of the cluster. What is on a node that is off is no fault of its own.
+/// As PVE lists it, for one node or for each of the cluster.
 fn seen(gathered: &Gathered) -> Result<Vec<Seen<'_>>, String> {
     if !matches!(gathered.subject, Subject::Cluster) {
         let node = gathered.node.as_deref().unwrap_or_default();
@@ -42,14 +42,7 @@ fn seen(gathered: &Gathered) -> Result<Vec<Seen<'_>>, String> {
         });
         return Ok(seen.collect());
     }
-    let off: Vec<&str> = match gathered.answer("nodes") {
-        Ok(nodes) => rows(nodes)?
-            .iter()
-            .filter(|row| row.text("status") != "online")
-            .map(|row| row.text("node"))
-            .collect(),
-        Err(_) => Vec::new(),
-    };
+    let off = off(gathered)?;
     let rows = rows(gathered.answer("cluster_storages")?)?.iter();
     let rows = rows.filter(|row| row.text("plugintype") == "pbs" && !off.contains(&row.text("node")));
     let seen = rows.map(|row| Seen {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::host::{percent, size};
 use super::super::{Gathered, Page};
-use super::{Fields, rows};
+use super::{Fields, off, rows};
 
 /// Those of Backup Servers are another probe's: [`super::servers`].
 const OF_SERVERS: &str = "pbs";
@@ -26,15 +26,7 @@ pub fn of_node(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
 
 pub fn of_cluster(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     let mut shared = std::collections::BTreeSet::new();
-    // What is on a node that is off is no fault of its own.
-    let off: Vec<&str> = match gathered.answer("nodes") {
-        Ok(nodes) => rows(nodes)?
-            .iter()
-            .filter(|row| row.text("status") != "online")
-            .map(|row| row.text("node"))
-            .collect(),
-        Err(_) => Vec::new(),
-    };
+    let off = off(gathered)?;
     for row in rows(gathered.answer("cluster_storages")?)? {
         let (name, node, status) = (row.text("storage"), row.text("node"), row.text("status"));
         if off.contains(&node) || row.text("plugintype") == OF_SERVERS {

@@ -69,7 +69,7 @@ fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     if let Some(waiting) = &node.network_pending {
         let difference = difference(&node.network, waiting);
         let body = json!({ "data": rows, "changes": difference });
-        return Ok(Reply::Body(disorder::body(&body)));
+        return Ok(Reply::Body(std::sync::Arc::new(disorder::body(&body))));
     }
     Ok(Value::Array(rows).into())
 }

@@ -1,6 +1,8 @@
-//! `/cluster/resources`: everything there is, in one list, made anew for each who asks, as PVE's daemons make it.
+//! `/cluster/resources`: everything there is, in one list. Serialised once for each version of the estate.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -18,10 +20,43 @@ use crate::catalog::Method::Get;
 
 pub const TABLE: &[Row] = &[(Get, "/cluster/resources", list), (Get, "/nodes", nodes)];
 
+/// pvestatd looks at the guests as often as this; an answer is no fresher on a real node.
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// Bodies by caller and `type`.
+#[derive(Default)]
+pub struct Cache(Mutex<HashMap<(String, String), Kept>>);
+
+struct Kept {
+    version: u64,
+    made: Instant,
+    body: Arc<Vec<u8>>,
+}
+
+impl Cache {
+    fn get(&self, key: &(String, String), version: u64) -> Option<Arc<Vec<u8>>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = kept.get(key)?;
+        (kept.version == version && kept.made.elapsed() < PERIOD).then(|| Arc::clone(&kept.body))
+    }
+
+    fn keep(&self, key: (String, String), version: u64, body: &Arc<Vec<u8>>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(key, Kept { version, made: Instant::now(), body: Arc::clone(body) });
+    }
+}
+
 type Columns = Map<String, Value>;
 
 fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    Ok(Reply::Body(body(call)))
+    let key = (call.who.to_owned(), call.get("type").unwrap_or_default().to_owned());
+    let version = call.estate.version;
+    if let Some(body) = call.shared.resources.get(&key, version) {
+        return Ok(Reply::Body(body));
+    }
+    let body = Arc::new(body(call));
+    call.shared.resources.keep(key, version, &body);
+    Ok(Reply::Body(body))
 }
 
 /// One after the other, as JSON.

@@ -1,6 +1,7 @@
 //! One answer as PVE writes it.
 
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use flate2::{Compression, write::GzEncoder};
@@ -12,7 +13,7 @@ pub struct Response {
     pub status: u16,
     pub reason: String,
     /// `None`: a bare refusal, which has not even a length and ends with the connection.
-    pub body: Option<Vec<u8>>,
+    pub body: Option<Arc<Vec<u8>>>,
     pub kind: &'static str,
     /// It came by way of another daemon, so it carries both `Connection` headers.
     pub forwarded: bool,
@@ -24,7 +25,7 @@ pub const JSON: &str = "application/json;charset=UTF-8";
 pub const HTML: &str = "text/html; charset=utf-8";
 
 impl Response {
-    pub fn json(status: u16, reason: &str, body: Vec<u8>) -> Self {
+    pub fn json(status: u16, reason: &str, body: Arc<Vec<u8>>) -> Self {
         Self { status, reason: reason.to_owned(), body: Some(body), kind: JSON, forwarded: false, cut: false }
     }
 

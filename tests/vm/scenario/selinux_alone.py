@@ -11,7 +11,7 @@ from apparmor import BARE, REFUSED, ROOTS, replace_keys
 from node import Client, configure, denials, holds, label_of, read, role, run, sh, start, until
 from sandbox import ETC_PVE, TRESPASS, place, trespass
 
-# What it closes, and the class and permission that its log names.
+# What it closes, and the class that its log names; the permission too where the same class is refused for much else.
 CLOSED = {
     "list /root": "dir",
     "open /etc/shadow": "file",
@@ -25,7 +25,7 @@ CLOSED = {
     "read another process's arguments": "dir",
     "ptrace": "process",
     "signal": "process",
-    "run a program": "file",
+    "run a program": "file execute",
     "bind a port": "tcp_socket",
     "bind a unix socket": "sock_file",
     "make a datagram socket": "udp_socket",
@@ -51,6 +51,12 @@ def execd_reads():
         holds(f"provost-execd {'reads' if may else 'cannot read'} {path}", done.returncode == 0 if may else done.returncode and said, (done, said))
 
 
+def is_of(denial, kind, permission=None):
+    """Whether it is of this class, and of this permission among what it lists."""
+    listed = denial[denial.index("{") + 1:denial.index("}")].split()
+    return denial.split("tclass=")[1].split()[0] == kind and permission in (None, *listed)
+
+
 def the_daemons_walls():
     sh(f"chcon -t provostd_exec_t {TRESPASS}")
     kept = place()
@@ -72,7 +78,7 @@ def the_daemons_walls():
         for name, kind in CLOSED.items():
             code, without = alone[name], open_to_all[name]
             holds(f"closed by SELinux alone: {name} ({errno.errorcode.get(code, code)})", code in REFUSED and without not in REFUSED, (code, without, said))
-            holds(f"     and its log says so: {kind}", kind is None or any(line.split("tclass=")[1].startswith(f"{kind} ") for line in said), said)
+            holds(f"     and its log says so: {kind}", kind is None or any(is_of(line, *kind.split()) for line in said), said)
         for name in (name for name in alone if name.startswith("need:")):
             # What lies in /etc/pve the reader opens for it; here is none.
             may = name not in TO_READER
