@@ -8,6 +8,7 @@ mod again;
 pub mod approval;
 mod call;
 mod change;
+mod denied;
 mod halt;
 mod hand;
 mod host;
@@ -24,6 +25,8 @@ mod rules;
 mod scoped;
 mod sight;
 mod taint;
+#[cfg(test)]
+mod tests;
 pub mod token;
 
 use std::collections::HashMap;
@@ -34,6 +37,7 @@ pub use crate::share::{Share, Spent, Supply};
 pub use approval::{Approvals, Approved, Claim, Cleared, Decision};
 pub use call::{Call, verdict};
 pub use change::{Barred, Leave, Needs, Wanted};
+pub use denied::Denied;
 pub use halt::{Halt, Halted, NotKept, NotLifted};
 pub use hand::{Broken, Hand, Unsent, promises};
 pub use host::{HostLeave, NotOnNode};
@@ -119,100 +123,6 @@ impl Permit {
 /// Where in the configuration a role of it stands.
 fn place(config: &Config, role: &Role) -> usize {
     config.roles.iter().position(|one| std::ptr::eq(one, role)).unwrap_or_default()
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum Denied {
-    #[error("{who} is in no role of the configuration, so it may ask for status and nothing else")]
-    NoRole { who: String },
-    #[error("guest {guest} is outside what role \"{role}\" may touch ({scope})")]
-    Guest { guest: u32, role: String, scope: String },
-    #[error("{call} is closed to role \"{role}\", which may read of some guests only ({scope}): {why}")]
-    Closed { call: String, why: &'static str, role: String, scope: String },
-    #[error("what {call} gives there is about guests outside what role \"{role}\" may touch ({scope})")]
-    Outside { call: String, role: String, scope: String },
-    #[error("{call} is none of the calls that role \"{role}\" is allowed")]
-    Unlisted { call: String, role: String },
-    #[error("role \"{role}\" is denied {call} by \"{pattern}\"")]
-    Call { call: String, role: String, pattern: String },
-    #[error("{call} is of tier {tier}, which profile {profile} of role \"{role}\" does not have: {why}")]
-    Tier { call: String, role: String, profile: &'static str, tier: &'static str, why: &'static str },
-    #[error("{call} is of tier {tier}, for which role \"{role}\" needs approval: {why}")]
-    Approval { call: String, role: String, tier: &'static str, why: &'static str },
-    #[error("{call} takes \"{parameter}\" in its URL, and a secret never goes into one")]
-    Secret { call: String, parameter: String },
-    #[error("role \"{role}\" was changed while this was read")]
-    Changed { role: String },
-    #[error("role \"{role}\" allows exec \"{allowed}\", and this asks for \"{asked}\"")]
-    Lane { role: String, allowed: &'static str, asked: &'static str },
-    #[error(
-        "role \"{role}\" allows {calls} calls in {per_s} s, and they are used up; the next is free in {wait_s} s"
-    )]
-    Rate { role: String, calls: u32, per_s: u32, wait_s: u64 },
-    #[error(transparent)]
-    Barred(#[from] Barred),
-    #[error(transparent)]
-    NotOnNode(#[from] NotOnNode),
-    #[error("everything is halted, by {} since {}{}", .0.by, .0.since, reason(.0))]
-    Halted(Halted),
-}
-
-fn reason(halted: &Halted) -> String {
-    if halted.why.is_empty() { String::new() } else { format!(": {}", halted.why) }
-}
-
-impl Denied {
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::NoRole { .. } => "no_role",
-            Self::Guest { .. } | Self::Outside { .. } => "guest_out_of_scope",
-            Self::Closed { .. } => "closed_to_role",
-            Self::Call { .. } | Self::Unlisted { .. } => "denied_to_role",
-            Self::Tier { .. } | Self::Approval { .. } => "not_a_read",
-            Self::Secret { .. } => "secret_in_url",
-            Self::Changed { .. } => "role_changed",
-            Self::Lane { .. } => "lane_not_allowed",
-            Self::Rate { .. } => "rate",
-            Self::Barred(barred) => barred.kind(),
-            Self::NotOnNode(not) => not.kind(),
-            Self::Halted(_) => "halted",
-        }
-    }
-
-    pub fn next(&self) -> String {
-        match self {
-            Self::NoRole { .. } => "the operator can name you in a [[role]] of provost.toml".into(),
-            Self::Guest { role, .. } | Self::Outside { role, .. } => {
-                format!("the operator can widen guests of role \"{role}\" in provost.toml")
-            }
-            Self::Closed { role, .. } => format!(
-                "what has one of the role's guests in its path is open, and lists are cut to them; the operator can \
-                 leave out guests of role \"{role}\" in provost.toml"
-            ),
-            Self::Unlisted { role, .. } => {
-                format!("the operator can add it to allow of role \"{role}\" in provost.toml")
-            }
-            Self::Call { role, pattern, .. } => {
-                format!("the operator can take \"{pattern}\" out of deny of role \"{role}\" in provost.toml")
-            }
-            Self::Tier { tier: "held", .. } => "nobody is given this through Provost".into(),
-            Self::Tier { .. } | Self::Approval { .. } => {
-                "`plan` is the way to what is more than a read; `find` tells what only reads".into()
-            }
-            Self::Secret { parameter, .. } => format!("call it without \"{parameter}\""),
-            Self::Changed { .. } => "call again, by what the role is now".into(),
-            Self::Lane { role, asked, .. } if *asked == "change" => format!(
-                "run it with mode \"inspect\" if it only reads; the operator can set exec = \"change\" for role \"{role}\""
-            ),
-            Self::Lane { role, .. } => {
-                format!("the operator can set exec for role \"{role}\" in provost.toml")
-            }
-            Self::Rate { wait_s, .. } => format!("call again in {wait_s} s"),
-            Self::Barred(barred) => barred.next(),
-            Self::NotOnNode(not) => not.next(),
-            Self::Halted(_) => "reading goes on; an operator ends it on the node: provost resume".into(),
-        }
-    }
 }
 
 impl Policy {
@@ -403,111 +313,4 @@ pub fn scope(role: &Role) -> String {
         GuestTerm::Tag(name) => format!("tag:{name}"),
     };
     terms.iter().map(text).collect::<Vec<_>>().join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn policy(text: &str) -> Policy {
-        Policy::new(Rules::fixed(crate::config::parse(std::path::Path::new("x"), text).unwrap()))
-    }
-
-    fn alice() -> Principal {
-        Principal::for_tests(1000, "alice", &[(1000, "alice"), (50, "ops")])
-    }
-
-    #[test]
-    fn who_is_in_no_role_may_run_nothing() {
-        for text in
-            ["", "[[role]]\nname='a'\nmembers=['user:bob','group:wheel','vsock:1000']\nprofile='full'"]
-        {
-            let denied = policy(text).exec(&alice(), 101, Mode::Inspect).err().map(|denied| denied.kind());
-            assert_eq!(denied, Some("no_role"), "{text}");
-        }
-    }
-
-    #[test]
-    fn members_are_users_by_name_or_number_and_groups() {
-        for member in ["user:alice", "user:1000", "group:ops", "group:50"] {
-            let policy = policy(&format!("[[role]]\nname='a'\nmembers=['{member}']"));
-            assert!(policy.exec(&alice(), 101, Mode::Inspect).is_ok(), "{member}");
-        }
-    }
-
-    #[test]
-    fn a_machine_is_named_by_its_id_or_by_its_cid_and_is_no_account_of_a_like_number() {
-        let machine = Principal::Machine(Machine::for_tests(1000, 120));
-        for (member, of_machine) in [
-            ("vm:120", true),
-            ("vsock:1000", true),
-            ("vm:1000", false),
-            ("vsock:120", false),
-            ("user:1000", false),
-            ("user:120", false),
-            ("group:1000", false),
-        ] {
-            let policy = policy(&format!("[[role]]\nname='a'\nmembers=['{member}']"));
-            assert_eq!(policy.exec(&machine, 101, Mode::Inspect).is_ok(), of_machine, "{member}");
-            if of_machine {
-                assert!(policy.exec(&alice(), 101, Mode::Inspect).is_err(), "{member}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_rate_is_each_machines_own() {
-        let policy = policy("[[role]]\nname='a'\nmembers=['vm:1000', 'vm:121', 'user:1000']\nrate='1/h'");
-        // Whatever CID it has by now, and whatever account has its number.
-        let [first, again, other] = [(3, 1000), (4, 1000), (3, 121)]
-            .map(|(cid, vmid)| Principal::Machine(Machine::for_tests(cid, vmid)));
-        assert!(policy.exec(&first, 101, Mode::Inspect).is_ok());
-        assert!(policy.exec(&again, 101, Mode::Inspect).is_err());
-        assert!(
-            policy.exec(&other, 101, Mode::Inspect).is_ok()
-                && policy.exec(&alice(), 101, Mode::Inspect).is_ok()
-        );
-    }
-
-    #[test]
-    fn lanes_are_as_narrow_as_the_role_says() {
-        for (keys, inspect, change) in [
-            ("", true, false),
-            ("profile='full'", true, true),
-            ("profile='full'\nexec='inspect'", true, false),
-            ("exec='change'", true, true),
-            ("exec='none'", false, false),
-        ] {
-            let policy = policy(&format!("[[role]]\nname='a'\nmembers=['user:alice']\n{keys}"));
-            assert_eq!(policy.exec(&alice(), 101, Mode::Inspect).is_ok(), inspect, "{keys}");
-            assert_eq!(policy.exec(&alice(), 101, Mode::Change).is_ok(), change, "{keys}");
-        }
-    }
-
-    #[test]
-    fn guests_outside_the_scope_and_unresolvable_ones_are_refused() {
-        let policy = policy(
-            "[[role]]\nname='a'\nmembers=['user:alice']\nguests=['100-199', 205, 'pool:dev', 'tag:ai']",
-        );
-        for (guest, allowed) in [(100, true), (199, true), (205, true), (200, false), (99, false)] {
-            assert_eq!(policy.exec(&alice(), guest, Mode::Inspect).is_ok(), allowed, "{guest}");
-        }
-    }
-
-    #[test]
-    fn the_first_role_that_names_somebody_counts() {
-        let both = "[[role]]\nname='narrow'\nmembers=['group:ops']\nexec='none'\n[[role]]\nname='wide'\nmembers=['user:alice']\nprofile='full'";
-        let config = policy(both).rules.now();
-        assert_eq!(role(&config, &alice()).map(|role| role.name.as_str()), Some("narrow"));
-    }
-
-    #[test]
-    fn a_rate_is_held_and_a_refused_call_costs_nothing() {
-        let policy = policy("[[role]]\nname='a'\nmembers=['user:alice']\nrate='2/h'");
-        assert!(policy.exec(&alice(), 101, Mode::Change).is_err());
-        assert!(policy.exec(&alice(), 101, Mode::Inspect).is_ok());
-        assert!(policy.exec(&alice(), 101, Mode::Inspect).is_ok());
-        let third = policy.exec(&alice(), 101, Mode::Inspect).err().map(|denied| denied.kind());
-        assert_eq!(third, Some("rate"));
-    }
 }
