@@ -11,7 +11,7 @@ pub use client::Client;
 pub use node::Node;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The checkout.
 pub fn root() -> &'static Path {
@@ -63,6 +63,32 @@ pub fn eventually(what: &str, mut met: impl FnMut() -> bool) {
         assert!(std::time::Instant::now() < deadline, "in ten seconds never: {what}");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
+}
+
+/// `provostd` by the `provost.toml` of a directory, its log beside it: to be started.
+pub fn provostd(dir: &Path) -> Command {
+    let log = dir.join("provostd.log");
+    let log = std::fs::File::options().create(true).append(true).open(log).expect("log");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_provostd"));
+    command
+        .arg("--config")
+        .arg(dir.join("provost.toml"))
+        .env_remove("JOURNAL_STREAM")
+        .stdin(Stdio::null())
+        .stderr(log);
+    command
+}
+
+/// `provost …` as the operator of that daemon types it: its exit status and what it said.
+pub fn provost(dir: &Path, words: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_provost"))
+        .args(words)
+        .env("PROVOST_CONFIG", dir.join("provost.toml"))
+        .stdin(Stdio::null())
+        .output()
+        .expect("provost");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
 }
 
 /// What `provostd` logged last, where a test is failing.

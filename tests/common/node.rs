@@ -155,17 +155,7 @@ fn start_execd(layout: &str, dir: &Path) -> Child {
 }
 
 fn start_provostd(dir: &Path) -> Child {
-    let log = fs::File::create(dir.join("provostd.log")).expect("log");
-    Command::new(env!("CARGO_BIN_EXE_provostd"))
-        .arg("--config")
-        .arg(dir.join("provost.toml"))
-        .env_remove("JOURNAL_STREAM")
-        .uid(AGENT)
-        .gid(AGENT)
-        .stdin(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .expect("start provostd")
+    super::provostd(dir).uid(AGENT).gid(AGENT).spawn().expect("start provostd")
 }
 
 impl Drop for Node {

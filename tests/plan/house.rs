@@ -13,7 +13,7 @@ use provost::sim::estate::{Estate, recorded};
 use provost::sim::{Options, Sim};
 use serde_json::{Value, json};
 
-use crate::common::{Client, end_of_log, eventually};
+use crate::common::{Client, end_of_log, eventually, provost, provostd};
 use crate::site::receipts;
 
 /// An account that is not the tests' own.
@@ -78,15 +78,7 @@ impl House {
 
     pub fn start(&mut self) {
         let _ = fs::remove_file(self.socket());
-        let log = self.dir.path().join("provostd.log");
-        let log = fs::File::options().create(true).append(true).open(log).expect("log");
-        let child = Command::new(env!("CARGO_BIN_EXE_provostd"))
-            .arg("--config")
-            .arg(self.dir.path().join("provost.toml"))
-            .env_remove("JOURNAL_STREAM")
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn();
+        let child = provostd(self.dir.path()).spawn();
         self.daemon = Some(child.expect("start provostd"));
         self.starts += 1;
         eventually("provostd serves", || self.log().matches(" serving ").count() == self.starts);
@@ -138,14 +130,8 @@ impl House {
 
     /// `provost …` as the operator types it: what it said, and whether it went well.
     pub fn provost(&self, words: &[&str]) -> (bool, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_provost"))
-            .args(words)
-            .env("PROVOST_CONFIG", self.dir.path().join("provost.toml"))
-            .stdin(Stdio::null())
-            .output()
-            .expect("provost");
-        let text = [output.stdout, output.stderr].concat();
-        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+        let (code, said) = provost(self.dir.path(), words);
+        (code == Some(0), said)
     }
 
     pub fn receipts(&self) -> Vec<Receipt> {

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 
 use provost::catalog::Catalog;
 use provost::sim::estate::{Estate, recorded};
 use provost::sim::{Options, Sim};
 use serde_json::{Value, json};
 
-use crate::common::{Client, end_of_log, eventually};
+use crate::common::{Client, end_of_log, eventually, provostd};
 
 pub struct Site {
     pub dir: tempfile::TempDir,
@@ -178,16 +178,7 @@ impl Site {
 }
 
 fn start(dir: &std::path::Path) -> Child {
-    let log = fs::OpenOptions::new().create(true).append(true).open(dir.join("provostd.log")).expect("log");
-    Command::new(env!("CARGO_BIN_EXE_provostd"))
-        .arg("--config")
-        .arg(dir.join("provost.toml"))
-        .env_remove("JOURNAL_STREAM")
-        .env("RUST_LOG", "trace")
-        .stdin(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .expect("start provostd")
+    provostd(dir).env("RUST_LOG", "trace").spawn().expect("start provostd")
 }
 
 /// A role for whoever runs the test.

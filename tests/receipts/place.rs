@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,7 +13,7 @@ use provost::sim::estate::recorded;
 use provost::sim::{Options, Sim};
 use serde_json::Value;
 
-use crate::common::{Client, end_of_log, eventually};
+use crate::common::{Client, end_of_log, eventually, provostd};
 
 pub struct Place {
     pub dir: tempfile::TempDir,
@@ -150,15 +150,7 @@ pub fn receipts(dir: &std::path::Path) -> Vec<Receipt> {
 }
 
 fn spawn(dir: &std::path::Path) -> Child {
-    let log = fs::File::options().create(true).append(true).open(dir.join("provostd.log")).expect("log");
-    Command::new(env!("CARGO_BIN_EXE_provostd"))
-        .arg("--config")
-        .arg(dir.join("provost.toml"))
-        .env_remove("JOURNAL_STREAM")
-        .stdin(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .expect("start provostd")
+    provostd(dir).spawn().expect("start provostd")
 }
 
 impl Drop for Place {

@@ -4,13 +4,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 
 use nix::unistd::Uid;
 use provost::sim::backup::{BackupSim, Options, Server};
 use serde_json::{Value, json};
 
-use crate::common::{Client, end_of_log, eventually};
+use crate::common::{Client, end_of_log, eventually, provost, provostd};
 
 pub struct House {
     pub dir: tempfile::TempDir,
@@ -76,14 +76,7 @@ impl House {
 
     /// `provost …` as the operator types it: its exit status and what it said.
     pub fn provost(&self, words: &[&str]) -> (Option<i32>, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_provost"))
-            .args(words)
-            .env("PROVOST_CONFIG", self.dir.path().join("provost.toml"))
-            .stdin(Stdio::null())
-            .output()
-            .expect("provost");
-        let text = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+        provost(self.dir.path(), words)
     }
 }
 
@@ -112,16 +105,7 @@ fn start(dir: &Path, pve: &str, keys: &str) -> Child {
     let file = dir.join("provost.toml");
     fs::write(&file, config).expect("configuration");
     fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).expect("mode");
-    let log = fs::File::create(dir.join("provostd.log")).expect("log");
-    Command::new(env!("CARGO_BIN_EXE_provostd"))
-        .arg("--config")
-        .arg(&file)
-        .env_remove("JOURNAL_STREAM")
-        .env("RUST_LOG", "trace")
-        .stdin(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .expect("start provostd")
+    provostd(dir).env("RUST_LOG", "trace").spawn().expect("start provostd")
 }
 
 /// A tool's structured answer, which must not be an error.
