@@ -351,13 +351,16 @@ impl Client {
 
     async fn local_name(&self, token: &hyper::header::HeaderValue, until: Instant) -> String {
         let Shared { proxy, daemon, local, .. } = &*self.shared;
+        if let Some(known) = local.known() {
+            return known.to_owned();
+        }
         let asked = daemon.as_ref().filter(|daemon| daemon.is_here()).unwrap_or(proxy);
         let ask = async |call: &Call| {
             let mut text = Text::new(&self.room);
             let raw = asked.ask(call, &self.asker(token), until, &mut text).await?;
             Ok(answer::judge(self.product(), call, raw).and_then(|accepted| accepted.answer(text)))
         };
-        local.name(ask).await
+        Box::pin(local.name(ask)).await
     }
 
     #[cfg(test)]

@@ -147,7 +147,8 @@ impl Daemon {
         let entry = self.circuit.enter().map_err(Unanswered::Open)?;
         let began = Instant::now();
         let asked = {
-            let mut exchange = std::pin::pin!(self.exchange(call, from.token, until, sink));
+            // On the heap from here on: a call that waits for its turn, of which there may be thousands, holds no room for it.
+            let mut exchange = Box::pin(self.exchange(call, from.token, until, sink));
             tokio::select! {
                 biased;
                 asked = &mut exchange => asked,
@@ -198,7 +199,8 @@ impl Daemon {
             }
             let Ok(path) = Path::of(["version"]) else { return std::future::pending().await };
             let (read, mut text) = (Read::new(path), Text::new(from.room));
-            let asked = self.exchange(&read.0, from.token, Instant::now() + self.hang, &mut text).await;
+            let asked =
+                Box::pin(self.exchange(&read.0, from.token, Instant::now() + self.hang, &mut text)).await;
             match asked {
                 // Too much in use here to hear the answer is no silence of the daemon's.
                 Ok(_) | Err(Unanswered::Lost { why: Broken::Overfull(_), .. }) => {
@@ -247,7 +249,9 @@ impl Daemon {
     }
 
     async fn connect(&self, until: Instant) -> Result<Connection, Unconnected> {
-        Connection::open(&self.address, &self.pin, until.min(Instant::now() + self.limits.connect)).await
+        let until = until.min(Instant::now() + self.limits.connect);
+        // A handshake takes kilobytes, and most calls make none.
+        Box::pin(Connection::open(&self.address, &self.pin, until)).await
     }
 
     /// One of the calls that this daemon is asked at once: accounts take turns, and none has all of them.

@@ -38,6 +38,11 @@ impl Local {
         Self { product, known: OnceCell::new_with(given), etc_pve }
     }
 
+    /// Where it was found out before.
+    pub fn known(&self) -> Option<&str> {
+        self.known.get().map(String::as_str)
+    }
+
     /// By pmxcfs's own link, else by asking the API, else by the host's name, which PVE takes too. Of the other products each
     /// host is by itself, and its name is the host's.
     pub async fn name(&self, ask: impl AsyncFnOnce(&Call) -> Asked) -> String {

@@ -4,13 +4,16 @@
 //! not ended yet is counted over all streams, as each connection may begin one and leave it at that; and what a long
 //! line took is given back when it is read, as each connection may send one and then stay.
 
+use std::future::poll_fn;
 use std::io;
 use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Poll, ready};
 
 use rmcp::service::{RoleServer, RxJsonRpcMessage};
 use rmcp::transport::async_rw::{JsonRpcMessageCodec, JsonRpcMessageCodecError};
 use serde_json::error::Category;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio_util::bytes::{BufMut, BytesMut};
 use tokio_util::codec::Decoder;
 
@@ -23,8 +26,10 @@ pub const MOST_UNFINISHED: usize = 64 << 20;
 const ALWAYS_FIT: usize = 16 << 10;
 /// Bytes read in one go.
 const CHUNK: usize = 64 << 10;
-/// A buffer's size that a session keeps between messages.
+/// A buffer's size that a session keeps for what came with a message.
 const KEPT: usize = 64 << 10;
+/// Bytes of a line's first read. They are on the stack: who sends nothing has no buffer.
+const FIRST: usize = 4 << 10;
 
 pub struct Lines<R, M = RxJsonRpcMessage<RoleServer>> {
     inner: R,
@@ -62,7 +67,10 @@ impl<R: AsyncRead + Unpin, M: serde::de::DeserializeOwned> Lines<R, M> {
             let taken = before - self.buffer.len();
             if taken > 0 {
                 let _ = self.held.resize(0);
-                if taken > KEPT {
+                if self.buffer.is_empty() {
+                    // The next may be long in coming.
+                    self.buffer = BytesMut::new();
+                } else if taken > KEPT {
                     self.buffer = BytesMut::from(&self.buffer[..]);
                 }
             }
@@ -85,11 +93,26 @@ impl<R: AsyncRead + Unpin, M: serde::de::DeserializeOwned> Lines<R, M> {
             if let Err(spent) = self.held.resize(self.buffer.len().saturating_sub(ALWAYS_FIT)) {
                 return Ok(Line::TooLong(ALWAYS_FIT, Some(spent)));
             }
-            self.buffer.reserve(CHUNK.min(self.buffer.len().max(4096)));
-            if self.inner.read_buf(&mut (&mut self.buffer).limit(CHUNK)).await? == 0 {
+            if self.read().await? == 0 {
                 return Ok(Line::End);
             }
         }
+    }
+
+    /// Reads on: 0 at the end.
+    async fn read(&mut self) -> io::Result<usize> {
+        if !self.buffer.is_empty() {
+            self.buffer.reserve(CHUNK.min(self.buffer.len().max(FIRST)));
+            return self.inner.read_buf(&mut (&mut self.buffer).limit(CHUNK)).await;
+        }
+        poll_fn(|context| {
+            let mut bytes = [0; FIRST];
+            let mut first = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut self.inner).poll_read(context, &mut first))?;
+            self.buffer.extend_from_slice(first.filled());
+            Poll::Ready(Ok(first.filled().len()))
+        })
+        .await
     }
 }
 
@@ -172,5 +195,24 @@ mod tests {
         assert!(matches!(lines.next().await.unwrap(), Line::Message(_)));
         assert!(matches!(lines.next().await.unwrap(), Line::Message(_)));
         assert!(lines.buffer.capacity() <= 2 * KEPT, "{}", lines.buffer.capacity());
+    }
+    #[tokio::test]
+    async fn who_sends_nothing_has_no_buffer() {
+        let (mut write, read) = tokio::io::duplex(100);
+        let mut lines = Lines::<_, Value>::new(read, 100, plenty());
+        for _ in 0..2 {
+            write.write_all(b"12\n").await.unwrap();
+            assert!(matches!(lines.next().await.unwrap(), Line::Message(_)));
+            // It is polled once, and waits.
+            assert!(tokio::time::timeout(std::time::Duration::ZERO, lines.next()).await.is_err());
+            assert_eq!(lines.buffer.capacity(), 0);
+        }
+        // What has begun is there, whoever stopped to wait for the rest.
+        write.write_all(b"1").await.unwrap();
+        assert!(tokio::time::timeout(std::time::Duration::ZERO, lines.next()).await.is_err());
+        write.write_all(b"2\n").await.unwrap();
+        assert!(
+            matches!(lines.next().await.unwrap(), Line::Message(Value::Number(all)) if all.as_u64() == Some(12))
+        );
     }
 }
