@@ -11,6 +11,32 @@
 #[cfg(feature = "ledger")]
 pub use clean::{brief, clean, clean_json, quoted};
 
+/// Values that the JSON of one message holds: as it is read each takes two hundred bytes, and is written in two.
+pub const MOST_VALUES: usize = 1 << 17;
+
+/// Whether there are more. Text is looked through once, and only where it is long enough.
+pub fn is_crowded(json: &[u8]) -> bool {
+    if json.len() <= MOST_VALUES {
+        return false;
+    }
+    let (mut values, mut quoted, mut escaped) = (0, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' | b':' | b'[' | b'{' if !quoted => values += 1,
+            _ => {}
+        }
+    }
+    values > MOST_VALUES
+}
+
+/// JSON that a client wrote as a text, with no more values than a message has; none where it is no such thing.
+pub fn nested<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
+    (!is_crowded(text.as_bytes())).then(|| serde_json::from_str(text).ok()).flatten()
+}
+
 /// How many bytes at the end begin a character that does not end there.
 pub fn begun(bytes: &[u8]) -> usize {
     let begun = (1..=bytes.len().min(3)).find(|back| {
@@ -256,5 +282,33 @@ mod clean {
             assert_eq!(clean(b"a\xff\xfeb"), "a\u{fffd}\u{fffd}b");
             assert_eq!(clean("größe ✓ 日本".as_bytes()), "größe ✓ 日本");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_counted_and_what_stands_in_quotes_is_none() {
+        let many = MOST_VALUES + 1;
+        for (text, crowded) in [
+            (format!("[{}0]", "0,".repeat(many)), true),
+            ("[".repeat(many), true),
+            (format!("{{{}}}", r#""a\"":0,"#.repeat(many / 2)), true),
+            (format!("[\"{}\"]", "[,{:".repeat(many)), false),
+            (format!(r#"["\"{}"]"#, "0,".repeat(many)), false),
+            (format!(r#"["\\",{}0]"#, "0,".repeat(many)), true),
+            (format!("[{}0]", "0,".repeat(1000)), false),
+        ] {
+            assert_eq!(is_crowded(text.as_bytes()), crowded, "{:.20}", text);
+        }
+    }
+
+    #[test]
+    fn json_in_a_text_holds_no_more() {
+        let of = |count: usize| nested::<Vec<u8>>(&format!("[{}0]", "0,".repeat(count)));
+        assert_eq!((of(2), of(MOST_VALUES)), (Some(vec![0; 3]), None));
+        assert_eq!(nested::<Vec<u8>>("no"), None);
     }
 }

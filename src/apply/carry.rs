@@ -21,6 +21,8 @@ use crate::secret;
 /// The end of the task's log that is kept.
 const LINES: usize = 40;
 const LINE: usize = 500;
+/// Characters of a task's place.
+const MOST_TASK: usize = 800;
 /// Lines that a slow listener may be behind; it misses the rest.
 const BEHIND: usize = 64;
 
@@ -311,9 +313,8 @@ async fn send(
     let upid = match task_of(&answer) {
         Ok(Some(upid)) => upid,
         Ok(None) => return Ended { result: Became::Done, status: Some(200), upid: None, answer },
-        Err(error) => {
-            let result =
-                Became::Unknown(format!("PVE took it on as a task that cannot be followed: {error}"));
+        Err(why) => {
+            let result = Became::Unknown(format!("it was taken on as a task that cannot be followed: {why}"));
             return Ended { result, status: Some(200), upid: None, answer };
         }
     };
@@ -327,11 +328,20 @@ async fn send(
     Ended { result, status: Some(200), upid: Some(upid.to_string()), answer: Value::Null }
 }
 
-/// The task that PVE made of a call. One whose name cannot be read is a task all the same: nothing is done yet.
-fn task_of(answer: &Value) -> Result<Option<Upid>, UpidError> {
-    match answer.as_str() {
-        Some(text) if text.starts_with("UPID:") => text.parse().map(Some),
-        _ => Ok(None),
+/// The task that was made of a call, or why it cannot be followed. One whose name cannot be read is a task all the same, and
+/// so is one that a Datacenter Manager has made of it at a remote (`pve:east!UPID:…`): nothing is done yet.
+fn task_of(answer: &Value) -> Result<Option<Upid>, String> {
+    let Some(text) = answer.as_str() else { return Ok(None) };
+    if let Some((remote, _)) = text.split_once("!UPID:") {
+        let (kind, name) = remote.split_once(':').unwrap_or(("pve", remote));
+        return Err(secret::told(
+            &format!("it is a remote's; read /{kind}/remotes/{name}/tasks/{text}/status"),
+            MOST_TASK,
+        ));
+    }
+    match text.starts_with("UPID:") {
+        true => text.parse().map(Some).map_err(|error: UpidError| error.to_string()),
+        false => Ok(None),
     }
 }
 
@@ -377,6 +387,14 @@ mod tests {
         let upid = "UPID:pve1:00002578:00074193:6B012E72:qmstart:104:root@pam!t1:";
         assert_eq!(task_of(&json!(upid)).unwrap().unwrap().to_string(), upid);
         assert!(task_of(&json!("UPID:pve1:a new form")).is_err());
+        for (remote, place) in [
+            ("pve:east", "/pve/remotes/east"),
+            ("pbs:vault", "/pbs/remotes/vault"),
+            ("east", "/pve/remotes/east"),
+        ] {
+            let why = task_of(&json!(format!("{remote}!{upid}"))).unwrap_err();
+            assert!(why.ends_with(&format!("read {place}/tasks/{remote}!{upid}/status")), "{why}");
+        }
         for done in [json!(null), json!("100"), json!({ "upid": upid }), json!(5)] {
             assert!(task_of(&done).unwrap().is_none(), "{done}");
         }

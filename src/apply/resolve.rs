@@ -138,7 +138,9 @@ async fn by_task(eyes: &Eyes, intent: &Receipt) -> Result<Option<Judged>, PveErr
     let is_it = |row: &&Listed| {
         let upid = &row.upid;
         let time = i64::from(upid.starttime);
-        kinds.iter().any(|kind| upid.kind.ends_with(kind))
+        // A person who did the same by hand has no token, and Provost nothing else.
+        upid.token.is_some()
+            && kinds.iter().any(|kind| upid.kind.ends_with(kind))
             && guest.as_ref().is_none_or(|guest| *guest == upid.id)
             && (begun - BEFORE..=begun + AFTER).contains(&time)
     };

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use rmcp::ErrorData;
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, CallToolResponse, ClientRequest, RequestMetaObject, ServerResult,
+    CallToolRequest, CallToolRequestParams, CallToolResponse, ClientRequest, ErrorCode, RequestMetaObject,
+    ServerResult,
 };
 
 use super::answer::Said;
@@ -266,9 +267,26 @@ fn is_quick(asked: &Asked) -> bool {
     asked.tool == "find" || (asked.tool == "read" && !asked.args.contains_key("wait"))
 }
 
-/// A host's refusal by the protocol, in which nothing hides.
-fn cleaned(host: &str, error: ErrorData) -> ErrorData {
+/// Codes by which a node refuses. Others have a client do something, as to send the person to an address (-32042).
+const CODES: &[ErrorCode] = &[
+    ErrorCode::INTERNAL_ERROR,
+    ErrorCode::INVALID_PARAMS,
+    ErrorCode::INVALID_REQUEST,
+    ErrorCode::METHOD_NOT_FOUND,
+    ErrorCode::RESOURCE_NOT_FOUND,
+    ErrorCode::UNSUPPORTED_PROTOCOL_VERSION,
+    ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY,
+    // So many calls are under way.
+    ErrorCode(-32000),
+];
+
+/// A host's refusal by the protocol, in which nothing hides: by a node's codes, and with what a node says beside it.
+pub(super) fn cleaned(host: &str, error: ErrorData) -> ErrorData {
+    let message = format!("host {host}: {}", crate::text::brief(&error.message, 500));
+    if !CODES.contains(&error.code) {
+        return ErrorData::internal_error(message, None);
+    }
     let mut data = error.data;
     data.iter_mut().for_each(crate::text::clean_json);
-    ErrorData::new(error.code, format!("host {host}: {}", crate::text::brief(&error.message, 500)), data)
+    ErrorData::new(error.code, message, data)
 }

@@ -13,6 +13,10 @@ use super::client::Client;
 use super::fleet::Fleet;
 use super::front::Front;
 use super::trouble::Trouble;
+use crate::text::brief;
+
+/// Characters of one word of a host's.
+const MOST: usize = 300;
 
 /// What is shown of one host.
 #[derive(Debug, Serialize)]
@@ -58,7 +62,8 @@ pub async fn check(fleet: Fleet) -> Vec<Checked> {
     let standing = front.standing();
     let shown = answers.into_iter().enumerate().map(|(place, answer)| {
         let stands = &standing[place];
-        let text = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).map(str::to_owned);
+        // On one line, so that no host has a line of another's.
+        let text = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).map(|text| brief(text, MOST));
         let mut checked = Checked {
             host: front.names[place].to_string(),
             ok: false,

@@ -20,8 +20,8 @@ use super::client::offered;
 use super::front::{Asked, Front};
 use super::route::{About, Otherwise, Target};
 use super::{list, resources, tasks};
-use crate::text::{brief, clean};
-use crate::tools::face::{Failure, greeting, no_such_tool, prompts, schema};
+use crate::text::brief;
+use crate::tools::face::{Failure, greeting, is_name, no_such_tool, prompts, schema};
 
 /// Calls that may be under way.
 const MOST_CALLS: usize = 1024;
@@ -199,7 +199,8 @@ impl ServerHandler for Face {
                 Ok(ServerResult::CompleteResult(result)) => Some(result.completion.values),
                 _ => None,
             });
-            Ok(completions(values.flatten().map(|value| clean(value.as_bytes())).collect()))
+            // As of a node's own: anything else is text in a name's place.
+            Ok(completions(values.flatten().filter(|value| is_name(value)).collect()))
         })
         .await
     }

@@ -55,7 +55,7 @@ impl Made {
         let pending = said.object.get("pending").and_then(Value::as_array).into_iter().flatten();
         let ids = own.chain(pending.filter_map(|plan| plan.get("plan_id"))).filter_map(Value::as_str);
         for id in ids.filter(|id| id.len() <= LONGEST_ID) {
-            let of = plans.put(id.to_ascii_lowercase(), place);
+            let of = plans.put(written(id), place);
             if of != place {
                 return Err(of);
             }
@@ -70,7 +70,7 @@ impl Made {
 
     pub fn plan(&self, id: &str) -> Option<Place> {
         let made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        made.0.of.get(&id.trim().to_ascii_lowercase()).copied()
+        made.0.of.get(&written(id)).copied()
     }
 
     /// The host that left a receipt of this number for a change of this session's, where it is one alone.
@@ -79,6 +79,11 @@ impl Made {
         let mut places = made.1.of.iter().filter(|((_, known), _)| *known == number).map(|(_, place)| *place);
         places.next().filter(|_| places.next().is_none())
     }
+}
+
+/// An id, however it was written: what is shown and what is asked for are one.
+fn written(id: &str) -> String {
+    id.trim().to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -95,7 +100,9 @@ mod tests {
     fn a_plan_is_the_hosts_that_showed_it_first() {
         let made = Made::default();
         assert_eq!(made.note("plan", 1, &said(json!({ "plan_id": "aB12" }))), Ok(()));
-        assert_eq!(made.note("plan", 2, &said(json!({ "plan_id": "ab12" }))), Err(1));
+        for same in ["ab12", " AB12\n"] {
+            assert_eq!(made.note("plan", 2, &said(json!({ "plan_id": same }))), Err(1));
+        }
         assert_eq!(made.note("status", 2, &said(json!({ "pending": [{ "plan_id": "Ab12" }] }))), Err(1));
         assert_eq!(made.note("status", 2, &said(json!({ "pending": [{ "plan_id": "cd" }] }))), Ok(()));
         assert_eq!((made.plan("AB12 "), made.plan("cd"), made.plan("ef")), (Some(1), Some(2), None));

@@ -22,6 +22,7 @@ use super::link::{Reader, Voice, Writer};
 use crate::account::Account;
 use crate::serve::lines::{Line, Lines};
 use crate::share::Supply;
+use crate::text::MOST_VALUES;
 
 /// Bytes of one message; a node takes no longer ones.
 const LONGEST_LINE: usize = 8 << 20;
@@ -166,6 +167,12 @@ impl rmcp::transport::Transport<RoleServer> for Stdio {
                 Ok(Line::TooLong(most, _)) => {
                     eprintln!(
                         "provost connect: a message is longer than {most} bytes; the session ends here"
+                    );
+                    return None;
+                }
+                Ok(Line::Crowded) => {
+                    eprintln!(
+                        "provost connect: a message holds more than {MOST_VALUES} values; the session ends here"
                     );
                     return None;
                 }

@@ -22,6 +22,8 @@ const FRESH: Duration = Duration::from_secs(20);
 const OLD: Duration = Duration::from_secs(600);
 /// A host that did not answer holds nobody again for so long.
 const SPARED: Duration = Duration::from_secs(15);
+/// For one look, however little by little a host answers.
+const MOST_LOOK: Duration = Duration::from_secs(60);
 /// Of one host's answers: pages, guests, nodes.
 const MOST_PAGES: usize = 200;
 const MOST_GUESTS: usize = 50_000;
@@ -94,8 +96,9 @@ impl Surveyor {
                 }
             }
         }
-        // Who is left alone for a while would only be found to be.
-        for place in beside.into_iter().filter(|place| !self.hosts[*place].is_paused()) {
+        // Who is left alone for a while would only be found to be; and who is being looked at is looked at once.
+        let is_due = |place: &Place| !self.hosts[*place].is_paused() && self.turns[*place].try_lock().is_ok();
+        for place in beside.into_iter().filter(is_due) {
             tokio::spawn(self.clone().again(place, FRESH));
         }
         self.wait(wait, FRESH).await;
@@ -136,16 +139,23 @@ impl Surveyor {
         }
     }
 
-    /// Looks at one host, unless somebody just did. Whether it is seen now.
+    /// Looks at one host, unless somebody just did: who waited for their turn meanwhile has the same answer. Whether it is
+    /// seen now.
     async fn again(self: Arc<Self>, place: Place, fresh: Duration) -> bool {
+        let came = Instant::now();
         let turn = self.turns[place].clone();
         let _turn = turn.lock().await;
         let known =
             |slot: &Slot| !slot.is_stale && slot.seen.as_ref().is_some_and(|seen| seen.at.elapsed() < fresh);
-        if known(&self.slots()[place]) {
-            return true;
+        let failed = |slot: &Slot| slot.failed.as_ref().is_some_and(|(at, _)| *at > came);
+        {
+            let slot = &self.slots()[place];
+            if known(slot) || failed(slot) {
+                return known(slot);
+            }
         }
-        let seen = see(&self.hosts[place]).await;
+        let seen = tokio::time::timeout(MOST_LOOK, see(&self.hosts[place])).await;
+        let seen = seen.unwrap_or_else(|_| Err(Trouble::silent(MOST_LOOK)));
         let slot = &mut self.slots()[place];
         match seen {
             Ok(seen) => {
@@ -270,4 +280,66 @@ fn guest(row: &Value) -> Option<(u32, Guest)> {
     let name = shortened(text("name").unwrap_or_default(), LONGEST_NAME);
     let node = brief(text("node")?, LONGEST_NAME);
     Some((u32::try_from(vmid).ok()?, Guest { node, is_container, name }))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::UnixListener;
+    use tokio::runtime::Handle;
+    use tokio_util::sync::CancellationToken;
+    use tokio_util::task::TaskTracker;
+
+    use super::super::client::Client;
+    use super::super::fleet::{At, Spec};
+    use super::super::host::Common;
+    use super::*;
+    use crate::share::Supply;
+
+    /// A host that begins a session, and tells of each read that it never answers.
+    async fn silent(listener: UnixListener, asked: tokio::sync::mpsc::UnboundedSender<()>) {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (read, mut write) = stream.into_split();
+        let mut lines = BufReader::new(read).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let message: Value = serde_json::from_str(&line).unwrap();
+            if message["method"] == "initialize" {
+                let result = json!({
+                    "protocolVersion": message["params"]["protocolVersion"], "capabilities": {},
+                    "serverInfo": { "name": "provost", "version": "0" },
+                });
+                let answer = json!({ "jsonrpc": "2.0", "id": message["id"], "result": result });
+                write.write_all(format!("{answer}\n").as_bytes()).await.unwrap();
+            } else if message["method"] == "tools/call" {
+                asked.send(()).unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_being_looked_at_is_looked_at_once_however_many_calls_there_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("silent.sock");
+        let (ask, mut asked) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(silent(UnixListener::bind(&path).unwrap(), ask));
+        let common = Common {
+            client: Arc::new(Client::none()),
+            ssh_config: None,
+            unfinished: Supply::new(1 << 20, 1 << 20),
+            stop: CancellationToken::new(),
+            ways: TaskTracker::new(),
+        };
+        let spec = Spec { name: "silent".into(), at: At::Socket(path), node: None };
+        let surveyor = Surveyor::new(vec![Host::new(spec, 0, Arc::new(common))]);
+        tokio::spawn(surveyor.clone().again(0, FRESH));
+        asked.recv().await.unwrap();
+        // Somebody has waited for it long enough.
+        surveyor.slots()[0].failed = Some((Instant::now(), Trouble::connecting()));
+        let before = Handle::current().metrics().num_alive_tasks();
+        for _ in 0..1000 {
+            surveyor.look(&[0]).await;
+        }
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
+        assert!(asked.try_recv().is_err());
+    }
 }

@@ -11,14 +11,21 @@ use rmcp::model::{
 use serde_json::{Value, json};
 
 use super::answer::{HOST, Said};
+use super::calls::cleaned;
 use super::client::cleaned_all;
 use super::front::Front;
 use super::places::Place;
-use crate::text::{brief, clean_json};
+use crate::text::brief;
+
+/// Characters of a task's id, and of a time.
+const MOST_ID: usize = 128;
 
 /// A host's task, as the client sees it.
 pub fn mark(front: &Front, place: Place, task: &mut Task) {
-    task.task_id = front.with_name(place, &task.task_id);
+    task.task_id = front.with_name(place, &brief(&task.task_id, MOST_ID));
+    for time in [&mut task.created_at, &mut task.last_updated_at] {
+        *time = brief(time, MOST_ID);
+    }
     if let Some(message) = &mut task.status_message {
         *message = brief(message, 500);
     }
@@ -45,8 +52,8 @@ pub async fn get(
             TaskPayload::InputRequired { input_requests: asked.ok_or_else(|| strange(front, place))? }
         }
         TaskPayload::Failed { error } => {
-            let mut error = Value::Object(error);
-            clean_json(&mut error);
+            let refused = serde_json::from_value(Value::Object(error)).map_err(|_| strange(front, place))?;
+            let mut error = json!(cleaned(&front.names[place], refused));
             error[HOST] = json!(&*front.names[place]);
             TaskPayload::Failed { error: object(error) }
         }

@@ -38,7 +38,7 @@ impl Wire {
             let message = match self.lines.next().await {
                 Ok(Line::Message(Heard(message))) => message,
                 Ok(Line::Invalid) if self.ears.takes(MESSAGE) => continue,
-                Ok(Line::TooLong(..)) => {
+                Ok(Line::TooLong(..) | Line::Crowded) => {
                     self.ears.over("it sent a message that is longer than any answer, and was hung up on");
                     return None;
                 }

@@ -5,6 +5,7 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -51,6 +52,8 @@ impl Dropped {
 pub struct Mirror {
     queue: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
+    /// Nothing more comes, and somebody waits for the thread.
+    ending: Arc<AtomicBool>,
     dropped: Arc<Mutex<Dropped>>,
     state: String,
     confessed: Instant,
@@ -63,6 +66,7 @@ impl Mirror {
         let off = |state: String| Self {
             queue: None,
             thread: None,
+            ending: Arc::default(),
             dropped: dropped.clone(),
             state,
             confessed: Instant::now(),
@@ -76,14 +80,20 @@ impl Mirror {
         };
         let (queue, jobs) = sync_channel::<Job>(QUEUE);
         let (path, counted) = (path.to_owned(), dropped.clone());
+        let ending = Arc::<AtomicBool>::default();
+        let ends = ending.clone();
         let thread = std::thread::Builder::new().name("journal".into()).spawn(move || {
-            let send = |copy: Copy| {
-                // By path each time: journald may be started anew.
-                if socket.send_to(&copy.datagram, &path).is_err() {
-                    counted.lock().unwrap_or_else(PoisonError::into_inner).add(copy.seq, copy.kind);
-                }
-            };
             for job in jobs {
+                let is_again = matches!(job, Job::Again(_));
+                let mut given_up = false;
+                let send = |copy: Copy| {
+                    // By path each time: journald may be started anew.
+                    if given_up || socket.send_to(&copy.datagram, &path).is_err() {
+                        // So many that may not be new, and all that are left at the end, have no patience each.
+                        given_up = is_again || ends.load(Ordering::Relaxed);
+                        counted.lock().unwrap_or_else(PoisonError::into_inner).add(copy.seq, copy.kind);
+                    }
+                };
                 match job {
                     Job::Copies(copies) => copies.into_iter().for_each(send),
                     Job::Again(backlog) => backlog.each(send),
@@ -94,6 +104,7 @@ impl Mirror {
             Ok(thread) => Self {
                 queue: Some(queue),
                 thread: Some(thread),
+                ending,
                 state: "journald".into(),
                 ..off(String::new())
             },
@@ -150,8 +161,10 @@ impl Mirror {
         Some(unsaid)
     }
 
-    /// Waits until the journal has what was handed over, or refused it.
+    /// Waits until the journal has what was handed over, or refused it. One that takes nothing is waited for once for each
+    /// batch.
     pub fn close(&mut self) {
+        self.ending.store(true, Ordering::Relaxed);
         self.queue = None;
         self.thread.take().map(JoinHandle::join);
     }

@@ -124,3 +124,32 @@ fn a_journal_that_hangs_delays_no_receipt_and_what_it_did_not_take_is_counted() 
     }
     assert_eq!(ledger.status().mirror, "journald");
 }
+
+/// Each that it does not take costs its patience: of a run that was killed, and of what is queued as this one ends, that would
+/// be minutes.
+#[test]
+fn a_journal_that_hangs_holds_up_no_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, log, killed) =
+        (dir.path().join("journal"), dir.path().join("log"), dir.path().join("killed"));
+    let _hung = UnixDatagram::bind(&journal).unwrap();
+    let entry = samples::all().remove(2);
+    let ledger = Ledger::open(options(&log)).unwrap();
+    for _ in 0..1500 {
+        ledger.leave(entry.clone());
+    }
+    ledger.append_durable_blocking(entry.clone()).unwrap();
+    // As a kill leaves it.
+    std::fs::create_dir(&killed).unwrap();
+    for file in std::fs::read_dir(&log).unwrap().map(Result::unwrap) {
+        std::fs::copy(file.path(), killed.join(file.file_name())).unwrap();
+    }
+    let ledger = Ledger::open(Options { journal: Some(journal), ..options(&killed) }).unwrap();
+    for _ in 0..1500 {
+        ledger.leave(entry.clone());
+    }
+    ledger.append_durable_blocking(entry).unwrap();
+    let begun = std::time::Instant::now();
+    ledger.close();
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+}

@@ -5,6 +5,7 @@ use crate::catalog::tier::{self, Tier};
 use crate::catalog::{Catalog, Release};
 use crate::config;
 use crate::policy::{Rules, promises};
+use crate::product::Product;
 
 fn policy(keys: &str) -> Policy {
     let text = format!("[[role]]\nname='a'\nmembers=['user:alice']\n{keys}");
@@ -165,6 +166,26 @@ fn who_is_in_no_role_and_what_the_role_denies_is_refused() {
         },
     );
     assert_eq!(kind(&bob), "no_role");
+}
+
+/// It sees nothing there either.
+#[test]
+fn a_role_of_some_guests_changes_nothing_on_another_product() {
+    let policy = policy("profile='full'\nguests=['105']");
+    for (product, method, template, args) in [
+        (Product::Datacenter, Method::Post, "/pve/remotes/{remote}/lxc/{vmid}/stop", json!({})),
+        (Product::Datacenter, Method::Post, "/pve/remotes/{remote}/qemu/{vmid}/start", json!({})),
+        (Product::Backup, Method::Put, "/access/acl", json!({ "path": "/vms/105" })),
+    ] {
+        let judgement = tier::judge(product, method, template, args.as_object().unwrap());
+        let path = template.replace("{remote}", "east").replace("{vmid}", "105");
+        let wanted =
+            Wanted { method, template, path: &path, judgement: &judgement, guests: &[105], taint: false };
+        let denied = policy.change(&alice(), &wanted).unwrap_err();
+        assert_eq!(denied.kind(), "guest_out_of_scope", "{product} {template}");
+    }
+    let start = "/nodes/{node}/lxc/{vmid}/status/start";
+    assert!(asked(&policy, Method::Post, start, json!({}), &[105]).is_ok());
 }
 
 #[test]

@@ -30,8 +30,12 @@ fn row(line: &'static str) -> Option<(&'static str, By)> {
     (!why.is_empty()).then_some((call, by))
 }
 
-/// Whether such a role may have it, given that every guest in `wanted.guests` is the role's.
+/// Whether such a role may have it, given that every guest in `wanted.guests` is the role's. Its guests are this node's and
+/// its cluster's: a number that a Datacenter Manager knows is that of any guest of any remote.
 pub(super) fn is_open(wanted: &Wanted<'_>) -> bool {
+    if !wanted.judgement.product().has_guests() {
+        return false;
+    }
     let call = wanted.call();
     let by = match wanted.template.contains("/{vmid}") {
         true => Some(By::Guests),

@@ -18,6 +18,7 @@ use tokio_util::bytes::{BufMut, BytesMut};
 use tokio_util::codec::Decoder;
 
 use crate::policy::{Share, Spent};
+use crate::text::{MOST_VALUES, is_crowded};
 
 /// Bytes that the unfinished lines of all streams may hold together, beyond what always fits. Their buffers, which grow
 /// by doubling, take up to twice that.
@@ -35,6 +36,8 @@ pub struct Lines<R, M = RxJsonRpcMessage<RoleServer>> {
     inner: R,
     longest: usize,
     buffer: BytesMut,
+    /// Bytes of it in which no line ends.
+    seen: usize,
     codec: JsonRpcMessageCodec<M>,
     /// Of the bytes of unfinished lines.
     held: Share,
@@ -47,6 +50,8 @@ pub enum Line<M> {
     Message(M),
     /// JSON, and no message.
     Invalid,
+    /// A line with more than [`MOST_VALUES`]: the stream is not read on.
+    Crowded,
     /// A line with more bytes than this: the stream cannot be read on. And who has the room that it would take, when it
     /// would otherwise not be too long.
     TooLong(usize, Option<Spent>),
@@ -56,16 +61,24 @@ pub enum Line<M> {
 impl<R: AsyncRead + Unpin, M: serde::de::DeserializeOwned> Lines<R, M> {
     pub fn new(inner: R, longest: usize, held: Share) -> Self {
         let codec = JsonRpcMessageCodec::new_with_max_length(longest);
-        Self { inner, longest, buffer: BytesMut::new(), codec, held, _message: PhantomData }
+        Self { inner, longest, buffer: BytesMut::new(), seen: 0, codec, held, _message: PhantomData }
     }
 
     /// The next line that means something. Cancel-safe: what was read stays in the buffer.
     pub async fn next(&mut self) -> io::Result<Line<M>> {
         loop {
             let before = self.buffer.len();
+            if before > MOST_VALUES {
+                match self.buffer[self.seen..].iter().position(|byte| *byte == b'\n') {
+                    Some(end) if is_crowded(&self.buffer[..self.seen + end]) => return Ok(Line::Crowded),
+                    Some(_) => {}
+                    None => self.seen = before,
+                }
+            }
             let decoded = self.codec.decode(&mut self.buffer);
             let taken = before - self.buffer.len();
             if taken > 0 {
+                self.seen = 0;
                 let _ = self.held.resize(0);
                 if self.buffer.is_empty() {
                     // The next may be long in coming.
@@ -136,6 +149,20 @@ mod tests {
             let _ = write.write_all(&text).await;
         });
         Lines::new(read, longest, held)
+    }
+
+    #[tokio::test]
+    async fn a_line_of_too_many_values_is_not_read_whatever_comes_before_and_behind_it() {
+        let full = format!("[{}0]", "0,".repeat(MOST_VALUES - 2));
+        let crowded = format!("[{}0]", "0,".repeat(MOST_VALUES));
+        for step in [1 << 10, 1 << 20] {
+            let text = format!("{full}\n1\n{full}\n{crowded}\n1\n");
+            let mut lines = lines(text.into(), step, 1 << 20, plenty());
+            for _ in 0..3 {
+                assert!(matches!(lines.next().await.unwrap(), Line::Message(_)));
+            }
+            assert!(matches!(lines.next().await.unwrap(), Line::Crowded));
+        }
     }
 
     fn plenty() -> Share {

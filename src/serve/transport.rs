@@ -18,6 +18,7 @@ use super::room::Room;
 use super::stream::{Reader, Stream, Watch, Writer};
 use crate::account::Account;
 use crate::policy::Spent;
+use crate::text::MOST_VALUES;
 use crate::tools::Owed;
 
 /// Bytes of one message. A longer one ends the session, with an error that says so.
@@ -101,6 +102,12 @@ impl Transport {
         self.saying = Some(Box::pin(async move { voice.say(&message).await }));
     }
 
+    /// Says why, and ends the session before anything else is read.
+    fn end(&mut self, why: String) {
+        self.saying = Some(Box::pin(self.voice.clone().last_word(why)));
+        self.ending = true;
+    }
+
     /// Takes a call on, or says why not, and to whom.
     fn begin(&self, id: &RequestId) -> Result<(), (ErrorData, Option<RequestId>)> {
         let refuse = |code, text, id| Err((ErrorData::new(code, text, None), id));
@@ -179,9 +186,13 @@ impl rmcp::transport::Transport<RoleServer> for Transport {
                         Some(Spent::Own) => ", while other sessions of your account send as long ones",
                         Some(Spent::All) => ", while others send as long ones",
                     };
-                    let text = format!("a message is longer than {most} bytes{why}; the session ends here");
-                    self.saying = Some(Box::pin(self.voice.clone().last_word(text)));
-                    self.ending = true;
+                    self.end(format!("a message is longer than {most} bytes{why}; the session ends here"));
+                    continue;
+                }
+                Ok(Line::Crowded) => {
+                    self.end(format!(
+                        "a message holds more than {MOST_VALUES} values; the session ends here"
+                    ));
                     continue;
                 }
                 Ok(Line::End) | Err(_) => {

@@ -97,7 +97,7 @@ async fn column(reader: &Reader, path: &str, of: fn(Row) -> Option<String>) -> R
 
 /// Whether it may be what a blank is filled in with: PVE's names, ids and UPIDs are one word of ASCII. Anything else is text
 /// that somebody put in a name's place.
-fn is_name(value: &str) -> bool {
+pub fn is_name(value: &str) -> bool {
     (1..=LONGEST_NAME).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
 }
 

@@ -59,6 +59,7 @@ pub use schema::{answer_schema, failure_schema, tools};
 pub(crate) mod face {
     pub(crate) use super::answer::{Failure, no_such_tool};
     pub(crate) use super::apply::question;
+    pub(crate) use super::complete::is_name;
     pub(crate) use super::{greeting, prompts, resources, schema, taint};
 }
 

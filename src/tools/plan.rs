@@ -121,7 +121,7 @@ fn object(args: Option<Value>) -> Result<Map<String, Value>, Failure> {
     let read = match args {
         None | Some(Value::Null) => return Ok(Map::new()),
         Some(Value::String(text)) if text.trim().is_empty() => return Ok(Map::new()),
-        Some(Value::String(text)) => serde_json::from_str(&text).ok(),
+        Some(Value::String(text)) => crate::text::nested(&text),
         Some(value) => Some(value),
     };
     match read {

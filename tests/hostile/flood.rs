@@ -33,6 +33,24 @@ fn a_line_without_end_ends_its_session_alone() {
     assert_eq!(bystander.change(101, &["/bin/echo", "on"])["stdout"], "on\n");
 }
 
+/// Two bytes each, which are two hundred as they are read: a message that is short enough would take all that the unit has.
+#[test]
+fn a_message_of_millions_of_values_ends_its_session_alone() {
+    let node = Node::start();
+    let mut bystander = node.client();
+    let before = peak_from_now(node.provostd.id());
+    let values = format!("[{}0]", "0,".repeat(3_500_000));
+    let mut client = node.client();
+    let call = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"tools/call\",\"params\":{{\"name\":\"status\",\"arguments\":{{\"x\":{values}}}}}}}\n"
+    );
+    client.stream().write_all(call.as_bytes()).expect("write");
+    let error = client.next().expect("a word about it");
+    assert!(error["error"]["message"].as_str().expect("text").contains("more than 131072 values"), "{error}");
+    assert!(peak(node.provostd.id()) - before < 64 << 20, "{}", peak(node.provostd.id()) - before);
+    assert_eq!(bystander.change(101, &["/bin/echo", "on"])["stdout"], "on\n");
+}
+
 #[test]
 fn thousands_of_connections_are_turned_away_politely() {
     // What one account may have.

@@ -37,6 +37,17 @@ fn a_body_that_is_too_long_is_refused_at_once_and_one_that_fits_is_not() {
         &padded,
     );
     assert_eq!(answer.status, 200, "{}", answer.body);
+    // And by the values in it, by which a short one would take hundreds of megabytes.
+    let values = format!("{{\"x\":[{}0]}}", "0,".repeat(3_500_000));
+    for place in ["/v1/tools/status", "/a2a", "/mcp"] {
+        let kinds = [
+            ("authorization", &*bearer),
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+        ];
+        let answer = web.ask("POST", place, &kinds, &values);
+        assert_eq!((answer.status, answer.kind()), (413, "too_long".into()), "{place}: {}", answer.body);
+    }
     // Without a token nothing of a body is read.
     let unread = web.raw(
         b"POST /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 1000000\r\n\r\n",

@@ -138,6 +138,28 @@ fn during_its_task_it_is_resolved_from_the_task_list() {
     }
 }
 
+/// It was not sent: who did the same by hand meanwhile did it.
+#[test]
+fn what_a_person_did_meanwhile_is_not_taken_for_what_was_under_way() {
+    for (user, is_ours) in [("root@pam", false), ("root@pam!t1", true)] {
+        let mut house = House::of(FULL);
+        house.sim.fault_at(Fault::Hang, "POST /api2/json/nodes/pve1/lxc/101/status/start", None);
+        let mut client = house.client();
+        let id = plan(&mut client, "POST", "/nodes/pve1/lxc/101/status/start", json!({}));
+        client.start("apply", apply(&id));
+        eventually("the intent is on the disk", || has(&house, "intent"));
+        house.kill();
+        house.sim.with_estate(|estate| {
+            let upid = estate.new_task("pve1", "vzstart", "101", user);
+            let task = estate.tasks.get_mut(&upid.to_string()).unwrap();
+            task.end = Some((upid.start, "OK".into()));
+        });
+        let outcome = resolved(&mut house);
+        assert_eq!(outcome.body["result"] == "done", is_ours, "{outcome:?}");
+        assert_eq!(outcome.body["upid"].is_string(), is_ours, "{outcome:?}");
+    }
+}
+
 #[test]
 fn a_node_whose_api_comes_after_the_daemon_is_waited_for() {
     done_behind("", "found out once PVE answers");

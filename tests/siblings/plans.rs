@@ -36,6 +36,24 @@ async fn a_datastore_that_is_destroyed_names_every_group_its_owner_and_its_newes
 }
 
 #[tokio::test]
+async fn a_datastores_jobs_go_with_it_those_that_send_too() {
+    let site = Site::new().await;
+    site.sim.with_server(|server| {
+        let mut job = server.sections["sync"]["offsite"].clone();
+        job.extend([("store".to_owned(), json!("tank")), ("sync-direction".to_owned(), json!("push"))]);
+        server.sections.get_mut("sync").unwrap().insert("away".to_owned(), job);
+    });
+    let plan = site.plan("DELETE /config/datastore/tank", json!({})).await;
+    let radius = radius(&plan);
+    for job in ["prune job nightly", "sync job away", "verify job weekly"] {
+        assert!(radius.iter().any(|hit| hit.starts_with(job)), "{job}: {radius:#?}");
+    }
+    let plan = site.plan("DELETE /config/remote/far", json!({})).await;
+    let radius = crate::site::radius(&plan);
+    assert!(["away", "offsite"].iter().all(|job| radius.iter().any(|hit| hit.contains(job))), "{radius:#?}");
+}
+
+#[tokio::test]
 async fn what_a_prune_takes_is_what_the_plan_said() {
     let site = Site::new().await;
     let newest = provost_newest(&site);
@@ -199,6 +217,30 @@ async fn a_profile_that_never_deletes_never_takes_a_backup_away() {
     }
     site.plan("POST /admin/datastore/tank/verify", json!({})).await;
     site.plan("POST /admin/datastore/tank/namespace", json!({ "name": "new" })).await;
+}
+
+/// It may not send backups to another server, nor write over tapes: not by a job that does it at night either.
+#[tokio::test]
+async fn a_profile_that_never_sends_backups_away_makes_no_job_that_does() {
+    let site = Site::new().await;
+    site.role("profile = 'provision'");
+    let job = |direction: &str| {
+        let (id, ns) = ("away", "team");
+        json!({ "id": id, "store": "tank", "ns": ns, "remote": "far", "remote-store": "tank", "sync-direction": direction, "schedule": "daily" })
+    };
+    let tape =
+        json!({ "id": "tapes", "store": "tank", "drive": "d0", "pool": "weekly", "schedule": "daily" });
+    for (call, args) in [
+        ("POST /push", json!({ "store": "tank", "remote": "far", "remote-store": "tank" })),
+        ("POST /config/sync", job("push")),
+        ("PUT /config/sync/offsite", json!({ "remote-store": "other" })),
+        ("POST /config/tape-backup-job", tape),
+        ("PUT /config/datastore/tank", json!({ "gc-schedule": "hourly" })),
+    ] {
+        let refused = site.try_plan(call, args).await.err().unwrap_or_else(|| panic!("{call} was planned"));
+        assert!(refused.to_string().contains("provision"), "{call}: {refused}");
+    }
+    site.plan("POST /config/sync", job("pull")).await;
 }
 
 /// A plan lists five hundred; who is hit beyond them is known all the same, and is not taken for somebody new.

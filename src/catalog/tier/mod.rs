@@ -31,10 +31,16 @@ pub struct Ground {
 /// it: `operate` may disrupt and may not change, so a change that also disrupts is not for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
+    /// Whose call it is: one path of two products is two calls.
+    product: Product,
     grounds: Vec<Ground>,
 }
 
 impl Judgement {
+    pub fn product(&self) -> Product {
+        self.product
+    }
+
     pub fn grounds(&self) -> &[Ground] {
         &self.grounds
     }
@@ -73,7 +79,7 @@ pub fn judge(product: Product, method: Method, path: &str, arguments: &Map<Strin
     let (tier, why) = of(product, method, path);
     let mut grounds = vec![Ground { tier, why, argument: None }];
     grounds.extend(raise::grounds(product, method, path, arguments));
-    Judgement { grounds }
+    Judgement { product, grounds }
 }
 
 /// Which profiles have it, then how much it can cost: the order in which one tier stands for many.

@@ -345,3 +345,61 @@ fn a_path_is_judged_by_its_own_product() {
     assert_eq!(pull(json!({})), Tier::Additive);
     assert_eq!(pull(json!({ "remove-vanished": true })), Tier::Destructive);
 }
+
+/// What a job or a schedule does later is no less than the call that does it at once.
+#[test]
+fn what_happens_by_itself_is_judged_as_what_is_done_at_once() {
+    let judged = |product, method, path: &str, args: Value| {
+        let judged = judge(product, method, path, args.as_object().unwrap());
+        judged.grounds().iter().map(|ground| ground.tier).collect::<Vec<_>>()
+    };
+    let (sync, tape) = ("/config/sync", "/config/tape-backup-job");
+    for (product, method, path, args, at_once) in [
+        (Product::Backup, Method::Post, sync, json!({ "sync-direction": "push" }), "/push"),
+        (Product::Backup, Method::Put, "/config/sync/{id}", json!({ "sync-direction": "push" }), "/push"),
+        (Product::Backup, Method::Put, "/config/sync/{id}", json!({ "remote": "other" }), "/push"),
+        (Product::Backup, Method::Put, "/config/sync/{id}", json!({ "remote-store": "other" }), "/push"),
+        (Product::Backup, Method::Put, "/config/sync/{id}", json!({ "delete": ["encrypted-only"] }), "/push"),
+        (Product::Backup, Method::Post, tape, json!({ "schedule": "daily" }), "/tape/backup"),
+        (
+            Product::Backup,
+            Method::Put,
+            "/config/tape-backup-job/{id}",
+            json!({ "schedule": "daily" }),
+            "/tape/backup",
+        ),
+        (
+            Product::Backup,
+            Method::Put,
+            "/config/tape-backup-job/{id}",
+            json!({ "pool": "other" }),
+            "/tape/backup",
+        ),
+        (
+            Product::Backup,
+            Method::Put,
+            "/config/datastore/{name}",
+            json!({ "gc-schedule": "hourly" }),
+            "/admin/datastore/{store}/gc",
+        ),
+    ] {
+        let at_once = of(product, Method::Post, at_once).0;
+        assert!(judged(product, method, path, args.clone()).contains(&at_once), "{method} {path} {args}");
+    }
+    assert_eq!(
+        judged(Product::Backup, Method::Post, sync, json!({ "sync-direction": "pull" })),
+        [Tier::Additive]
+    );
+    assert_eq!(judged(Product::Backup, Method::Post, tape, json!({ "pool": "weekly" })), [Tier::Additive]);
+    // A Datacenter Manager asks a node for what the node judges by its own table.
+    for kind in ["lxc", "qemu"] {
+        let delete = json!({ "delete": true });
+        let there = format!("/nodes/{{node}}/{kind}/{{vmid}}/remote_migrate");
+        let here = format!("/pve/remotes/{{remote}}/{kind}/{{vmid}}/remote-migrate");
+        assert!(judged(Product::Pve, Method::Post, &there, delete.clone()).contains(&Tier::Destructive));
+        assert!(judged(Product::Datacenter, Method::Post, &here, delete).contains(&Tier::Destructive));
+    }
+    let force = json!({ "force": true });
+    let migrate = "/pve/remotes/{remote}/qemu/{vmid}/migrate";
+    assert!(judged(Product::Datacenter, Method::Post, migrate, force).contains(&Tier::Destructive));
+}

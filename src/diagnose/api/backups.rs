@@ -90,7 +90,7 @@ pub fn backups(gathered: &Gathered, page: &mut Page<'_>) -> Result<(), String> {
     for guest in &guests {
         match newest.get(&guest.vmid) {
             Some(newest) => {
-                let days = (page.now - newest.at) / DAY;
+                let days = page.now.saturating_sub(newest.at) / DAY;
                 let evidence = format!("{} of {}", newest.volume, super::super::page::date(newest.at));
                 if newest.failed {
                     page.flag_on(

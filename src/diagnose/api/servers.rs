@@ -228,7 +228,7 @@ fn newest(gathered: &Gathered, page: &mut Page<'_>, storage: &str, title: &str) 
         return Ok(());
     };
     let most = page.limit("nothing_new");
-    let is_old = |at: i64| ((page.now - at) / DAY) as f64 >= most;
+    let is_old = |at: i64| (page.now.saturating_sub(at) / DAY) as f64 >= most;
     let guests = guests(gathered)?;
     let without: Vec<&Guest<'_>> =
         guests.iter().filter(|guest| of_guests.get(&guest.vmid).is_none_or(|at| is_old(*at))).collect();
@@ -243,7 +243,7 @@ fn newest(gathered: &Gathered, page: &mut Page<'_>, storage: &str, title: &str) 
     };
     let told = format!("newest backup {}; {told}", date(newest));
     if is_old(newest) {
-        let days = (page.now - newest) / DAY;
+        let days = page.now.saturating_sub(newest) / DAY;
         page.flag("nothing_new", format!("nothing was saved to {title} for {days} days"), &told);
     }
     page.fact(told);

@@ -11,6 +11,7 @@ use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 
 use super::answer::{Answer, Body, refuse};
 use crate::policy::{Share, Spent};
+use crate::text::{MOST_VALUES, is_crowded};
 
 /// Bytes of a request's body: as much as a message has by the other doors.
 pub const LONGEST: usize = 8 << 20;
@@ -41,6 +42,10 @@ pub async fn read(mut body: Incoming, mut held: Share) -> Result<(Bytes, Share),
                 return Err(refuse(503, "busy", &why, "call again"));
             }
             whole.extend_from_slice(&data);
+        }
+        if is_crowded(&whole) {
+            let why = format!("a request's JSON holds at most {MOST_VALUES} values");
+            return Err(refuse(413, "too_long", &why, "send less"));
         }
         Ok(Bytes::from(whole))
     };

@@ -303,7 +303,13 @@ impl Server {
         let of = |job: &Map<String, Value>| {
             wanted.as_deref().is_none_or(|store| job.get("store").and_then(Value::as_str) == Some(store))
         };
-        let jobs = self.sections.get(kind).into_iter().flatten().filter(|(_, job)| of(job));
+        // Those that fetch alone, where nothing is said.
+        let direction = call.given("sync-direction").unwrap_or_else(|| "pull".to_owned());
+        let goes = |job: &Map<String, Value>| {
+            let goes = job.get("sync-direction").and_then(Value::as_str).unwrap_or("pull");
+            kind != "sync" || ["all", goes].contains(&direction.as_str())
+        };
+        let jobs = self.sections.get(kind).into_iter().flatten().filter(|(_, job)| of(job) && goes(job));
         let row = |(id, job): (&String, &Map<String, Value>)| {
             let mut row = job.clone();
             row.remove("password");

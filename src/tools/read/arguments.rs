@@ -14,6 +14,7 @@ use super::page::View;
 use super::rows::By;
 use super::wait;
 use crate::pve::loose;
+use crate::text::nested;
 use crate::tools::answer::Failure;
 use crate::tools::limit::clamped;
 
@@ -126,7 +127,7 @@ fn object<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Map<String, Value
         Some(_) => String::new(),
     };
     let expected = "args is an object of the endpoint's parameters: {\"type\": \"vm\"}";
-    serde_json::from_str(&text).map(Some).map_err(|_| D::Error::custom(expected))
+    nested(&text).map(Some).ok_or_else(|| D::Error::custom(expected))
 }
 
 /// A list, or the same as one text: with commas, or as JSON.
@@ -142,7 +143,7 @@ impl Names {
         let texts = match self {
             Self::Many(texts) => texts,
             Self::One(text) if text.trim_start().starts_with('[') => {
-                serde_json::from_str(&text).unwrap_or_else(|_| vec![text])
+                nested(&text).unwrap_or_else(|| vec![text])
             }
             Self::One(text) => vec![text],
         };

@@ -73,7 +73,7 @@ impl Filter {
     pub fn parse(given: &Where) -> Result<Self, FilterError> {
         let texts = match given {
             Where::Text(text) if text.trim_start().starts_with('{') => {
-                let fields = serde_json::from_str(text).map_err(|_| FilterError(brief(text)))?;
+                let fields = crate::text::nested(text).ok_or_else(|| FilterError(brief(text)))?;
                 return Self::parse(&Where::Fields(fields));
             }
             Where::Text(text) => std::slice::from_ref(text),

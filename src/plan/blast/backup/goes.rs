@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::shelf::{Group, Pruned, Shelf, number, place, word};
 use super::{Found, Severity, lost, many, when};
+use crate::catalog::list as listed;
 use crate::plan::fields::{text, truth};
 
 /// Backups that one line names; the rest are counted.
@@ -100,11 +101,14 @@ async fn jobs(shelf: &Shelf<'_>, store: &str) -> Vec<(&'static str, String)> {
     let mut all = Vec::new();
     for (kind, template) in [
         ("prune", "/config/prune"),
-        ("sync", "/config/sync"),
+        ("sync", ""),
         ("verify", "/config/verify"),
         ("tape backup", "/config/tape-backup-job"),
     ] {
-        let rows = shelf.rows(&format!("the {kind} jobs"), template, &[], &[]).await;
+        let rows = match kind {
+            "sync" => shelf.sync_jobs().await,
+            _ => shelf.rows(&format!("the {kind} jobs"), template, &[], &[]).await,
+        };
         let of_it = rows.iter().filter(|row| word(row, "store") == store);
         all.extend(of_it.map(|row| (kind, word(row, "id"))));
     }
@@ -197,7 +201,7 @@ pub async fn pruned_all(shelf: &Shelf<'_>, found: &mut Found) {
 pub async fn pruned_by_job(shelf: &Shelf<'_>, found: &mut Found) {
     let mut job = job_of(shelf, "prune").await;
     job.extend(shelf.request.args.clone());
-    for name in job.get("delete").map(text).unwrap_or_default().split(',') {
+    for name in listed(&job.get("delete").map(text).unwrap_or_default()) {
         job.remove(name);
     }
     if job.get("disable").is_some_and(|value| truth(value) == Some(true))
@@ -278,7 +282,7 @@ pub async fn vanished(shelf: &Shelf<'_>, found: &mut Found) {
 
 pub async fn remote(shelf: &Shelf<'_>, found: &mut Found) {
     let name = shelf.text("name").unwrap_or_default();
-    for row in shelf.rows("the sync jobs", "/config/sync", &[], &[("sync-direction", "all")]).await {
+    for row in shelf.sync_jobs().await {
         if word(&row, "remote") == name {
             let why = format!("it fails from then on: {} gets no newer copies", word(&row, "store"));
             found.hit(format!("sync job {}", word(&row, "id")), Severity::LosesBackup, why);

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Map, Value};
 
 use super::{many, when};
+use crate::catalog::Method;
 use crate::plan::Request;
 use crate::plan::eyes::{Eyes, Seen};
 use crate::plan::fields::{text, truth};
@@ -143,6 +144,16 @@ impl<'a> Shelf<'a> {
         }
     }
 
+    /// Of both directions: where nothing is said, the server lists those that fetch. An older one has no others, and does
+    /// not know the word.
+    pub async fn sync_jobs(&self) -> Vec<Value> {
+        const LIST: &str = "/config/sync";
+        let list = self.eyes.catalog.template(Method::Get, LIST);
+        let knows = list.is_some_and(|list| list.parameter("sync-direction").is_some());
+        let both: &[_] = if knows { &[("sync-direction", "all")] } else { &[] };
+        self.rows("the sync jobs", LIST, &[], both).await
+    }
+
     /// `ns` and what lies below it, so many levels deep at most.
     async fn namespaces(&self, store: &str, ns: &str, depth: Option<u64>) -> Vec<String> {
         let depth = depth.map(|depth| depth.to_string());
@@ -203,7 +214,14 @@ impl<'a> Shelf<'a> {
         let (store, ns) = (self.store(), self.text("ns").unwrap_or_default());
         let (kind, id) = (self.text("backup-type")?, self.text("backup-id")?);
         let groups = self.groups_in(&store, &ns).await;
-        groups.into_iter().find(|group| group.kind == kind && group.id == id)
+        let found = groups.into_iter().find(|group| group.kind == kind && group.id == id);
+        if found.is_none() {
+            let group = place(&store, &ns, &format!("{kind}/{id}"));
+            self.not_seen(format!(
+                "backup group {group} is none of those that the server lists to the agent's token"
+            ));
+        }
+        found
     }
 
     pub async fn backups(&self, group: &Group) -> Vec<Backup> {
