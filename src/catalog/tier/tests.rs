@@ -360,6 +360,8 @@ fn what_happens_by_itself_is_judged_as_what_is_done_at_once() {
         (Product::Backup, Method::Put, "/config/sync/{id}", json!({ "remote": "other" }), "/push"),
         (Product::Backup, Method::Put, "/config/sync/{id}", json!({ "remote-store": "other" }), "/push"),
         (Product::Backup, Method::Put, "/config/sync/{id}", json!({ "delete": ["encrypted-only"] }), "/push"),
+        (Product::Backup, Method::Put, "/config/sync/{id}", json!({ "group-filter": ["all"] }), "/push"),
+        (Product::Backup, Method::Put, "/config/sync/{id}", json!({ "delete": ["max-depth"] }), "/push"),
         (Product::Backup, Method::Post, tape, json!({ "schedule": "daily" }), "/tape/backup"),
         (
             Product::Backup,

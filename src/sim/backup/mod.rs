@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 
 pub use state::{Backup, Group, Server, Store};
 
-use super::http::listen::Identity;
+use super::http::listen::{Identity, accepted};
 use super::http::request::{Request, Unread};
 use crate::catalog::{Catalog, Edition, Method, PathError};
 use crate::product::Product;
@@ -141,7 +141,7 @@ impl BackupSim {
 
 async fn accept(shared: Arc<Shared>, identity: Identity, listener: TcpListener) {
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let stream = accepted(&listener).await;
         let (shared, acceptor) = (shared.clone(), identity.acceptor());
         tokio::spawn(async move {
             if let Ok(stream) = acceptor.accept(stream).await {

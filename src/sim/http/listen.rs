@@ -3,15 +3,19 @@
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use rcgen::{CertificateParams, DnType, KeyPair, SanType};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, version::TLS13};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::{Daemon, serve};
 use crate::sim::Shared;
+
+/// After a connection that could not be taken.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// What the proxy shows, which a fault can renew.
 pub struct Identity {
@@ -67,9 +71,20 @@ fn certified(node: &str, file: &Path) -> io::Result<(Arc<ServerConfig>, String)>
     Ok((Arc::new(config), fingerprint.join(":")))
 }
 
+/// Who connects next.
+pub async fn accepted(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            // No descriptor is left for it: the next try is no different before one is closed.
+            Err(_) => tokio::time::sleep(AGAIN).await,
+        }
+    }
+}
+
 pub async fn proxy(shared: Arc<Shared>, listener: TcpListener) {
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let stream = accepted(&listener).await;
         let _ = stream.set_nodelay(true);
         let shared = Arc::clone(&shared);
         let acceptor = shared.identity.acceptor();
@@ -83,7 +98,7 @@ pub async fn proxy(shared: Arc<Shared>, listener: TcpListener) {
 
 pub async fn pvedaemon(shared: Arc<Shared>, listener: TcpListener) {
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let stream = accepted(&listener).await;
         let _ = stream.set_nodelay(true);
         tokio::spawn(serve(Arc::clone(&shared), Daemon::Pvedaemon, stream));
     }
