@@ -14,19 +14,28 @@ pub use clean::{brief, clean, clean_json, quoted};
 /// Values that the JSON of one message holds: as it is read each takes two hundred bytes, and is written in two.
 pub const MOST_VALUES: usize = 1 << 17;
 
-/// Whether there are more. Text is looked through once, and only where it is long enough.
+/// How deep serde_json reads: what lies deeper ends it, and nothing behind that is read.
+const DEEPEST: usize = 128;
+
+/// Whether a decoder would come to more. Text is looked through once, and only where it is long enough.
 pub fn is_crowded(json: &[u8]) -> bool {
     if json.len() <= MOST_VALUES {
         return false;
     }
-    let (mut values, mut quoted, mut escaped) = (0, false, false);
+    let (mut values, mut depth, mut quoted, mut escaped) = (0, 0_usize, false, false);
     for byte in json {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
             b'"' => quoted = !quoted,
-            b',' | b':' | b'[' | b'{' if !quoted => values += 1,
+            _ if quoted => {}
+            b'[' | b'{' => (values, depth) = (values + 1, depth + 1),
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' | b':' => values += 1,
             _ => {}
+        }
+        if values > MOST_VALUES || depth > DEEPEST {
+            break;
         }
     }
     values > MOST_VALUES
@@ -294,7 +303,9 @@ mod tests {
         let many = MOST_VALUES + 1;
         for (text, crowded) in [
             (format!("[{}0]", "0,".repeat(many)), true),
-            ("[".repeat(many), true),
+            ("[".repeat(many), false),
+            (format!("{}{}0", "[".repeat(DEEPEST + 1), "0,".repeat(many)), false),
+            (format!("[{}0]", format!("{}0{},", "[".repeat(100), "]".repeat(100)).repeat(many / 100)), true),
             (format!("{{{}}}", r#""a\"":0,"#.repeat(many / 2)), true),
             (format!("[\"{}\"]", "[,{:".repeat(many)), false),
             (format!(r#"["\"{}"]"#, "0,".repeat(many)), false),

@@ -351,9 +351,10 @@ pub(super) async fn turn(
 ) -> Result<Turn, Failure> {
     let limits = Limits { most: exec.max_parallel, each: exec.parallel_per_user() };
     tokio::select! {
-        turn = provost.turns.take(principal.payer(), limits) => Ok(turn),
-        // Whoever cancels while waiting gives the place in the queue up too.
+        biased;
+        // Whoever cancels while waiting gives the place in the queue up too, and takes no turn that comes at that moment.
         () = given_up.cancelled() => Err(cancelled()),
+        turn = provost.turns.take(principal.payer(), limits) => Ok(turn),
         () = tokio::time::sleep(patience) => {
             let Limits { most, each } = limits;
             Err(busy(format!("{most} other commands, or {each} of your own account, have run for all of the {patience:?} that this one may take")))
