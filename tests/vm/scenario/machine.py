@@ -13,6 +13,7 @@ import ctypes
 import fcntl
 import mmap
 import os
+import random
 import re
 import select
 import selectors
@@ -92,7 +93,8 @@ class Machine:
             self.rings[RX].offer(slot, SIZE, True)
         fcntl.ioctl(self.device, call(0x60, 8), struct.pack("<Q", cid))
         fcntl.ioctl(self.device, call(0x61, 4), struct.pack("<i", 1))
-        self.streams, self.next_port = {}, 1024
+        # As a guest's kernel chooses it: the host's end of a connection whose machine was killed holds its port for up to eight seconds.
+        self.streams, self.next_port = {}, 1024 + random.randrange(1 << 24)
         self.watched = selectors.DefaultSelector()
         self.watched.register(self.rings[RX].call, selectors.EVENT_READ, self.receive)
         self.watched.register(self.rings[TX].call, selectors.EVENT_READ, self.transmitted)
