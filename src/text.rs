@@ -14,7 +14,8 @@ pub use clean::{brief, clean, clean_json, quoted};
 /// Values that the JSON of one message holds: as it is read each takes two hundred bytes, and is written in two.
 pub const MOST_VALUES: usize = 1 << 17;
 
-/// How deep serde_json reads: what lies deeper ends it, and nothing behind that is read.
+/// How deep serde_json makes values. What lies deeper ends it, or is passed over where nobody wants it: none is made of that,
+/// and there may be more behind it.
 const DEEPEST: usize = 128;
 
 /// Whether a decoder would come to more. Text is looked through once, and only where it is long enough.
@@ -29,13 +30,13 @@ pub fn is_crowded(json: &[u8]) -> bool {
             b'\\' if quoted => escaped = true,
             b'"' => quoted = !quoted,
             _ if quoted => {}
-            b'[' | b'{' => (values, depth) = (values + 1, depth + 1),
+            b'[' | b'{' => {
+                depth += 1;
+                values += usize::from(depth <= DEEPEST);
+            }
             b']' | b'}' => depth = depth.saturating_sub(1),
-            b',' | b':' => values += 1,
+            b',' | b':' => values += usize::from(depth <= DEEPEST),
             _ => {}
-        }
-        if values > MOST_VALUES || depth > DEEPEST {
-            break;
         }
     }
     values > MOST_VALUES
@@ -305,6 +306,7 @@ mod tests {
             (format!("[{}0]", "0,".repeat(many)), true),
             ("[".repeat(many), false),
             (format!("{}{}0", "[".repeat(DEEPEST + 1), "0,".repeat(many)), false),
+            (format!("[{}{},{}0]", "[".repeat(200), "]".repeat(200), "0,".repeat(many)), true),
             (format!("[{}0]", format!("{}0{},", "[".repeat(100), "]".repeat(100)).repeat(many / 100)), true),
             (format!("{{{}}}", r#""a\"":0,"#.repeat(many / 2)), true),
             (format!("[\"{}\"]", "[,{:".repeat(many)), false),
