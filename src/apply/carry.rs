@@ -14,6 +14,7 @@ use crate::ledger::receipt::{Clean, Json, body};
 use crate::ledger::{Recorded, Seq, Unrecorded};
 use crate::plan::{Desk, Eyes, Plan, Refused, Request, shown};
 use crate::policy::{Hand, Unsent};
+use crate::product::Product;
 use crate::pve::task::{self, Line, Outcome};
 use crate::pve::{PveError, Upid, UpidError};
 use crate::secret;
@@ -21,8 +22,6 @@ use crate::secret;
 /// The end of the task's log that is kept.
 const LINES: usize = 40;
 const LINE: usize = 500;
-/// Characters of a task's place.
-const MOST_TASK: usize = 800;
 /// Lines that a slow listener may be behind; it misses the rest.
 const BEHIND: usize = 64;
 
@@ -310,7 +309,7 @@ async fn send(
             return Ended { result, status, upid: None, answer: Value::Null };
         }
     };
-    let upid = match task_of(&answer) {
+    let upid = match task_of(eyes.catalog.product(), &answer) {
         Ok(Some(upid)) => upid,
         Ok(None) => return Ended { result: Became::Done, status: Some(200), upid: None, answer },
         Err(why) => {
@@ -328,19 +327,11 @@ async fn send(
     Ended { result, status: Some(200), upid: Some(upid.to_string()), answer: Value::Null }
 }
 
-/// The task that was made of a call, or why it cannot be followed. One whose name cannot be read is a task all the same, and
-/// so is one that a Datacenter Manager has made of it at a remote (`pve:east!UPID:…`): nothing is done yet.
-fn task_of(answer: &Value) -> Result<Option<Upid>, String> {
+/// The task that was made of a call, or why it cannot be followed: one whose name cannot be read is a task all the same.
+fn task_of(product: Product, answer: &Value) -> Result<Option<Upid>, UpidError> {
     let Some(text) = answer.as_str() else { return Ok(None) };
-    if let Some((remote, _)) = text.split_once("!UPID:") {
-        let (kind, name) = remote.split_once(':').unwrap_or(("pve", remote));
-        return Err(secret::told(
-            &format!("it is a remote's; read /{kind}/remotes/{name}/tasks/{text}/status"),
-            MOST_TASK,
-        ));
-    }
-    match text.starts_with("UPID:") {
-        true => text.parse().map(Some).map_err(|error: UpidError| error.to_string()),
+    match text.starts_with("UPID:") || Upid::is_at_remote(text) {
+        true => Upid::of(product, text).map(Some),
         false => Ok(None),
     }
 }
@@ -385,18 +376,15 @@ mod tests {
     #[test]
     fn a_task_that_cannot_be_read_is_not_done() {
         let upid = "UPID:pve1:00002578:00074193:6B012E72:qmstart:104:root@pam!t1:";
-        assert_eq!(task_of(&json!(upid)).unwrap().unwrap().to_string(), upid);
-        assert!(task_of(&json!("UPID:pve1:a new form")).is_err());
-        for (remote, place) in [
-            ("pve:east", "/pve/remotes/east"),
-            ("pbs:vault", "/pbs/remotes/vault"),
-            ("east", "/pve/remotes/east"),
-        ] {
-            let why = task_of(&json!(format!("{remote}!{upid}"))).unwrap_err();
-            assert!(why.ends_with(&format!("read {place}/tasks/{remote}!{upid}/status")), "{why}");
-        }
+        let of = |text: &str| task_of(Product::Pve, &json!(text));
+        assert_eq!(of(upid).unwrap().unwrap().to_string(), upid);
+        assert!(of("UPID:pve1:a new form").is_err());
+        let remote = format!("pve:east!{upid}");
+        assert!(of(&remote).is_err());
+        let task = task_of(Product::Datacenter, &json!(remote)).unwrap().unwrap();
+        assert_eq!(task.to_string(), remote);
         for done in [json!(null), json!("100"), json!({ "upid": upid }), json!(5)] {
-            assert!(task_of(&done).unwrap().is_none(), "{done}");
+            assert!(task_of(Product::Datacenter, &done).unwrap().is_none(), "{done}");
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The status line of an answer, made into what a strict reader of HTTP takes.
 //!
 //! PVE puts the first line of a refusal's message there as it is, and that may quote a guest: the agent in a VM fails in words
-//! of its own. With a control character in it the line is no HTTP, and what PVE answered would be lost.
+//! of its own. With a control character in it the line is no HTTP, and with a letter beyond ASCII it is left out: what PVE
+//! answered would be lost.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -22,15 +23,20 @@ impl<S> Readable<S> {
     }
 }
 
-/// Leaves no control character in a status line that `bytes` go on with. Whether it ends in them.
+/// Leaves nothing in a status line that `bytes` go on with but what a strict reader takes. Whether it ends in them.
 fn tame(bytes: &mut [u8]) -> bool {
     let end = bytes.iter().position(|byte| *byte == b'\n');
     let length = end.unwrap_or(bytes.len());
     let line = &mut bytes[..length];
-    // The last one may belong to the line's end, which is yet to come.
-    let most = line.len() - usize::from(line.ends_with(b"\r"));
-    for byte in line[..most].iter_mut().filter(|byte| byte.is_ascii_control()) {
-        *byte = b' ';
+    // Where the end is yet to come it may be without its return: that is no less an end.
+    let most = line.len() - usize::from(end.is_some() && line.ends_with(b"\r"));
+    for byte in &mut line[..most] {
+        match byte {
+            _ if byte.is_ascii_control() => *byte = b' ',
+            // With one letter beyond ASCII the whole of it would be dropped.
+            0x80.. => *byte = b'?',
+            _ => {}
+        }
     }
     end.is_some()
 }
@@ -104,11 +110,11 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_first_line_is_touched_however_it_comes() {
-        let text = b"HTTP/1.1 500 a\x1b[31mb\x00\x7f\xf6\tc\r\nX: \x01\r\n\r\n{\"a\":\"\x1b\"}";
+        let text = b"HTTP/1.1 500 a\x1b[31mb\x00\x7f\xf6\tc\r\nX: \x01\xf6\r\n\r\n{\"a\":\"\x1b\"}";
         for length in [1, 2, 7, text.len()] {
             let came = read(text, length).await;
             let end = came.iter().position(|byte| *byte == b'\n').unwrap();
-            assert_eq!(&came[..end], b"HTTP/1.1 500 a [31mb  \xf6 c\r", "{length}");
+            assert_eq!(came[..end].trim_ascii_end(), b"HTTP/1.1 500 a [31mb  ? c", "{length}");
             assert_eq!(&came[end..], &text[end..], "{length}");
         }
     }
@@ -116,5 +122,7 @@ mod tests {
     #[tokio::test]
     async fn a_return_within_the_line_does_not_end_it() {
         assert_eq!(read(b"HTTP/1.1 500 a\rb\r\n", 100).await, b"HTTP/1.1 500 a b\r\n");
+        // Nor does one that is the last of what came by then.
+        assert_eq!(read(b"HTTP/1.1 500 a\rb\r\n", 15).await, b"HTTP/1.1 500 a b\r\n");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::call::{CallError, Path, Read};
+use super::call::{Path, Read};
 use super::refusal::Failure;
 use super::{Answer, Client, PveError, Upid, answer, loose};
 use crate::secret;
@@ -43,7 +43,7 @@ impl Outcome {
     }
 }
 
-/// What `/nodes/{node}/tasks/{upid}/status` says.
+/// What a task's `status` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     Running,
@@ -198,21 +198,28 @@ fn percent(text: &str) -> Option<f32> {
     })
 }
 
-fn of_task(upid: &Upid, leaf: &str) -> Result<Read, CallError> {
-    Ok(Read::new(Path::of(["nodes", &upid.node, "tasks", upid.as_ref(), leaf])?))
+/// The endpoint that tells of a task, and where that is asked.
+pub fn endpoint(upid: &Upid, leaf: &str) -> (String, Path) {
+    let path = match &upid.remote {
+        None => Path::of(["nodes", &upid.node, "tasks", upid.as_ref(), leaf]),
+        Some(remote) => Path::of([remote.kind, "remotes", &remote.name, "tasks", upid.as_ref(), leaf]),
+    };
+    let template = match &upid.remote {
+        None => format!("/nodes/{{node}}/tasks/{{upid}}/{leaf}"),
+        Some(remote) => format!("/{}/remotes/{{remote}}/tasks/{{upid}}/{leaf}", remote.kind),
+    };
+    (template, path.expect("a UPID's parts are segments"))
 }
 
 /// The call for a task's state, for [`State::of`].
 pub fn status(upid: &Upid) -> Read {
-    of_task(upid, "status").expect("a UPID's parts are segments")
+    Read::new(endpoint(upid, "status").1)
 }
 
 /// The call for a page of a task's log, after the line `seen`.
 pub fn log(upid: &Upid, seen: u64) -> Read {
-    of_task(upid, "log")
-        .and_then(|read| read.with("start", seen.to_string()))
-        .and_then(|read| read.with("limit", PAGE.to_string()))
-        .expect("a UPID's parts are segments")
+    let read = Read::new(endpoint(upid, "log").1).with("start", seen.to_string());
+    read.and_then(|read| read.with("limit", PAGE.to_string())).expect("numbers are values")
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A task's name: `UPID:node:pid:pstart:starttime:type:id:user:`, the numbers in hex, the user with its token after `!`. A Backup
-//! Server and a Datacenter Manager put the task's own number before its start, as many of theirs run in one process.
+//! Server and a Datacenter Manager put the task's own number before its start, as many of theirs run in one process. What a
+//! Datacenter Manager has a remote do has the remote before it: `pve:east!UPID:…`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,6 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::call::Path;
+use crate::product::Product;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} is no task's UPID: {why}")]
@@ -33,6 +35,53 @@ pub struct Upid {
     pub id: String,
     pub user: String,
     pub token: Option<String>,
+    /// Where it runs, if not at the host that is asked.
+    pub remote: Option<Remote>,
+}
+
+/// A remote of a Datacenter Manager.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Remote {
+    /// `pve` or `pbs`, as in `/pve/remotes`.
+    pub kind: &'static str,
+    pub name: String,
+}
+
+/// What stands between a remote and the task's name there.
+const AT_REMOTE: &str = "!UPID:";
+
+impl Remote {
+    /// `pve:east`, and `east` as the first Datacenter Managers wrote it.
+    fn of(text: &str) -> Option<Self> {
+        let (kind, name) = match text.split_once(':') {
+            Some(("pve", name)) => ("pve", name),
+            Some(("pbs", name)) => ("pbs", name),
+            Some(_) => return None,
+            None => ("pve", text),
+        };
+        let named = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        let is_name = (1..=64).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(named);
+        is_name.then(|| Self { kind, name: name.to_owned() })
+    }
+}
+
+impl Upid {
+    /// One that a product's API gives or takes: of its own tasks, and from a Datacenter Manager those of its remotes.
+    pub fn of(product: Product, text: &str) -> Result<Self, UpidError> {
+        let refused = |why| UpidError { given: crate::text::brief(text, 80), why };
+        if product != Product::Datacenter || !Self::is_at_remote(text) {
+            return text.parse();
+        }
+        let at = text.find(AT_REMOTE).unwrap_or_default();
+        let remote = Remote::of(&text[..at]).ok_or_else(|| refused("what stands before it is no remote"))?;
+        let upid: Self = text[at + 1..].parse()?;
+        Ok(Self { text: text.to_owned(), remote: Some(remote), ..upid })
+    }
+
+    /// Whether it has the form of a task at a remote.
+    pub fn is_at_remote(text: &str) -> bool {
+        !text.starts_with("UPID:") && text.contains(AT_REMOTE)
+    }
 }
 
 impl FromStr for Upid {
@@ -96,6 +145,7 @@ impl FromStr for Upid {
             id: id.to_owned(),
             user: user.to_owned(),
             token,
+            remote: None,
             text: text.to_owned(),
         })
     }
@@ -152,6 +202,28 @@ mod tests {
         assert_eq!((upid.user.as_str(), upid.token.as_deref()), ("root@pam", Some("t1")));
         assert!(text.replace("0000001F", "1F").parse::<Upid>().is_err());
         assert!(text.replace("0000001F", "0000001F:00000001").parse::<Upid>().is_err());
+    }
+
+    #[test]
+    fn a_datacenter_manager_says_at_which_remote() {
+        let at = |remote: &str| Upid::of(Product::Datacenter, &format!("{remote}!{REAL}"));
+        for (text, kind, name) in
+            [("pve:east", "pve", "east"), ("pbs:vault-1", "pbs", "vault-1"), ("east_2.x", "pve", "east_2.x")]
+        {
+            let upid = at(text).unwrap();
+            assert_eq!(upid.remote, Some(Remote { kind, name: name.into() }));
+            assert_eq!((upid.to_string(), upid.id.as_str()), (format!("{text}!{REAL}"), "110"));
+        }
+        for text in ["", "pve:", "pmg:east", "pve:a/b", "pve:..", "pve:a b", "pve:east:x", "pve:a!b"] {
+            assert!(at(text).is_err(), "{text:?}");
+        }
+        assert_eq!(Upid::of(Product::Datacenter, REAL).unwrap(), REAL.parse().unwrap());
+        assert!(Upid::of(Product::Datacenter, "pve:east!UPID:x").is_err());
+        // No other has remotes, and in no list of a node's own does one stand.
+        for product in [Product::Pve, Product::Backup, Product::Mail] {
+            assert!(Upid::of(product, &format!("pve:east!{REAL}")).is_err());
+        }
+        assert!(format!("pve:east!{REAL}").parse::<Upid>().is_err());
     }
 
     #[test]

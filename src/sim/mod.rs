@@ -41,12 +41,13 @@ use crate::catalog::{Catalog, Method, Release};
 use estate::Estate;
 use etc_pve::EtcPve;
 use fault::{Faults, Trap};
-use http::listen::Identity;
 use keeper::Keeper;
 use route::Routes;
 
 pub use control::SOCKET;
 pub use fault::{Fault, HUGE, UnknownFault};
+/// The certificate of a stand-in, for what is not simulated.
+pub use http::listen::Identity;
 
 /// What is simulated, and where it can be reached.
 pub struct Options {

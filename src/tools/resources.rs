@@ -162,7 +162,7 @@ impl Asked {
         };
         let guest = || rest(GUEST).map(|guest| Self::Guest(guest.into_owned()));
         let node = || rest(NODE).filter(|node| is_name(node)).map(|node| Self::Node(node.into_owned()));
-        let task = || rest(TASK)?.parse().ok().map(Self::Task);
+        let task = || Upid::of(product, &rest(TASK)?).ok().map(Self::Task);
         guest().or_else(node).or_else(task)
     }
 

@@ -18,6 +18,7 @@ fn a_conversation_lists_ten_tools_in_six_thousand_bytes_and_ends_when_it_is_dele
     let bearer = format!("Bearer {token}");
     let end = [("authorization", bearer.as_str()), ("mcp-session-id", session.as_str())];
     assert_eq!(web.ask("DELETE", "/mcp", &end, "").status, 204);
+    assert_eq!(web.ask("DELETE", "/mcp", &end, "").status, 404);
     assert_eq!(web.mcp(&token, Some(&session), &list).status, 404);
     // One that nobody began.
     assert_eq!(web.mcp(&token, Some("00000000-0000-0000-0000-000000000000"), &list).status, 404);

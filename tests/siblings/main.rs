@@ -6,6 +6,7 @@ mod common;
 
 mod client;
 mod house;
+mod manager;
 mod plans;
 mod site;
 mod whole;

@@ -65,7 +65,7 @@ fn every_way_from_pve_to_the_client_shows_it_as_text() {
     survives(&mut client, "status", json!({}));
     survives(&mut client, "apply", json!({ "plan_id": SAMPLE }));
     tool(&mut client, "audit", json!({ "limit": 100 }));
-    // A status line has no room for controls, and one that holds such letters is taken for none.
+    // A status line has no room for controls.
     let reason = SAMPLE.replace(char::is_control, "");
     site.sim.fault_at(Fault::Status(500, reason), "/version", None);
     survives(&mut client, "read", json!({ "path": "/version" }));

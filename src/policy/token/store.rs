@@ -54,8 +54,9 @@ pub(super) struct State {
     kept: Option<Kept>,
     /// What goes on with the numbers that were shown.
     live: HashMap<TokenId, Arc<Live>>,
-    /// Whether the disk does not know yet what `kept` does.
-    is_ahead: bool,
+    /// How often `kept` has changed ahead of the disk, and how many of those changes the disk has.
+    changed: u64,
+    written: u64,
 }
 
 pub(super) struct Kept {
@@ -183,23 +184,32 @@ impl Tokens {
         kept.await.map_err(|error| Unkept::Disk(error.to_string()))?
     }
 
-    /// Takes a number back from this moment on, whatever the disk says.
+    /// Takes a number back from this moment on, whatever the disk says: one that does not take it now is tried again, by who
+    /// takes the number back once more and by [`Self::keep_up`].
     pub(super) async fn revoke(&self, id: TokenId, revoked: Revoked) -> Result<(), String> {
         {
             let mut state = self.lock();
             let kept = state.kept(&self.0.dir)?;
-            if let Some(record) = kept.records.get_mut(&id) {
-                Arc::make_mut(record).revoked.get_or_insert(revoked);
+            if let Some(record) = kept.records.get_mut(&id).filter(|record| record.revoked.is_none()) {
+                Arc::make_mut(record).revoked = Some(revoked);
+                state.changed += 1;
             }
             if let Some(live) = state.live.remove(&id) {
                 live.revoked.cancel();
             }
+            if !state.has_to_write() {
+                return Ok(());
+            }
         }
         let written = tokio::spawn(self.clone().written());
-        match tokio::time::timeout(PATIENCE, written).await {
-            Ok(written) => written.map_err(|error| error.to_string())?,
+        let written = match tokio::time::timeout(PATIENCE, written).await {
+            Ok(written) => written.unwrap_or_else(|error| Err(error.to_string())),
             Err(_) => Err(format!("the disk has not taken it within {PATIENCE:?}")),
+        };
+        if written.is_err() {
+            self.0.bell.notify_one();
         }
+        written
     }
 
     /// Has the disk know what is known here.
@@ -212,24 +222,27 @@ impl Tokens {
         written.await.map_err(|error| error.to_string())?
     }
 
-    /// Keeps which holders were given what guests wrote, from when it happens on: a read does not wait for the disk.
-    pub async fn keep_taints(self) {
+    /// Has the disk keep up with which holders were given what guests wrote, for a read does not wait for it, and with what
+    /// it did not take.
+    pub async fn keep_up(self) {
         loop {
             self.0.bell.notified().await;
-            while !self.keep_taints_now().await {
+            while !self.kept_up().await {
                 tokio::time::sleep(AGAIN).await;
             }
         }
     }
 
     /// False: the disk does not take it.
-    pub async fn keep_taints_now(&self) -> bool {
+    pub async fn kept_up(&self) -> bool {
         if !self.lock().has_to_write() {
             return true;
         }
         let written = self.clone().written().await;
         if let Err(error) = &written {
-            tracing::error!("a restart now would forget what tokens' holders were given: {error}");
+            tracing::error!(
+                "a restart now would forget what tokens' holders were given, and what was revoked: {error}"
+            );
         }
         written.is_ok()
     }
@@ -261,9 +274,10 @@ impl Tokens {
 impl Shared {
     fn keep(&self, record: Record) -> Result<Arc<Record>, Unkept> {
         let id = record.id;
-        let (record, records) = {
+        let (record, records, changed) = {
             let mut state = self.lock();
             state.note_taints();
+            let changed = state.changed;
             let kept = state.kept(&self.dir).map_err(Unkept::Disk)?;
             let mut record = record;
             match kept.records.get(&id) {
@@ -275,10 +289,11 @@ impl Shared {
             let mut records = kept.records.clone();
             records.insert(id, record.clone());
             forget_the_dead(&mut records, Timestamp::now());
-            (record, records)
+            (record, records, changed)
         };
         write(&self.dir, &records).map_err(Unkept::Disk)?;
         let mut state = self.lock();
+        state.written = changed;
         let kept = state.kept(&self.dir).map_err(Unkept::Disk)?;
         // What was taken back meanwhile stays so: whoever did waits for the page to write it.
         if kept.records.get(&id).is_some_and(|now| now.revoked.is_some()) {
@@ -288,18 +303,18 @@ impl Shared {
         forget_the_dead(&mut kept.records, Timestamp::now());
         let State { kept, live, .. } = &mut *state;
         live.retain(|id, _| kept.as_ref().is_some_and(|kept| kept.records.contains_key(id)));
-        state.is_ahead = false;
         Ok(record)
     }
 
     fn write(&self) -> Result<(), String> {
-        let records = {
+        let (records, changed) = {
             let mut state = self.lock();
             state.note_taints();
-            state.kept(&self.dir)?.records.clone()
+            (state.kept(&self.dir)?.records.clone(), state.changed)
         };
         write(&self.dir, &records)?;
-        self.lock().is_ahead = false;
+        // What was changed meanwhile is still to be written.
+        self.lock().written = changed;
         Ok(())
     }
 
@@ -327,7 +342,7 @@ impl State {
     }
 
     fn has_to_write(&self) -> bool {
-        self.is_ahead || !self.untold().is_empty()
+        self.changed != self.written || !self.untold().is_empty()
     }
 
     fn note_taints(&mut self) {
@@ -336,7 +351,7 @@ impl State {
         for id in untold {
             if let Some(record) = kept.records.get_mut(&id) {
                 Arc::make_mut(record).tainted = true;
-                self.is_ahead = true;
+                self.changed += 1;
             }
         }
     }

@@ -15,9 +15,10 @@ const TAKEN: i32 = libc::O_NOFOLLOW | libc::O_DIRECTORY;
 /// Never waits for a pipe's other end, and never becomes somebody's terminal.
 const ALWAYS: i32 = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
 
-/// What is closed under `/etc/pve`, whoever may read it there.
+/// Closed at any depth of `/etc/pve`, whoever may read it there.
 const CLOSED_FOLDER: &str = "priv";
-const CLOSED_ENDING: &str = "key";
+/// What stands in a key's name, and in that of a copy, or of one that is being written: as the AppArmor profiles have it.
+const OF_KEYS: &[&str] = &[".key", "-key.pem", "_key.pem"];
 
 pub struct Names {
     config: PathBuf,
@@ -111,8 +112,7 @@ impl Ask {
 
 /// A key is never handed out, from anywhere; nor what a link in the tree leads to outside of it.
 fn is_closed(real: &Path, within: Option<&Path>) -> bool {
-    // One that was replaced in this moment has " (deleted)" behind its name.
-    let is_key = |name: &str| name.trim_end_matches(" (deleted)").ends_with(&format!(".{CLOSED_ENDING}"));
+    let is_key = |name: &str| OF_KEYS.iter().any(|part| name.contains(part));
     if real.file_name().is_none_or(|name| is_key(&name.to_string_lossy())) {
         return true;
     }
@@ -120,10 +120,7 @@ fn is_closed(real: &Path, within: Option<&Path>) -> bool {
     // The tree itself may be reached by a link.
     let tree = std::fs::canonicalize(tree).unwrap_or_else(|_| tree.to_owned());
     match real.strip_prefix(&tree) {
-        Ok(inside) => {
-            let first = inside.components().next();
-            first == Some(Component::Normal(CLOSED_FOLDER.as_ref()))
-        }
+        Ok(inside) => inside.components().any(|part| part == Component::Normal(CLOSED_FOLDER.as_ref())),
         Err(_) => true,
     }
 }
@@ -220,7 +217,21 @@ mod tests {
         std::os::unix::fs::symlink("nodes/pve1/pve-ssl.key", place.at("pve/x.pem")).unwrap();
         std::os::unix::fs::symlink("priv/shadow.cfg", place.at("pve/shadow.cfg")).unwrap();
         std::os::unix::fs::symlink("../outside.pem", place.at("pve/outside.pem")).unwrap();
+        std::fs::create_dir(place.at("pve/nodes/pve1/priv")).unwrap();
+        let others = [
+            "pve/nodes/pve1/priv/new.pem",
+            "pve/nodes/pve1/pve-ssl.key.bak",
+            "pve/nodes/pve1/pve-ssl.key.tmp.4711",
+            "pve/nodes/pve1/pveproxy-ssl-key.pem",
+            "pve/own_key.pem.old",
+        ];
+        for file in others {
+            std::fs::write(place.at(file), "secret").unwrap();
+        }
         let mut names = place.names();
+        for file in others {
+            assert_eq!(ask(&mut names, &place.at(file)), libc::EPERM, "{file}");
+        }
         for file in [
             "pve/pve-www.key",
             "pve/local/pve-ssl.key",

@@ -75,15 +75,17 @@ impl<N: Node> Porter<'_, N> {
     ) -> Result<TakenBack, Refused> {
         let found = number(id).and_then(|id| self.policy.token_of(principal, id));
         let record = self.or_refused(principal, "revoke a token", found.map_err(Into::into)).await?;
-        if record.revoked.is_some() {
-            return Ok(TakenBack { token: about(self.policy, &record), note: None });
-        }
-        let kept = self.policy.tokens.take_back(record.id, principal.to_string()).await;
-        tracing::warn!(provost_principal = %principal, token = %record.id, "revoked a token: {why}");
         let mut notes = Vec::new();
-        if let Err(error) = kept {
-            notes.push(format!("it is revoked until provostd ends, and not beyond: {error}"));
+        if let Err(error) = self.policy.tokens.take_back(record.id, principal.to_string()).await {
+            notes.push(format!(
+                "it is revoked until provostd ends, and not beyond: {error}; say it again once the disk takes it"
+            ));
         }
+        if record.revoked.is_some() {
+            let note = notes.pop();
+            return Ok(TakenBack { token: about(self.policy, &record), note });
+        }
+        tracing::warn!(provost_principal = %principal, token = %record.id, "revoked a token: {why}");
         if let Err(error) = self.record(principal, &record, body::TokenEvent::Revoked, text(why)).await {
             notes.push(format!("it is revoked, and that is not recorded: {}", error.message));
         }

@@ -18,12 +18,15 @@ use super::Face;
 use super::a2a::{Book, Shelf};
 use super::answer::{Answer, refuse};
 use super::body::{LONGEST, Until};
-use super::sessions::{InUse, Sessions};
+use super::sessions::Sessions;
 use crate::policy::token::{Presented, TokenId};
-use crate::policy::{Policy, Principal, Share, Spent};
+use crate::policy::{Policy, Principal, Share, Spent, Supply};
 use crate::serve::room::Room;
 use crate::tools::record::Visit;
 use crate::tools::{OverHttp, Provost, Session};
+
+/// Answers that go on while their client listens, of all connections; and of one payer's.
+const STREAMS: (usize, usize) = (512, 128);
 
 /// By which MCP's clients name their session.
 const SESSION: &str = "mcp-session-id";
@@ -35,6 +38,7 @@ pub struct Caller {
     room: Arc<Room>,
     /// A2A's tasks of this token.
     pub tasks: Book,
+    streams: Arc<Supply>,
     /// Ends them.
     stop: CancellationToken,
 }
@@ -47,6 +51,14 @@ impl Caller {
             return Err(format!("{} calls on your account are under way", calls.each()));
         }
         Ok(session(&self.provost, &self.room, &self.principal, &self.visit))
+    }
+
+    /// What an answer holds that goes on while its client listens, or why there is none: each keeps a connection from others.
+    pub fn stream(&self) -> Result<Share, String> {
+        self.streams.take(self.principal.payer(), 1).map_err(|spent| match spent {
+            Spent::Own => format!("{} streams on your account are open; close some", self.streams.each()),
+            Spent::All => format!("{} streams are open, most of them others'", self.streams.most()),
+        })
     }
 
     pub fn policy(&self) -> &Policy {
@@ -74,12 +86,14 @@ pub struct Callers<F> {
     provost: Arc<Provost>,
     room: Arc<Room>,
     shelf: Arc<Shelf>,
+    streams: Arc<Supply>,
     all: Mutex<HashMap<TokenId, Arc<Holder<F>>>>,
 }
 
 impl<F: Face> Callers<F> {
     pub fn new(provost: Arc<Provost>, room: Arc<Room>) -> Self {
-        Self { provost, room, shelf: Arc::default(), all: Mutex::default() }
+        let (shelf, all) = Default::default();
+        Self { provost, room, shelf, streams: Supply::new(STREAMS.0, STREAMS.1), all }
     }
 
     /// Whoever showed it.
@@ -95,6 +109,13 @@ impl<F: Face> Callers<F> {
         let begins = named.is_none() && parts.method == Method::POST && begins(&body);
         let request = Request::from_parts(parts, Full::new(body));
         let is_end = request.method() == Method::DELETE;
+        let stream = match request.method() {
+            &Method::GET => match holder.caller.stream() {
+                Ok(stream) => Some(stream),
+                Err(full) => return refuse(503, "busy", &full, "call again"),
+            },
+            _ => None,
+        };
         let place = match begins {
             false => None,
             true => match self.place(&holder.caller).await {
@@ -103,6 +124,9 @@ impl<F: Face> Callers<F> {
             },
         };
         let in_use = named.as_ref().and_then(|id| holder.sessions.enter(id));
+        if is_end && named.is_some() && in_use.is_none() {
+            return refuse(404, "no_session", "there is no such session", "begin one by initialize");
+        }
         let one = holder.clone();
         let handled = async move {
             let answer = one.mcp.handle(request).await;
@@ -125,9 +149,9 @@ impl<F: Face> Callers<F> {
             *answer.status_mut() = StatusCode::NO_CONTENT;
             holder.sessions.end(&id).await;
         }
-        answer.map(|body| match in_use.or(begun) {
-            Some(in_use) => Until::of(body.boxed_unsync(), held(in_use)),
-            None => body.boxed_unsync(),
+        answer.map(|body| match (in_use.or(begun), stream) {
+            (None, None) => body.boxed_unsync(),
+            held => Until::of(body.boxed_unsync(), until_dropped(held)),
         })
     }
 
@@ -172,6 +196,7 @@ impl<F: Face> Callers<F> {
         let mcp = StreamableHttpService::new(make, sessions.manager.clone(), config);
         let caller = Caller {
             tasks: Book::new(principal.payer(), self.shelf.clone()),
+            streams: self.streams.clone(),
             provost: self.provost.clone(),
             room: self.room.clone(),
             principal,
@@ -224,8 +249,8 @@ fn begins(body: &[u8]) -> bool {
 }
 
 /// Never ends: it is dropped with the answer.
-async fn held(in_use: InUse) {
-    let _in_use = in_use;
+async fn until_dropped<T>(held: T) {
+    let _held = held;
     std::future::pending().await
 }
 

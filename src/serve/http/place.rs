@@ -122,7 +122,7 @@ impl Http {
             tracing::info!(%place, "serving HTTP");
         }
         let tokens = provost.policy.tokens.clone();
-        let keeping = tokio::spawn(tokens.clone().keep_taints());
+        let keeping = tokio::spawn(tokens.clone().keep_up());
         let room = Room::for_http();
         let callers = Arc::new(Callers::<F>::new(provost.clone(), room.clone()));
         let door = Arc::new(Door::new(&self.config, provost, room));
@@ -159,7 +159,7 @@ impl Http {
         callers.end();
         while connections.join_next().await.is_some() {}
         keeping.abort();
-        let _ = tokio::time::timeout(TO_KEEP, tokens.keep_taints_now()).await;
+        let _ = tokio::time::timeout(TO_KEEP, tokens.kept_up()).await;
     }
 
     /// A connection; and by a path, whose.

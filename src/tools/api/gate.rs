@@ -157,7 +157,7 @@ impl Reader {
 
     /// Whether the role, as it is now, may read of a task.
     pub fn may_follow(&self, upid: &Upid) -> Result<(), Failure> {
-        self.notes.target("/nodes/{node}/tasks/{upid}/status", upid.id.parse().ok());
+        self.notes.target(&task::endpoint(upid, "status").0, upid.id.parse().ok());
         self.now_for(upid).map(drop)
     }
 
@@ -168,15 +168,8 @@ impl Reader {
             return Err(sight.changed().into());
         }
         for leaf in ["status", "log"] {
-            let encoded = crate::http::encoded(upid.as_ref());
-            let path = format!("/nodes/{}/tasks/{encoded}/{leaf}", upid.node);
-            sight.may(&Call::new(
-                self.catalog.product(),
-                Method::Get,
-                &format!("/nodes/{{node}}/tasks/{{upid}}/{leaf}"),
-                &path,
-                [],
-            ))?;
+            let (template, path) = task::endpoint(upid, leaf);
+            sight.may(&Call::new(self.catalog.product(), Method::Get, &template, path.as_str(), []))?;
         }
         Ok(sight)
     }

@@ -93,7 +93,8 @@ pub async fn call(
     let reader = provost.reader(principal, notes)?;
     let target = target::find(&reader, &given.path, given.args.clone().unwrap_or_default()).await?;
     if given.wait() > 0 {
-        let followed = wait::follow(&reader, target.upid().ok_or_else(no_task)?, given.wait(), progress);
+        let followed =
+            wait::follow(&reader, target.upid(&reader).ok_or_else(no_task)?, given.wait(), progress);
         return Box::pin(followed).await;
     }
     let answer = see(&reader, target, given.asked()?).await?;
@@ -223,7 +224,7 @@ fn to_map(answer: impl Serialize) -> Answer {
 }
 
 impl Target {
-    fn upid(&self) -> Option<Upid> {
-        self.captured("upid")?.parse().ok()
+    fn upid(&self, reader: &Reader) -> Option<Upid> {
+        Upid::of(reader.catalog.product(), &self.captured("upid")?).ok()
     }
 }

@@ -8,6 +8,7 @@
 use percent_encoding::percent_decode_str;
 
 use crate::catalog::Method;
+use crate::product::Product;
 use crate::pve::Upid;
 
 /// What is asked for.
@@ -42,13 +43,13 @@ const WHOLE: &[&str] = &[
 /// Behind it stands a UPID, which ends with a colon.
 const TASKS: &str = "/nodes/*/tasks";
 
-pub fn normalise(given: &str) -> Asked {
+pub fn normalise(product: Product, given: &str) -> Asked {
     let given = given.trim();
     let given = ['`', '"', '\'']
         .iter()
         .find_map(|quote| given.strip_prefix(*quote)?.strip_suffix(*quote))
         .unwrap_or(given);
-    if let Some(task) = task(given) {
+    if let Some(task) = task(product, given) {
         return Asked::Task(task);
     }
     let given = given.strip_prefix("pvesh ").unwrap_or(given).trim_start();
@@ -68,9 +69,9 @@ pub fn normalise(given: &str) -> Asked {
 }
 
 /// A UPID, however it is encoded.
-fn task(given: &str) -> Option<Upid> {
+fn task(product: Product, given: &str) -> Option<Upid> {
     let decoded = percent_decode_str(given).decode_utf8().ok()?;
-    decoded.starts_with("UPID:").then(|| decoded.parse().ok())?
+    Upid::of(product, &decoded).ok()
 }
 
 fn path(given: &str) -> Option<String> {

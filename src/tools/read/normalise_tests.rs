@@ -1,4 +1,5 @@
 use super::*;
+use crate::product::Product;
 
 const TASK: &str = "UPID:pve1:00002578:00074193:6B012E72:qmcreate:110:root@pam!t1:";
 
@@ -50,32 +51,32 @@ fn what_models_write_for_a_path_is_the_path_that_they_mean() {
             "/nodes/pve1/tasks/UPID:pve1:00002578:00074193:6B012E72:imgdel:9000%2Fa:root@pam:/log",
         ),
     ] {
-        assert_eq!(normalise(given), Asked::Path(path.into()), "{given}");
+        assert_eq!(normalise(Product::Pve, given), Asked::Path(path.into()), "{given}");
     }
     let path = format!("/nodes/pve1/tasks/{TASK}/status");
-    assert_eq!(normalise(&path), Asked::Path(path));
+    assert_eq!(normalise(Product::Pve, &path), Asked::Path(path));
 }
 
 #[test]
 fn a_task_s_name_is_a_task() {
     let task = Asked::Task(TASK.parse().unwrap());
     for given in [TASK.to_owned(), format!(" {TASK}\n"), TASK.replace(':', "%3A").replace('!', "%21")] {
-        assert_eq!(normalise(&given), task, "{given}");
+        assert_eq!(normalise(Product::Pve, &given), task, "{given}");
     }
-    assert!(matches!(normalise("UPID:pve1:nonsense"), Asked::Words(_)));
+    assert!(matches!(normalise(Product::Pve, "UPID:pve1:nonsense"), Asked::Words(_)));
 }
 
 #[test]
 fn words_stay_words_and_a_change_stays_one() {
     for given in ["list nodes", "nodes and their memory", "get the nodes", "status of vm 104", "config/x", ""]
     {
-        assert_eq!(normalise(given), Asked::Words(given.into()), "{given}");
+        assert_eq!(normalise(Product::Pve, given), Asked::Words(given.into()), "{given}");
     }
     let change = |method, path: &str| Asked::Change(method, path.into());
-    assert_eq!(normalise("DELETE /storage/local"), change(Method::Delete, "/storage/local"));
-    assert_eq!(normalise("pvesh create /pools"), Asked::Words("create /pools".into()));
+    assert_eq!(normalise(Product::Pve, "DELETE /storage/local"), change(Method::Delete, "/storage/local"));
+    assert_eq!(normalise(Product::Pve, "pvesh create /pools"), Asked::Words("create /pools".into()));
     assert_eq!(
-        normalise("post https://pve:8006/api2/json/nodes/pve1/qemu/104/status/start"),
+        normalise(Product::Pve, "post https://pve:8006/api2/json/nodes/pve1/qemu/104/status/start"),
         change(Method::Post, "/nodes/pve1/qemu/104/status/start")
     );
 }
@@ -110,7 +111,7 @@ fn nothing_becomes_a_path_that_it_was_not() {
         "/pools//",
         "/nodes/pve1/tasks/UPID:../../x:/log",
     ] {
-        let Asked::Path(path) = normalise(given) else { panic!("{given} is a path") };
+        let Asked::Path(path) = normalise(Product::Pve, given) else { panic!("{given} is a path") };
         let error = catalog.endpoint(Method::Get, &path).unwrap_err();
         assert!(
             matches!(

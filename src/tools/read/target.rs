@@ -10,7 +10,7 @@ use super::normalise::{Asked, normalise};
 use super::page::View;
 use crate::catalog::{Checked, Endpoint, Method, PathError, Schema};
 use crate::http::encoded;
-use crate::pve::loose;
+use crate::pve::{loose, task};
 use crate::tools::answer::Failure;
 use crate::tools::api::{Permitted, Reader};
 use crate::tools::guests;
@@ -105,11 +105,8 @@ impl Target {
 
 /// What a client means by `asked`.
 pub async fn find(reader: &Reader, asked: &str, args: Map<String, Value>) -> Result<Target, Failure> {
-    match normalise(asked) {
-        Asked::Task(upid) => {
-            let name = encoded(upid.as_ref()).to_string();
-            of_path(reader, &format!("/nodes/{}/tasks/{name}/status", upid.node), args).await
-        }
+    match normalise(reader.catalog.product(), asked) {
+        Asked::Task(upid) => of_path(reader, task::status(&upid).path().as_str(), args).await,
         Asked::Path(path) => of_path(reader, &path, args).await,
         Asked::Change(method, path) => Err(changes(method, &shown(&path))),
         Asked::Words(words) => {

@@ -187,6 +187,41 @@ fn a_thousand_tasks_keep_the_latest_and_take_nobody_elses_place() {
 }
 
 #[test]
+fn streams_of_one_token_are_bounded_and_leave_connections_to_others() {
+    let web = Web::paced("profile = \"provision\"", 0.02);
+    let token = web.token(&["--ttl", "1h"]);
+    let agent = Agent::new(&web, &token);
+    let upid = web.site.post("/nodes/pve1/vzdump", &[("vmid", "104"), ("storage", "backup")]);
+    let id = agent.begin("read", &json!({ "path": upid, "wait": 600 }));
+    let subscribe = json!({ "id": id });
+    let listening: Vec<_> = (0..128).map(|_| agent.listening("SubscribeToTask", &subscribe)).collect();
+    assert_eq!(agent.error("SubscribeToTask", &subscribe), (-32000, "busy".into()));
+    // Nothing is begun of which nobody could hear.
+    let before = agent.result("ListTasks", &json!({}))["totalSize"].clone();
+    let asked = json!({ "message": message("status", &json!({})) });
+    assert_eq!(agent.error("SendStreamingMessage", &asked), (-32000, "busy".into()));
+    assert_eq!(agent.result("ListTasks", &json!({}))["totalSize"], before);
+    let session = web.session(&token);
+    let bearer = format!("Bearer {token}");
+    let headers =
+        [("authorization", bearer.as_str()), ("accept", "text/event-stream"), ("mcp-session-id", &session)];
+    assert_eq!(web.ask("GET", "/mcp", &headers, "").status, 503);
+    // Others listen, and a call takes none.
+    let other = web.token(&["--ttl", "1h"]);
+    let other = Agent::new(&web, &other);
+    assert_eq!(state(&other.events("SendStreamingMessage", &asked)[0]["task"]), "WORKING");
+    assert_eq!(web.tool(&token, "status", &json!({})).status, 200);
+    agent.result("CancelTask", &subscribe);
+    drop(listening);
+    eventually("there is room again", || {
+        agent
+            .ask("SendStreamingMessage", &json!({ "message": message("status", &json!({})) }))
+            .body
+            .contains("COMPLETED")
+    });
+}
+
+#[test]
 fn tasks_under_way_are_bounded_and_one_more_is_told_to_come_again() {
     let web = Web::paced("profile = \"provision\"", 0.02);
     let token = web.token(&["--ttl", "1h"]);

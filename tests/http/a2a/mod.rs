@@ -1,6 +1,7 @@
 //! A2A: another agent's messages and tasks. The official SDK's client comes in tests/clients.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 
 use serde_json::{Value, json};
 
@@ -107,10 +108,24 @@ impl<'a> Agent<'a> {
 
     /// A stream that is heard by somebody else meanwhile.
     pub fn listen(&self, method: &str, params: &Value) -> std::thread::JoinHandle<Vec<Value>> {
+        let mut stream = self.asking(method, params);
+        std::thread::spawn(move || events(&read(&mut stream)))
+    }
+
+    /// A stream that has begun, and that nobody reads on.
+    pub fn listening(&self, method: &str, params: &Value) -> UnixStream {
+        let mut stream = self.asking(method, params);
+        let mut first = [0; 15];
+        stream.read_exact(&mut first).unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200 OK");
+        stream
+    }
+
+    fn asking(&self, method: &str, params: &Value) -> UnixStream {
         let mut stream = self.web.connect();
         let text = request("POST", "/a2a", &self.headers(), &self.body(method, params));
         stream.write_all(text.as_bytes()).unwrap();
-        std::thread::spawn(move || events(&read(&mut stream)))
+        stream
     }
 }
 

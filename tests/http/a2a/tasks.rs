@@ -75,6 +75,26 @@ fn a_change_is_a_task_that_works_as_long_as_pves_and_says_how_far_it_is() {
 }
 
 #[test]
+fn a_message_sent_again_is_not_done_again_though_its_task_made_room_for_others() {
+    let web = Web::start("profile = \"provision\"");
+    let token = web.token(&["--ttl", "1h"]);
+    let agent = Agent::new(&web, &token);
+    let args = json!({ "description": "by an agent" });
+    let wish = json!({ "method": "PUT", "path": "/nodes/pve1/lxc/101/config", "args": args });
+    let plan = answer(&agent.call("plan", &wish))["plan_id"].clone();
+    let apply = json!({ "message": message("apply", &json!({ "plan_id": plan })) });
+    let first = agent.send(&apply);
+    assert_eq!(state(&first), "COMPLETED", "{first}");
+    for _ in 0..130 {
+        agent.call("status", &json!({}));
+    }
+    assert_eq!(agent.error("GetTask", &json!({ "id": first["id"] })).0, -32001, "it has made room");
+    let before = web.receipts().len();
+    assert_eq!(agent.error("SendMessage", &apply), (-32004, "unsupported".into()));
+    assert_eq!(web.receipts().len(), before, "nothing was tried");
+}
+
+#[test]
 fn who_hangs_up_finds_the_task_again_and_who_cancels_stops_listening_while_pve_goes_on() {
     let web = Web::paced("profile = \"provision\"", 0.5);
     let token = web.token(&["--ttl", "1h"]);

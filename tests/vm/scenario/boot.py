@@ -28,7 +28,8 @@ def after():
     outcome = until("what became of the change", lambda: outcome_of(intent), patience=300)
     holds("the daemon closes the open intent by what is true: its task was cut off", outcome["body"]["result"] == "failed" and
           ":vzdump:123:" in outcome["body"]["upid"] and "unexpected status" in outcome["why"], outcome)
-    holds("and says so in the journal", str(outcome["seq"]) in sh(f"journalctl -t provost -b --no-pager -o json PROVOST_KIND=outcome"))
+    said = sh(f"journalctl -t provost -b --no-pager -o json PROVOST_KIND=outcome PROVOST_SEQ={outcome['seq']}")
+    holds("and says so in the journal", len(said.splitlines()) == 1, said)
     holds("no intent is open", Client().begin().call("status")["ledger"]["open_intents"] == 0)
     verified()
     sh("systemctl start provost-witness.service")

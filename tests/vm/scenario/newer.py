@@ -30,6 +30,7 @@ holds("a bridge is connected", b"result" in bridge.stdout.readline())
 client.begin_call("exec", guest=101, argv=["sleep", "7700"], mode="change")
 until("a command runs in a container", lambda: sh("pgrep -x -f 'sleep 7700'", check=False))
 before = (operators(), len(ledger("session")), show("MainPID"), version())
+socket = os.stat("/run/provost/mcp.sock").st_ino
 since = {unit: show("ActiveEnterTimestampMonotonic", unit) for unit in ("provost.socket", "provost-control.socket", "provost-execd.socket")}
 
 over, refusals, served = threading.Event(), [], []
@@ -42,7 +43,7 @@ def meanwhile():
             one = Client().begin()
             served.append(one.call("status")["version"])
             one.socket.close()
-        except ConnectionRefusedError as error:
+        except (ConnectionRefusedError, FileNotFoundError) as error:
             refusals.append(error)
         except OSError:
             pass  # It was connected to the one that ended.
@@ -59,6 +60,7 @@ holds("the daemon is another", show("MainPID") not in (before[2], "0"), show("Ma
 holds(f"{len(served)} clients connected meanwhile, and none found the door gone", not refusals and served, refusals)
 for unit, at in since.items():
     holds(f"{unit} stayed open", show("ActiveEnterTimestampMonotonic", unit) == at)
+holds("and the socket is the same", os.stat("/run/provost/mcp.sock").st_ino == socket)
 while client.hear():
     pass
 holds("the session that was connected has ended", True)

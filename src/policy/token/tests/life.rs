@@ -81,7 +81,7 @@ fn what_a_holder_was_given_stays_known_through_a_renewal_and_a_restart() {
     let other = office.issue(&root(), of("small")).unwrap();
     let holder = office.shown(&issued.token).unwrap();
     holder.token().unwrap().taint().mark();
-    let kept = || office.runtime.block_on(office.policy.tokens.keep_taints_now());
+    let kept = || office.runtime.block_on(office.policy.tokens.kept_up());
     // A disk that does not take it is tried again.
     let in_the_way = office.dir.path().join("tokens/tokens.json.new");
     std::fs::create_dir(&in_the_way).unwrap();
@@ -98,6 +98,27 @@ fn what_a_holder_was_given_stays_known_through_a_renewal_and_a_restart() {
     let text = std::fs::read_to_string(&records).unwrap().replace(",\"tainted\":true", "");
     std::fs::write(&records, text.replace(",\"tainted\":false", "")).unwrap();
     assert!(!tainted(&office.again(ROLES), &other.token));
+}
+
+#[test]
+fn what_is_taken_back_while_the_disk_is_full_is_on_it_once_that_takes_it() {
+    let taken_back_again = |office: &Office, id| office.take_back(id).unwrap();
+    let meanwhile = |office: &Office, _| assert!(office.runtime.block_on(office.policy.tokens.kept_up()));
+    for at_last in [&taken_back_again as &dyn Fn(&Office, TokenId), &meanwhile] {
+        let office = Office::new();
+        let issued = office.issue(&root(), of("small")).unwrap();
+        let id = issued.record.id;
+        let in_the_way = office.dir.path().join("tokens/tokens.json.new");
+        std::fs::create_dir(&in_the_way).unwrap();
+        // It opens nothing from now on, and who takes it back hears each time that the disk does not know.
+        for _ in 0..2 {
+            office.take_back(id).unwrap_err();
+            assert_eq!(office.shown(&issued.token).unwrap_err(), Rejected::Revoked);
+        }
+        std::fs::remove_dir(&in_the_way).unwrap();
+        at_last(&office, id);
+        assert_eq!(office.again(ROLES).shown(&issued.token).unwrap_err(), Rejected::Revoked);
+    }
 }
 
 #[test]

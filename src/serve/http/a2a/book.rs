@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use ::a2a::A2AError;
 use tokio_util::sync::CancellationToken;
 
-use super::errors::{busy, wrong};
-use super::task::Task;
+use super::errors::{busy, unsupported, wrong};
+use super::task::{Ask, KEPT, Task};
 use crate::account::Account;
 use crate::policy::{Share, Spent, Supply};
 
@@ -16,6 +16,8 @@ use crate::policy::{Share, Spent, Supply};
 const MOST_RUNNING: usize = 64;
 /// Contexts of one token; the one that was not used for longest gives way.
 const MOST_CONTEXTS: usize = 256;
+/// Messages of one token that are known to be done when what came of them is kept no more.
+const MOST_DONE: usize = 1024;
 /// A context that nobody has used for so long is not known any more.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
 
@@ -44,6 +46,8 @@ struct Kept {
     tasks: Vec<Arc<Task>>,
     /// The one that was used last comes last.
     contexts: VecDeque<(String, Instant)>,
+    /// What was asked by messages whose task had to make room, and when that ended. The oldest first.
+    done: VecDeque<(Ask, Instant)>,
 }
 
 impl Book {
@@ -83,16 +87,21 @@ impl Book {
         }
     }
 
-    /// Keeps a task, to be begun; or gives the one that this very message has made already, as when it is sent again after a
-    /// connection that broke.
-    pub fn keep(&self, task: &Arc<Task>) -> Option<Arc<Task>> {
+    /// The task that this very message has made already, as when it is sent again after a connection that broke.
+    pub fn made(&self, asked: Option<Ask>) -> Result<Option<Arc<Task>>, A2AError> {
         let mut kept = self.kept();
-        let same = |other: &&Arc<Task>| task.asked.is_some() && other.asked == task.asked;
-        let made = kept.tasks.iter().find(same).cloned();
+        kept.tidy(Instant::now());
+        kept.made(asked)
+    }
+
+    /// Keeps a task, to be begun; or gives the one that its message has made meanwhile.
+    pub fn keep(&self, task: &Arc<Task>) -> Result<Option<Arc<Task>>, A2AError> {
+        let mut kept = self.kept();
+        let made = kept.made(task.asked)?;
         if made.is_none() {
             kept.tasks.push(task.clone());
         }
-        made
+        Ok(made)
     }
 
     /// Makes room for a task's answer. One for which there is none is not kept: who waits for it gets it, and nobody later.
@@ -102,7 +111,9 @@ impl Book {
         let mut kept = self.kept();
         while !task.take(bytes) {
             if !kept.forget_oldest() {
-                kept.tasks.retain(|kept| kept.id != task.id);
+                if let Some(at) = kept.tasks.iter().position(|kept| kept.id == task.id) {
+                    kept.forget(at, Instant::now());
+                }
                 return;
             }
         }
@@ -131,14 +142,36 @@ impl Kept {
     fn tidy(&mut self, now: Instant) {
         self.tasks.retain(|task| !task.is_old(now));
         self.contexts.retain(|(_, used)| now < *used + IDLE);
+        self.done.retain(|(_, ended)| now < *ended + KEPT);
+    }
+
+    fn made(&self, asked: Option<Ask>) -> Result<Option<Arc<Task>>, A2AError> {
+        let Some(asked) = asked else { return Ok(None) };
+        if self.done.iter().any(|(done, _)| *done == asked) {
+            let message = "what this message asks for was done, and what came of it is kept no more";
+            return Err(unsupported(
+                message,
+                "skill audit tells; to have it done again, send a new messageId",
+            ));
+        }
+        Ok(self.tasks.iter().find(|task| task.asked == Some(asked)).cloned())
+    }
+
+    fn forget(&mut self, at: usize, ended: Instant) {
+        if let Some(asked) = self.tasks.remove(at).asked {
+            if self.done.len() == MOST_DONE {
+                self.done.pop_front();
+            }
+            self.done.push_back((asked, ended));
+        }
     }
 
     /// Forgets what ended first; false when nothing has.
     fn forget_oldest(&mut self) -> bool {
         let ended = self.tasks.iter().enumerate().filter_map(|(at, task)| Some((task.ended()?, at)));
         match ended.min() {
-            Some((_, at)) => {
-                self.tasks.remove(at);
+            Some((ended, at)) => {
+                self.forget(at, ended);
                 true
             }
             None => false,

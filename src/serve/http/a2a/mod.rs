@@ -54,7 +54,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// What a request says that it speaks; without a word of it, 1.0.
+    /// The form of a card that is asked for; without a word of it, that of 1.0.
     pub fn of(parts: &Parts) -> Self {
         rpc::version(parts).ok().flatten().unwrap_or(Self::One)
     }

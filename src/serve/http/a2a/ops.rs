@@ -9,10 +9,10 @@ use ::a2a::{A2AError, ListTasksResponse, SendMessageResponse, TaskState, error_c
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::errors::{error, no_push, no_task, unsupported, wrong};
+use super::errors::{busy, error, no_push, no_task, unsupported, wrong};
 use super::gate::Gate;
 use super::stream::Follow;
-use super::task::{Now, Task};
+use super::task::{Ask, Now, Task};
 use super::wish::{self, Asked, Said, Wish};
 use super::{run, verdict};
 use crate::serve::http::Door;
@@ -64,8 +64,10 @@ impl Asker {
                 whole(SendMessageResponse::Task(task.shown(&self.gate.look(&task), most)))
             }
             Op::Stream => {
-                let task = self.take(wish::read(params)?)?;
-                Ok(Told::Follow(Box::new(Follow::of(task, self.gate.clone(), false))))
+                // Before anything begins.
+                let (asked, share) = (wish::read(params)?, self.caller.stream().map_err(busy)?);
+                let task = self.take(asked)?;
+                Ok(Told::Follow(Box::new(Follow::of(task, self.gate.clone(), false, share))))
             }
             Op::Get => {
                 let task = self.named(params)?;
@@ -85,8 +87,9 @@ impl Asker {
                 if task.now().is_over() {
                     return Err(unsupported("the task has ended", "GetTask tells what came of it"));
                 }
+                let share = self.caller.stream().map_err(busy)?;
                 self.gate.look(&task);
-                Ok(Told::Follow(Box::new(Follow::of(task, self.gate.clone(), true))))
+                Ok(Told::Follow(Box::new(Follow::of(task, self.gate.clone(), true, share))))
             }
             Op::List => self.list(params),
             Op::Push => Err(no_push()),
@@ -104,13 +107,17 @@ impl Asker {
             Said::Nothing(error) => return Err(error),
         };
         let book = &self.caller.tasks;
+        let asked_for = (!verdict::only_reads(&wish.tool)).then(|| ask(&asked.message_id, &wish));
+        if let Some(made) = book.made(asked_for)? {
+            return Ok(made);
+        }
         let mut task = book.open(asked.context, &wish.tool, self.caller.stop().child_token())?;
-        task.asked = (!verdict::only_reads(&wish.tool)).then(|| (asked.message_id, hash(&wish)));
+        task.asked = asked_for;
         task.message = asked.message.filter(|_| verdict::only_asks(&wish.tool));
         task.plain = asked.plain;
         task.sight = self.gate.sight();
         let task = Arc::new(task);
-        if let Some(made) = book.keep(&task) {
+        if let Some(made) = book.keep(&task)? {
             return Ok(made);
         }
         run::start(self.caller.clone(), task.clone(), wish, self.agent.clone());
@@ -233,8 +240,12 @@ fn whole(told: impl Serialize) -> Result<Told, A2AError> {
     written.map(Told::Whole).map_err(|_| A2AError::internal("the answer cannot be written as JSON"))
 }
 
-fn hash(wish: &Wish) -> u64 {
+fn ask(message_id: &str, wish: &Wish) -> Ask {
+    (hash(message_id), hash((&wish.tool, json!(wish.arguments).to_string())))
+}
+
+fn hash(of: impl Hash) -> u64 {
     let mut hasher = std::hash::DefaultHasher::new();
-    (&wish.tool, json!(wish.arguments).to_string()).hash(&mut hasher);
+    of.hash(&mut hasher);
     hasher.finish()
 }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::gate::Gate;
 use super::task::{Now, Task, about};
+use crate::policy::Share;
 use crate::serve::http::answer::Answer;
 
 /// A comment goes out after so long, so that nobody between takes the connection for dead.
@@ -33,12 +34,14 @@ pub struct Follow {
     /// Goes on while somebody has to do something, to the end of the task.
     to_end: bool,
     sent: Option<Now>,
+    _share: Share,
 }
 
 impl Follow {
-    pub fn of(task: Arc<Task>, gate: Gate, to_end: bool) -> Self {
+    /// `share` is of the streams of all.
+    pub fn of(task: Arc<Task>, gate: Gate, to_end: bool, share: Share) -> Self {
         let watch = task.watch();
-        Self { task, gate, watch, to_end, sent: None }
+        Self { task, gate, watch, to_end, sent: None, _share: share }
     }
 
     /// What has happened since; none once it is over.

@@ -20,12 +20,15 @@ const LONGEST: usize = 2_000;
 /// A task has one artifact: what the tool answered.
 const ANSWER: &str = "answer";
 
+/// What a message asked for, and its id: a hash of each.
+pub type Ask = (u64, u64);
+
 pub struct Task {
     pub id: String,
     pub context: String,
     pub tool: String,
-    /// The id of the message that asked, and a hash of what it asked for, where asking twice must not do it twice.
-    pub asked: Option<(String, u64)>,
+    /// Where asking twice must not do it twice.
+    pub asked: Option<Ask>,
     /// The message that asked, where it is a question ([`super::verdict::only_asks`]).
     pub message: Option<Message>,
     /// The sender takes text, and no JSON.
