@@ -12,7 +12,7 @@ import subprocess
 import enter
 import sandbox
 from node import Client, configure, denials, holds, sh, start, until
-from sandbox import ETC_PVE, place, trespass
+from sandbox import BARE, ETC_PVE, REFUSED, let_in, place, trespass
 
 CLOSED = [
     "list /root", "open /etc/shadow", "open priv", "open a key", "open the key beside storage.cfg", "open another file",
@@ -20,14 +20,6 @@ CLOSED = [
     "ptrace", "signal", "run a program", "mount", "make a network namespace", "enter a namespace", "load a module",
     "set the host's name", "become somebody else",
 ]
-REFUSED = (errno.EPERM, errno.EACCES)
-
-# All that there is. (To have a capability is no call that AppArmor sees; to use it is.)
-BARE = ["[Service]", "User=provost", "AmbientCapabilities=~"]
-
-
-# Root's own, and for once anybody's to read: so that no permission is what closes it.
-ROOTS = {"/root": (0o755, 0o700), "/etc/shadow": (0o644, 0o640)}
 
 
 def replace_keys():
@@ -117,8 +109,7 @@ def main():
     kept = place()
     try:
         replace_keys()
-        for path, (mode, _) in ROOTS.items():
-            os.chmod(path, mode)
+        let_in(True)
         # The kernel's log takes ten lines in five seconds, where nobody reads the audit's own.
         sh("echo 0 >/proc/sys/kernel/printk_ratelimit; dmesg -C")
         execd_reads()
@@ -135,8 +126,7 @@ def main():
                      'operation="signal"', 'operation="mount"', 'capname="sys_admin"', 'capname="sys_module"'):
             holds(f"the audit log says who refused: {what}", any(what in line for line in said), said)
     finally:
-        for path, (_, mode) in ROOTS.items():
-            os.chmod(path, mode)
+        let_in(False)
         kept[0].kill()
         sandbox.clear()
     configure(enter.CONFIG)

@@ -19,13 +19,21 @@ ETC_PVE = pathlib.Path("/etc/pve")
 CONFIG, TOKEN, TARGETS = (pathlib.Path("/etc/provost") / name for name in ("try.toml", "try-token", "try-targets"))
 TRESPASS = "/usr/local/sbin/provost-trespass"
 
-# What the unit closes before the program has closed anything. (Of processes it hides those of other accounts; the one that
-# trespass looks for is its own account's.)
+# What the unit closes before the program has closed anything, of files that its account could have by their permissions. (Of
+# processes it hides those of other accounts; the one that trespass looks for is its own account's.)
 BY_UNIT = [
-    "list /root", "open /etc/shadow", "write the configuration", "make a file", "truncate another file", "bind a port",
-    "mount", "make a user namespace", "make a network namespace", "enter a namespace",
-    "load a module", "set the host's name", "gain a capability", "become somebody else",
+    "list /root", "write the configuration", "make a file", "truncate another file", "bind a port", "make a user namespace",
+    "gain a capability",
 ]
+# And what it does even if every capability were left to it.
+THOUGH_CAPABLE = [
+    "mount", "make a network namespace", "enter a namespace", "load a module", "set the host's name", "become somebody else",
+]
+# The account with all that there is, and no layer. (To have a capability is no call that AppArmor sees; to use it is.)
+BARE = ["[Service]", "User=provost", "AmbientCapabilities=~"]
+REFUSED = (errno.EPERM, errno.EACCES, errno.EROFS)
+# Root's own, and for once anybody's to read: so that no permission is what closes it.
+ROOTS = {"/root": (0o755, 0o700), "/etc/shadow": (0o644, 0o640)}
 # What systemd closes by a program in the kernel, for which Debian 12 does not build it.
 BY_BPF = ["bind a port"]
 
@@ -129,6 +137,12 @@ def place():
     return other, ports, hidden
 
 
+def let_in(may):
+    """Whether what is root's is anybody's to read."""
+    for path, (opened, closed) in ROOTS.items():
+        os.chmod(path, opened if may else closed)
+
+
 def unit_without(*directives):
     """provost.service to be run once, without its sockets."""
     left_out = ("Sockets=", "Requires=", "After=", "OnSuccess=", "OnFailure=", "Type=", "WatchdogSec=", "Restart=", "ExecReload=",
@@ -165,18 +179,26 @@ def main():
             elif abi < FROM_ABI.get(name, 0):
                 print(f"     not closed with Landlock ABI {abi}: {name} ({errno.errorcode.get(code, 'open')})")
             else:
-                holds(f"closed: {name} ({errno.errorcode.get(code, code)})", code != 0, tried)
+                # Another account's processes are not there at all.
+                hidden = (errno.ENOENT,) if name == "read another process's arguments" else ()
+                holds(f"closed: {name} ({errno.errorcode.get(code, code)})", code in (*REFUSED, *hidden), tried)
+        let_in(True)
+        sh(f"chown provost {CONFIG}")
         alone = trespass("none", unit_without("AppArmorProfile="))
+        capable = trespass("none", [*unit_without("AppArmorProfile=", "CapabilityBoundingSet=", "AmbientCapabilities="), "AmbientCapabilities=~"])
+        open_to_all = trespass("none", BARE)
         has_bpf = "+BPF_FRAMEWORK" in sh("systemctl --version")
-        for name in BY_UNIT:
-            code = alone[name]
+        for name in [*BY_UNIT, *THOUGH_CAPABLE]:
+            code, without = (alone if name in BY_UNIT else capable)[name], open_to_all[name]
             if name in BY_BPF and not has_bpf:
                 print(f"     not closed by the unit, whose systemd is built without: {name}")
                 continue
-            holds(f"closed by the unit alone: {name} ({errno.errorcode.get(code, code)})", code != 0, alone)
+            holds(f"closed by the unit alone: {name} ({errno.errorcode.get(code, code)})", code in REFUSED and without not in REFUSED,
+                  (code, without))
         key = "open the key beside storage.cfg"
         holds("and what only the process itself closes, it closes: a key", alone[key] == 0 and tried[key] != 0, (alone[key], tried[key]))
     finally:
+        let_in(False)
         kept[0].kill()
         clear()
     for unit, most in (("provost", 1.2), ("provost-execd", 6.9)):

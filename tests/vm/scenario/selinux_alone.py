@@ -4,12 +4,11 @@
 domain; and then not even that."""
 
 import errno
-import os
 
 import sandbox
-from apparmor import BARE, REFUSED, ROOTS, replace_keys
+from apparmor import replace_keys
 from node import Client, configure, denials, holds, label_of, read, role, run, sh, start, until
-from sandbox import ETC_PVE, TRESPASS, place, trespass
+from sandbox import BARE, ETC_PVE, REFUSED, TRESPASS, let_in, place, trespass
 
 # What it closes, and the class that its log names; the permission too where the same class is refused for much else.
 CLOSED = {
@@ -66,8 +65,7 @@ def the_daemons_walls():
     sandbox.CONFIG.write_text(sandbox.CONFIG.read_text().replace("/try/mcp.sock", "/try/door/mcp.sock"))
     try:
         replace_keys()
-        for path, (mode, _) in ROOTS.items():
-            os.chmod(path, mode)
+        let_in(True)
         execd_reads()
         sh("dmesg -C")
         alone = trespass("none", BARE)
@@ -84,8 +82,7 @@ def the_daemons_walls():
             may = name not in TO_READER
             holds(f"{'left open' if may else 'left to the reader'}: {name}", (alone[name] == 0) == may, alone[name])
     finally:
-        for path, (_, mode) in ROOTS.items():
-            os.chmod(path, mode)
+        let_in(False)
         kept[0].kill()
         sandbox.clear()
 
@@ -111,6 +108,8 @@ def main():
     unlabelled_container()
     the_daemons_walls()
     holds("neither daemon is permissive to the end", read("/sys/fs/selinux/enforce") == "1")
+    # What was refused here was to be.
+    sh("dmesg -C")
 
 
 if __name__ == "__main__":
