@@ -23,11 +23,11 @@ TRESPASS = "/usr/local/sbin/provost-trespass"
 # processes it hides those of other accounts; the one that trespass looks for is its own account's.)
 BY_UNIT = [
     "list /root", "write the configuration", "make a file", "truncate another file", "bind a port", "make a user namespace",
-    "gain a capability",
+    "gain a capability", "become somebody else",
 ]
 # And what it does even if every capability were left to it.
 THOUGH_CAPABLE = [
-    "mount", "make a network namespace", "enter a namespace", "load a module", "set the host's name", "become somebody else",
+    "mount", "make a network namespace", "enter a namespace", "load a module", "set the host's name",
 ]
 # The account with all that there is, and no layer. (To have a capability is no call that AppArmor sees; to use it is.)
 BARE = ["[Service]", "User=provost", "AmbientCapabilities=~"]
