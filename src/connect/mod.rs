@@ -14,7 +14,7 @@
 //! | `places`, `look`, `survey` | what is where, how a host says so, and when it is asked |
 //! | `route`, `made` | where a call goes |
 //! | `front`, `calls`, `many` | the calls, at one host or at many |
-//! | `answer`, `merge`, `taint` | what comes back |
+//! | `answer`, `merge`, `standing`, `taint` | what comes back |
 //! | `face`, `list`, `resources`, `tasks`, `client`, `stdio` | the client's side |
 
 mod answer;
@@ -37,6 +37,7 @@ mod places;
 mod resources;
 mod route;
 mod session;
+mod standing;
 mod stdio;
 mod survey;
 mod taint;

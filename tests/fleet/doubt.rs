@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::common::eventually;
 use crate::house::House;
-use crate::machines::{Connected, Fleet, alone, member};
+use crate::machines::{Connected, Fleet, alone, member, run};
 
 /// Two that have nothing to do with each other.
 fn two(shed: &[u32], attic: &[u32]) -> Fleet {
@@ -66,6 +66,12 @@ fn a_host_whose_pve_does_not_answer_is_not_one_that_has_nothing() {
     assert!(said["note"].as_str().is_some_and(|note| note.contains("attic")), "{said}");
     let status = connected.call("status", json!({}));
     assert_eq!(status["fleet"][1]["error"]["kind"], "cannot_say", "{status}");
+
+    let output = run(&fleet.arguments(&["shed", "attic", "--check"]));
+    let checked = String::from_utf8(output.stdout).expect("text");
+    let line = |host: &str| checked.lines().find(|line| line.starts_with(host)).unwrap_or_default();
+    assert!(line("shed").contains("well") && line("attic").contains("BAD"), "{checked}");
+    assert!(checked.contains("could not say what it has"), "{checked}");
 
     fleet.machine("attic").site.sim.heal();
     assert_eq!(connected.refused("exec", command(105, "change"))["kind"], "ambiguous");
