@@ -82,7 +82,12 @@ impl Front {
                     }
                     return Ok(said.result().into());
                 }
-                Ok(Given::Other(response)) => return Ok(*response),
+                Ok(Given::Other(response)) => {
+                    if asked.tool == super::APPLY {
+                        self.surveyor.doubt(place);
+                    }
+                    return Ok(*response);
+                }
                 Err(Stopped::Refused(error)) => return Err(error),
                 Err(Stopped::Trouble(why)) => {
                     trouble.get_or_insert(why.failure(&host.name));

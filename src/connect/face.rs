@@ -211,7 +211,9 @@ impl ServerHandler for Face {
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
         self.front.client.seen(&context);
-        Ok(ListPromptsResult::with_all_items(prompts::list()))
+        // They are about nodes and guests.
+        let all = if self.front.surveyor.may_have_guests() { prompts::list() } else { Vec::new() };
+        Ok(ListPromptsResult::with_all_items(all))
     }
 
     /// This program's own words: a host's would be an instruction.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResponse, InputResponses, RequestMetaObject};
-use serde_json::{Map as Object, Value, json};
+use serde_json::{Map as Object, Value};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -13,14 +13,13 @@ use super::answer::{HOST, Said};
 use super::client::Client;
 use super::ears::Progress;
 use super::fleet::Fleet;
-use super::host::{Common, Host, Standing};
+use super::host::{Common, Host};
 use super::made::Made;
 use super::merge;
 use super::places::{Map, Place};
 use super::route::{self, About, Sight, Target};
 use super::survey::Surveyor;
 use super::taint::Tainted;
-use super::trouble::Trouble;
 use crate::share::Supply;
 use crate::tools::face::Failure;
 
@@ -51,12 +50,6 @@ pub struct Asked {
     pub state: Option<String>,
     pub meta: RequestMetaObject,
     pub progress: Option<Progress>,
-}
-
-/// Whether what it does is done when its answer is read: nobody is shown a plan first.
-fn changes_at_once(asked: &Asked) -> bool {
-    let mode = asked.args.get("mode").and_then(Value::as_str);
-    asked.tool == "file_put" || asked.tool == "exec" && mode.is_some_and(|mode| mode != "inspect")
 }
 
 impl Front {
@@ -173,22 +166,25 @@ impl Front {
             return Ok(Way::Each(among.into_iter().map(|place| vec![place]).collect(), from));
         }
         let about = route::about(asked.tool, &asked.args);
-        let (target, unseen) = self.target(&about, &among).await?;
+        let (target, in_doubt) = self.target(&about, &among).await?;
         Ok(match target {
             Target::One(places) => {
                 let by_guest = among.len() > 1 && about.guest.is_some();
-                let in_doubt = by_guest && !unseen.is_empty();
+                let is_doubtful = by_guest && !in_doubt.is_empty();
                 let doubt = || {
-                    let names: Vec<&str> = unseen.iter().map(|place| &*self.names[*place]).collect();
+                    let names: Vec<&str> = in_doubt.iter().map(|place| &*self.names[*place]).collect();
                     let names = names.join(", ");
-                    format!("not known: whether there is such a guest on {names}, which did not answer")
+                    format!("not known: whether there is such a guest on {names}, which did not say")
                 };
-                if in_doubt && changes_at_once(asked) {
+                if is_doubtful && about.is_at_once {
                     let here: Vec<&str> = places.iter().map(|place| &*self.names[*place]).collect();
-                    let next = format!("call again with `host` {}, if that is the one", here.join(" or "));
+                    let next = format!(
+                        "call again with `host` {}, if that is the one; `status` says how the others stand",
+                        here.join(" or ")
+                    );
                     return Err(Failure::new("which_host", doubt(), next));
                 }
-                let note = (in_doubt && TOUCHING.contains(&asked.tool)).then(doubt);
+                let note = (is_doubtful && TOUCHING.contains(&asked.tool)).then(doubt);
                 Way::One { places, note, by_guest }
             }
             Target::Each(groups) => Way::Each(groups, from),
@@ -244,7 +240,7 @@ impl Front {
         Ok(None)
     }
 
-    /// Where what it is about is, by what the hosts say; and who said nothing.
+    /// Where what it is about is, by what the hosts say; and who might have another of that name or number, and did not say.
     pub async fn target(
         self: &Arc<Self>,
         about: &About,
@@ -253,56 +249,29 @@ impl Front {
         if !route::needs_map(about, among) {
             return Ok((self.decide(about, among, &Map::default(), &[])?, Vec::new()));
         }
-        self.surveyor.look(among).await;
-        let seen = || {
-            let unseen: Vec<Place> =
-                self.surveyor.unseen(among).into_iter().map(|(place, _)| place).collect();
-            (self.surveyor.map(), unseen)
-        };
-        let (map, unseen) = seen();
-        match self.decide(about, among, &map, &unseen) {
-            Err(failure) if failure.kind.starts_with("no_such") => {
-                self.surveyor.look_again(among).await;
-                let (map, unseen) = seen();
-                Ok((self.decide(about, among, &map, &unseen)?, unseen))
-            }
-            decided => Ok((decided?, unseen)),
+        match about.is_at_once && about.guest.is_some() {
+            true => self.surveyor.look_now(among).await,
+            false => self.surveyor.look(among).await,
         }
+        let (mut map, mut unseen) = self.surveyor.sight(among);
+        let mut decided = self.decide(about, among, &map, &unseen);
+        if decided.as_ref().is_err_and(|failure| failure.kind.starts_with("no_such")) {
+            self.surveyor.look_again(among).await;
+            (map, unseen) = self.surveyor.sight(among);
+            decided = self.decide(about, among, &map, &unseen);
+        }
+        let target = decided?;
+        if let Target::One(places) = &target
+            && let Some(first) = places.first()
+        {
+            // A cluster gives a number once: its members have no other guest of it.
+            unseen.retain(|place| !map.are_one(*place, *first));
+        }
+        Ok((target, unseen))
     }
 
     fn decide(&self, about: &About, among: &[Place], map: &Map, unseen: &[Place]) -> Result<Target, Failure> {
         route::decide(about, &Sight { map, among, names: &self.names, unseen })
-    }
-
-    /// How every host stands.
-    pub fn standing(&self) -> Value {
-        let map = self.surveyor.map();
-        let unseen: BTreeMap<Place, Trouble> = self.surveyor.unseen(&self.all()).into_iter().collect();
-        let one = |(place, host): (Place, &Arc<Host>)| {
-            let mut shown = match host.standing() {
-                Standing::Idle => json!({ "state": "not_asked_yet" }),
-                Standing::Connecting => json!({ "state": "connecting" }),
-                Standing::Up { since } => json!({ "state": "up", "since_s": since.as_secs() }),
-                Standing::Down { trouble, since, next } => json!({
-                    "state": "down", "since_s": since.as_secs(), "error": trouble.json(), "tried_again_in_s": next.as_secs(),
-                }),
-            };
-            shown[HOST] = (*host.name).into();
-            if let Some(seen) = map.seen(place) {
-                shown["node"] = seen.node.clone().into();
-                shown["cluster"] = seen.cluster.clone().into();
-                shown["guests"] = seen.guests.len().into();
-            } else if let Some(trouble) = unseen.get(&place).filter(|trouble| trouble.kind == "wrong_node") {
-                shown["error"] = trouble.json();
-            }
-            shown
-        };
-        self.hosts.iter().enumerate().map(one).collect()
-    }
-
-    /// Has every host looked at, as far as they answer.
-    pub async fn look(self: &Arc<Self>) {
-        self.surveyor.look(&self.all()).await;
     }
 }
 

@@ -11,10 +11,10 @@
 //! | --- | --- |
 //! | [`fleet`] | which hosts there are |
 //! | `link`, `wire`, `ears`, `session`, `host` | one host: the way, its messages, what it may say, its session, its life |
-//! | `places`, `survey` | what is where, and how that is found out |
+//! | `places`, `look`, `survey` | what is where, how a host says so, and when it is asked |
 //! | `route`, `made` | where a call goes |
 //! | `front`, `calls`, `many` | the calls, at one host or at many |
-//! | `answer`, `merge`, `taint` | what comes back |
+//! | `answer`, `merge`, `standing`, `taint` | what comes back |
 //! | `face`, `list`, `resources`, `tasks`, `client`, `stdio` | the client's side |
 
 mod answer;
@@ -29,6 +29,7 @@ mod heard;
 mod host;
 mod link;
 mod list;
+mod look;
 mod made;
 mod many;
 mod merge;
@@ -36,6 +37,7 @@ mod places;
 mod resources;
 mod route;
 mod session;
+mod standing;
 mod stdio;
 mod survey;
 mod taint;

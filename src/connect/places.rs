@@ -29,6 +29,9 @@ pub struct Seen {
     /// Every node of its cluster, or itself.
     pub nodes: BTreeSet<String>,
     pub guests: HashMap<u32, Guest>,
+    /// Whether it is of a product that has guests.
+    pub has_guests: bool,
+    /// Since when it says so: it was not asked earlier.
     pub at: Instant,
 }
 
@@ -99,6 +102,11 @@ impl Map {
         self.domains(among).into_iter().filter(|domain| domain.iter().any(has)).collect()
     }
 
+    /// Whether they are of one cluster, in which a guest's number is given once.
+    pub fn are_one(&self, a: Place, b: Place) -> bool {
+        self.domains.iter().any(|domain| domain.contains(&a) && domain.contains(&b))
+    }
+
     pub fn is_node(&self, place: Place, node: &str) -> bool {
         self.seen(place).is_some_and(|seen| seen.node.as_deref() == Some(node))
     }
@@ -163,6 +171,7 @@ pub mod tests {
             cluster: (!cluster.is_empty()).then(|| "demo".into()),
             nodes: nodes.iter().map(|node| (*node).to_owned()).collect(),
             guests: guests.iter().map(guest).collect(),
+            has_guests: true,
             at: Instant::now(),
         }))
     }

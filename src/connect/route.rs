@@ -18,6 +18,8 @@ pub struct About {
     pub words: Option<String>,
     /// What runs inside the guest, on the node where it is.
     pub is_inside: bool,
+    /// What it does is done when its answer is read: nobody is shown a plan first.
+    pub is_at_once: bool,
     pub otherwise: Otherwise,
 }
 
@@ -52,7 +54,10 @@ pub fn about(tool: &str, args: &Object<String, Value>) -> About {
     match tool {
         "exec" | "file_get" | "file_put" => {
             // "host" is a node itself, and which one nothing else says.
-            About { guest: args.get("guest").and_then(vmid), is_inside: true, ..About::default() }
+            let mode = args.get("mode").and_then(Value::as_str);
+            let is_at_once =
+                tool == "file_put" || tool == "exec" && mode.is_some_and(|mode| mode != "inspect");
+            About { guest: args.get("guest").and_then(vmid), is_inside: true, is_at_once, ..About::default() }
         }
         "status" => otherwise(Otherwise::EachHost),
         // A receipt's number is one host's.
@@ -123,7 +128,7 @@ pub struct Sight<'a> {
     /// Hosts that may be meant at all.
     pub among: &'a [Place],
     pub names: &'a [std::sync::Arc<str>],
-    /// Those of them of which nothing is known.
+    /// Those of them of which nothing is known, or nothing new.
     pub unseen: &'a [Place],
 }
 

@@ -45,6 +45,8 @@ pub async fn get(
     mark(front, place, &mut task);
     let payload = match payload {
         TaskPayload::Completed { result } => {
+            // It may have been a change.
+            front.surveyor.doubt(place);
             TaskPayload::Completed { result: result_of(front, place, result)? }
         }
         TaskPayload::InputRequired { input_requests } => {

@@ -10,7 +10,12 @@ mod common;
 #[allow(dead_code, reason = "each test program uses its own part")]
 mod site;
 
+#[path = "../siblings/house.rs"]
+#[allow(dead_code, reason = "each test program uses its own part")]
+mod house;
+
 mod check;
+mod doubt;
 mod down;
 mod fake;
 mod hostile;
