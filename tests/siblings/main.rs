@@ -6,7 +6,9 @@ mod common;
 
 mod client;
 mod house;
+mod jobs;
 mod plans;
 mod site;
+mod stores;
 mod whole;
 mod withheld;
