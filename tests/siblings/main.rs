@@ -8,6 +8,7 @@ mod client;
 mod house;
 mod jobs;
 mod plans;
+mod profiles;
 mod site;
 mod stores;
 mod whole;

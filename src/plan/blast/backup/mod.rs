@@ -147,3 +147,20 @@ fn when(time: i64) -> String {
 fn lost(found: &mut Found, object: String, why: String) {
     found.hit(object, Severity::DataLost, why);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Catalog, Edition, Method};
+    use crate::product::Product;
+
+    /// One that the server has not got would never be looked at.
+    #[test]
+    fn each_call_that_is_looked_at_is_one_of_the_servers() {
+        let catalog = Catalog::built_in(Edition::of(Product::Backup));
+        for call in CALLS {
+            let (method, path) = call.split_once(' ').unwrap();
+            assert!(catalog.template(Method::from_name(method).unwrap(), path).is_some(), "{call}");
+        }
+    }
+}
