@@ -6,8 +6,11 @@ mod common;
 
 mod client;
 mod house;
+mod jobs;
 mod manager;
 mod plans;
+mod profiles;
 mod site;
+mod stores;
 mod whole;
 mod withheld;

@@ -88,6 +88,12 @@ impl Site {
         self.try_plan(call, args).await.unwrap_or_else(|refused| panic!("{call}: {refused}"))
     }
 
+    /// Who is hit, as [`radius`] has it.
+    pub async fn hits(&self, call: &str, args: Value) -> Vec<String> {
+        let plan = self.plan(call, args).await;
+        radius(&plan)
+    }
+
     pub async fn try_apply(&self, plan: &Plan) -> Result<apply::Running, Refused> {
         let (given_up, id) = (tokio_util::sync::CancellationToken::new(), plan.id.to_string());
         apply::run(&self.desk, &self.policy, &self.principal, self.asker(), &self.node, &id, &given_up).await

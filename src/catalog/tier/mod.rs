@@ -7,6 +7,8 @@ mod raise;
 mod table;
 
 #[cfg(test)]
+mod sibling_tests;
+#[cfg(test)]
 mod tests;
 
 use serde_json::{Map, Value};

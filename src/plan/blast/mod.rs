@@ -86,7 +86,9 @@ pub fn radius(change: Change<'_>, view: &View) -> Found {
     let own = of_tables.into_iter().filter(|hit| !told.contains(&(hit.object.clone(), hit.severity)));
     found.hits.extend(own);
     if found.hits.is_empty() {
-        let known: &[Tier] = if looked { &[Tier::Lockout, Tier::Destructive] } else { &[] };
+        // Of what could not be read, nobody can say that it is unharmed.
+        let saw_all = view.told.as_ref().is_none_or(|told| told.not_seen.is_empty());
+        let known: &[Tier] = if looked && saw_all { &[Tier::Lockout, Tier::Destructive] } else { &[] };
         found.hits = by_grounds(change.request, known);
     }
     found.hits.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.object.cmp(&b.object)));

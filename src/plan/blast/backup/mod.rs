@@ -6,12 +6,22 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `shelf` | reads groups, backups and jobs of datastores, within a deadline |
-//! | `goes` | what is removed: datastores, namespaces, groups, backups, what a retention or a sync takes |
+//! | `settings` | how a job or a datastore is configured, and how it would be after the call |
+//! | `goes` | what is removed by name, or is elsewhere then: namespaces, groups, backups |
+//! | `store` | a datastore that is no more, is away, is collected, or is configured otherwise |
+//! | `kept` | what a retention takes, by the server's own dry run |
+//! | `sync` | what a sync job removes, sends, or leaves without newer copies |
+//! | `verify` | which backups are read through, and which no longer are |
 //! | `people` | who is not let in, or loses rights or ownership |
 
 mod goes;
+mod kept;
 mod people;
+mod settings;
 mod shelf;
+mod store;
+mod sync;
+mod verify;
 
 use std::time::Duration;
 
@@ -67,12 +77,15 @@ pub const CALLS: &[&str] = &[
     "POST /config/prune",
     "PUT /config/prune/{id}",
     "DELETE /config/prune/{id}",
+    "PUT /config/remote/{name}",
     "DELETE /config/remote/{name}",
     "POST /config/sync",
     "PUT /config/sync/{id}",
     "DELETE /config/sync/{id}",
+    "PUT /config/verify/{id}",
     "DELETE /config/verify/{id}",
     "POST /pull",
+    "POST /push",
 ];
 
 fn has_rule(endpoint: &str) -> bool {
@@ -87,7 +100,7 @@ async fn judged(shelf: &Shelf<'_>, own: &[String], found: &mut Found) {
         "PUT /access/users/{userid}/token/{token-name}" => people::token(shelf, own, found, false).await,
         "DELETE /access/users/{userid}/token/{token-name}" => people::token(shelf, own, found, true).await,
         "POST /admin/datastore/{store}/change-owner" => people::owner(shelf, found).await,
-        "POST /admin/datastore/{store}/gc" => goes::collected(shelf, found).await,
+        "POST /admin/datastore/{store}/gc" => store::collected(shelf, found, "").await,
         "DELETE /admin/datastore/{store}/groups" => goes::group(shelf, found).await,
         "DELETE /admin/datastore/{store}/snapshots" => goes::snapshot(shelf, found).await,
         "PUT /admin/datastore/{store}/protected" => goes::unprotected(shelf, found).await,
@@ -95,22 +108,28 @@ async fn judged(shelf: &Shelf<'_>, own: &[String], found: &mut Found) {
             goes::moved(shelf, found).await;
         }
         "DELETE /admin/datastore/{store}/namespace" => goes::namespace(shelf, found).await,
-        "POST /admin/datastore/{store}/prune" => goes::pruned(shelf, found).await,
-        "POST /admin/datastore/{store}/prune-datastore" => goes::pruned_all(shelf, found).await,
+        "POST /admin/datastore/{store}/prune" => kept::group(shelf, found).await,
+        "POST /admin/datastore/{store}/prune-datastore" => kept::all(shelf, found).await,
         "POST /admin/prune/{id}/run" | "POST /config/prune" | "PUT /config/prune/{id}" => {
-            goes::pruned_by_job(shelf, found).await;
+            kept::by_job(shelf, found).await;
         }
-        "POST /admin/sync/{id}/run" | "POST /config/sync" | "PUT /config/sync/{id}" | "POST /pull" => {
-            goes::vanished(shelf, found).await;
+        "DELETE /config/prune/{id}" => kept::job_removed(shelf, found).await,
+        "POST /admin/sync/{id}/run" | "POST /config/sync" | "POST /pull" | "POST /push" => {
+            sync::runs(shelf, found).await;
         }
-        "POST /admin/datastore/{store}/unmount" => goes::unmounted(shelf, found).await,
-        "PUT /config/datastore/{name}" => goes::datastore_changed(shelf, found).await,
-        "DELETE /config/datastore/{name}" => goes::datastore(shelf, found).await,
-        "DELETE /config/remote/{name}" => goes::remote(shelf, found).await,
-        "DELETE /config/prune/{id}" | "DELETE /config/sync/{id}" | "DELETE /config/verify/{id}" => {
-            goes::job(shelf, found).await;
+        "PUT /config/sync/{id}" => sync::changed(shelf, found).await,
+        "DELETE /config/sync/{id}" => sync::removed(shelf, found).await,
+        "PUT /config/remote/{name}" => sync::remote_changed(shelf, found).await,
+        "DELETE /config/remote/{name}" => sync::remote_removed(shelf, found).await,
+        "POST /admin/datastore/{store}/verify" | "POST /admin/verify/{id}/run" => {
+            verify::runs(shelf, found).await;
         }
-        // Reads backups and notes what it found.
+        "PUT /config/verify/{id}" => verify::changed(shelf, found).await,
+        "DELETE /config/verify/{id}" => verify::removed(shelf, found).await,
+        "POST /admin/datastore/{store}/unmount" => store::unmounted(shelf, found).await,
+        "PUT /config/datastore/{name}" => store::changed(shelf, found).await,
+        "DELETE /config/datastore/{name}" => store::removed(shelf, found).await,
+        // Each of `CALLS` is above.
         _ => {}
     }
 }
@@ -127,4 +146,21 @@ fn when(time: i64) -> String {
 
 fn lost(found: &mut Found, object: String, why: String) {
     found.hit(object, Severity::DataLost, why);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Catalog, Edition, Method};
+    use crate::product::Product;
+
+    /// One that the server has not got would never be looked at.
+    #[test]
+    fn each_call_that_is_looked_at_is_one_of_the_servers() {
+        let catalog = Catalog::built_in(Edition::of(Product::Backup));
+        for call in CALLS {
+            let (method, path) = call.split_once(' ').unwrap();
+            assert!(catalog.template(Method::from_name(method).unwrap(), path).is_some(), "{call}");
+        }
+    }
 }

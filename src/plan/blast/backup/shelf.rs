@@ -3,6 +3,7 @@
 //! Groups come with their count and the newest of them, so a whole datastore costs one call for each namespace; backups are only
 //! listed for one group.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value};
@@ -12,12 +13,11 @@ use crate::catalog::Method;
 use crate::plan::Request;
 use crate::plan::eyes::{Eyes, Seen};
 use crate::plan::fields::{text, truth};
-use crate::pve::Rehearsal;
 
+/// Backups or owners that one line names; the rest are counted.
+pub const NAMED: usize = 5;
 /// Namespaces whose groups are listed for one change.
 const MOST_NAMESPACES: usize = 64;
-/// Groups of which a dry run is asked for one change.
-const MOST_REHEARSALS: usize = 200;
 
 /// All backups of one machine in one namespace.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,12 +41,6 @@ pub struct Backup {
     pub protected: bool,
 }
 
-/// What a dry run says of one group.
-pub struct Pruned {
-    pub goes: Vec<i64>,
-    pub stays: usize,
-}
-
 impl Group {
     /// `backup group tank:team/vm/105`
     pub fn object(&self) -> String {
@@ -60,16 +54,34 @@ impl Group {
     }
 }
 
-/// `tank:team/vm/105`; of the root namespace `tank:vm/105`.
+/// `tank:team/vm/105`; of the root namespace `tank:vm/105`; of a whole namespace `tank:team`.
 pub fn place(store: &str, ns: &str, leaf: &str) -> String {
-    match ns.is_empty() {
-        true => format!("{store}:{leaf}"),
-        false => format!("{store}:{ns}/{leaf}"),
+    let within: Vec<&str> = [ns, leaf].into_iter().filter(|part| !part.is_empty()).collect();
+    match within.is_empty() {
+        true => store.to_owned(),
+        false => format!("{store}:{}", within.join("/")),
+    }
+}
+
+/// "24 backups in 4 groups (21 of alice@pbs!pve, 3 of bob@pbs!team)"
+pub fn summed(groups: &[Group]) -> String {
+    let mut of: BTreeMap<&str, usize> = BTreeMap::new();
+    groups.iter().for_each(|group| *of.entry(&group.owner).or_default() += group.count);
+    let all = of.values().sum();
+    let owners: Vec<String> =
+        of.iter().take(NAMED).map(|(owner, count)| format!("{count} of {owner}")).collect();
+    let more = match of.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and those of {more} more"),
+    };
+    match groups.len() {
+        0 => "no backup that the agent's token is shown".to_owned(),
+        count => format!("{} in {} ({}{more})", many(all, "backup"), many(count, "group"), owners.join(", ")),
     }
 }
 
 pub struct Shelf<'a> {
-    eyes: &'a Eyes,
+    pub eyes: &'a Eyes,
     pub request: &'a Request,
     unseen: Mutex<Vec<String>>,
 }
@@ -247,54 +259,6 @@ impl<'a> Shelf<'a> {
     pub async fn stores(&self) -> Vec<String> {
         let rows = self.rows("the datastores", "/admin/datastore", &[], &[]).await;
         rows.iter().map(|row| word(row, "store")).filter(|store| !store.is_empty()).collect()
-    }
-
-    /// What the retention takes of a group, by the server's own dry run.
-    pub async fn rehearsed(&self, group: &Group, keep: &[(String, String)]) -> Option<Pruned> {
-        let rehearsal = Rehearsal::prune(&group.store, &group.ns, &group.kind, &group.id, keep);
-        let rows: Vec<Value> = match rehearsal {
-            Err(error) => return self.failed(group, &error.to_string()),
-            Ok(rehearsal) => match self.eyes.client.rehearse(&rehearsal).await {
-                Ok(answer) => match answer.data() {
-                    Ok(rows) => rows,
-                    Err(error) => return self.failed(group, &error.to_string()),
-                },
-                Err(error) => return self.failed(group, &error.to_string()),
-            },
-        };
-        let stays = |row: &&Value| {
-            ["keep", "protected"]
-                .iter()
-                .any(|name| row.get(*name).is_some_and(|value| truth(value) == Some(true)))
-        };
-        Some(Pruned {
-            goes: rows
-                .iter()
-                .filter(|row| !stays(row))
-                .filter_map(|row| number(row, "backup-time"))
-                .collect(),
-            stays: rows.iter().filter(stays).count(),
-        })
-    }
-
-    /// The same of many groups, as far as is asked for one change.
-    pub async fn all_rehearsed(&self, groups: Vec<Group>, keep: &[(String, String)]) -> Vec<(Group, Pruned)> {
-        if groups.len() > MOST_REHEARSALS {
-            let more = groups.len() - MOST_REHEARSALS;
-            self.not_seen(format!("what the retention takes of {} more was not asked", many(more, "group")));
-        }
-        let mut all = Vec::new();
-        for group in groups.into_iter().take(MOST_REHEARSALS) {
-            if let Some(pruned) = self.rehearsed(&group, keep).await {
-                all.push((group, pruned));
-            }
-        }
-        all
-    }
-
-    fn failed(&self, group: &Group, why: &str) -> Option<Pruned> {
-        self.not_seen(format!("the server's dry run of {} could not be had: {why}", group.object()));
-        None
     }
 }
 

@@ -1,0 +1,132 @@
+//! What a plan says of a datastore that is configured otherwise.
+
+use serde_json::{Value, json};
+
+use crate::site::{Site, radius};
+
+/// A demo whose `tank` has these settings too.
+async fn site(settings: Value) -> Site {
+    let site = Site::new().await;
+    site.sim.with_server(|server| {
+        let config = &mut server.stores.get_mut("tank").unwrap().config;
+        config.extend(settings.as_object().unwrap().clone());
+    });
+    site
+}
+
+async fn hits(site: &Site, args: Value) -> Vec<String> {
+    site.hits("PUT /config/datastore/tank", args).await
+}
+
+#[tokio::test]
+async fn a_schedule_alone_prunes_by_the_retention_that_is_there() {
+    let site = site(json!({ "keep-last": "1" })).await;
+    let said = hits(&site, json!({ "prune-schedule": "daily" })).await;
+    let lost: Vec<&String> = said.iter().filter(|hit| hit.contains(" data_lost: ")).collect();
+    assert_eq!(lost.len(), 3, "vm/104, ct/101 and team's vm/120 have more than one: {said:#?}");
+    assert!(
+        said.iter().any(|hit| hit.starts_with(
+            "backup group tank:vm/104 data_lost: 13 backups of alice@pbs!pve go when it is pruned next"
+        )),
+        "{said:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_rule_that_is_taken_out_leaves_the_others_to_prune_by() {
+    let site = site(json!({ "keep-last": "2", "keep-daily": "14" })).await;
+    let said = hits(&site, json!({ "delete": ["keep-daily"] })).await;
+    assert!(
+        said.iter().any(|hit| hit.contains("tank:vm/104 data_lost: 12 backups") && hit.ends_with("2 stay")),
+        "{said:#?}"
+    );
+    // With none left, all is kept.
+    assert_eq!(hits(&site, json!({ "delete": ["keep-daily", "keep-last"] })).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_rule_that_is_added_is_tried_beside_those_that_stay() {
+    let site = site(json!({ "keep-last": "30" })).await;
+    assert_eq!(hits(&site, json!({ "keep-weekly": 1 })).await, [""; 0]);
+    let said = hits(&site, json!({ "keep-weekly": 1, "delete": ["keep-last"] })).await;
+    assert!(said.iter().any(|hit| hit.contains("tank:vm/104 data_lost: 13 backups")), "{said:#?}");
+}
+
+#[tokio::test]
+async fn a_collection_by_a_schedule_is_told_as_one_that_is_made_now() {
+    let site = site(json!({ "gc-schedule": "daily" })).await;
+    site.sim.with_server(|server| server.stores.get_mut("tank").unwrap().pending = 4096);
+    for (args, at) in [
+        (json!({ "gc-schedule": "hourly" }), "by its schedule, "),
+        (json!({ "gc-on-unmount": true }), "whenever it is unmounted, "),
+        (json!({ "tuning": "gc-atime-cutoff=1" }), "as soon as its tuning then says, "),
+        (json!({ "delete": ["tuning"] }), "as soon as its tuning then says, "),
+    ] {
+        let said = hits(&site, args.clone()).await;
+        assert_eq!(said.len(), 1, "{args}: {said:#?}");
+        assert!(said[0].starts_with("datastore tank degraded: "), "{args}: {said:#?}");
+        for part in [at, "no backup loses any", "4096 bytes waited"] {
+            assert!(said[0].contains(part), "{args}: {part}: {said:#?}");
+        }
+    }
+    let said = hits(&site, json!({ "delete": ["gc-schedule"] })).await;
+    assert!(said.len() == 1 && said[0].contains("nothing is freed there by itself"), "{said:#?}");
+    assert_eq!(hits(&site, json!({ "gc-on-unmount": false })).await, [""; 0]);
+    assert_eq!(hits(&site, json!({ "comment": "x" })).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_a_datastore_no_longer_does_by_itself_is_told() {
+    let site = site(json!({ "verify-new": true, "prune-schedule": "daily", "keep-last": "1" })).await;
+    for (args, why) in [
+        (json!({ "verify-new": false }), "no longer read through as they come"),
+        (json!({ "delete": ["verify-new"] }), "no longer read through as they come"),
+        (json!({ "delete": ["prune-schedule"] }), "nothing is pruned there by its own schedule"),
+        (json!({ "notify-user": "bob@pbs" }), "others are told"),
+    ] {
+        let said = hits(&site, args.clone()).await;
+        assert!(said.len() == 1 && said[0].contains(why), "{args}: {said:#?}");
+    }
+}
+
+/// The tier's own word stands where nobody could look.
+#[tokio::test]
+async fn a_retention_that_could_not_be_tried_is_no_empty_radius() {
+    let site = site(json!({ "keep-last": "30" })).await;
+    let plant = |template: &str, answer: Value| {
+        site.sim.with_server(|server| drop(server.planted.insert(template.to_owned(), answer)));
+    };
+    plant("/config/datastore/{name}", json!("not what it should be"));
+    let plan = site.plan("PUT /config/datastore/tank", json!({ "keep-weekly": 1 })).await;
+    let unseen = plan.shown["not_seen"].to_string();
+    assert!(unseen.contains("the configuration of datastore tank could not be read"), "{unseen}");
+    let said = radius(&plan);
+    assert!(
+        said.len() == 1 && said[0].contains("data_lost: backups that the retention does not keep go"),
+        "no rule is tried without those beside it: {said:#?}"
+    );
+    plant("/admin/datastore/{store}/groups", json!([]));
+    let group = json!({ "backup-type": "vm", "backup-id": "104" });
+    let plan = site.plan("DELETE /admin/datastore/tank/groups", group).await;
+    let unseen = plan.shown["not_seen"].to_string();
+    assert!(unseen.contains("none of those that the server lists"), "{unseen}");
+    let said = radius(&plan);
+    assert!(said.len() == 1 && said[0].contains("data_lost: every backup of the group is gone"), "{said:#?}");
+}
+
+#[tokio::test]
+async fn a_datastore_that_goes_names_the_local_job_that_reads_from_it() {
+    let site = Site::new().await;
+    let local = json!({ "store": "archive", "ns": "copies", "remote-store": "tank", "schedule": "daily" });
+    site.sim.with_server(|server| {
+        let jobs = server.sections.get_mut("sync").unwrap();
+        jobs.insert("local".to_owned(), local.as_object().unwrap().clone());
+    });
+    for args in [json!({}), json!({ "keep-job-configs": true })] {
+        let said = site.hits("DELETE /config/datastore/tank", args).await;
+        let hit = "sync job local loses_backup: it fetches from tank, and fails from then on: archive:copies gets no newer copies";
+        assert!(said.iter().any(|said| said == hit), "{said:#?}");
+        assert!(!said.iter().any(|said| said.contains("offsite")), "its tank is another server's: {said:#?}");
+        assert!(said.iter().any(|said| said.starts_with("verify job weekly")), "{said:#?}");
+    }
+}
