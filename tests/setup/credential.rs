@@ -74,7 +74,11 @@ fn one_that_pve_refuses_is_made_anew() {
 #[test]
 fn it_is_put_back_into_a_file_where_that_is_asked_for() {
     let site = sealed();
-    good(&site.setup(&["--store", "file"]));
+    let ran = site.setup(&["--store", "file"]);
+    good(&ran);
+    // The daemon uses the one before until it has started anew.
+    let at = |call: &str| ran.out.find(call).unwrap_or_else(|| panic!("{call}: {}", ran.out));
+    assert!(at("$ write") < at("$ pveum user token remove"), "{}", ran.out);
     let config = fs::read_to_string(site.path("provost.toml")).unwrap();
     let file = site.path("pve-token");
     assert!(config.contains(&format!("token = \"{}\"", file.display())), "{config}");

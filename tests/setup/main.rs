@@ -5,6 +5,7 @@ mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
 mod credential;
+mod purge;
 mod site;
 mod stops;
 

@@ -113,7 +113,9 @@ impl Plan<'_> {
 
     /// `made`: how much was changed, however it ends.
     pub fn carry_out(&self, made: &mut usize) -> Result<(), Failed> {
-        make(self.pveum, self.store, &self.steps, made)?;
+        let first = self.steps.iter().take_while(|step| !step.last).count();
+        let (first, last) = self.steps.split_at(first);
+        make(self.pveum, self.store, first, made)?;
         if let Some((path, _, after)) = self.config {
             say(&format!("write {}", path.display()))?;
             settings::write(path, after)?;
@@ -144,7 +146,7 @@ impl Plan<'_> {
             say(&self.removal(left))?;
             self.store.remove(left)?;
         }
-        Ok(())
+        make(self.pveum, self.store, last, made)
     }
 
     fn removal(&self, left: &Path) -> String {

@@ -19,6 +19,8 @@ pub struct Step {
     pub secret_to: Option<PathBuf>,
     /// After it the secret that was answered before is put into its file: its token has its rights by then.
     pub keeps: bool,
+    /// What the daemon may still use until it has been told otherwise.
+    pub last: bool,
 }
 
 impl Step {
@@ -28,6 +30,7 @@ impl Step {
             why: why.into(),
             secret_to: None,
             keeps: false,
+            last: false,
         }
     }
 
@@ -92,6 +95,7 @@ pub fn steps(
             }
         }
     }
+    let first = steps.len();
     for left in tokens.iter().filter(|token| wanted.names.is_token(token) && !kept.contains(&token.tokenid)) {
         steps.extend(remove_token(
             user,
@@ -101,6 +105,7 @@ pub fn steps(
         ));
     }
     steps.extend(unused_roles(wanted, present));
+    steps[first..].iter_mut().for_each(|step| step.last = true);
     Ok(steps)
 }
 
