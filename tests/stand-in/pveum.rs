@@ -150,6 +150,10 @@ fn kill(settings: &BTreeMap<String, String>, changes: bool, when: &str) {
     if number.parse() == Ok(made(settings)) {
         let parent = nix::unistd::getppid();
         let _ = nix::sys::signal::kill(parent, nix::sys::signal::Signal::SIGKILL);
+        // As where the power goes: the call is not made, either.
+        if when == "before" {
+            std::process::exit(i32::from(REFUSED));
+        }
     }
 }
 
