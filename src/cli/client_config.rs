@@ -28,9 +28,9 @@ pub struct ClientConfig {
     #[cfg(feature = "agent")]
     #[arg(long, value_name = "HOST|FILE", num_args = 1.., conflicts_with_all = ["host", "user", "via"])]
     fleet: Vec<String>,
-    /// What the client calls it
-    #[arg(long, value_name = "NAME", default_value = "provost", value_parser = host)]
-    name: String,
+    /// What the client calls it [default: the host, where --host names one, else provost]
+    #[arg(long, value_name = "NAME", value_parser = host)]
+    name: Option<String>,
     /// The snippet alone
     #[arg(long)]
     json: bool,
@@ -131,10 +131,11 @@ fn host(text: &str) -> Result<String, String> {
 fn shown(out: &mut impl Write, verb: &ClientConfig) -> io::Result<()> {
     let host = verb.host.clone().or_else(own_name).unwrap_or_else(|| "NODE".to_owned());
     let login = verb.user.as_ref().map_or(host.clone(), |user| format!("{user}@{host}"));
+    let name = verb.name.clone().unwrap_or_else(|| named(verb.host.as_deref()));
     let of_fleet = of_fleet(verb)?;
     let is_fleet = of_fleet.is_some();
     let command = of_fleet.clone().unwrap_or_else(|| command(verb.via, &login, &host));
-    let snippet = snippet(verb.client, &verb.name, &command);
+    let snippet = snippet(verb.client, &name, &command);
     if verb.json {
         return writeln!(out, "{snippet:#}");
     }
@@ -155,8 +156,7 @@ fn shown(out: &mut impl Write, verb: &ClientConfig) -> io::Result<()> {
     if verb.client == Client::ClaudeCode {
         writeln!(
             out,
-            "This adds it for you in every project:\n\n  claude mcp add --scope user {} -- {}\n",
-            verb.name,
+            "This adds it for you in every project:\n\n  claude mcp add --scope user {name} -- {}\n",
             typed(&command)
         )?;
         writeln!(out, "Or, for whoever works in a project:\n")?;
@@ -188,6 +188,16 @@ fn shown(out: &mut impl Write, verb: &ClientConfig) -> io::Result<()> {
         "\nThe account on {host} has to be in group provost (provost setup --operator NAME) and in a role. ssh must log in without \
          a question: try  ssh {login} provost --version"
     )
+}
+
+/// An entry for each node: two of one name would be one. With the characters that every client takes in it.
+fn named(host: Option<&str>) -> String {
+    let plain = |one: char| if one.is_ascii_alphanumeric() || "_-".contains(one) { one } else { '-' };
+    let name: String = host.unwrap_or_default().chars().map(plain).collect();
+    match name.trim_matches('-') {
+        "" => "provost".to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 /// The command that joins many nodes, where that is wanted.
@@ -271,11 +281,11 @@ mod tests {
     }
 
     const CLIENTS: [(&str, &str, &str); 6] = [
-        ("claude-desktop", "/mcpServers/provost", "claude_desktop_config.json"),
-        ("claude-code", "/mcpServers/provost", "claude mcp add --scope user provost -- ssh -T"),
-        ("cursor", "/mcpServers/provost", "~/.cursor/mcp.json"),
-        ("vscode", "/servers/provost", ".vscode/mcp.json"),
-        ("zed", "/context_servers/provost", "zed/settings.json"),
+        ("claude-desktop", "/mcpServers/pve1", "claude_desktop_config.json"),
+        ("claude-code", "/mcpServers/pve1", "claude mcp add --scope user pve1 -- ssh -T"),
+        ("cursor", "/mcpServers/pve1", "~/.cursor/mcp.json"),
+        ("vscode", "/servers/pve1", ".vscode/mcp.json"),
+        ("zed", "/context_servers/pve1", "zed/settings.json"),
         ("generic", "", "ssh -T -o BatchMode=yes alice@pve1 provost bridge"),
     ];
 
@@ -291,6 +301,37 @@ mod tests {
             let arguments = json!(["-T", "-o", "BatchMode=yes", "alice@pve1", "provost", "bridge"]);
             assert_eq!((&entry["command"], &entry["args"]), (&json!("ssh"), &arguments), "{client}");
         }
+    }
+
+    #[test]
+    fn nodes_have_entries_of_their_own_by_names_that_clients_take() {
+        for (host, name) in [
+            ("pve1", "pve1"),
+            ("pve1.example.org", "pve1-example-org"),
+            ("192.0.2.7", "192-0-2-7"),
+            ("[2001:db8::7]", "2001-db8--7"),
+        ] {
+            let text = said(&["claude-code", "--host", host]).unwrap();
+            assert!(text.contains(&format!("--scope user {name} -- ssh")), "{text}");
+        }
+        for words in [&["zed"][..], &["zed", "--name", "mine", "--host", "pve1"]] {
+            let json: Value = serde_json::from_str(&said(&[words, &["--json"]].concat()).unwrap()).unwrap();
+            let name = if words.len() == 1 { "provost" } else { "mine" };
+            assert!(json["context_servers"][name].is_object(), "{json}");
+        }
+    }
+
+    #[test]
+    fn the_readme_shows_what_it_prints() {
+        let readme = include_str!("../../README.md");
+        let line = readme.lines().find_map(|line| line.strip_prefix("$ provost client-config ")).unwrap();
+        let line = line.split('#').next().unwrap();
+        let words: Vec<&str> = line.split_whitespace().chain(["--json"]).collect();
+        let shown = readme.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+        let [printed, shown]: [Value; 2] =
+            [&said(&words).unwrap(), shown].map(|text| serde_json::from_str(text).unwrap());
+        assert_eq!(printed, shown);
+        assert_eq!(words[0], "claude-code");
     }
 
     #[cfg(feature = "agent")]

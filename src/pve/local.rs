@@ -69,12 +69,21 @@ impl Local {
 
     /// `/etc/pve/local` is a link to `nodes/NAME`.
     async fn linked(&self) -> Option<String> {
-        let link = self.etc_pve.join("local");
-        let read = tokio::task::spawn_blocking(move || std::fs::read_link(link));
-        let target = tokio::time::timeout(PATIENCE, read).await.ok()?.ok()?.ok()?;
-        let name = target.strip_prefix("nodes").ok()?.to_str()?;
-        (!name.is_empty() && !name.contains('/')).then(|| name.to_owned())
+        let etc_pve = self.etc_pve.clone();
+        let read = tokio::task::spawn_blocking(move || linked(&etc_pve));
+        tokio::time::timeout(PATIENCE, read).await.ok()?.ok()?
     }
+}
+
+/// Without asking the API, for who has no token yet: by pmxcfs's own link, else by the host's name.
+pub fn here(etc_pve: &std::path::Path) -> String {
+    linked(etc_pve).unwrap_or_else(hostname)
+}
+
+fn linked(etc_pve: &std::path::Path) -> Option<String> {
+    let target = std::fs::read_link(etc_pve.join("local")).ok()?;
+    let name = target.strip_prefix("nodes").ok()?.to_str()?;
+    (!name.is_empty() && !name.contains('/')).then(|| name.to_owned())
 }
 
 async fn asked(ask: impl AsyncFnOnce(&Call) -> Asked) -> Result<Option<String>, Unanswered> {

@@ -50,6 +50,7 @@ pub use call::{CallError, Once, Path, Read, Rehearsal, Write};
 pub use client::{Client, Limits, Methods, Options};
 pub use error::PveError;
 pub use knock::{Shut, knock};
+pub use local::here;
 pub use refusal::{Failure, Forbidden, Privileges};
 pub use sink::{Held, Overfull, Room, Sink, Text};
 pub use tls::CertificateError;

@@ -1,9 +1,11 @@
 //! A simulated cluster with a `pveum` in front of it, a configuration without roles, and `provost` beside them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 
 use provost::catalog::{Catalog, Release};
 use provost::sim::estate::recorded;
@@ -14,8 +16,12 @@ use crate::common::{Client, eventually};
 
 pub struct Site {
     pub dir: tempfile::TempDir,
-    pub sim: Sim,
-    runtime: tokio::runtime::Runtime,
+    pub sim: Rc<Sim>,
+    pub node: &'static str,
+    /// Of the node that the cluster was begun with.
+    runtime: Option<tokio::runtime::Runtime>,
+    /// As pmxcfs shows the cluster on this node.
+    etc_pve: PathBuf,
     daemon: Option<Child>,
     /// All that any program printed.
     pub said: std::cell::RefCell<String>,
@@ -42,23 +48,50 @@ impl Site {
         let catalog = Catalog::embedded(release);
         fs::write(there.join("apidoc.js"), catalog.to_script()).expect("apidoc");
         let sim = runtime.block_on(Sim::start(Options { catalog, ..Options::new(&there, recorded()) }));
-        let site =
-            Self { dir, sim: sim.expect("a cluster"), runtime, daemon: None, said: Default::default() };
+        let sim = Rc::new(sim.expect("a cluster"));
+        let etc_pve = sim.etc_pve.clone();
+        Self::on(dir, sim, "pve1", Some(runtime), etc_pve)
+    }
+
+    /// Another node of the same cluster.
+    pub fn beside(first: &Self, node: &'static str) -> Self {
+        let dir = tempfile::Builder::new().prefix("provost-setup-").tempdir().expect("a directory");
+        fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).expect("mode");
+        let etc_pve = dir.path().join("etc-pve");
+        fs::create_dir(&etc_pve).expect("etc-pve");
+        std::os::unix::fs::symlink(format!("nodes/{node}"), etc_pve.join("local")).expect("local");
+        Self::on(dir, Rc::clone(&first.sim), node, None, etc_pve)
+    }
+
+    fn on(
+        dir: tempfile::TempDir,
+        sim: Rc<Sim>,
+        node: &'static str,
+        runtime: Option<tokio::runtime::Runtime>,
+        etc_pve: PathBuf,
+    ) -> Self {
+        let site = Self { dir, sim, node, runtime, etc_pve, daemon: None, said: Default::default() };
         fs::write(site.path("provost.toml"), site.begins()).expect("configuration");
         site.stand_in("");
         site
     }
 
+    /// The user that setup makes for this node.
+    pub fn user(&self) -> String {
+        format!("provost-{}@pve", self.node)
+    }
+
     fn begins(&self) -> String {
         format!(
             "# kept\n[listen]\nunix = \"{dir}/mcp.sock\"\n[pve]\nurl = \"{url}\"\ndaemon = \"{daemon}\"\ntoken = \"{dir}/pve-token\"\n\
-             certificate = \"{certificate}\"\napidoc = \"{dir}/sim/apidoc.js\"\netc_pve = \"{etc}\"\n[ledger]\n\
+             certificate = \"{certificate}\"\napidoc = \"{apidoc}\"\netc_pve = \"{etc}\"\n[ledger]\n\
              dir = \"{dir}/state/ledger\"\n[approval]\nmembers = [\"user:{me}\"]\n",
             dir = self.dir.path().display(),
             url = self.sim.url,
             daemon = self.sim.daemon_url,
             certificate = self.sim.certificate.display(),
-            etc = self.sim.etc_pve.display(),
+            apidoc = self.sim.etc_pve.with_file_name("apidoc.js").display(),
+            etc = self.etc_pve.display(),
             me = nix::unistd::Uid::effective(),
         )
     }
@@ -102,7 +135,9 @@ impl Site {
 
     /// A verb that calls `pveum`.
     pub fn calling(&self, words: &[&str]) -> Ran {
-        let drop_ins = self.path("drop-ins").display().to_string();
+        let [drop_ins, creds, sealed, plain] =
+            ["drop-ins", "systemd-creds", "credstore.encrypted", "credstore"]
+                .map(|name| self.path(name).display().to_string());
         let stand_in = [
             "--pveum",
             env!("CARGO_BIN_EXE_pveum-stand-in"),
@@ -110,8 +145,37 @@ impl Site {
             "/nowhere",
             "--drop-ins",
             &drop_ins,
+            "--systemd-creds",
+            &creds,
+            "--credstore",
+            &sealed,
+            "--plain-credstore",
+            &plain,
         ];
         self.provost(&[words, &stand_in].concat())
+    }
+
+    /// A `systemd-creds` whose seals open while the key of this host is the one that they were made with.
+    pub fn has_creds(&self, key: &str) {
+        let text = format!(
+            "#!/bin/sh\ncase $2 in --name=?*) ;; *) exit 9 ;; esac\ncase $1 in\nencrypt) echo {key}; cat ;;\n\
+             decrypt) [ \"$(head -n1 \"$3\")\" = {key} ] || {{ echo 'Failed to decrypt: Bad message' >&2; exit 1; }}; tail -n +2 \"$3\" ;;\n\
+             *) exit 1 ;;\nesac\n"
+        );
+        let program = self.path("systemd-creds");
+        fs::write(&program, text).expect("systemd-creds");
+        fs::set_permissions(program, PermissionsExt::from_mode(0o755)).expect("mode");
+    }
+
+    /// What PVE lets the token of a file do, and where: not only that it is one.
+    pub fn rights(&self, token: &str) -> BTreeMap<String, BTreeSet<String>> {
+        let answer = self.answer(token, "GET", "/access/permissions", "");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let body: Value =
+            serde_json::from_str(answer.split_once("\r\n\r\n").expect("a body").1).expect("JSON");
+        let names = |held: &Value| held.as_object().expect("rights").keys().cloned().collect();
+        let paths = body["data"].as_object().expect("paths").iter();
+        paths.map(|(path, held)| (path.clone(), names(held))).collect()
     }
 
     pub fn setup(&self, words: &[&str]) -> Ran {
@@ -132,20 +196,25 @@ impl Site {
 
     pub fn secrets(&self) -> Vec<String> {
         self.sim.with_estate(|estate| {
-            let users = estate.access().users.iter().filter(|(name, _)| *name == "provost@pve");
+            let users = estate.access().users.iter().filter(|(name, _)| **name == self.user());
             users.flat_map(|(_, user)| user.tokens.values().map(|token| token.secret.clone())).collect()
         })
     }
 
     pub fn tokens(&self) -> Vec<String> {
         self.sim.with_estate(|estate| {
-            let user = estate.access().users.get("provost@pve");
+            let user = estate.access().users.get(&self.user());
             user.into_iter().flat_map(|user| user.tokens.keys().cloned()).collect()
         })
     }
 
     /// The status of a call that is made with the token of a file, and by nothing of ours.
     pub fn status(&self, token: &str, method: &str, path: &str, form: &str) -> u16 {
+        let answer = self.answer(token, method, path, form);
+        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    }
+
+    fn answer(&self, token: &str, method: &str, path: &str, form: &str) -> String {
         use std::io::{Read, Write};
         let token = fs::read_to_string(self.path(token)).expect("a token");
         let address = self.sim.daemon_url.trim_start_matches("http://");
@@ -162,7 +231,7 @@ impl Site {
         .expect("write");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("read");
-        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+        answer
     }
 
     pub fn start(&mut self) {
@@ -197,8 +266,7 @@ impl Site {
 
     /// No more of the cluster: nothing listens there.
     pub fn ends(&mut self) {
-        let empty = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
-        std::mem::replace(&mut self.runtime, empty).shutdown_background();
+        self.runtime.take().expect("the node that it was begun with").shutdown_background();
     }
 }
 

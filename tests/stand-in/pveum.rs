@@ -3,7 +3,7 @@
 //!
 //! In: the words of a `pveum` call, and where the cluster is, from a file: `$PVEUM_STAND_IN`, else `/etc/pveum-stand-in`. Its
 //! lines are `daemon = URL`, `token = FILE`, and for tests `calls = FILE` (each call is a line there), `kill = N before|after`
-//! (the program that makes the N-th call that changes something dies then).
+//! (the program that makes the N-th call that changes something dies then), `refuse = N` (the N-th such call is refused).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -84,6 +84,9 @@ fn run(words: &[String]) -> Result<(), String> {
     let changes = *method != "GET";
     log(&settings, words)?;
     kill(&settings, changes, "before");
+    if changes && settings.get("refuse").is_some_and(|number| number.parse() == Ok(made(&settings))) {
+        return Err("cannot write: as the test has it".to_owned());
+    }
     let answered = ask(&settings, method, &target, &options);
     kill(&settings, changes, "after");
     let data = answered?;
@@ -144,12 +147,20 @@ fn kill(settings: &BTreeMap<String, String>, changes: bool, when: &str) {
     if !changes || at != when {
         return;
     }
-    let calls = settings.get("calls").and_then(|file| fs::read_to_string(file).ok()).unwrap_or_default();
-    let made = calls.lines().filter(|line| !line.contains(" list")).count();
-    if number.parse() == Ok(made) {
+    if number.parse() == Ok(made(settings)) {
         let parent = nix::unistd::getppid();
         let _ = nix::sys::signal::kill(parent, nix::sys::signal::Signal::SIGKILL);
+        // As where the power goes: the call is not made, either.
+        if when == "before" {
+            std::process::exit(i32::from(REFUSED));
+        }
     }
+}
+
+/// How many calls that change something there were, this one among them.
+fn made(settings: &BTreeMap<String, String>) -> usize {
+    let calls = settings.get("calls").and_then(|file| fs::read_to_string(file).ok()).unwrap_or_default();
+    calls.lines().filter(|line| !line.contains(" list")).count()
 }
 
 fn ask(

@@ -3,6 +3,7 @@
 //! It changes nothing, needs no root to say something, and goes on where a check fails or hangs: the next may say why.
 
 mod confined;
+mod credential;
 mod daemon;
 mod files;
 mod host;

@@ -7,8 +7,9 @@ use super::settings::{Change, Role};
 use super::{Failed, Setup, wanted};
 use crate::config::{Config, GuestTerm, Member};
 
-/// What the flags say, without a question.
-pub fn told(verb: &Setup, now: &Config) -> Change {
+/// What the flags say, without a question. `token`: where the daemon's own is to be, if that is another place than now.
+pub fn told(verb: &Setup, now: &Config, token: Option<String>) -> Change {
+    let shared = token.as_deref().map_or(now.pve.token.as_path(), Path::new);
     let named = verb.role.is_some()
         || verb.profile.is_some()
         || verb.own_token
@@ -16,7 +17,7 @@ pub fn told(verb: &Setup, now: &Config) -> Change {
         || !(verb.members.is_empty() && verb.guests.is_empty());
     let name = verb.role.clone().unwrap_or_else(|| "operator".to_owned());
     let role = named.then(|| Role {
-        token: verb.own_token.then(|| own_token(&now.pve.token, &name)),
+        token: verb.own_token.then(|| own_token(shared, &name)),
         name,
         profile: verb.profile.clone(),
         members: verb.members.clone(),
@@ -24,7 +25,7 @@ pub fn told(verb: &Setup, now: &Config) -> Change {
         exec: verb.exec.clone(),
     });
     let containers = verb.containers.clone().or_else(|| verb.no_exec.then(Vec::new));
-    Change { role, containers, token: None }
+    Change { role, containers, token }
 }
 
 /// Beside the daemon's own, and of its kind.

@@ -10,12 +10,12 @@ use serde_json::json;
 use super::pveum::Pveum;
 use super::secret::{self, Store};
 use super::steps::Step;
+use super::units::{done, remove_drop_in};
 use super::{Failed, Node, settings};
 use crate::cli::program;
 use crate::config::{self, Config};
 use crate::pve::{Client, Methods, Options, PveError, Read};
 
-const PATIENCE: Duration = Duration::from_secs(90);
 const CALL: Style = AnsiColor::Cyan.on_default();
 const FAINT: Style = Style::new().dimmed();
 const LOOK: Style = AnsiColor::Yellow.on_default();
@@ -46,7 +46,7 @@ impl Plan<'_> {
         self.steps.is_empty()
             && self.config.is_none()
             && self.operators.is_empty()
-            && self.drop_in().is_none()
+            && self.node.told(&self.credentials).is_none()
     }
 
     pub fn show(&self) -> Result<(), Failed> {
@@ -75,12 +75,18 @@ impl Plan<'_> {
                 "so that it may connect; what it may do, its role says",
             )?;
         }
-        if let Some((path, _)) = self.drop_in() {
-            call(
+        match self.node.told(&self.credentials) {
+            Some((path, Some(_))) => call(
                 &mut out,
                 &format!("write {}", path.display()),
                 "systemd decrypts the token for the daemon alone",
-            )?;
+            )?,
+            Some((path, None)) => call(
+                &mut out,
+                &format!("rm {}", path.display()),
+                "the configuration names no credential that the unit does not load by itself",
+            )?,
+            None => {}
         }
         if let Some(left) = self.left {
             call(&mut out, &self.removal(left), "the token that it holds is one no more")?;
@@ -98,29 +104,40 @@ impl Plan<'_> {
             }),
             "operators": self.operators,
             "removed": self.left.map(|left| self.store.place(left)),
-            "credentials": self.drop_in().map(|_| &self.credentials),
+            "credentials": self.node.told(&self.credentials).and_then(|(_, text)| text).map(|_| &self.credentials),
             "notes": self.notes,
         });
         writeln!(std::io::stdout(), "{plan:#}")?;
         Ok(())
     }
 
-    pub fn carry_out(&self) -> Result<(), Failed> {
-        make(self.pveum, self.store, &self.steps)?;
+    /// `made`: how much was changed, however it ends.
+    pub fn carry_out(&self, made: &mut usize) -> Result<(), Failed> {
+        let first = self.steps.iter().take_while(|step| !step.last).count();
+        let (first, last) = self.steps.split_at(first);
+        make(self.pveum, self.store, first, made)?;
         if let Some((path, _, after)) = self.config {
             say(&format!("write {}", path.display()))?;
             settings::write(path, after)?;
+            *made += 1;
         }
         for user in &self.operators {
             let words = self.joining(user);
             say(&program::typed(&words))?;
             done(Path::new(words[0]), &words[1..])?;
+            *made += 1;
         }
         let written = self.steps.iter().filter_map(|step| step.secret_to.as_deref());
         let mut restart = self.restart || written.into_iter().any(secret::is_credential);
-        if let Some((path, text)) = self.drop_in() {
-            say(&format!("write {}", path.display()))?;
-            settings::write(&path, &text)?;
+        if let Some((path, text)) = self.node.told(&self.credentials) {
+            match text {
+                Some(text) => {
+                    say(&format!("write {}", path.display()))?;
+                    settings::write(&path, &text)?;
+                }
+                None => remove_drop_in(&path)?,
+            }
+            *made += 1;
             self.node.systemctl(&["daemon-reload"])?;
             restart = true;
         }
@@ -129,7 +146,7 @@ impl Plan<'_> {
             say(&self.removal(left))?;
             self.store.remove(left)?;
         }
-        Ok(())
+        make(self.pveum, self.store, last, made)
     }
 
     fn removal(&self, left: &Path) -> String {
@@ -139,30 +156,30 @@ impl Plan<'_> {
     fn joining<'a>(&self, user: &'a str) -> [&'a str; 5] {
         ["/usr/sbin/usermod", "--append", "--groups", GROUP, user]
     }
-
-    /// What makes the unit load its credentials, if it does not say so yet.
-    fn drop_in(&self) -> Option<(PathBuf, String)> {
-        let path = self.node.drop_ins.join("provost-setup.conf");
-        let loads: String =
-            self.credentials.iter().map(|name| format!("LoadCredentialEncrypted={name}\n")).collect();
-        let text = format!("# Written by provost setup.\n[Service]\n{loads}");
-        let now = std::fs::read_to_string(&path).ok();
-        let wanted = !self.credentials.is_empty() && now.as_deref() != Some(text.as_str());
-        wanted.then_some((path, text))
-    }
 }
 
-/// Makes calls, each shown before, and takes up the secrets that they answer with.
-pub fn make(pveum: &Pveum, store: &Store, steps: &[Step]) -> Result<(), Failed> {
+/// Makes calls, each shown before, and takes up the secrets that they answer with. A secret is put into its file when its
+/// token has its rights, as the daemon uses what is in the file at once.
+pub fn make(pveum: &Pveum, store: &Store, steps: &[Step], made: &mut usize) -> Result<(), Failed> {
+    let mut answered = None;
     for step in steps {
         say(&pveum.typed(&step.words()))?;
-        match &step.secret_to {
-            None => drop(pveum.call(&step.words())?),
+        let done = match &step.secret_to {
+            None => pveum.call(&step.words()).map(drop),
             Some(given) => {
                 ready(store, given)?;
-                let line = pveum.make_token(&step.words())?;
-                store.put(given, &line)?;
+                pveum.make_token(&step.words()).map(|line| answered = Some((given, line)))
             }
+        };
+        // What PVE refused it did not do; of all else nobody knows that.
+        if !matches!(done, Err(Failed::Pveum { .. })) {
+            *made += 1;
+        }
+        done?;
+        if step.keeps
+            && let Some((given, line)) = answered.take()
+        {
+            store.put(given, &line)?;
         }
     }
     Ok(())
@@ -183,40 +200,6 @@ fn ready(store: &Store, given: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-impl Node {
-    /// Has the running daemon see what changed. Without systemd it looks by itself within a second, but for `[pve]`.
-    pub fn tell_daemon(&self, restart: bool) -> Result<(), Failed> {
-        if !self.has_systemd() {
-            return Ok(());
-        }
-        self.systemctl(&[if restart { "try-restart" } else { "try-reload-or-restart" }, "provost.service"])
-    }
-
-    fn has_systemd(&self) -> bool {
-        let own = self.systemctl == Path::new("/usr/bin/systemctl");
-        (Path::new("/run/systemd/system").is_dir() || !own) && self.systemctl.exists()
-    }
-
-    pub fn systemctl(&self, words: &[&str]) -> Result<(), Failed> {
-        if !self.has_systemd() {
-            return Ok(());
-        }
-        say(&format!("systemctl {}", program::typed(words)))?;
-        done(&self.systemctl, words)
-    }
-}
-
-fn done(program: &Path, words: &[&str]) -> Result<(), Failed> {
-    let failed = |said: String| {
-        Failed::Wrong(format!("{} {}: {}", program.display(), program::typed(words), clean(&said)))
-    };
-    let ran = program::run(program, words, b"", PATIENCE).map_err(|error| failed(error.to_string()))?;
-    match ran.status.success() {
-        true => Ok(()),
-        false => Err(failed(ran.stderr)),
-    }
-}
-
 pub fn say(line: &str) -> Result<(), Failed> {
     Ok(writeln!(anstream::stdout(), "{CALL}${CALL:#} {}", clean(line))?)
 }
@@ -226,7 +209,7 @@ fn call(out: &mut impl Write, line: &str, why: &str) -> Result<(), Failed> {
     Ok(writeln!(out, "      {FAINT}{}{FAINT:#}", clean(why))?)
 }
 
-fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     crate::text::clean(text.as_bytes()).replace('\n', " ")
 }
 
@@ -248,26 +231,18 @@ pub fn lacking(users: &[String]) -> Result<Vec<String>, Failed> {
     Ok(users.iter().filter(|user| !group.mem.contains(user)).cloned().collect())
 }
 
-/// The one that the package's unit loads by itself.
-const LOADED: &str = "pve-token";
-
-/// The credentials that a configuration names beside it.
-pub fn credentials(config: &Config) -> Vec<String> {
-    let own = config.roles.iter().filter_map(|role| role.token.as_ref());
-    let names = std::iter::once(&config.pve.token).chain(own).filter(|given| secret::is_credential(given));
-    let mut names: Vec<String> = names.map(|name| name.display().to_string()).collect();
-    names.retain(|name| name != LOADED);
-    names.sort();
-    names.dedup();
-    names
-}
-
 /// Whether PVE says that this is not the secret of that token, or the file may not be used as it is. Where PVE cannot be
 /// asked, it does not say so.
-pub fn is_refused(config: &Config, given: &Path) -> bool {
-    if secret::is_credential(given) {
-        return false;
-    }
+pub fn is_refused(config: &Config, store: &Store, given: &Path) -> bool {
+    let lent = match secret::is_credential(given) {
+        false => None,
+        // As systemd would put it before the daemon.
+        true => match store.lent(given) {
+            Ok(Some(lent)) => Some(lent),
+            _ => return false,
+        },
+    };
+    let given = lent.as_ref().map_or(given, |(_, path)| path);
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return false;
     };

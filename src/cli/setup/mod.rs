@@ -6,14 +6,19 @@
 
 mod ask;
 mod carry;
+mod grants;
+mod names;
 mod pveum;
 mod rotate;
+mod sealed;
 mod secret;
 mod settings;
 mod sibling;
 mod steps;
 mod uninstall;
+mod units;
 mod wanted;
+mod work;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -21,14 +26,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::catalog::{Catalog, Release, Source};
 use crate::cli::operator;
-use crate::config::{self, Config, ConfigError, GuestTerm};
-use crate::estate::{self, Index, Tree};
-use pveum::{Present, Pveum};
+use crate::config::{self, Config, ConfigError};
 use secret::Store;
 use settings::Change;
-use wanted::Wanted;
 
 pub const CODES: &str = "Exit codes: 0 done, 1 it stopped half-way (run it again), 2 nothing was changed.";
 
@@ -43,9 +44,9 @@ pub struct Node {
     /// The configuration [default: /etc/provost/provost.toml]
     #[arg(long, env = "PROVOST_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Provost's user in PVE
-    #[arg(long, value_name = "NAME@REALM", default_value = "provost@pve")]
-    user: String,
+    /// Provost's user in PVE [default: the one that this node's setup made, else provost-NODE@pve]
+    #[arg(long, value_name = "NAME@REALM")]
+    user: Option<String>,
     /// Show what would be done, and do nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
@@ -60,6 +61,8 @@ pub struct Node {
     systemd_creds: PathBuf,
     #[arg(long, hide = true, value_name = "DIR", default_value = "/etc/credstore.encrypted")]
     credstore: PathBuf,
+    #[arg(long, hide = true, value_name = "DIR", default_value = "/etc/credstore")]
+    plain_credstore: PathBuf,
     #[arg(long, hide = true, value_name = "DIR", default_value = "/etc/systemd/system/provost.service.d")]
     drop_ins: PathBuf,
 }
@@ -137,6 +140,9 @@ pub enum Failed {
     Config(#[from] ConfigError),
     #[error("{call}: {said}")]
     Pveum { call: String, said: String },
+    /// Whether PVE did it nobody knows.
+    #[error("{call}: {said}")]
+    Unknown { call: String, said: String },
     #[error("cannot {verb} the token's secret at {place}: {said}", place = place.display())]
     Secret { verb: &'static str, place: PathBuf, said: String },
     #[error("{0}")]
@@ -171,6 +177,14 @@ fn end(verb: &str, done: Result<(), Failed>) -> ExitCode {
     ExitCode::from(if matches!(error, Failed::Half { .. }) { HALF } else { WRONG })
 }
 
+/// An end of which the exit code says whether anything was changed before it.
+fn half(made: usize, failed: Failed) -> Failed {
+    match made {
+        0 => failed,
+        _ => Failed::Half { failed: Box::new(failed) },
+    }
+}
+
 fn setup(verb: &Setup) -> Result<(), Failed> {
     let path = config::path(verb.node.config.clone());
     let before = match std::fs::read_to_string(&path) {
@@ -184,7 +198,8 @@ fn setup(verb: &Setup) -> Result<(), Failed> {
         let words = sibling::words(now.pve.product(), &now.pve.token, &now.pve.certificate);
         return Err(Failed::Wrong(words));
     }
-    let mut change = ask::told(verb, &now);
+    let store = verb.node.store(&path);
+    let mut change = ask::told(verb, &now, verb.place(&path, &now, &store));
     if now.roles.is_empty() && change.role.as_ref().is_none_or(|role| role.members.is_empty()) {
         match io::stdin().is_terminal() && !verb.node.yes {
             true => ask::asked(&mut change)?,
@@ -197,22 +212,23 @@ fn setup(verb: &Setup) -> Result<(), Failed> {
             }
         }
     }
-    let store = verb.node.store();
-    change.token = verb.place(&now, &store)?;
     let beginning = if before.is_empty() { settings::BEGINNING } else { &before };
     let after = match change == Change::default() {
         true => before.clone(),
         false => settings::edit(&path, beginning, &change)?,
     };
     let config = config::parse(&path, &after)?;
-    let work = verb.node.work(&config)?;
-    let held = work.held(&store, &config)?;
+    let work = verb.node.work(&store, &config, Some(&now))?;
+    let held = work.held(&store, &config);
     let steps = steps::steps(&work.wanted, &work.present, &held, verb.expires(), verb.adopt)?;
     let restart = change.token.is_some() || now.pve.token != config.pve.token;
-    // Only what held a token of setup's own, which the steps remove.
-    let ours = |id: &str| id.starts_with(&format!("{}!", work.wanted.user));
-    let left = (now.pve.token != config.pve.token && store.id(&now.pve.token)?.as_deref().is_some_and(ours))
-        .then_some(now.pve.token.as_path());
+    // Only what held a token of setup's own, which the steps remove; or nothing that this host could read.
+    let was = work.kept(&now.pve.token);
+    let ours =
+        was.broken.is_some() || was.id.is_some_and(|id| id.starts_with(&work.wanted.names.before_token()));
+    let left = (now.pve.token != config.pve.token && ours).then_some(now.pve.token.as_path());
+    let mut notes = work.wanted.notes.clone();
+    notes.extend(work.broken(&store));
     let plan = carry::Plan {
         node: &verb.node,
         store: &store,
@@ -221,9 +237,9 @@ fn setup(verb: &Setup) -> Result<(), Failed> {
         config: (after != before).then_some((path.as_path(), before.as_str(), after.as_str())),
         left,
         operators: carry::lacking(&verb.operators)?,
-        credentials: carry::credentials(&config),
+        credentials: units::credentials(&config),
         restart,
-        notes: work.wanted.notes.clone(),
+        notes,
     };
     if verb.json {
         return plan.json();
@@ -234,12 +250,13 @@ fn setup(verb: &Setup) -> Result<(), Failed> {
         writeln!(out, "Nothing was done: --dry-run.")?;
         return Ok(());
     }
+    let mut made = 0;
     if !plan.is_empty() {
         verb.node.agree("Do this?")?;
-        plan.carry_out().map_err(|failed| Failed::Half { failed: Box::new(failed) })?;
+        plan.carry_out(&mut made).map_err(|failed| half(made, failed))?;
     }
     if verb.rotate {
-        rotate::all(&verb.node, verb.expires(), None)?;
+        rotate::all(&verb.node, verb.expires(), &mut made).map_err(|failed| half(made, failed))?;
     }
     let host =
         nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or("NODE".into());
@@ -252,16 +269,17 @@ fn setup(verb: &Setup) -> Result<(), Failed> {
 }
 
 impl Setup {
-    /// Where a first token goes, if that is to be another place than the configuration has.
-    fn place(&self, now: &Config, store: &Store) -> Result<Option<String>, Failed> {
-        const CREDENTIAL: &str = "pve-token";
+    /// Where a token goes, if that is to be another place than the configuration has: what was asked for, and a first one
+    /// into a credential where the host has a key.
+    fn place(&self, path: &Path, now: &Config, store: &Store) -> Option<String> {
+        const NAME: &str = "pve-token";
+        let is_credential = secret::is_credential(&now.pve.token);
         let fresh = now.pve.token == config::Pve::default().token && !store.place(&now.pve.token).exists();
-        let credential = match self.store.as_str() {
-            "credential" => !secret::is_credential(&now.pve.token),
-            "auto" => fresh && secret::has_key(&self.node.systemd_creds),
-            _ => false,
-        };
-        Ok(credential.then(|| CREDENTIAL.to_owned()))
+        match self.store.as_str() {
+            "credential" => (!is_credential).then(|| NAME.to_owned()),
+            "file" => is_credential.then(|| path.with_file_name(NAME).display().to_string()),
+            _ => (fresh && secret::has_key(&self.node.systemd_creds)).then(|| NAME.to_owned()),
+        }
     }
 
     /// Seconds since the epoch; 0: never.
@@ -275,22 +293,7 @@ fn expires(days: u32) -> u64 {
     now.as_secs() + u64::from(days) * 86_400
 }
 
-/// What there is and what there should be.
-struct Work {
-    pveum: Pveum,
-    present: Present,
-    wanted: Wanted,
-}
-
 impl Node {
-    fn store(&self) -> Store {
-        Store {
-            account: config::Exec::default().user,
-            systemd_creds: self.systemd_creds.clone(),
-            credstore: self.credstore.clone(),
-        }
-    }
-
     /// Nobody else sets up meanwhile.
     fn alone(&self, config: &Path) -> Result<Option<nix::fcntl::Flock<std::fs::File>>, Failed> {
         let dir = config.parent().filter(|dir| dir.is_dir()).unwrap_or(Path::new("/"));
@@ -318,40 +321,5 @@ impl Node {
             true => Ok(()),
             false => Err(Failed::Wrong("nothing was changed".into())),
         }
-    }
-
-    fn work(&self, config: &Config) -> Result<Work, Failed> {
-        let root = nix::unistd::Uid::effective().is_root();
-        if !root && self.pveum == Path::new("/usr/sbin/pveum") {
-            return Err(Failed::Wrong("pveum answers root alone: sudo provost …".into()));
-        }
-        let pveum = Pveum { program: self.pveum.clone() };
-        let present = pveum.look(&self.user)?;
-        // A node without the file of its own has the built-in catalogue of its release.
-        let fallback = if present.known.contains("VM.Monitor") { Release::V8_4 } else { Release::LATEST };
-        let catalog = Source::open(&config.pve.apidoc, None, fallback).current().catalog;
-        let wanted = self.wanted(config, &catalog, &present)?;
-        Ok(Work { pveum, present, wanted })
-    }
-
-    fn wanted(&self, config: &Config, catalog: &Catalog, present: &Present) -> Result<Wanted, Failed> {
-        let terms = config.roles.iter().filter_map(|role| role.guests.as_ref()).flatten();
-        let estate = match terms.into_iter().any(|term| matches!(term, GuestTerm::Tag(_))) {
-            true => estate::refresh(&Tree::new(&config.pve.etc_pve), None),
-            false => Index::default().into(),
-        };
-        wanted::wanted(&self.user, config, catalog, &present.known, &estate)
-    }
-}
-
-impl Work {
-    fn held(&self, store: &Store, config: &Config) -> Result<Vec<steps::Held<'_>>, Failed> {
-        let held = |token| {
-            let token: &wanted::Token = token;
-            let id = store.id(&token.given)?;
-            let refused = id.is_some() && carry::is_refused(config, &token.given);
-            Ok(steps::Held { token, id, refused })
-        };
-        self.wanted.tokens.iter().map(held).collect()
     }
 }

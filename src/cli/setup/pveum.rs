@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::Failed;
+use super::names::MARK;
 use crate::cli::program;
 use crate::pve::loose;
 
@@ -25,8 +26,20 @@ pub struct Present {
     /// Every privilege of this release.
     pub known: BTreeSet<String>,
     pub roles: BTreeMap<String, BTreeSet<String>>,
-    pub user: Option<User>,
+    pub users: Vec<User>,
     pub acl: Vec<Entry>,
+}
+
+impl Present {
+    pub fn user(&self, name: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.userid == name)
+    }
+
+    /// `USER@REALM!ID`
+    pub fn token(&self, id: &str) -> Option<&Token> {
+        let (user, id) = id.split_once('!')?;
+        self.user(user)?.tokens.iter().find(|token| token.tokenid == id)
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -37,6 +50,13 @@ pub struct User {
     pub enable: Option<u64>,
     #[serde(default)]
     pub tokens: Vec<Token>,
+}
+
+impl User {
+    /// Whether setup made it.
+    pub fn is_marked(&self) -> bool {
+        self.comment.as_deref().is_some_and(|comment| comment.starts_with(MARK))
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -74,7 +94,7 @@ struct Made {
 }
 
 impl Pveum {
-    pub fn look(&self, user: &str) -> Result<Present, Failed> {
+    pub fn look(&self) -> Result<Present, Failed> {
         let roles: Vec<Role> = self.list(&["role", "list"])?;
         let list = |privs: &str| {
             privs.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
@@ -88,9 +108,9 @@ impl Pveum {
                 self.program.display()
             )));
         }
-        let users: Vec<User> = self.list(&["user", "list", "--full", "1"])?;
+        let users = self.list(&["user", "list", "--full", "1"])?;
         let acl = self.list(&["acl", "list"])?;
-        Ok(Present { known, roles, user: users.into_iter().find(|one| one.userid == user), acl })
+        Ok(Present { known, roles, users, acl })
     }
 
     fn list<T: DeserializeOwned>(&self, words: &[&str]) -> Result<T, Failed> {
@@ -110,23 +130,28 @@ impl Pveum {
                 "there is no {}; this runs on a Proxmox VE node, as root",
                 self.program.display()
             )),
-            _ => failed(error.to_string()),
+            _ => Failed::Unknown { call: self.typed(words), said: error.to_string() },
         })?;
-        match ran.status.success() {
-            true => Ok(ran.stdout),
-            // What it printed is not repeated: it may be a secret.
-            false => Err(failed(match ran.stderr.trim() {
-                "" => format!("it ended with {}", ran.status),
-                said => said.replace('\n', "; "),
-            })),
+        if ran.status.success() {
+            return Ok(ran.stdout);
         }
+        // What it printed is not repeated: it may be a secret.
+        let said = match ran.stderr.trim() {
+            "" => format!("it ended with {}", ran.status),
+            said => said.replace('\n', "; "),
+        };
+        // What was ended from outside may have done it.
+        Err(match ran.status.code() {
+            Some(_) => failed(said),
+            None => Failed::Unknown { call: self.typed(words), said },
+        })
     }
 
     /// The line `USER@REALM!ID=SECRET` of a token that is made.
     pub fn make_token(&self, words: &[&str]) -> Result<Zeroizing<String>, Failed> {
         let text = self.call(words)?;
         // An error of serde's may quote what it read, so it is not repeated.
-        let made: Made = serde_json::from_slice(&text).map_err(|_| Failed::Pveum {
+        let made: Made = serde_json::from_slice(&text).map_err(|_| Failed::Unknown {
             call: self.typed(words),
             said:
                 "what it printed names no token; the one that it may have made is removed by the next setup"

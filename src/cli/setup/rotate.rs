@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::pveum;
+use super::secret::Store;
 use super::steps::{self, Step};
 use super::wanted::Token;
-use super::{Failed, Node, Work, carry, secret};
+use super::work::{Work, files};
+use super::{Failed, Node, carry, half, secret};
 use crate::cli::operator::{Client, Where};
 use crate::config::Config;
-use crate::control::{Ask, Examined};
+use crate::control::{Ask, Examined, Token as Used};
 
 /// For the daemon to look at the file, and to start anew where it has to.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -49,7 +52,7 @@ struct Operators {
 pub fn run(verb: &Rotate) -> Result<(), Failed> {
     let (path, config) = carry::load(&verb.node)?;
     let _alone = verb.node.alone(&path)?;
-    let expire = verb.expire.map_or(0, super::expires);
+    let (expire, mut made) = (verb.expire.map_or(0, super::expires), 0);
     let given = match &verb.role {
         None => None,
         Some(name) => {
@@ -61,41 +64,51 @@ pub fn run(verb: &Rotate) -> Result<(), Failed> {
             })?)
         }
     };
-    rotate(&verb.node, &config, expire, given.as_deref(), verb.offline, verb.at.socket.clone())
+    let at = At { only: given.as_deref(), offline: verb.offline, socket: verb.at.socket.clone() };
+    rotate(&verb.node, &path, &config, expire, at, &mut made).map_err(|failed| half(made, failed))
 }
 
 /// Each token, as `provost setup --rotate` has it.
-pub fn all(node: &Node, expire: u64, socket: Option<PathBuf>) -> Result<(), Failed> {
-    let (_, config) = carry::load(node)?;
-    rotate(node, &config, expire, None, false, socket)
+pub fn all(node: &Node, expire: u64, made: &mut usize) -> Result<(), Failed> {
+    let (path, config) = carry::load(node)?;
+    rotate(node, &path, &config, expire, At::default(), made)
+}
+
+/// Which token, and where its use is seen.
+#[derive(Default)]
+struct At<'a> {
+    only: Option<&'a Path>,
+    offline: bool,
+    socket: Option<PathBuf>,
 }
 
 fn rotate(
     node: &Node,
+    path: &Path,
     config: &Config,
     expire: u64,
-    only: Option<&Path>,
-    offline: bool,
-    socket: Option<PathBuf>,
+    at: At<'_>,
+    made: &mut usize,
 ) -> Result<(), Failed> {
-    let store = node.store();
-    let work = node.work(config)?;
-    let daemon = Client::at(&Where::of(socket, node.config.clone()))
+    let store = node.store(path);
+    let given: Vec<PathBuf> = files(config).into_iter().map(Path::to_owned).collect();
+    let daemon = Client::at(&Where::of(at.socket, node.config.clone()))
         .map_err(|error| Failed::Wrong(error.to_string()))?;
     let mut out = anstream::stdout();
-    let mut agreed = false;
-    for token in work.wanted.tokens.iter().filter(|token| only.is_none_or(|only| only == token.given)) {
-        let held = store.id(&token.given)?.and_then(|id| Some(id.strip_prefix(&work.prefix())?.to_owned()));
-        let Some(held) = held.filter(|held| work.has(held)) else {
-            return Err(Failed::Wrong(format!(
-                "{} holds no token of setup's, so there is none to rotate; provost setup makes one",
-                token.given.display()
-            )));
-        };
+    let (mut agreed, mut shown) = (false, Vec::new());
+    for given in given.iter().filter(|given| at.only.is_none_or(|only| only == given.as_path())) {
+        // What there is by now: the turn of the one before has changed it.
+        let work = node.work(&store, config, None)?;
+        let Some(token) = work.wanted.tokens.iter().find(|token| token.given == *given) else { continue };
+        let held = work.rotated(&store, token)?;
         let turn = work.turn(token, &held, expire);
         writeln!(out, "{}:", token.given.display())?;
         for step in turn.before.iter().chain(&turn.make).chain(&turn.after) {
-            writeln!(out, "  {}", work.pveum.typed(&step.words()))?;
+            // Roles and the user's rights are for all tokens, and made with the first.
+            if !shown.contains(step) {
+                writeln!(out, "  {}", work.pveum.typed(&step.words()))?;
+                shown.push(step.clone());
+            }
         }
         if node.dry_run {
             continue;
@@ -104,23 +117,20 @@ fn rotate(
             node.agree("Do this?")?;
             agreed = true;
         }
-        let half = |failed| Failed::Half { failed: Box::new(failed) };
-        carry::make(&work.pveum, &store, &turn.before).map_err(half)?;
-        carry::make(&work.pveum, &store, &turn.make).map_err(half)?;
+        carry::make(&work.pveum, &store, &turn.before, made)?;
+        carry::make(&work.pveum, &store, &turn.make, made)?;
         if secret::is_credential(&token.given) || !turn.make.is_empty() {
-            node.tell_daemon(secret::is_credential(&token.given)).map_err(half)?;
+            node.tell_daemon(secret::is_credential(&token.given))?;
         }
-        let id = format!("{}{}", work.prefix(), turn.id);
-        if offline {
-            if carry::is_refused(config, &token.given) {
-                return Err(half(Failed::Wrong(format!(
-                    "PVE refuses the new token {id}; the one before stays"
-                ))));
+        let id = format!("{}{}", work.wanted.names.before_token(), turn.id);
+        if at.offline {
+            if carry::is_refused(config, &store, &token.given) {
+                return Err(Failed::Wrong(format!("PVE refuses the new token {id}; the one before stays")));
             }
         } else {
-            seen(&daemon, &token.given, &id).map_err(half)?;
+            seen(&daemon, &token.given, &id)?;
         }
-        carry::make(&work.pveum, &store, &turn.after).map_err(half)?;
+        carry::make(&work.pveum, &store, &turn.after, made)?;
         writeln!(out, "{}: {id} is in use.", token.given.display())?;
     }
     if node.dry_run {
@@ -133,7 +143,7 @@ fn rotate(
 struct Turn {
     /// The id that the file holds in the end.
     id: String,
-    /// Removes what a run that broke off made and never wrote.
+    /// Makes what its rights are made of, and removes what a run that broke off made and never wrote.
     before: Vec<Step>,
     /// Empty where that is all that was left to do.
     make: Vec<Step>,
@@ -142,28 +152,48 @@ struct Turn {
 }
 
 impl Work {
-    fn prefix(&self) -> String {
-        format!("{}!", self.wanted.user)
-    }
-
-    fn has(&self, id: &str) -> bool {
-        self.present.user.iter().flat_map(|user| &user.tokens).any(|token| token.tokenid == id)
+    /// The id, without its user, of the token that is to be another.
+    fn rotated(&self, store: &Store, token: &Token) -> Result<String, Failed> {
+        let kept = self.kept(&token.given);
+        let (given, place) = (token.given.display(), store.place(&token.given));
+        if let Some(why) = &kept.broken {
+            return Err(Failed::Wrong(format!(
+                "{} cannot be decrypted on this host ({why}), so its token is lost; provost setup makes another",
+                place.display()
+            )));
+        }
+        let ours = |id: &String| {
+            id.starts_with(&self.wanted.names.before_token()) && self.present.token(id).is_some()
+        };
+        let held = kept.id.filter(ours).and_then(|id| Some(id.split_once('!')?.1.to_owned()));
+        held.ok_or_else(|| {
+            Failed::Wrong(format!(
+                "{given} holds no token of setup's, so there is none to rotate; provost setup makes one"
+            ))
+        })
     }
 
     fn turn(&self, token: &Token, held: &str, expire: u64) -> Turn {
-        let user = self.wanted.user.as_str();
-        let tokens = self.present.user.iter().flat_map(|user| &user.tokens);
-        let marked = tokens.filter(|one| one.comment.as_deref() == Some(&token.mark) && one.tokenid != held);
+        let user = self.wanted.names.user.as_str();
+        let tokens: Vec<&pveum::Token> =
+            self.present.user(user).into_iter().flat_map(|user| &user.tokens).collect();
+        let marked =
+            tokens.iter().filter(|one| one.comment.as_deref() == Some(&token.mark) && one.tokenid != held);
         // Of one base, the one with the higher number is the later.
         let (later, earlier): (Vec<_>, Vec<_>) =
             marked.map(|one| one.tokenid.as_str()).partition(|id| number(id) > number(held));
         let remove = |id: &str, why| steps::remove_token(user, id, &self.present, why);
-        let before = later.iter().flat_map(|id| remove(id, "its secret was never written")).collect();
+        let full = format!("{user}!{held}");
+        let mut before = steps::lacking(&self.wanted, token, &full, &self.present);
+        before.extend(later.iter().flat_map(|id| remove(id, "its secret was never written")));
         let mut after: Vec<Step> = earlier.iter().flat_map(|id| remove(id, "the one before")).collect();
         if !earlier.is_empty() && later.is_empty() {
             return Turn { id: held.to_owned(), before, make: Vec::new(), after };
         }
-        let id = format!("{}-{}", token.base, number(held).max(1) + 1);
+        // One that is removed before has it for what PVE listed, and another node's where they share the user.
+        let taken = |id: &String| tokens.iter().any(|one| one.tokenid == *id);
+        let numbered = (number(held).max(1) + 1..).map(|number| format!("{}-{number}", token.base));
+        let id = numbered.into_iter().find(|id| !taken(id)).unwrap_or_default();
         let make = steps::make(user, token, &id, expire, &self.present);
         // Its rights are on the list that was read before; the new one's are not.
         after.extend(remove(held, "the one before"));
@@ -185,11 +215,17 @@ fn seen(daemon: &Client, given: &Path, id: &str) -> Result<(), Failed> {
             Ok(examined) => {
                 let used = examined.tokens.into_iter().find(|token| token.given == given);
                 match used {
-                    Some(token) if token.id.as_deref() == Some(id) && token.problem.is_none() => {
+                    Some(token) if token.id.as_deref() != Some(id) => {
+                        token.problem.unwrap_or("it still uses the one before".into())
+                    }
+                    Some(Used { problem: Some(problem), .. }) => problem,
+                    Some(token) if token.permissions.values().all(std::collections::BTreeSet::is_empty) => {
+                        "PVE gives it no right at all; provost setup mends that".to_owned()
+                    }
+                    Some(_) => {
                         std::thread::sleep(LAST_USES);
                         return Ok(());
                     }
-                    Some(token) => token.problem.unwrap_or("it still uses the one before".into()),
                     None => "its configuration names another".to_owned(),
                 }
             }

@@ -6,6 +6,7 @@
 
 use std::fs::{File, Permissions};
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,11 +14,14 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::Failed;
+use super::sealed::Sealed;
 use crate::cli::program;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A token is near 60 bytes.
 const MOST: u64 = 1024;
+/// What failed where systemd cannot open what it sealed.
+const DECRYPT: &str = "decrypt";
 
 /// Where secrets are put.
 #[derive(Debug, Clone)]
@@ -26,30 +30,55 @@ pub struct Store {
     pub account: String,
     pub systemd_creds: PathBuf,
     pub credstore: PathBuf,
+    /// Where a credential lies open, on a host that has no key; setup puts none there that was not there.
+    pub plain: PathBuf,
+    /// Which credentials setup sealed.
+    pub sealed: Sealed,
+}
+
+/// What is kept at a place; nothing of it where nothing is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// `USER@REALM!ID`
+    pub id: Option<String>,
+    /// Why systemd cannot decrypt it: this host's key is another than it was sealed by.
+    pub broken: Option<String>,
 }
 
 impl Store {
-    /// Where a token of the configuration lies: a bare name is a credential.
+    /// Where a token of the configuration lies: a bare name is a credential, and the daemon prefers the encrypted one.
     pub fn place(&self, given: &Path) -> PathBuf {
-        match is_credential(given) {
-            true => self.credstore.join(given),
-            false => given.to_owned(),
+        match (is_credential(given), self.is_plain(given)) {
+            (false, _) => given.to_owned(),
+            (true, true) => self.plain.join(given),
+            (true, false) => self.credstore.join(given),
         }
     }
 
-    /// The id of the token that is kept there: `USER@REALM!ID`. None where there is no file.
-    pub fn id(&self, given: &Path) -> Result<Option<String>, Failed> {
-        let line = match self.line(given)? {
-            Some(line) => line,
-            None => return Ok(None),
-        };
-        let id = line.split('=').next().unwrap_or_default().trim();
-        Ok((id.contains('@') && id.contains('!')).then(|| crate::text::brief(id, 200)))
+    fn is_plain(&self, given: &Path) -> bool {
+        !self.credstore.join(given).exists() && self.plain.join(given).exists()
+    }
+
+    fn is_sealed(&self, given: &Path) -> bool {
+        is_credential(given) && !self.is_plain(given)
+    }
+
+    pub fn kept(&self, given: &Path) -> Result<Kept, Failed> {
+        match self.line(given) {
+            Ok(None) => Ok(Kept::default()),
+            Ok(Some(line)) => {
+                let id = line.split('=').next().unwrap_or_default().trim();
+                let is = id.contains('@') && id.contains('!');
+                Ok(Kept { id: is.then(|| crate::text::brief(id, 200)), broken: None })
+            }
+            Err(Failed::Secret { verb: DECRYPT, said, .. }) => Ok(Kept { id: None, broken: Some(said) }),
+            Err(error) => Err(error),
+        }
     }
 
     fn line(&self, given: &Path) -> Result<Option<Zeroizing<String>>, Failed> {
         let place = self.place(given);
-        if is_credential(given) {
+        if self.is_sealed(given) {
             if !place.exists() {
                 return Ok(None);
             }
@@ -57,7 +86,7 @@ impl Store {
             let ran = program::run(&self.systemd_creds, &["decrypt", &name, &from, "-"], b"", PATIENCE);
             let ran = ran.map_err(|error| self.failed("read", &place, error.to_string()))?;
             if !ran.status.success() {
-                return Err(self.failed("decrypt", &place, ran.stderr.trim().to_owned()));
+                return Err(self.failed(DECRYPT, &place, ran.stderr.trim().to_owned()));
             }
             return Ok(Some(text(ran.stdout)));
         }
@@ -69,12 +98,28 @@ impl Store {
         }
     }
 
+    /// A credential as a file of this process's own, in memory alone, for who reads tokens from files.
+    pub fn lent(&self, given: &Path) -> Result<Option<(File, PathBuf)>, Failed> {
+        let Some(line) = self.line(given)? else { return Ok(None) };
+        let make = || {
+            let flags = nix::sys::memfd::MFdFlags::MFD_CLOEXEC;
+            let mut file = File::from(nix::sys::memfd::memfd_create(c"provost-token", flags)?);
+            file.set_permissions(Permissions::from_mode(0o400))?;
+            file.write_all(line.as_bytes())?;
+            Ok(file)
+        };
+        let file = make().map_err(|error: std::io::Error| self.failed("read", given, error.to_string()))?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        Ok(Some((file, path)))
+    }
+
     /// Puts a line in place of what is there, whole or not at all.
     pub fn put(&self, given: &Path, line: &str) -> Result<(), Failed> {
         let place = self.place(given);
         let failed = |error: std::io::Error| self.failed("write", &place, error.to_string());
         let sealed;
-        let (content, account) = match is_credential(given) {
+        let (content, account) = match self.is_sealed(given) {
+            false if is_credential(given) => (line.as_bytes(), None),
             false => (line.as_bytes(), self.account()),
             true => {
                 let name = format!("--name={}", given.display());
@@ -93,9 +138,13 @@ impl Store {
             }
         };
         let dir = place.parent().unwrap_or(Path::new("/"));
-        if is_credential(given) && !dir.exists() {
-            std::fs::create_dir_all(dir).map_err(failed)?;
-            std::fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(failed)?;
+        if self.is_sealed(given) {
+            if !dir.exists() {
+                std::fs::create_dir_all(dir).map_err(failed)?;
+                std::fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(failed)?;
+            }
+            // Before there is one: what is broken off here is still known to be setup's.
+            self.sealed.add(given).map_err(failed)?;
         }
         // Its owner's alone from its first byte on.
         let mut file = tempfile::Builder::new().prefix(".provost-").tempfile_in(dir).map_err(failed)?;
@@ -115,7 +164,7 @@ impl Store {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(self.failed("remove", &place, error.to_string()))
             }
-            _ => Ok(()),
+            _ => self.sealed.drop(given).map_err(|error| self.failed("remove", &place, error.to_string())),
         }
     }
 
@@ -160,7 +209,9 @@ mod tests {
         Store {
             account: nix::unistd::Uid::effective().to_string(),
             systemd_creds: "/usr/bin/systemd-creds".into(),
-            credstore: dir.join("credstore"),
+            credstore: dir.join("credstore.encrypted"),
+            plain: dir.join("credstore"),
+            sealed: Sealed { file: dir.join("credentials") },
         }
     }
 
@@ -168,11 +219,11 @@ mod tests {
     fn a_file_is_its_accounts_alone_and_replaced_as_a_whole() {
         let dir = tempfile::tempdir().unwrap();
         let (store, file) = (store(dir.path()), dir.path().join("token"));
-        assert_eq!(store.id(&file).unwrap(), None);
+        assert_eq!(store.kept(&file).unwrap().id, None);
         store.put(&file, "provost@pve!a=5f3a1c9e-1111\n").unwrap();
         let before = std::fs::metadata(&file).unwrap();
         assert_eq!(before.mode() & 0o7777, 0o400);
-        assert_eq!(store.id(&file).unwrap().as_deref(), Some("provost@pve!a"));
+        assert_eq!(store.kept(&file).unwrap().id.as_deref(), Some("provost@pve!a"));
         store.put(&file, "provost@pve!b=5f3a1c9e-2222\n").unwrap();
         assert_ne!(std::fs::metadata(&file).unwrap().ino(), before.ino());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing half is left");
@@ -189,8 +240,8 @@ mod tests {
         }
         let name = Path::new("pve-token");
         store.put(name, "provost@pve!a=5f3a1c9e-1111\n").unwrap();
-        let sealed = std::fs::read(dir.path().join("credstore/pve-token")).unwrap();
+        let sealed = std::fs::read(dir.path().join("credstore.encrypted/pve-token")).unwrap();
         assert!(!String::from_utf8_lossy(&sealed).contains("5f3a1c9e"));
-        assert_eq!(store.id(name).unwrap().as_deref(), Some("provost@pve!a"));
+        assert_eq!(store.kept(name).unwrap().id.as_deref(), Some("provost@pve!a"));
     }
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::Failed;
-use super::pveum::{self, Entry, Present};
-use super::wanted::{Grants, MARK, OURS, Token, Wanted};
+use super::grants::{given, grants, held, of_user, others, taken};
+use super::names::{MARK, Names};
+use super::pveum::{self, Present};
+use super::wanted::{Grants, Token, Wanted};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -15,14 +17,20 @@ pub struct Step {
     pub why: String,
     /// The file that takes the secret that this call answers with.
     pub secret_to: Option<PathBuf>,
+    /// After it the secret that was answered before is put into its file: its token has its rights by then.
+    pub keeps: bool,
+    /// What the daemon may still use until it has been told otherwise.
+    pub last: bool,
 }
 
 impl Step {
-    fn new(words: &[&str], why: impl Into<String>) -> Self {
+    pub fn new(words: &[&str], why: impl Into<String>) -> Self {
         Self {
             words: words.iter().map(|word| (*word).to_owned()).collect(),
             why: why.into(),
             secret_to: None,
+            keeps: false,
+            last: false,
         }
     }
 
@@ -48,15 +56,15 @@ pub fn steps(
     expire: u64,
     adopt: bool,
 ) -> Result<Vec<Step>, Failed> {
-    let user = wanted.user.as_str();
+    let user = wanted.names.user.as_str();
     let mut steps = roles(wanted, present);
     steps.extend(its_user(user, present, adopt)?);
-    steps.extend(grants("--users", "user", user, &wanted.grants, present));
-    let tokens: &[pveum::Token] = present.user.as_ref().map_or(&[], |user| &user.tokens);
+    steps.extend(grants("--users", "user", user, &of_user(wanted, present), present));
+    let tokens = present.user(user).map_or(&[][..], |user| &user.tokens);
     let mut kept = BTreeSet::new();
     let mut taken: BTreeSet<String> = tokens.iter().map(|token| token.tokenid.clone()).collect();
     for Held { token, id, refused } in held {
-        let known = id.as_deref().and_then(|id| id.strip_prefix(&format!("{user}!")));
+        let known = id.as_deref().and_then(|id| id.strip_prefix(&wanted.names.before_token()));
         let known = known.and_then(|id| tokens.iter().find(|one| one.tokenid == id));
         match (known, id) {
             (Some(known), _) if !refused => {
@@ -71,10 +79,11 @@ pub fn steps(
                 steps.extend(grants("--tokens", "token", &full, &token.grants, present));
                 kept.insert(known.tokenid.clone());
             }
-            (None, Some(id)) if !id.starts_with(&format!("{user}!")) && !adopt => {
+            // One that this cluster does not know is worth nothing to anybody here.
+            (None, Some(id)) if present.token(id).is_some() && !adopt => {
                 return Err(Failed::Wrong(format!(
-                    "{} holds the token {id}, which setup did not make; give [pve] token another file, or say --adopt to \
-                     have one made in its place ({id} itself stays in PVE)",
+                    "{} holds the token {id}, which is none of {user}'s, and setup did not make it for this node; give [pve] \
+                     token another file, or say --adopt to have one made in its place ({id} itself stays in PVE)",
                     token.given.display()
                 )));
             }
@@ -86,8 +95,8 @@ pub fn steps(
             }
         }
     }
-    let ours = |one: &&pveum::Token| one.comment.as_deref().is_some_and(|comment| comment.starts_with(MARK));
-    for left in tokens.iter().filter(ours).filter(|token| !kept.contains(&token.tokenid)) {
+    let first = steps.len();
+    for left in tokens.iter().filter(|token| wanted.names.is_token(token) && !kept.contains(&token.tokenid)) {
         steps.extend(remove_token(
             user,
             &left.tokenid,
@@ -96,10 +105,11 @@ pub fn steps(
         ));
     }
     steps.extend(unused_roles(wanted, present));
+    steps[first..].iter_mut().for_each(|step| step.last = true);
     Ok(steps)
 }
 
-/// A token and its rights. The rights come second: without them it can do nothing.
+/// A token and its rights, of which its secret has to wait: a token in its file that has none yet would be used, and refused.
 pub fn make(user: &str, token: &Token, id: &str, expire: u64, present: &Present) -> Vec<Step> {
     let expires = expire.to_string();
     let mut words = vec!["user", "token", "add", user, id, "--privsep", "1", "--comment", &token.mark];
@@ -111,6 +121,19 @@ pub fn make(user: &str, token: &Token, id: &str, expire: u64, present: &Present)
         format!("with rights of its own; its secret goes to {} and nowhere else", token.given.display());
     let mut steps = vec![Step { secret_to: Some(token.given.clone()), ..Step::new(&words, why) }];
     steps.extend(grants("--tokens", "token", &format!("{user}!{id}"), &token.grants, present));
+    steps.last_mut().into_iter().for_each(|last| last.keeps = true);
+    steps
+}
+
+/// What a token needs that PVE does not have yet: roles, its user's rights, of which it cannot have more, and its own where
+/// it is there (`id`). Nothing is taken from anybody.
+pub fn lacking(wanted: &Wanted, token: &Token, id: &str, present: &Present) -> Vec<Step> {
+    let user = wanted.names.user.as_str();
+    let mut steps = roles(wanted, present);
+    steps.extend(given("--users", "user", user, &of_user(wanted, present), present));
+    if present.token(id).is_some() {
+        steps.extend(given("--tokens", "token", id, &token.grants, present));
+    }
     steps
 }
 
@@ -155,13 +178,13 @@ fn roles(wanted: &Wanted, present: &Present) -> Vec<Step> {
 }
 
 fn its_user(user: &str, present: &Present, adopt: bool) -> Result<Vec<Step>, Failed> {
-    let Some(found) = &present.user else {
+    let Some(found) = present.user(user) else {
         let why = "it has no password, so nobody can log in as it";
         return Ok(vec![Step::new(&["user", "add", user, "--comment", MARK], why)]);
     };
     let mut steps = Vec::new();
     let comment = found.comment.as_deref().unwrap_or_default();
-    if !comment.starts_with(MARK) {
+    if !found.is_marked() {
         if !adopt {
             return Err(Failed::Wrong(format!(
                 "PVE has a user {user} already, with the comment \"{}\", which setup did not make; choose another with \
@@ -183,74 +206,54 @@ fn its_user(user: &str, present: &Present, adopt: bool) -> Result<Vec<Step>, Fai
     Ok(steps)
 }
 
-/// What makes a holder hold these roles at these paths, and nothing else anywhere.
-fn grants(option: &str, kind: &str, holder: &str, wanted: &Grants, present: &Present) -> Vec<Step> {
-    let held = |entry: &&Entry| entry.kind == kind && entry.ugid == holder;
-    let mut now = Grants::new();
-    for entry in present.acl.iter().filter(held) {
-        now.entry(entry.path.clone()).or_default().insert(entry.roleid.clone());
-    }
-    let none = BTreeSet::new();
-    let mut steps = Vec::new();
-    let lacking = wanted.iter().map(|(path, roles)| (path, roles, now.get(path).unwrap_or(&none)));
-    for (path, roles, has) in lacking {
-        let lacks: Vec<&str> = roles.difference(has).map(String::as_str).collect();
-        if !lacks.is_empty() {
-            let words = ["acl", "modify", path, option, holder, "--roles", &lacks.join(",")];
-            steps.push(Step::new(&words, format!("{holder} holds there {}", words_of(has))));
-        }
-    }
-    for (path, has) in &now {
-        let over: Vec<&str> = has.difference(wanted.get(path).unwrap_or(&none)).map(String::as_str).collect();
-        if !over.is_empty() {
-            let words = ["acl", "delete", path, option, holder, "--roles", &over.join(",")];
-            steps.push(Step::new(&words, "no role of the configuration needs it there"));
-        }
-    }
-    steps
-}
-
-fn words_of(roles: &BTreeSet<String>) -> String {
-    match roles.is_empty() {
-        true => "nothing".to_owned(),
-        false => roles.iter().cloned().collect::<Vec<_>>().join(", "),
-    }
-}
-
 /// Ours that nothing needs any more, and that nobody else holds.
 fn unused_roles(wanted: &Wanted, present: &Present) -> Vec<Step> {
     let gone =
-        present.roles.keys().filter(|name| name.starts_with(OURS) && !wanted.roles.contains_key(*name));
-    gone.filter(|name| others(name, &wanted.user, present).is_empty())
+        present.roles.keys().filter(|name| wanted.names.is_role(name) && !wanted.roles.contains_key(*name));
+    gone.filter(|name| others(name, &wanted.names.user, present).is_empty())
         .map(|name| Step::new(&["role", "delete", name], "no role of the configuration needs it any more"))
         .collect()
 }
 
-/// Who holds a role beside our user and its tokens.
-fn others<'a>(role: &str, user: &str, present: &'a Present) -> BTreeSet<&'a str> {
-    let ours = |entry: &&Entry| entry.ugid == user || entry.ugid.starts_with(&format!("{user}!"));
-    let entries = present.acl.iter().filter(|entry| entry.roleid == role && !ours(entry));
-    entries.map(|entry| entry.ugid.as_str()).collect()
-}
-
-/// What takes back all that setup made, and what is left for others' sake.
-pub fn uninstall(user: &str, present: &Present) -> Result<(Vec<Step>, Vec<String>), Failed> {
+/// What takes back all that setup made for this node, and what is left for others' sake. `held`: the ids of the tokens that
+/// the node's files hold.
+pub fn uninstall(
+    names: &Names,
+    held_ids: &[String],
+    present: &Present,
+) -> Result<(Vec<Step>, Vec<String>), Failed> {
     let (mut steps, mut notes) = (Vec::new(), Vec::new());
-    if let Some(found) = &present.user {
-        if !found.comment.as_deref().is_some_and(|comment| comment.starts_with(MARK)) {
+    let user = names.user.as_str();
+    if let Some(found) = present.user(user) {
+        if !found.is_marked() {
             return Err(Failed::Wrong(format!(
                 "the user {user} of PVE does not have setup's comment, so it is not setup's to remove; --user names \
                  another"
             )));
         }
         let why = "made by setup";
-        for token in &found.tokens {
+        let is_ours = |token: &&pveum::Token| {
+            names.is_token(token) || held_ids.contains(&format!("{user}!{}", token.tokenid))
+        };
+        let (ours, others): (Vec<_>, Vec<_>) = found.tokens.iter().partition(is_ours);
+        for token in ours {
             steps.extend(remove_token(user, &token.tokenid, present, why));
         }
-        steps.extend(grants("--users", "user", user, &Grants::new(), present));
-        steps.push(Step::new(&["user", "delete", user], why));
+        if others.is_empty() {
+            steps.extend(grants("--users", "user", user, &Grants::new(), present));
+            steps.push(Step::new(&["user", "delete", user], why));
+        } else {
+            let mut over = held("user", user, present);
+            over.values_mut().for_each(|roles| roles.retain(|role| names.is_role(role)));
+            steps.extend(taken("--users", user, &over, why));
+            let others: Vec<&str> = others.iter().map(|token| token.tokenid.as_str()).collect();
+            notes.push(format!(
+                "the user {user} stays, for its tokens that are not this node's: {}",
+                others.join(", ")
+            ));
+        }
     }
-    for name in present.roles.keys().filter(|name| name.starts_with(OURS)) {
+    for name in present.roles.keys().filter(|name| names.is_role(name)) {
         let others = others(name, user, present);
         match others.is_empty() {
             true => steps.push(Step::new(&["role", "delete", name], "made by setup")),

@@ -5,15 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::Failed;
+use super::names::Names;
 use crate::catalog::Catalog;
 use crate::config::{Config, GuestTerm, Profile, Role};
 use crate::estate::Index;
 use crate::policy::rights::{Place, Rights};
 
-/// Roles that setup makes begin so: PVE's roles have no comment to know them by.
-pub const OURS: &str = "Provost.";
-/// The comment of what setup makes, where PVE keeps one.
-pub const MARK: &str = "made by provost setup";
 /// Guests that may be named one by one: an entry of PVE's access list each.
 const MOST_GUESTS: usize = 512;
 
@@ -22,7 +19,7 @@ pub type Grants = BTreeMap<String, BTreeSet<String>>;
 
 #[derive(Debug, Default)]
 pub struct Wanted {
-    pub user: String,
+    pub names: Names,
     /// By the names that they have in PVE.
     pub roles: BTreeMap<String, BTreeSet<String>>,
     /// The user's, of which no token can have more.
@@ -45,13 +42,13 @@ pub struct Token {
 
 /// `known`: the privileges that the installed release has.
 pub fn wanted(
-    user: &str,
+    names: Names,
     config: &Config,
     catalog: &Catalog,
     known: &BTreeSet<String>,
     estate: &Index,
 ) -> Result<Wanted, Failed> {
-    let mut wanted = Wanted { user: user.to_owned(), ..Wanted::default() };
+    let mut wanted = Wanted { names, ..Wanted::default() };
     let looking = wanted.role("observe", Rights::to_look(catalog).all(), known);
     let mut shared: Vec<Grant> = vec![("/".to_owned(), looking)];
     let mut own: BTreeMap<&Path, (Vec<&str>, Vec<Grant>)> = BTreeMap::new();
@@ -77,14 +74,14 @@ pub fn wanted(
     wanted.tokens.push(Token {
         given: config.pve.token.clone(),
         base: "provost".to_owned(),
-        mark: format!("{MARK}: [pve] token"),
+        mark: wanted.names.mark("[pve] token"),
         grants: closed(&shared),
     });
     for (file, (names, grants)) in own {
         wanted.tokens.push(Token {
             given: file.to_owned(),
             base: format!("role-{}", plain(names[0])),
-            mark: format!("{MARK}: role {}", plain(&names.join(","))),
+            mark: wanted.names.mark(&format!("role {}", plain(&names.join(",")))),
             grants: closed(&grants),
         });
         all.extend(grants);
@@ -94,7 +91,7 @@ pub fn wanted(
 }
 
 /// A path, and the role that is held there.
-type Grant = (String, String);
+pub type Grant = (String, String);
 
 impl Wanted {
     fn of_role(
@@ -168,7 +165,7 @@ impl Wanted {
 
     /// Its name in PVE. Privileges that the release does not have are left out, and said.
     fn role(&mut self, name: &str, privileges: BTreeSet<String>, known: &BTreeSet<String>) -> String {
-        let name = format!("{OURS}{name}");
+        let name = self.names.role(name);
         let (held, missing): (BTreeSet<_>, BTreeSet<_>) =
             privileges.into_iter().partition(|privilege| known.contains(privilege));
         if !missing.is_empty() && !self.roles.contains_key(&name) {
@@ -192,7 +189,7 @@ impl Rights {
 }
 
 /// What stands at a path takes the place of what comes from above it, so there all of that is said again.
-fn closed(grants: &[Grant]) -> Grants {
+pub fn closed(grants: &[Grant]) -> Grants {
     let mut all = Grants::new();
     for (path, _) in grants {
         let above = |(at, _): &&Grant| at == "/" || at == path || path.starts_with(&format!("{at}/"));
@@ -220,7 +217,8 @@ mod tests {
         let known =
             crate::sim::estate::access::roles::PRIVILEGES.iter().map(|name| (*name).to_owned()).collect();
         let catalog = Catalog::embedded(Release::V9_2);
-        wanted("provost@pve", &config, &catalog, &known, &Index::default())
+        let names = Names::of("pve1", None, &[], &Default::default());
+        wanted(names, &config, &catalog, &known, &Index::default())
     }
 
     #[test]
@@ -229,7 +227,7 @@ mod tests {
         assert_eq!(wanted.tokens.len(), 1);
         assert_eq!(wanted.grants, wanted.tokens[0].grants);
         let roles: Vec<_> = wanted.grants["/"].iter().map(String::as_str).collect();
-        assert_eq!(roles, ["Provost.observe", "Provost.operate"]);
+        assert_eq!(roles, ["Provost-pve1.observe", "Provost-pve1.operate"]);
     }
 
     #[test]
@@ -241,11 +239,11 @@ mod tests {
         assert_eq!(paths, ["/", "/pool/dev", "/vms/100", "/vms/101"]);
         assert_eq!(token.grants["/"].len(), 1);
         assert!(
-            token.grants["/vms/100"].contains("Provost.role.a-b.guests")
+            token.grants["/vms/100"].contains("Provost-pve1.role.a-b.guests")
                 && token.grants["/vms/100"].len() == 2
         );
-        assert!(wanted.grants["/vms/100"].contains("Provost.observe"), "{:?}", wanted.grants);
-        assert!(!wanted.roles["Provost.role.a-b"].iter().any(|privilege| privilege.starts_with("VM.")));
+        assert!(wanted.grants["/vms/100"].contains("Provost-pve1.observe"), "{:?}", wanted.grants);
+        assert!(!wanted.roles["Provost-pve1.role.a-b"].iter().any(|privilege| privilege.starts_with("VM.")));
         assert_eq!(token.base, "role-a-b");
     }
 

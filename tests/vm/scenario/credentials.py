@@ -21,7 +21,6 @@ def unsealed():
     return sh(f"systemd-creds decrypt --name=pve-token {SEALED} -").strip()
 
 
-kept = read(CONFIG)
 sh("systemd-creds setup")
 done = run("provost", *SETUP, "--store", "credential")
 holds("setup makes a token that is a credential", done.returncode == 0 and 'token = "pve-token"' in read(CONFIG), (done, read(CONFIG)))
@@ -40,6 +39,16 @@ rotated = run("provost", "token", "rotate", "--yes")
 holds("the token is rotated where it lies", rotated.returncode == 0 and unsealed() not in ("", line), rotated)
 reads("that came after it")
 
+# Another board, another firmware: what was sealed cannot be opened any more.
+with open(SEALED, "w") as file:
+    file.write("bm9uc2Vuc2U=\n")
+checks = [check for check in doctor()[1] if check["check"] == "token"]
+holds("doctor says that this host cannot decrypt it", checks[0]["state"] == "bad" and "provost setup" in checks[0]["mend"], checks)
+done = run("provost", *SETUP)
+holds("setup makes another in its place", done.returncode == 0 and unsealed() not in ("", line), done)
+start()
+reads("that was made in place of one that was lost")
+
 public = read(f"{LEDGER}/ledger.pub")
 stop()
 sh(f"systemd-creds encrypt --name=ledger-key {KEY} {STORE}/ledger-key && mv {KEY} /root/ledger.key")
@@ -55,10 +64,8 @@ holds("without it nothing is signed, and doctor says what is missing", any(KEY i
 
 # As it was.
 stop()
-sh(f"mv /root/ledger.key {KEY}; rm {SEALED}")
-with open(CONFIG, "w") as file:
-    file.write(kept)
+sh(f"mv /root/ledger.key {KEY}")
 done = run("provost", *SETUP, "--store", "file")
-holds("and back into a file", done.returncode == 0 and os.path.exists(TOKEN), done)
+holds("and back into a file", done.returncode == 0 and os.path.exists(TOKEN) and not os.path.exists(SEALED), done)
 start("provost-execd.socket")
 reads("of the file")

@@ -7,6 +7,8 @@ import os
 from node import CONFIG, LEDGER, Client, configure, holds, read, run, sh, show, start, verified
 
 TOKEN = "/etc/provost/pve-token"
+# What setup puts elsewhere.
+SEALED, TOLD = "/etc/credstore.encrypted/pve-token", "/etc/systemd/system/provost.service.d/provost-setup.conf"
 UNITS = ("provost.service", "provost.socket", "provost-control.socket", "provost-execd.socket", "provost-execd.service", "provost-witness.timer")
 
 
@@ -44,17 +46,24 @@ verified()
 
 done = run("provost", "uninstall", "--yes")
 users = sh("pveum user list --output-format json")
-holds("provost uninstall takes its user, its roles and its token back from PVE", done.returncode == 0 and "provost@pve" not in users and
+holds("provost uninstall takes its user, its roles and its token back from PVE", done.returncode == 0 and "provost-pve1@pve" not in users and
       "Provost" not in sh("pveum role list --output-format json") and not os.path.exists(TOKEN), (done, users))
+
+# Set up once more, and not taken back before the purge.
+sh("systemd-creds setup")
+done = run("provost", "setup", "--yes", "--store", "credential", "--role", "root", "--own-token")
+holds("set up with credentials, which the unit is told of", done.returncode == 0 and os.path.exists(SEALED) and os.path.exists(TOLD), done)
+sh("echo mine | systemd-creds encrypt --name=mine - /etc/credstore.encrypted/mine")
 
 apt("purge", "provost")
 gone("the purge")
 left = [path for path in (
     "/etc/provost", "/var/lib/provost", "/var/lib/provost-announce", "/var/lib/provost-witness", "/run/provost", "/etc/apparmor.d/provostd",
     "/etc/apparmor.d/provost-execd", "/usr/lib/systemd/system/provost.service", *glob.glob("/etc/systemd/system/*.wants/provost*.socket"),
-    "/etc/systemd/system/provost.service.d", "/usr/lib/sysusers.d/provost.conf") if os.path.lexists(path)]
+    "/etc/systemd/system/provost.service.d", SEALED, f"{SEALED}-root", "/usr/lib/sysusers.d/provost.conf") if os.path.lexists(path)]
 holds("nothing of it is left", not left, left)
-holds("but the account, whose number the next one would get", sh("getent passwd provost") and sh("getent group provost-approvers"))
+holds("but what somebody else sealed", os.path.exists("/etc/credstore.encrypted/mine"))
+holds("and the account, whose number the next one would get", sh("getent passwd provost") and sh("getent group provost-approvers"))
 heads = glob.glob("/etc/pve/provost/witness/*")
 holds("and the heads that the cluster keeps, moved aside", [head for head in heads if "/pve1.purged-" in head] and
       "/etc/pve/provost/witness/pve1" not in heads, heads)

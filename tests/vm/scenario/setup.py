@@ -34,7 +34,7 @@ of_root = Client().begin().call("status")["role"]
 sh(f"rm -f {CLUSTER}/calls")
 before = (read(CONFIG), sh("ls -la /etc/provost"), sh("pveum user list --output-format json"))
 dry = setup("--dry-run")
-holds("setup --dry-run shows what it would do", dry.returncode == 0 and "user add provost@pve" in dry.stdout and "user:alice" in dry.stdout, dry)
+holds("setup --dry-run shows what it would do", dry.returncode == 0 and "user add provost-pve1@pve" in dry.stdout and "user:alice" in dry.stdout, dry)
 holds("and changes nothing", (read(CONFIG), sh("ls -la /etc/provost"), sh("pveum user list --output-format json")) == before and not calls(), calls())
 asked = setup()
 holds("with nobody to ask it does nothing either", asked.returncode == 2 and not calls(), asked)

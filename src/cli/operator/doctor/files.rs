@@ -52,10 +52,15 @@ fn place(path: &Path) -> Check {
 }
 
 fn token(given: &Path) -> Check {
-    const NAME: &str = "token";
-    if !given.is_absolute() && given.components().count() == 1 {
-        return credential(given);
+    match !given.is_absolute() && given.components().count() == 1 {
+        true => super::credential::check(given, &super::credential::Places::default()),
+        false => file(given),
     }
+}
+
+/// A token that lies open, as a file or as a credential.
+pub fn file(given: &Path) -> Check {
+    const NAME: &str = "token";
     let shown = given.display();
     let meta = match std::fs::metadata(given) {
         Ok(meta) => meta,
@@ -110,27 +115,6 @@ fn shape(line: &str) -> Result<(), &'static str> {
         return Err("it is not one line USER@REALM!ID=SECRET");
     }
     Ok(())
-}
-
-fn credential(name: &Path) -> Check {
-    const NAME: &str = "token";
-    let place = Path::new("/etc/credstore.encrypted").join(name);
-    match std::fs::symlink_metadata(&place) {
-        Ok(_) => {
-            Check::good(NAME, format!("{} is there; systemd decrypts it for the daemon", place.display()))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Check::not(
-            NAME,
-            State::Bad,
-            format!(
-                "[pve] token names the credential {}, and there is no {}",
-                name.display(),
-                place.display()
-            ),
-            "provost setup makes one",
-        ),
-        Err(error) => Check::skipped(NAME, format!("{}: {error}", place.display())),
-    }
 }
 
 /// When tokens end, by PVE's own file.
