@@ -36,7 +36,7 @@ class Door(http.client.HTTPConnection):
 def ask(path, body=None, token=None, at=None):
     """The status, and what came: JSON where it is that."""
     door = Door(at)
-    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    headers = {"Content-Type": "application/json", "A2A-Version": "1.0", **({"Authorization": f"Bearer {token}"} if token else {})}
     door.request("GET" if body is None else "POST", path, None if body is None else json.dumps(body), headers)
     answer = door.getresponse()
     text = answer.read().decode()
