@@ -146,8 +146,8 @@ fn what_is_no_request_is_refused_by_the_specifications_codes() {
         ("1.0", with("params", json!([])), -32602, json!(1)),
         ("1.0", with("params", json!({})), -32602, json!(1)),
         ("0.3", get.to_string(), -32009, json!(1)),
-        // Nothing said is 0.3.
-        ("", get.to_string(), -32009, json!(1)),
+        // Nothing said is what the method's name is of.
+        ("", get.to_string(), -32001, json!(1)),
         ("0.2", get.to_string(), -32009, json!(1)),
         ("2.0", get.to_string(), -32009, json!(1)),
         ("1.0", get.to_string(), -32001, json!(1)),
@@ -155,12 +155,11 @@ fn what_is_no_request_is_refused_by_the_specifications_codes() {
         assert_eq!(post(version, &body), (code, id), "{version} {body}");
     }
     let rest = web.ask("GET", "/a2a/tasks/x", &[("authorization", &bearer)], "");
-    assert_eq!(
-        (rest.status, super::fault(&rest.json()["error"]).1),
-        (400, "version".into()),
-        "{}",
-        rest.body
-    );
+    assert_eq!(rest.status, 404, "{}", rest.body);
+    let old = [("authorization", bearer.as_str()), ("a2a-version", "0.3")];
+    let rest = web.ask("GET", "/a2a/tasks/x", &old, "");
+    let said = super::fault(&rest.json()["error"]).1;
+    assert_eq!((rest.status, said), (400, "version".into()), "{}", rest.body);
     let typed = web.ask("POST", "/a2a", &[("authorization", &bearer), ("content-type", "text/plain")], "{}");
     assert_eq!((typed.status, typed.kind()), (415, "content_type".into()));
     assert_eq!(web.ask("GET", "/a2a", &[("authorization", &bearer)], "").status, 405);

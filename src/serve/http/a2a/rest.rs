@@ -70,11 +70,9 @@ async fn called(
     parts: &Parts,
     body: &[u8],
 ) -> Result<Told, A2AError> {
-    if rpc::version(parts)? != Some(Form::One) {
-        let message =
-            "HTTP+JSON is spoken here by A2A 1.0, and 0.3, which is meant where nothing is said, by JSON-RPC";
-        let next = "send A2A-Version: 1.0, or POST /a2a";
-        return Err(errors::error(error_code::VERSION_NOT_SUPPORTED, "version", message, next));
+    if rpc::version(parts)? == Some(Form::Three) {
+        let message = "HTTP+JSON is spoken here by A2A 1.0; 0.3 by JSON-RPC";
+        return Err(errors::error(error_code::VERSION_NOT_SUPPORTED, "version", message, "POST /a2a"));
     }
     let mut params = match parts.method == Method::GET {
         true => query(parts.uri.query().unwrap_or_default()),

@@ -36,7 +36,9 @@ fn method(name: &str) -> Option<(Op, Form)> {
     })
 }
 
-/// What a request's header, or its query, says that it speaks; none: nothing, which counts as 0.3 (A2A 1.0, 3.6.2).
+/// What a request's header, or its query, says that it speaks; none: nothing. A2A 1.0 (3.6.2) has that mean 0.3. Here it means
+/// what the request itself shows: no operation has the same name in both, and by HTTP+JSON there is 1.0 alone. So nothing is
+/// taken for what it is not, and who forgot the header is served.
 pub fn version(parts: &Parts) -> Result<Option<Form>, A2AError> {
     let header = parts.headers.get(SVC_PARAM_VERSION).map(|version| version.to_str().unwrap_or("?"));
     let query = parts.uri.query().unwrap_or_default().split('&');
@@ -106,11 +108,8 @@ async fn called(
     let (op, form) = method(name).ok_or_else(unknown)?;
     match (version(parts)?, form) {
         (Some(Form::One), Form::Three) => return Err(unknown()),
-        (said @ (None | Some(Form::Three)), Form::One) => {
-            let message = match said {
-                None => "the method is of A2A 1.0, and the request does not say that it speaks that",
-                Some(_) => "the method is of A2A 1.0, and the request says that it speaks 0.3",
-            };
+        (Some(Form::Three), Form::One) => {
+            let message = "the method is of A2A 1.0, and the request says that it speaks 0.3";
             return Err(error(
                 error_code::VERSION_NOT_SUPPORTED,
                 "version",
