@@ -4,11 +4,12 @@ and the daemon has both."""
 import os
 import stat
 
-from node import CONFIG, LEDGER, Client, doctor, holds, read, run, sh, start, stop, verified
+from node import CONFIG, LEDGER, Client, doctor, holds, read, run, sh, start, stop, verified, write
 
 TOKEN, KEY = "/etc/provost/pve-token", f"{LEDGER}/ledger.key"
 STORE = "/etc/credstore.encrypted"
 SEALED = f"{STORE}/pve-token"
+DROP_IN = "/etc/systemd/system/provost.service.d/provost-setup.conf"
 SETUP = ["setup", "--yes", "--profile", "provision", "--member", "user:root", "--containers", "101"]
 
 
@@ -48,6 +49,19 @@ done = run("provost", *SETUP)
 holds("setup makes another in its place", done.returncode == 0 and unsealed() not in ("", line), done)
 start()
 reads("that was made in place of one that was lost")
+
+# A role with a token of its own: the unit loads that one by what setup told systemd.
+shared = read(CONFIG)
+done = run("provost", "setup", "--yes", "--role", "small", "--profile", "observe", "--member", "user:alice", "--guests", "101", "--own-token")
+holds("a role's own token is a credential too", done.returncode == 0 and "pve-token-small" in read(DROP_IN), done)
+start()
+works = [check["evidence"] for check in doctor()[1] if check["check"] == "token works" and check["state"] == "good"]
+holds(f"and PVE takes both from the daemon: {works}", len(works) == 2, works)
+write(CONFIG, shared)
+done = run("provost", *SETUP)
+holds("once no role has it systemd is told nothing any more", done.returncode == 0 and not os.path.exists(DROP_IN), done)
+start()
+reads("of all roles")
 
 public = read(f"{LEDGER}/ledger.pub")
 stop()
