@@ -57,6 +57,21 @@ fn one_that_this_host_cannot_decrypt_any_more_is_replaced_and_can_be_taken_back(
 }
 
 #[test]
+fn where_systemd_cannot_encrypt_no_token_is_made_and_the_other_way_is_named() {
+    let site = Site::new();
+    let me = format!("user:{}", nix::unistd::Uid::effective());
+    let program = site.path("systemd-creds");
+    fs::write(&program, "#!/bin/sh\necho 'Failed to set up host key: Read-only file system' >&2\nexit 1\n").unwrap();
+    fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    let ran = site.setup(&["--member", &me, "--store", "credential"]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.out, ran.err);
+    assert!(ran.err.contains("Read-only file system") && ran.err.contains("--store file"), "{}", ran.err);
+    assert!(site.tokens().is_empty() && !site.path(SEALED).exists());
+    good(&site.setup(&["--member", &me, "--store", "file"]));
+    assert_eq!((site.status("pve-token", "GET", "/version", ""), site.tokens().len()), (200, 1));
+}
+
+#[test]
 fn one_that_pve_refuses_is_made_anew() {
     let site = sealed();
     assert!(site.setup(&[]).out.contains("nothing to do"));

@@ -167,7 +167,7 @@ pub fn make(pveum: &Pveum, store: &Store, steps: &[Step], made: &mut usize) -> R
         let done = match &step.secret_to {
             None => pveum.call(&step.words()).map(drop),
             Some(given) => {
-                ready(store, given)?;
+                store.ready(given)?;
                 pveum.make_token(&step.words()).map(|line| answered = Some((given, line)))
             }
         };
@@ -181,21 +181,6 @@ pub fn make(pveum: &Pveum, store: &Store, steps: &[Step], made: &mut usize) -> R
         {
             store.put(given, &line)?;
         }
-    }
-    Ok(())
-}
-
-/// That a secret can be kept, before there is one.
-fn ready(store: &Store, given: &Path) -> Result<(), Failed> {
-    let place = store.place(given);
-    let failed = |error: std::io::Error| Failed::Secret {
-        verb: "keep",
-        place: place.clone(),
-        said: error.to_string(),
-    };
-    if let Some(dir) = place.parent().filter(|_| !secret::is_credential(given)) {
-        std::fs::create_dir_all(dir).map_err(failed)?;
-        tempfile::tempfile_in(dir).map_err(failed)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod ask;
 mod carry;
+mod creds;
 mod grants;
 mod names;
 mod pveum;
@@ -99,8 +100,8 @@ pub struct Setup {
     /// Days until a token that is made now expires [default: never]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
     expire: Option<u32>,
-    /// Where a new token is kept: a file, or a credential that systemd encrypts; auto takes the second where the host has a
-    /// key for it
+    /// Where a new token is kept: a credential that systemd encrypts, root's alone, or a file of the daemon's account; auto
+    /// takes the first where systemd runs
     #[arg(long, value_parser = ["auto", "file", "credential"], default_value = "auto")]
     store: String,
     /// Take over a user or a token file that setup did not make
@@ -270,7 +271,7 @@ fn setup(verb: &Setup) -> Result<(), Failed> {
 
 impl Setup {
     /// Where a token goes, if that is to be another place than the configuration has: what was asked for, and a first one
-    /// into a credential where the host has a key.
+    /// into a credential where systemd runs.
     fn place(&self, path: &Path, now: &Config, store: &Store) -> Option<String> {
         const NAME: &str = "pve-token";
         let is_credential = secret::is_credential(&now.pve.token);
@@ -278,7 +279,7 @@ impl Setup {
         match self.store.as_str() {
             "credential" => (!is_credential).then(|| NAME.to_owned()),
             "file" => is_credential.then(|| path.with_file_name(NAME).display().to_string()),
-            _ => (fresh && secret::has_key(&self.node.systemd_creds)).then(|| NAME.to_owned()),
+            _ => (fresh && self.node.creds().are_there()).then(|| NAME.to_owned()),
         }
     }
 

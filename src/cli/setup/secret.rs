@@ -1,5 +1,5 @@
-//! Where a token's secret is kept: a file that only the daemon's account and root can read, or a credential that systemd
-//! decrypts for the daemon alone.
+//! Where a token's secret is kept: a credential that systemd decrypts for the daemon alone, or, without systemd, a file that
+//! only the daemon's account and root can read.
 //!
 //! It goes from `pveum`'s pipe to the file, and is shown, logged and given to other programs' arguments nowhere. The file is
 //! the account's and not the group's: who is in group `provost` may talk to the daemon, and must not become it.
@@ -9,15 +9,13 @@ use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use super::Failed;
+use super::creds::Creds;
 use super::sealed::Sealed;
-use crate::cli::program;
 
-const PATIENCE: Duration = Duration::from_secs(30);
 /// A token is near 60 bytes.
 const MOST: u64 = 1024;
 /// What failed where systemd cannot open what it sealed.
@@ -28,9 +26,9 @@ const DECRYPT: &str = "decrypt";
 pub struct Store {
     /// The account that reads files.
     pub account: String,
-    pub systemd_creds: PathBuf,
+    pub creds: Creds,
     pub credstore: PathBuf,
-    /// Where a credential lies open, on a host that has no key; setup puts none there that was not there.
+    /// Where a credential lies open, on a host that cannot encrypt; setup puts none there that was not there.
     pub plain: PathBuf,
     /// Which credentials setup sealed.
     pub sealed: Sealed,
@@ -82,13 +80,9 @@ impl Store {
             if !place.exists() {
                 return Ok(None);
             }
-            let (name, from) = (format!("--name={}", given.display()), place.display().to_string());
-            let ran = program::run(&self.systemd_creds, &["decrypt", &name, &from, "-"], b"", PATIENCE);
-            let ran = ran.map_err(|error| self.failed("read", &place, error.to_string()))?;
-            if !ran.status.success() {
-                return Err(self.failed(DECRYPT, &place, ran.stderr.trim().to_owned()));
-            }
-            return Ok(Some(text(ran.stdout)));
+            let opened = self.creds.decrypt(given, &place);
+            let opened = opened.map_err(|error| self.failed("read", &place, error.to_string()))?;
+            return opened.map(|bytes| Some(text(bytes))).map_err(|said| self.failed(DECRYPT, &place, said));
         }
         let mut bytes = Zeroizing::new(Vec::with_capacity(MOST as usize));
         match File::open(&place).and_then(|file| file.take(MOST).read_to_end(&mut bytes)) {
@@ -122,18 +116,7 @@ impl Store {
             false if is_credential(given) => (line.as_bytes(), None),
             false => (line.as_bytes(), self.account()),
             true => {
-                let name = format!("--name={}", given.display());
-                let ran = program::run(
-                    &self.systemd_creds,
-                    &["encrypt", &name, "-", "-"],
-                    line.as_bytes(),
-                    PATIENCE,
-                );
-                let ran = ran.map_err(failed)?;
-                if !ran.status.success() {
-                    return Err(self.failed("encrypt", &place, ran.stderr.trim().to_owned()));
-                }
-                sealed = ran.stdout;
+                sealed = self.seal(given, line)?;
                 (sealed.as_slice(), None)
             }
         };
@@ -156,6 +139,28 @@ impl Store {
         file.as_file().sync_all().map_err(failed)?;
         file.persist(&place).map_err(|error| failed(error.error))?;
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
+    }
+
+    /// That a secret can be kept there, before there is one.
+    pub fn ready(&self, given: &Path) -> Result<(), Failed> {
+        if self.is_sealed(given) {
+            return self.seal(given, "").map(drop);
+        }
+        let place = self.place(given);
+        let failed = |error: std::io::Error| self.failed("keep", &place, error.to_string());
+        if let Some(dir) = place.parent() {
+            std::fs::create_dir_all(dir).map_err(failed)?;
+            tempfile::tempfile_in(dir).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn seal(&self, given: &Path, line: &str) -> Result<Zeroizing<Vec<u8>>, Failed> {
+        let place = self.place(given);
+        let sealed = self.creds.encrypt(given, line.as_bytes());
+        let sealed = sealed.map_err(|error| self.failed("encrypt", &place, error.to_string()))?;
+        let hint = "; provost setup --store file keeps it in a file that only the daemon's account and root can read";
+        sealed.map_err(|said| self.failed("encrypt", &place, said + hint))
     }
 
     pub fn remove(&self, given: &Path) -> Result<(), Failed> {
@@ -187,14 +192,6 @@ pub fn is_credential(given: &Path) -> bool {
     !given.is_absolute() && given.components().count() == 1
 }
 
-/// Whether this machine can keep credentials: systemd runs, and has a key of the host's or a TPM for them.
-pub fn has_key(systemd_creds: &Path) -> bool {
-    let runs = Path::new("/run/systemd/system").is_dir() && systemd_creds.exists();
-    runs && (Path::new("/var/lib/systemd/credential.secret").exists()
-        || program::run(systemd_creds, &["has-tpm2", "--quiet"], b"", PATIENCE)
-            .is_ok_and(|ran| ran.status.success()))
-}
-
 fn text(bytes: Zeroizing<Vec<u8>>) -> Zeroizing<String> {
     Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -208,7 +205,7 @@ mod tests {
     fn store(dir: &Path) -> Store {
         Store {
             account: nix::unistd::Uid::effective().to_string(),
-            systemd_creds: "/usr/bin/systemd-creds".into(),
+            creds: Creds { program: "/usr/bin/systemd-creds".into() },
             credstore: dir.join("credstore.encrypted"),
             plain: dir.join("credstore"),
             sealed: Sealed { file: dir.join("credentials") },
@@ -233,8 +230,9 @@ mod tests {
     fn a_credential_is_encrypted_and_read_again() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
+        // Without one systemd would make it, which is not for a test to do to a machine.
         let has_secret = Path::new("/var/lib/systemd/credential.secret").exists();
-        if !store.systemd_creds.exists() || !has_secret {
+        if !store.creds.program.exists() || !has_secret {
             eprintln!("NOT RUN without a host key of systemd's: a_credential_is_encrypted_and_read_again");
             return;
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::creds::Creds;
 use super::names::Names;
 use super::pveum::{Present, Pveum};
 use super::sealed::Sealed;
@@ -36,11 +37,15 @@ pub fn files(config: &Config) -> Vec<&Path> {
 }
 
 impl Node {
+    pub fn creds(&self) -> Creds {
+        Creds { program: self.systemd_creds.clone() }
+    }
+
     /// `config`: its path.
     pub fn store(&self, config: &Path) -> Store {
         Store {
             account: config::Exec::default().user,
-            systemd_creds: self.systemd_creds.clone(),
+            creds: self.creds(),
             credstore: self.credstore.clone(),
             plain: self.plain_credstore.clone(),
             sealed: Sealed { file: config.with_file_name("credentials") },

@@ -86,6 +86,9 @@ def configuration():
 
 
 def token():
+    """As a file, which more can happen to; of credentials, see credentials.py."""
+    done = run("provost", "setup", "--yes", "--store", "file")
+    holds("setup puts the token into a file", done.returncode == 0, done)
     line = read(TOKEN)
     os.chmod(TOKEN, 0o444)
     checks = told("a token that everybody may read", "token", "mode 444", "provost setup")
@@ -102,6 +105,8 @@ def token():
     told_by_setup = run("provost", "setup", "--yes")
     holds("setup finds it in order again", told_by_setup.returncode == 0, told_by_setup)
     well("the token is as it was")
+    done = run("provost", "setup", "--yes", "--store", "credential")
+    holds("and sealed again", done.returncode == 0 and not os.path.exists(TOKEN), done)
 
 
 def certificate():

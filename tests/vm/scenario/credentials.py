@@ -1,14 +1,13 @@
-"""The token and the key that signs the receipts as credentials of systemd's, sealed to this host: neither lies open on its disk,
-and the daemon has both."""
+"""The token in a file, and back as a credential of systemd's, sealed to this host, with the key that signs the receipts: then
+neither lies open on its disk, and the daemon has both."""
 
 import os
 import stat
 
-from node import CONFIG, LEDGER, Client, doctor, holds, read, run, sh, start, stop, verified, write
+from node import CONFIG, LEDGER, SEALED, Client, doctor, holds, read, run, sh, show, start, stop, unsealed, verified, write
 
 TOKEN, KEY = "/etc/provost/pve-token", f"{LEDGER}/ledger.key"
-STORE = "/etc/credstore.encrypted"
-SEALED = f"{STORE}/pve-token"
+STORE = os.path.dirname(SEALED)
 DROP_IN = "/etc/systemd/system/provost.service.d/provost-setup.conf"
 SETUP = ["setup", "--yes", "--profile", "provision", "--member", "user:root", "--containers", "101"]
 
@@ -18,11 +17,17 @@ def reads(how):
     holds(f"the node's API is read with the token {how}", answer.get("total", 0) > 0, answer)
 
 
-def unsealed():
-    return sh(f"systemd-creds decrypt --name=pve-token {SEALED} -").strip()
+done = run("provost", *SETUP, "--store", "file")
+holds("setup puts the token into a file", done.returncode == 0 and os.path.exists(TOKEN) and not os.path.exists(SEALED), done)
+held = os.stat(TOKEN)
+holds("which only the daemon's account and root can read", (stat.S_IMODE(held.st_mode), held.st_uid) == (0o400, int(sh("id -u provost"))), held)
+start()
+reads("of the file")
+pid, line = show("MainPID"), read(TOKEN)
+rotated = run("provost", "token", "rotate", "--yes")
+holds("a file is rotated, and the daemon that runs goes on", rotated.returncode == 0 and read(TOKEN) != line and show("MainPID") == pid, rotated)
+reads("that came after it")
 
-
-sh("systemd-creds setup")
 done = run("provost", *SETUP, "--store", "credential")
 holds("setup makes a token that is a credential", done.returncode == 0 and 'token = "pve-token"' in read(CONFIG), (done, read(CONFIG)))
 start()
@@ -79,7 +84,5 @@ holds("without it nothing is signed, and doctor says what is missing", any(KEY i
 # As it was.
 stop()
 sh(f"mv /root/ledger.key {KEY}")
-done = run("provost", *SETUP, "--store", "file")
-holds("and back into a file", done.returncode == 0 and os.path.exists(TOKEN) and not os.path.exists(SEALED), done)
 start("provost-execd.socket")
-reads("of the file")
+reads("as before")

@@ -5,14 +5,12 @@ import os
 import subprocess
 import threading
 
-from node import CONFIG, LEDGER, ROLE, Client, configure, doctor, holds, ledger, read, run, sh, show, start, until, verified
-
-TOKEN = "/etc/provost/pve-token"
+from node import CONFIG, LEDGER, ROLE, SEALED, Client, configure, doctor, holds, ledger, read, run, sh, show, start, until, verified
 
 
 def operators():
     """What is not the package's to change."""
-    return [hashlib.sha256(read(path).encode()).hexdigest() for path in (CONFIG, TOKEN, f"{LEDGER}/ledger.pub")]
+    return [hashlib.sha256(read(path).encode()).hexdigest() for path in (CONFIG, SEALED, f"{LEDGER}/ledger.pub")]
 
 
 def version():

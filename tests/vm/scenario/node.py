@@ -12,6 +12,8 @@ import sys
 import time
 
 CONFIG = "/etc/provost/provost.toml"
+# The token as setup keeps it on a node: encrypted, for systemd to open for the daemon.
+SEALED = "/etc/credstore.encrypted/pve-token"
 # The simulated cluster's own directory; its /etc/pve is at its place.
 CLUSTER = "/var/lib/provost-sim"
 LEDGER = "/var/lib/provost/ledger"
@@ -82,6 +84,9 @@ def write(path, text):
 
 
 def configure(text):
+    """Over what setup wrote, but for where the token is: at the end, as each line keeps its number."""
+    if os.path.exists(SEALED) and "[pve]" not in text:
+        text += '\n[pve]\ntoken = "pve-token"\n'
     write(CONFIG, floored(text))
 
 
@@ -100,6 +105,11 @@ def start(*more):
     stop()
     sh("systemctl daemon-reload; systemctl reset-failed 'provost*'", check=False)
     sh(f"systemctl start provost.socket provost-control.socket {' '.join(more)} && systemctl start provost.service")
+
+
+def unsealed():
+    """The token's line, as root can have it."""
+    return sh(f"systemd-creds decrypt --name=pve-token {SEALED} -").strip()
 
 
 def show(what, unit="provost.service"):

@@ -4,11 +4,10 @@ what belongs to the machine and to the cluster."""
 import glob
 import os
 
-from node import CONFIG, LEDGER, Client, configure, holds, read, run, sh, show, start, verified
+from node import CONFIG, LEDGER, SEALED, Client, configure, holds, read, run, sh, show, start, verified
 
-TOKEN = "/etc/provost/pve-token"
-# What setup puts elsewhere.
-SEALED, TOLD = "/etc/credstore.encrypted/pve-token", "/etc/systemd/system/provost.service.d/provost-setup.conf"
+# What setup tells systemd.
+TOLD = "/etc/systemd/system/provost.service.d/provost-setup.conf"
 UNITS = ("provost.service", "provost.socket", "provost-control.socket", "provost-execd.socket", "provost-execd.service", "provost-witness.timer")
 
 
@@ -32,11 +31,11 @@ configure('[[role]]\nname = "root"\nmembers = ["user:root"]\nprofile = "observe"
 start("provost-execd.socket")
 holds("a head is kept by the cluster", not run("systemctl", "start", "provost-witness.service").returncode and
       glob.glob("/etc/pve/provost/witness/pve1/*"), sh("ls -R /etc/pve/provost", check=False))
-kept, key, count = (read(CONFIG), read(TOKEN)), read(f"{LEDGER}/ledger.pub"), entries()
+kept, key, count = (read(CONFIG), read(SEALED)), read(f"{LEDGER}/ledger.pub"), entries()
 
 apt("remove", "provost")
 gone("removal")
-holds("the receipts, the configuration and the token are there", (read(CONFIG), read(TOKEN)) == kept and
+holds("the receipts, the configuration and the token are there", (read(CONFIG), read(SEALED)) == kept and
       read(f"{LEDGER}/ledger.pub") == key and entries() >= count)
 
 apt("install", "/root/provost.deb")
@@ -47,11 +46,10 @@ verified()
 done = run("provost", "uninstall", "--yes")
 users = sh("pveum user list --output-format json")
 holds("provost uninstall takes its user, its roles and its token back from PVE", done.returncode == 0 and "provost-pve1@pve" not in users and
-      "Provost" not in sh("pveum role list --output-format json") and not os.path.exists(TOKEN), (done, users))
+      "Provost" not in sh("pveum role list --output-format json") and not os.path.exists(SEALED), (done, users))
 
 # Set up once more, and not taken back before the purge.
-sh("systemd-creds setup")
-done = run("provost", "setup", "--yes", "--store", "credential", "--role", "root", "--own-token")
+done = run("provost", "setup", "--yes", "--role", "root", "--own-token")
 holds("set up with credentials, which the unit is told of", done.returncode == 0 and os.path.exists(SEALED) and os.path.exists(TOLD), done)
 sh("echo mine | systemd-creds encrypt --name=mine - /etc/credstore.encrypted/mine")
 

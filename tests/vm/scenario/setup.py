@@ -4,7 +4,7 @@ import os
 import re
 import stat
 
-from node import CLUSTER, CONFIG, Client, holds, read, run, sh
+from node import CLUSTER, CONFIG, SEALED, Client, holds, read, run, sh, unsealed
 
 SAID = []
 # The README's own line, with who says yes beside it.
@@ -44,11 +44,11 @@ holds("setup does it", done.returncode == 0, done)
 made = calls()
 holds(f"{len(made)} calls of pveum, each shown before by --dry-run", made and all(
     any(call.split("--")[0].strip() in line for line in dry.stdout.splitlines()) for call in made), (made, dry.stdout))
-token = "/etc/provost/pve-token"
-secret = read(token).strip().split("=", 1)[1]
-held = os.stat(token)
-holds("the token lies in a file that only the daemon's account and root can read",
-      (stat.S_IMODE(held.st_mode), held.st_uid) == (0o400, int(sh("id -u provost"))), held)
+secret = unsealed().split("=", 1)[1]
+held = os.stat(SEALED)
+holds("the token is a credential, which root alone can read, and which lies encrypted",
+      (stat.S_IMODE(held.st_mode), held.st_uid) == (0o400, 0) and secret not in read(SEALED), held)
+holds("and no file has it in the clear", not os.path.exists("/etc/provost/pve-token"), os.listdir("/etc/provost"))
 holds("and is shown nowhere, nor in the journal", len(secret) > 20 and not any(secret in text for text in SAID) and
       secret not in sh("journalctl --no-pager -b") and secret not in read(CONFIG))
 holds("alice is in the group", "provost" in sh("id -nG alice").split())
