@@ -5,6 +5,7 @@ pub mod bridge;
 pub mod client_config;
 #[cfg(feature = "agent")]
 pub mod connect;
+mod creds;
 #[cfg(feature = "sim")]
 pub mod demo;
 pub mod documents;

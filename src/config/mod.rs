@@ -323,6 +323,11 @@ pub enum ConfigError {
     TwiceNamed { path: PathBuf, line: Line, role: String },
 }
 
+/// Whether a token's place is the name of a credential of systemd's: one without a `/`.
+pub fn is_credential(token: &Path) -> bool {
+    !token.is_absolute() && token.components().count() == 1
+}
+
 /// The path to read: what the caller was given, else `$PROVOST_CONFIG`, else the packaged place.
 pub fn path(given: Option<PathBuf>) -> PathBuf {
     given

@@ -90,12 +90,12 @@ struct Scheme {
     sign: char,
 }
 
-/// Behind the name of a credential that lies unencrypted, as on a host without a key: the unit may load each name once.
+/// Behind the name of a credential that lies unencrypted, as on a host that cannot encrypt: the unit may load each name once.
 const PLAIN: &str = ".plain";
 
 /// A name without a `/` is a credential that systemd put into its directory.
 fn place(given: &Path) -> Result<PathBuf, TokenError> {
-    if given.is_absolute() || given.components().count() != 1 {
+    if !crate::config::is_credential(given) {
         return Ok(given.to_owned());
     }
     match std::env::var_os("CREDENTIALS_DIRECTORY") {

@@ -61,7 +61,8 @@ fn where_systemd_cannot_encrypt_no_token_is_made_and_the_other_way_is_named() {
     let site = Site::new();
     let me = format!("user:{}", nix::unistd::Uid::effective());
     let program = site.path("systemd-creds");
-    fs::write(&program, "#!/bin/sh\necho 'Failed to set up host key: Read-only file system' >&2\nexit 1\n").unwrap();
+    fs::write(&program, "#!/bin/sh\necho 'Failed to set up host key: Read-only file system' >&2\nexit 1\n")
+        .unwrap();
     fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
     let ran = site.setup(&["--member", &me, "--store", "credential"]);
     assert_eq!(ran.code, Some(1), "{}{}", ran.out, ran.err);
@@ -84,6 +85,28 @@ fn one_that_pve_refuses_is_made_anew() {
         (site.status(opened(&site), "GET", "/version", ""), site.tokens()),
         (200, vec!["provost-2".to_owned()])
     );
+}
+
+#[test]
+fn a_start_that_ends_sessions_is_shown_before_it_is_made() {
+    const LINE: &str = "systemctl try-restart provost.service";
+    let site = Site::new();
+    site.has_creds("first");
+    site.has_systemctl();
+    let me = format!("user:{}", nix::unistd::Uid::effective());
+    let dry = site.setup(&["--member", &me, "--store", "credential", "--dry-run"]);
+    assert!(dry.out.contains(LINE) && site.asked().is_empty(), "{}", dry.out);
+    good(&site.setup(&["--member", &me, "--store", "credential"]));
+    assert_eq!(site.asked(), "try-restart provost.service\n");
+    let ran = site.setup(&["--role", "dev", "--member", "user:alice"]);
+    good(&ran);
+    assert!(!ran.out.contains(LINE), "{}", ran.out);
+    assert_eq!(site.asked(), "try-reload-or-restart provost.service\n");
+    let dry = site.calling(&["token", "rotate", "--dry-run"]);
+    good(&dry);
+    assert!(dry.out.contains(LINE) && site.asked().is_empty(), "{}", dry.out);
+    good(&site.calling(&["token", "rotate", "--yes", "--offline"]));
+    assert_eq!(site.asked(), "try-restart provost.service\n");
 }
 
 #[test]

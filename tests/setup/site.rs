@@ -135,14 +135,14 @@ impl Site {
 
     /// A verb that calls `pveum`.
     pub fn calling(&self, words: &[&str]) -> Ran {
-        let [drop_ins, creds, sealed, plain] =
-            ["drop-ins", "systemd-creds", "credstore.encrypted", "credstore"]
+        let [drop_ins, creds, sealed, plain, systemctl] =
+            ["drop-ins", "systemd-creds", "credstore.encrypted", "credstore", "systemctl"]
                 .map(|name| self.path(name).display().to_string());
         let stand_in = [
             "--pveum",
             env!("CARGO_BIN_EXE_pveum-stand-in"),
             "--systemctl",
-            "/nowhere",
+            &systemctl,
             "--drop-ins",
             &drop_ins,
             "--systemd-creds",
@@ -153,6 +153,21 @@ impl Site {
             &plain,
         ];
         self.provost(&[words, &stand_in].concat())
+    }
+
+    /// A `systemctl` that writes down what it was asked; without one there is no systemd.
+    pub fn has_systemctl(&self) {
+        let program = self.path("systemctl");
+        fs::write(&program, format!("#!/bin/sh\necho \"$@\" >>{}\n", self.path("asked").display()))
+            .expect("systemctl");
+        fs::set_permissions(program, PermissionsExt::from_mode(0o755)).expect("mode");
+    }
+
+    /// What it was asked since the last look.
+    pub fn asked(&self) -> String {
+        let asked = fs::read_to_string(self.path("asked")).unwrap_or_default();
+        let _ = fs::remove_file(self.path("asked"));
+        asked
     }
 
     /// A `systemd-creds` whose seals open while the key of this host is the one that they were made with.

@@ -169,10 +169,10 @@ struct Which {
     /// Of this guest (vmid)
     #[arg(long)]
     guest: Option<u32>,
-    /// By this principal: user:alice, alice, uid:1000, vm:120, vsock:1101
+    /// By this principal: user:alice, alice, uid:1000, vm:120, vsock:1101, token:NUMBER
     #[arg(long)]
     principal: Option<String>,
-    /// Of this kind: start, session, read, plan, approval, intent, outcome, exec, file, refusal, halt, repair
+    /// Of this kind: start, session, read, plan, approval, intent, outcome, exec, file, refusal, halt, repair, token
     #[arg(long)]
     kind: Option<crate::ledger::Kind>,
     /// allowed, refused, held

@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
 use super::pveum::Pveum;
-use super::secret::{self, Store};
+use super::secret::Store;
 use super::steps::Step;
 use super::units::{done, remove_drop_in};
 use super::{Failed, Node, settings};
@@ -36,7 +36,7 @@ pub struct Plan<'a> {
     pub operators: Vec<String>,
     /// Credentials that the unit has to load.
     pub credentials: Vec<String>,
-    /// Whether the daemon has to start anew to see what changed.
+    /// Whether the daemon has to start anew to see where its tokens are.
     pub restart: bool,
     pub notes: Vec<String>,
 }
@@ -88,6 +88,9 @@ impl Plan<'_> {
             )?,
             None => {}
         }
+        if let Some((line, why)) = self.node.restart().filter(|_| self.restarts()) {
+            call(&mut out, &line, why)?;
+        }
         if let Some(left) = self.left {
             call(&mut out, &self.removal(left), "the token that it holds is one no more")?;
         }
@@ -103,6 +106,7 @@ impl Plan<'_> {
                 json!({ "path": path, "difference": settings::difference(before, after) })
             }),
             "operators": self.operators,
+            "restart": self.restarts(),
             "removed": self.left.map(|left| self.store.place(left)),
             "credentials": self.node.told(&self.credentials).and_then(|(_, text)| text).map(|_| &self.credentials),
             "notes": self.notes,
@@ -113,6 +117,8 @@ impl Plan<'_> {
 
     /// `made`: how much was changed, however it ends.
     pub fn carry_out(&self, made: &mut usize) -> Result<(), Failed> {
+        // Before what it is told by is there.
+        let restarts = self.restarts();
         let first = self.steps.iter().take_while(|step| !step.last).count();
         let (first, last) = self.steps.split_at(first);
         make(self.pveum, self.store, first, made)?;
@@ -127,8 +133,6 @@ impl Plan<'_> {
             done(Path::new(words[0]), &words[1..])?;
             *made += 1;
         }
-        let written = self.steps.iter().filter_map(|step| step.secret_to.as_deref());
-        let mut restart = self.restart || written.into_iter().any(secret::is_credential);
         if let Some((path, text)) = self.node.told(&self.credentials) {
             match text {
                 Some(text) => {
@@ -139,14 +143,21 @@ impl Plan<'_> {
             }
             *made += 1;
             self.node.systemctl(&["daemon-reload"])?;
-            restart = true;
         }
-        self.node.tell_daemon(restart)?;
+        self.node.tell_daemon(restarts)?;
         if let Some(left) = self.left {
             say(&self.removal(left))?;
             self.store.remove(left)?;
         }
         make(self.pveum, self.store, last, made)
+    }
+
+    /// Whether the daemon has to start anew.
+    fn restarts(&self) -> bool {
+        let written = self.steps.iter().filter_map(|step| step.secret_to.as_deref());
+        self.restart
+            || written.into_iter().any(config::is_credential)
+            || self.node.told(&self.credentials).is_some()
     }
 
     fn removal(&self, left: &Path) -> String {
@@ -219,7 +230,7 @@ pub fn lacking(users: &[String]) -> Result<Vec<String>, Failed> {
 /// Whether PVE says that this is not the secret of that token, or the file may not be used as it is. Where PVE cannot be
 /// asked, it does not say so.
 pub fn is_refused(config: &Config, store: &Store, given: &Path) -> bool {
-    let lent = match secret::is_credential(given) {
+    let lent = match config::is_credential(given) {
         false => None,
         // As systemd would put it before the daemon.
         true => match store.lent(given) {

@@ -6,7 +6,6 @@
 
 mod ask;
 mod carry;
-mod creds;
 mod grants;
 mod names;
 mod pveum;
@@ -274,7 +273,7 @@ impl Setup {
     /// into a credential where systemd runs.
     fn place(&self, path: &Path, now: &Config, store: &Store) -> Option<String> {
         const NAME: &str = "pve-token";
-        let is_credential = secret::is_credential(&now.pve.token);
+        let is_credential = config::is_credential(&now.pve.token);
         let fresh = now.pve.token == config::Pve::default().token && !store.place(&now.pve.token).exists();
         match self.store.as_str() {
             "credential" => (!is_credential).then(|| NAME.to_owned()),

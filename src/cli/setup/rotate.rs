@@ -12,9 +12,9 @@ use super::secret::Store;
 use super::steps::{self, Step};
 use super::wanted::Token;
 use super::work::{Work, files};
-use super::{Failed, Node, carry, half, secret};
+use super::{Failed, Node, carry, half};
 use crate::cli::operator::{Client, Where};
-use crate::config::Config;
+use crate::config::{Config, is_credential};
 use crate::control::{Ask, Examined, Token as Used};
 
 /// For the daemon to look at the file, and to start anew where it has to.
@@ -110,6 +110,9 @@ fn rotate(
                 shown.push(step.clone());
             }
         }
+        if let Some((line, why)) = node.restart().filter(|_| is_credential(&token.given)) {
+            writeln!(out, "  {line}     # {why}")?;
+        }
         if node.dry_run {
             continue;
         }
@@ -119,8 +122,8 @@ fn rotate(
         }
         carry::make(&work.pveum, &store, &turn.before, made)?;
         carry::make(&work.pveum, &store, &turn.make, made)?;
-        if secret::is_credential(&token.given) || !turn.make.is_empty() {
-            node.tell_daemon(secret::is_credential(&token.given))?;
+        if is_credential(&token.given) || !turn.make.is_empty() {
+            node.tell_daemon(is_credential(&token.given))?;
         }
         let id = format!("{}{}", work.wanted.names.before_token(), turn.id);
         if at.offline {

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::Failed;
-use super::creds::Creds;
 use super::sealed::Sealed;
+use crate::cli::creds::Creds;
+use crate::config::is_credential;
 
 /// A token is near 60 bytes.
 const MOST: u64 = 1024;
@@ -185,11 +186,6 @@ impl Store {
     fn failed(&self, verb: &'static str, place: &Path, said: String) -> Failed {
         Failed::Secret { verb, place: place.to_owned(), said }
     }
-}
-
-/// A name without a `/` is a credential's, as the daemon has it too.
-pub fn is_credential(given: &Path) -> bool {
-    !given.is_absolute() && given.components().count() == 1
 }
 
 fn text(bytes: Zeroizing<Vec<u8>>) -> Zeroizing<String> {

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::carry::{clean, say};
-use super::{Failed, Node, secret};
+use super::{Failed, Node};
 use crate::cli::program;
-use crate::config::Config;
+use crate::config::{Config, is_credential};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 /// What setup says to systemd, and how it begins.
@@ -19,7 +19,7 @@ const LOADED: &str = "pve-token";
 /// The credentials that a configuration names beside it.
 pub fn credentials(config: &Config) -> Vec<String> {
     let own = config.roles.iter().filter_map(|role| role.token.as_ref());
-    let names = std::iter::once(&config.pve.token).chain(own).filter(|given| secret::is_credential(given));
+    let names = std::iter::once(&config.pve.token).chain(own).filter(|given| is_credential(given));
     let mut names: Vec<String> = names.map(|name| name.display().to_string()).collect();
     names.retain(|name| name != LOADED);
     names.sort();
@@ -57,10 +57,13 @@ impl Node {
 
     /// Has the running daemon see what changed. Without systemd it looks by itself within a second, but for `[pve]`.
     pub fn tell_daemon(&self, restart: bool) -> Result<(), Failed> {
-        if !self.has_systemd() {
-            return Ok(());
-        }
-        self.systemctl(&[if restart { "try-restart" } else { "try-reload-or-restart" }, "provost.service"])
+        self.systemctl(&telling(restart))
+    }
+
+    /// What [`Self::tell_daemon`] will do that somebody may want to know before, and why.
+    pub fn restart(&self) -> Option<(String, &'static str)> {
+        let why = "what the daemon has from systemd it has from its start: sessions end, and plans that wait are void";
+        self.has_systemd().then(|| (format!("systemctl {}", program::typed(&telling(true))), why))
     }
 
     fn has_systemd(&self) -> bool {
@@ -75,6 +78,10 @@ impl Node {
         say(&format!("systemctl {}", program::typed(words)))?;
         done(&self.systemctl, words)
     }
+}
+
+fn telling(restart: bool) -> [&'static str; 2] {
+    [if restart { "try-restart" } else { "try-reload-or-restart" }, "provost.service"]
 }
 
 pub fn done(program: &Path, words: &[&str]) -> Result<(), Failed> {

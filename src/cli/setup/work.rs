@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::creds::Creds;
 use super::names::Names;
 use super::pveum::{Present, Pveum};
 use super::sealed::Sealed;
@@ -11,6 +10,7 @@ use super::secret::{Kept, Store};
 use super::wanted::{self, Wanted};
 use super::{Failed, Node, carry, steps};
 use crate::catalog::{Release, Source};
+use crate::cli::creds::Creds;
 use crate::config::{self, Config, GuestTerm};
 use crate::estate::{self, Index, Tree};
 use crate::pve;

@@ -125,18 +125,9 @@ impl Index {
 
     /// What hangs on it.
     pub fn dependents<'a>(&'a self, on: Object<'_>) -> Seen<Vec<Edge<'a>>> {
-        self.edges_where(|edge| edge.to == on)
-    }
-
-    /// What it hangs on.
-    pub fn dependencies<'a>(&'a self, of: Object<'_>) -> Seen<Vec<Edge<'a>>> {
-        self.edges_where(|edge| edge.from == of)
-    }
-
-    fn edges_where<'a>(&'a self, is_right: impl Fn(&Edge<'a>) -> bool) -> Seen<Vec<Edge<'a>>> {
         let mut found = Vec::new();
         self.edges(&mut |edge| {
-            if is_right(&edge) {
+            if edge.to == on {
                 found.push(edge);
             }
         });

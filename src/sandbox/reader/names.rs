@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::config::{Config, Identity, identity, load_trusted};
+use crate::config::{Config, Identity, identity, is_credential, load_trusted};
 use crate::sandbox::needs::whole;
 
 /// Flags that an asker may give.
@@ -55,7 +55,7 @@ impl Names {
     fn take(&mut self, config: &Config) {
         let tokens = config.roles.iter().filter_map(|role| role.token.as_ref());
         // A bare name is a credential: the daemon opens it where systemd put it.
-        let tokens = tokens.chain([&config.pve.token]).filter(|token| token.components().count() > 1);
+        let tokens = tokens.chain([&config.pve.token]).filter(|token| !is_credential(token));
         let files = [&self.config, &config.pve.certificate, &config.pve.apidoc];
         self.exact = files.into_iter().chain(tokens).map(|file| whole(file)).collect();
     }

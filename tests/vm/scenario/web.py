@@ -11,7 +11,9 @@ from node import SELINUX, configure, doctor, drop_in, holds, read, receipts, rol
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PATH, PORT = "/run/provost/http.sock", 7180
+ASSISTANTS = "/run/provost/mcp.sock"
 ENABLE, ISSUE = re.search(r"^# (systemctl enable .*?) +# with.*\n# TOKEN=\$\((.*)\)$", read(f"{HERE}/http.md"), re.M).groups()
+LEND = re.search(r"`(systemctl restart provost-http.socket .*?)`", read(f"{HERE}/http.md")).group(1)
 # As the README beside SELinux's module has it.
 SWITCH = "setsebool -P provost_serve_loopback on"
 ROLE = role("provision").replace('name = "root"', 'name = "operator"') + 'approval = ["reversible", "change"]\n'
@@ -109,6 +111,22 @@ def taken_back(token):
     holds("no token is in the journal, whole or in part", token not in journal and token.split(".")[2] not in journal)
 
 
+def a_proxy():
+    """A reverse proxy's account reaches this door as the document has it, and not the one that asks for no token."""
+    reaches = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+
+    def proxy(path):
+        return run("setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups", "python3", "-c", reaches, path)
+
+    holds("a reverse proxy's account has no door", proxy(PATH).returncode and proxy(ASSISTANTS).returncode)
+    with drop_in("provost-http.socket", "SocketGroup=www-data", "Socket"):
+        sh(LEND)
+        reached = proxy(PATH)
+        holds("until the socket is its group's", reached.returncode == 0, reached)
+        holds("and then that one alone", proxy(ASSISTANTS).returncode and ask("/health")[0] == 200)
+    sh(LEND)
+
+
 def on_loopback():
     address = f"127.0.0.1:{PORT}"
     configure(f'[listen]\nhttp = "{address}"\n' + ROLE)
@@ -139,6 +157,7 @@ def main():
         an_agent(token)
         watched()
         taken_back(token)
+        a_proxy()
         checks = [check for check in doctor()[1] if check["check"].startswith("http")]
         holds("doctor finds the door as it should be", checks and all(check["state"] == "good" for check in checks), checks)
     finally:

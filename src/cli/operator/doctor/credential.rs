@@ -2,19 +2,17 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::{Check, State, files};
-use crate::cli::program;
+use crate::cli::creds::Creds;
 
 const NAME: &str = "token";
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where the unit has its credentials from, the first before the second, and what opens the first.
 pub struct Places {
     sealed: PathBuf,
     open: PathBuf,
-    systemd_creds: PathBuf,
+    creds: Creds,
     is_root: bool,
 }
 
@@ -23,7 +21,7 @@ impl Default for Places {
         Self {
             sealed: "/etc/credstore.encrypted".into(),
             open: "/etc/credstore".into(),
-            systemd_creds: "/usr/bin/systemd-creds".into(),
+            creds: Creds { program: "/usr/bin/systemd-creds".into() },
             is_root: nix::unistd::Uid::effective().is_root(),
         }
     }
@@ -32,7 +30,7 @@ impl Default for Places {
 pub fn check(name: &Path, places: &Places) -> Check {
     let (sealed, open) = (places.sealed.join(name), places.open.join(name));
     match (std::fs::symlink_metadata(&sealed), std::fs::symlink_metadata(&open)) {
-        (Ok(_), _) if places.is_root => decrypted(name, &sealed, &places.systemd_creds),
+        (Ok(_), _) if places.is_root => decrypted(name, &sealed, &places.creds),
         (Ok(_), _) => Check::good(
             NAME,
             format!(
@@ -45,7 +43,7 @@ pub fn check(name: &Path, places: &Places) -> Check {
             NAME,
             State::Bad,
             format!(
-                "[pve] token names the credential {}, and there is neither {} nor {}",
+                "the configuration names the credential {}, and there is neither {} nor {}",
                 name.display(),
                 sealed.display(),
                 open.display()
@@ -57,22 +55,22 @@ pub fn check(name: &Path, places: &Places) -> Check {
 }
 
 /// What it prints is the secret: it is looked at by nobody, and wiped.
-fn decrypted(name: &Path, sealed: &Path, systemd_creds: &Path) -> Check {
-    let (of, place) = (format!("--name={}", name.display()), sealed.display().to_string());
-    match program::run(systemd_creds, &["decrypt", &of, &place, "-"], b"", PATIENCE) {
-        Ok(ran) if ran.status.success() => {
+fn decrypted(name: &Path, sealed: &Path, creds: &Creds) -> Check {
+    let place = sealed.display();
+    match creds.decrypt(name, sealed) {
+        Ok(Ok(_)) => {
             Check::good(NAME, format!("{place} is there, and systemd can decrypt it for the daemon"))
         }
-        Ok(ran) => Check::not(
+        Ok(Err(said)) => Check::not(
             NAME,
             State::Bad,
             format!(
                 "{place} cannot be decrypted on this host, so the unit does not start (243/CREDENTIALS): {}",
-                crate::text::brief(ran.stderr.trim(), 200)
+                crate::text::brief(&said, 200)
             ),
             "provost setup makes another in its place; then systemctl restart provost",
         ),
-        Err(error) => Check::skipped(NAME, format!("{place} is there; {}: {error}", systemd_creds.display())),
+        Err(error) => Check::skipped(NAME, format!("{place} is there; {}: {error}", creds.program.display())),
     }
 }
 
@@ -87,13 +85,13 @@ mod tests {
         let places = Places {
             sealed: dir.join("sealed"),
             open: dir.join("open"),
-            systemd_creds: dir.join("systemd-creds"),
+            creds: Creds { program: dir.join("systemd-creds") },
             is_root,
         };
         let text = "#!/bin/sh\n[ \"$1 $2\" = 'decrypt --name=pve-token' ] && grep -q good \"$3\" && exec cat \"$3\"\n\
                     echo 'Failed to decrypt: Bad message' >&2\nexit 1\n";
-        fs::write(&places.systemd_creds, text).unwrap();
-        fs::set_permissions(&places.systemd_creds, PermissionsExt::from_mode(0o755)).unwrap();
+        fs::write(&places.creds.program, text).unwrap();
+        fs::set_permissions(&places.creds.program, PermissionsExt::from_mode(0o755)).unwrap();
         for dir in [&places.sealed, &places.open] {
             fs::create_dir(dir).unwrap();
         }

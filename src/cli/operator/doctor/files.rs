@@ -52,7 +52,7 @@ fn place(path: &Path) -> Check {
 }
 
 fn token(given: &Path) -> Check {
-    match !given.is_absolute() && given.components().count() == 1 {
+    match crate::config::is_credential(given) {
         true => super::credential::check(given, &super::credential::Places::default()),
         false => file(given),
     }

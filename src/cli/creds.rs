@@ -22,10 +22,12 @@ pub struct Creds {
 
 impl Creds {
     /// Whether systemd runs here, and would give its units what is encrypted.
+    #[cfg(feature = "agent")]
     pub fn are_there(&self) -> bool {
         Path::new("/run/systemd/system").is_dir() && self.program.exists()
     }
 
+    #[cfg(feature = "agent")]
     pub fn encrypt(&self, name: &Path, plain: &[u8]) -> io::Result<Said> {
         self.run(&["encrypt", &named(name), "-", "-"], plain)
     }
