@@ -30,7 +30,7 @@ impl Desk {
         eyes: &Eyes,
         ask: &Ask,
     ) -> Result<(), Refused> {
-        let found = Request::endpoint_of(&eyes.catalog, &self.finders, ask);
+        let found = Request::endpoint_of(&eyes.catalog, ask);
         let Some((endpoint, guest)) = found else { return Ok(()) };
         let template = endpoint.path.as_str();
         asked.endpoint = Some(format!("{} {template}", endpoint.method));

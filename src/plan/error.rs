@@ -18,6 +18,12 @@ pub enum Refused {
     NoEndpoint { path: String, why: String },
     #[error("no call that changes anything fits \"{words}\"")]
     Words { words: String },
+    #[error("nothing that this role may see is called \"{name}\"")]
+    Nobody { name: String },
+    #[error("{} guests are called \"{name}\"", ids.len())]
+    Unclear { name: String, ids: Vec<u32> },
+    #[error("\"{name}\" is no node of this cluster, and the call is made on one")]
+    NoNode { name: String, nodes: Vec<String> },
     #[error("{path} has a blank: {{{name}}}")]
     Blank { path: String, name: String },
     #[error("{endpoint}: {}", problems.join("; "))]
@@ -101,12 +107,15 @@ impl Refused {
             Self::NoChange { .. } => "not_a_change",
             Self::NoMethod { .. } | Self::TooMuch { .. } => "arguments",
             Self::NoEndpoint { .. } | Self::Words { .. } => "no_such_path",
-            Self::Blank { .. } | Self::Parameters { .. } | Self::Call(_) => "parameters",
+            Self::Blank { .. } | Self::NoNode { .. } | Self::Parameters { .. } | Self::Call(_) => {
+                "parameters"
+            }
             Self::Upload { .. } => "upload",
             Self::Denied(denied) => denied.kind(),
             Self::Unapproved { why, .. } => why.kind(),
             Self::NoRoom { .. } => "too_many_plans",
-            Self::NoGuest { .. } => "no_such_guest",
+            Self::NoGuest { .. } | Self::Nobody { .. } => "no_such_guest",
+            Self::Unclear { .. } => "ambiguous",
             Self::NoSuchThing { .. } => "not_found",
             Self::Exists { .. } => "exists",
             Self::Locked { .. } => "locked",
@@ -142,6 +151,13 @@ impl Refused {
             Self::NoChange { .. } => "`read` reads it".into(),
             Self::NoMethod { .. } => "give method: POST, PUT or DELETE; `find` tells which there are".into(),
             Self::NoEndpoint { .. } | Self::Words { .. } => "`find` finds calls by plain words".into(),
+            Self::Nobody { .. } => {
+                "read /cluster/resources for what there is, and give an id or the call's path".into()
+            }
+            Self::Unclear { ids, .. } => {
+                format!("give an id: {}", ids.iter().map(u32::to_string).collect::<Vec<_>>().join(", "))
+            }
+            Self::NoNode { nodes, .. } => format!("give node in args: {}", nodes.join(", ")),
             Self::Blank { name, .. } => format!("give {name} in args"),
             Self::Parameters { .. } | Self::Call(_) | Self::TooMuch { .. } => {
                 "correct them and plan again".into()

@@ -44,6 +44,7 @@ pub mod steps;
 mod store;
 pub mod undo;
 mod view;
+mod words;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -259,8 +260,10 @@ impl Desk {
         let mut since = Vec::new();
         let (request, then, undoes) = match wish {
             Wish::Call(ask) => {
+                let sight = policy.read(principal)?;
+                let ask = words::to_path(eyes, &self.finders, ask, |vmid| sight.includes(vmid)).await?;
                 self.closed(policy, principal, asked, eyes, &ask)?;
-                (Request::read(eyes, &self.finders, ask).await?, Vec::new(), None)
+                (Request::read(eyes, ask).await?, Vec::new(), None)
             }
             Wish::Undo(seq) => {
                 // Who sees only some of the receipts takes back their own.

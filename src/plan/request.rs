@@ -1,14 +1,12 @@
 //! What is asked for, made one checked call: by method and path, its blanks filled in, or by plain words.
 
 use std::fmt;
-use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 use super::eyes::{Eyes, Listed};
 use super::{Refused, reach};
-use crate::catalog::find::Finders;
 use crate::catalog::tier::{self, Judgement};
 use crate::catalog::{Catalog, Checked, Endpoint, Kind, Method};
 use crate::product::Product;
@@ -26,7 +24,7 @@ const SHOWN: usize = 120;
 pub struct Ask {
     /// Where it was given.
     pub method: Option<Method>,
-    /// A path, a template with blanks, or words.
+    /// A path, a template with blanks, or words ([`super::words`]).
     pub path: String,
     pub args: Map<String, Value>,
 }
@@ -131,29 +129,25 @@ impl Request {
 
     /// The endpoint that is meant, if any is, and the guest in its path: what can be said of a call before its arguments
     /// are right.
-    pub fn endpoint_of<'a>(
-        catalog: &'a Arc<Catalog>,
-        finders: &Finders,
-        ask: &Ask,
-    ) -> Option<(&'a Endpoint, Option<u32>)> {
-        let (method, path) = named(catalog, finders, ask.method, &ask.path).ok()?;
-        if let Some(endpoint) = catalog.template(method, &path) {
+    pub fn endpoint_of<'a>(catalog: &'a Catalog, ask: &Ask) -> Option<(&'a Endpoint, Option<u32>)> {
+        let (method, path) = named(ask.method, &ask.path).ok()?;
+        if let Some(endpoint) = catalog.template(method, path) {
             return Some((endpoint, None));
         }
-        let found = catalog.endpoint(method, &path).ok()?;
+        let found = catalog.endpoint(method, path).ok()?;
         let guest = found.args().get("vmid").map(super::fields::text).and_then(|vmid| vmid.parse().ok());
         Some((found.endpoint, guest))
     }
 
-    /// What the client asks for, every blank filled in and every guest known.
-    pub async fn read(eyes: &Eyes, finders: &Finders, ask: Ask) -> Result<Self, Refused> {
+    /// What the client asks for by a path, every blank filled in and every guest known.
+    pub async fn read(eyes: &Eyes, ask: Ask) -> Result<Self, Refused> {
         let size = serde_json::to_vec(&ask.args).map_or(usize::MAX, |text| text.len());
         if size > MOST_ARGS {
             return Err(Refused::TooMuch { bytes: size, most: MOST_ARGS });
         }
         let Ask { method, path, mut args } = ask;
-        let (method, path) = named(&eyes.catalog, finders, method, &path)?;
-        let path = fill(eyes, &path, &mut args).await?;
+        let (method, path) = named(method, &path)?;
+        let path = fill(eyes, path, &mut args).await?;
         chosen_for(method, &path, &mut args);
         let mut request = Self::of(&eyes.catalog, method, &path, args, Vec::new())?;
         // Every daemon of PVE's takes itself for it. What is limited to a node, or denied on it, is not got around by that.
@@ -191,13 +185,8 @@ fn chosen_for(method: Method, path: &str, args: &mut Map<String, Value>) {
     }
 }
 
-/// The method and the path that are meant, blanks still in it.
-fn named(
-    catalog: &Arc<Catalog>,
-    finders: &Finders,
-    method: Option<Method>,
-    given: &str,
-) -> Result<(Method, String), Refused> {
+/// The method, where the text has one or it was given, and the path or the words behind it.
+pub fn split(method: Option<Method>, given: &str) -> (Option<Method>, &str) {
     let given = given.trim();
     let (method, given) = match given.split_once(' ') {
         Some((word, path)) if path.trim_start().starts_with('/') => match (Method::from_name(word), method) {
@@ -208,18 +197,16 @@ fn named(
         _ => (method, given),
     };
     let given = given.strip_prefix("/api2/json").filter(|rest| rest.starts_with('/')).unwrap_or(given);
-    if given.starts_with('/') {
-        let method = method.ok_or_else(|| Refused::NoMethod { path: shown(given) })?;
-        return Ok((method, given.to_owned()));
+    (method, given)
+}
+
+/// The method and the path that are meant, blanks still in it.
+fn named(method: Option<Method>, given: &str) -> Result<(Method, &str), Refused> {
+    let (method, path) = split(method, given);
+    if !path.starts_with('/') {
+        return Err(Refused::Words { words: shown(path) });
     }
-    let found = finders.of(catalog).search(catalog, given);
-    let changes = |endpoint: &&Endpoint| {
-        endpoint.method != Method::Get && method.is_none_or(|method| method == endpoint.method)
-    };
-    let at = |found: &crate::catalog::find::Found| catalog.endpoints().get(found.endpoint);
-    let best = found.iter().find_map(|found| Some((at(found).filter(changes)?, found)));
-    let (endpoint, found) = best.ok_or_else(|| Refused::Words { words: shown(given) })?;
-    Ok((endpoint.method, found.path.clone()))
+    Ok((method.ok_or_else(|| Refused::NoMethod { path: shown(path) })?, path))
 }
 
 /// Fills in blanks: from `args`, and the node by where the guest is, or as this one.

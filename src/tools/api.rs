@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Provost;
 use super::answer::Failure;
 use super::record::Notes;
-use crate::catalog::find::{Finder, Finders, NoGet};
+use crate::catalog::find::{Finder, Finders, GetByWords, Known, NoGet};
 use crate::catalog::{Cache, Catalog, Edition, Foreseen, Loaded, Origin, Source, SourceError};
 use crate::config::Config;
 use crate::policy::{Policy, Principal, Sight};
@@ -88,12 +88,9 @@ impl Reader {
         self.finders.of(&self.catalog)
     }
 
-    /// The path of the GET that words mean, with what they do not name still in braces.
-    pub fn in_words(&self, words: &str) -> Result<String, Failure> {
-        match self.finder().as_get(&self.catalog, words) {
-            Ok(get) => Ok(get.found.path),
-            Err(no_get) => Err(no_get.into()),
-        }
+    /// The GET that words mean among what there is, with what they do not name still in braces.
+    pub fn in_words(&self, words: &str, known: &Known) -> Result<GetByWords, Failure> {
+        Ok(self.finder().as_get(&self.catalog, words, known)?)
     }
 }
 

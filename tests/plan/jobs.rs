@@ -2,8 +2,8 @@
 
 use provost::apply::Became;
 use provost::plan::{Ask, Snapshot, Wish};
-use provost::sim::estate::recorded;
-use serde_json::{Map, json};
+use provost::sim::estate::{demo, recorded};
+use serde_json::{Map, Value, json};
 
 use crate::site::{Site, args_of, effects, hits};
 
@@ -69,6 +69,53 @@ async fn words_are_a_call() {
     let ask = Ask { method: None, path: "gibberish xyzzy".into(), args: Map::new() };
     let refused = site.wish(Wish::Call(ask), Snapshot::WhereNeeded).await.unwrap_err();
     assert_eq!(refused.kind(), "no_such_path");
+}
+
+/// Of words: the path that they are planned as, or the kind of the refusal.
+async fn meant(site: &Site, words: &str, args: Value) -> Result<String, String> {
+    let Value::Object(args) = args else { panic!("an object") };
+    let ask = Ask { method: None, path: words.to_owned(), args };
+    match site.wish(Wish::Call(ask), Snapshot::WhereNeeded).await {
+        Ok(plan) => Ok(format!("{} {}", plan.request.method(), plan.request.path())),
+        Err(refused) => Err(refused.kind().to_owned()),
+    }
+}
+
+#[tokio::test]
+async fn words_are_planned_for_the_node_and_the_guest_that_they_name_or_for_none() {
+    let site = Site::new(demo(30, &[])).await;
+    let guest = site.sim.with_estate(|estate| {
+        let mut guests = estate.guests();
+        let guest = guests.find(|guest| guest.node != "pve1" && guest.is_running()).expect("one elsewhere");
+        (guest.vmid, guest.kind.name(), guest.node.clone(), guest.name())
+    });
+    let (vmid, kind, node, name) = guest;
+    for (words, args, path) in [
+        ("stop all vms on pve3", json!({}), "POST /nodes/pve3/stopall".to_owned()),
+        (
+            "create bridge vmbr9 on pve2",
+            json!({ "iface": "vmbr9", "type": "bridge" }),
+            "POST /nodes/pve2/network".to_owned(),
+        ),
+        (&format!("stop {name}"), json!({}), format!("POST /nodes/{node}/{kind}/{vmid}/status/stop")),
+        (&format!("shutdown {vmid}"), json!({}), format!("POST /nodes/{node}/{kind}/{vmid}/status/shutdown")),
+        (&format!("backup {name}"), json!({ "storage": "local" }), format!("POST /nodes/{node}/vzdump")),
+    ] {
+        assert_eq!(meant(&site, words, args).await.as_deref(), Ok(path.as_str()), "{words}");
+    }
+    for (words, kind) in [
+        ("stop web-99999", "no_such_guest"),
+        ("delete mail-99999", "no_such_guest"),
+        ("apply network config on pve9", "parameters"),
+        ("stop mail server", "no_such_path"),
+        ("delete everything", "no_such_path"),
+    ] {
+        assert_eq!(meant(&site, words, json!({})).await.unwrap_err(), kind, "{words}");
+    }
+    // Each of these is a word for something else as well.
+    for words in ["delete test", "stop dns", "stop proxy", "remove web"] {
+        assert!(meant(&site, words, json!({})).await.is_err(), "{words}");
+    }
 }
 
 #[tokio::test]

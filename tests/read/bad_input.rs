@@ -68,6 +68,27 @@ fn words_find_what_they_mean() {
 }
 
 #[test]
+fn words_are_answered_for_what_they_name_or_not_at_all() {
+    let site = Site::with(demo(30, &[]), &everybody(""));
+    let mut client = site.client();
+    for (words, found) in [
+        ("syslog of pve2", "/nodes/pve2/syslog"),
+        ("disks of pve3", "/nodes/pve3/disks/list"),
+        ("containers on pve2", "/nodes/pve2/lxc"),
+        ("what is on storage local", "/nodes/pve1/storage/local/content"),
+    ] {
+        assert_eq!(read(&mut client, path(words))["path"], found, "{words}");
+    }
+    for (words, kind) in [
+        ("config of web-99999", "no_such_guest"),
+        ("syslog of pve9", "parameters"),
+        ("stop web-99999", "not_a_read"),
+    ] {
+        assert_eq!(refused(&mut client, path(words))["kind"], kind, "{words}");
+    }
+}
+
+#[test]
 fn parameters_are_checked_all_at_once_and_with_what_would_be_right() {
     let site = Site::start();
     let mut client = site.client();

@@ -18,10 +18,40 @@ pub(super) struct Document {
     pub scope: Scope,
     /// Has a guest in its path.
     pub guest: bool,
+    /// Has a guest among its other parameters.
+    pub takes_guest: bool,
+    /// What it reaches, beyond what its path names.
+    pub wide: Wide,
     /// Has a node in its path.
     pub node: bool,
     /// Path parameters other than the node and the guest.
     pub items: Vec<Box<str>>,
+}
+
+/// How far a change reaches by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Wide {
+    #[default]
+    No,
+    /// Every guest, of a node or of the cluster.
+    Guests,
+    /// A node as a whole.
+    Node,
+}
+
+impl Wide {
+    fn of(endpoint: &Endpoint) -> Self {
+        match endpoint.path.as_str() {
+            _ if endpoint.method == Method::Get => Self::No,
+            "/nodes/{node}/stopall"
+            | "/nodes/{node}/startall"
+            | "/nodes/{node}/suspendall"
+            | "/nodes/{node}/migrateall" => Self::Guests,
+            path if path.starts_with("/cluster/bulk-action/") => Self::Guests,
+            "/nodes/{node}/status" | "/cluster/config/nodes/{node}" => Self::Node,
+            _ => Self::No,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -92,8 +122,12 @@ impl Document {
         let mut document = Self::default();
         let segments: Vec<&str> = endpoint.path.split('/').skip(1).collect();
         document.guest = endpoint.path.contains("{vmid}") || endpoint.path.contains("{sid}");
+        document.wide = Wide::of(endpoint);
         document.node = endpoint.path.contains("{node}");
         document.scope = scope(&segments);
+        // A new guest's id is nobody's yet.
+        let is_of_guests = matches!(document.scope, Scope::Qemu | Scope::Lxc);
+        document.takes_guest = !is_of_guests && endpoint.parameter("vmid").is_some();
         let literal = |segment: &&&str| !segment.starts_with('{');
         let names = segments.iter().filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
         document.items =

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::query::Query;
-use super::{Finder, Found};
+use super::{Finder, Found, Known, Meant};
 use crate::catalog::tier::{self, Tier};
 use crate::catalog::{Catalog, Method};
 
@@ -14,6 +14,8 @@ pub struct GetByWords {
     pub found: Found,
     /// The parameters of the path that are still open.
     pub open: Vec<String>,
+    /// What else the words name.
+    pub meant: Meant,
 }
 
 /// Why words are no read. What was typed is the caller's to show.
@@ -40,19 +42,20 @@ impl Finder {
     /// # Errors
     ///
     /// When they mean to change something, or to do more than to read, or nothing that is known.
-    pub fn as_get(&self, catalog: &Catalog, words: &str) -> Result<GetByWords, NoGet> {
-        let found = self.search(catalog, words);
+    pub fn as_get(&self, catalog: &Catalog, words: &str, known: &Known) -> Result<GetByWords, NoGet> {
+        let mut meant = self.among(catalog, words, known);
+        let found = std::mem::take(&mut meant.found);
         let method = |found: &Found| catalog.endpoints()[found.endpoint].method;
         let best = found.first().ok_or(NoGet::Nothing)?;
         let found = match method(best) {
             // What it would be done to is known, and not what does it: that is no wish to see it.
-            Method::Get if self.harms(words) => {
+            Method::Get if self.harms(words, known) => {
                 let change = found.iter().find(|found| method(found) != Method::Get).ok_or(NoGet::Nothing)?;
                 return Err(NoGet::Mutation { method: method(change), found: change.clone() });
             }
             Method::Get => best,
             // A question stays one, whatever else it speaks of.
-            _ if self.asks(words) => match found.iter().find(|found| method(found) == Method::Get) {
+            _ if self.asks(words, known) => match found.iter().find(|found| method(found) == Method::Get) {
                 Some(get) => get,
                 None => return Err(NoGet::Mutation { method: method(best), found: best.clone() }),
             },
@@ -64,12 +67,12 @@ impl Finder {
             (tier, why) => return Err(NoGet::Acts { found: found.clone(), tier, why }),
         }
         let open = found.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
-        Ok(GetByWords { open: open.map(str::to_owned).collect(), found: found.clone() })
+        Ok(GetByWords { open: open.map(str::to_owned).collect(), found: found.clone(), meant })
     }
 
     /// Whether it says to take something away or to stop it, and not to show anything.
-    fn harms(&self, words: &str) -> bool {
-        let query = Query::read(words, &self.lexicon);
+    fn harms(&self, words: &str, known: &Known) -> bool {
+        let query = Query::read(words, &self.lexicon, known);
         let says = |names: &[&str]| {
             let verbs = names.iter().filter_map(|name| self.lexicon.concepts.known_verb(name));
             let verbs: Vec<_> = verbs.collect();
@@ -79,8 +82,8 @@ impl Finder {
     }
 
     /// Whether it begins as a question or a wish to see, and nothing in it means to change anything.
-    fn asks(&self, words: &str) -> bool {
-        let query = Query::read(words, &self.lexicon);
+    fn asks(&self, words: &str, known: &Known) -> bool {
+        let query = Query::read(words, &self.lexicon, known);
         let read = self.lexicon.concepts.known_verb("read");
         let reads = |order| {
             let mut of =

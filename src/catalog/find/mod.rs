@@ -9,6 +9,7 @@ mod concept;
 mod document;
 mod finders;
 mod get;
+mod known;
 mod lexicon;
 mod path;
 mod query;
@@ -20,13 +21,14 @@ mod values;
 
 pub use finders::Finders;
 pub use get::{GetByWords, NoGet};
+pub use known::{Guest, GuestKind, Known};
 pub use query::MAX_BYTES as MAX_QUERY;
 
 use super::{Catalog, Endpoint};
 use document::{Document, Topics};
 use lexicon::Lexicon;
 use query::Query;
-use rank::Ranking;
+use rank::{Ranked, Ranking};
 use values::Values;
 
 /// What is needed to search one catalogue. Holds numbers of its endpoints, so it is of use with that catalogue alone.
@@ -45,6 +47,33 @@ pub struct Found {
     pub path: String,
     /// How well it fits; the best is the greatest. Comparable within one answer.
     pub score: f32,
+    /// What of the words it is about, of 1.
+    pub covers: f32,
+    /// It reaches all there is, and the words do not say so.
+    pub too_wide: bool,
+    /// Its path says what it is about, and the words do not.
+    pub unsaid: bool,
+    /// No word says what it does.
+    pub undone: bool,
+}
+
+/// What words mean, among what there is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Meant {
+    /// The likeliest first.
+    pub found: Vec<Found>,
+    /// The guest that they name.
+    pub vmid: Option<u32>,
+    /// What it is and where, if it is there.
+    pub guest: Option<Guest>,
+    /// The node that they name.
+    pub node: Option<String>,
+    /// Names in them that are nobody's.
+    pub strays: Vec<String>,
+    /// The one of these that is written as a guest's.
+    pub nobody: Option<String>,
+    /// A name that several guests have, with their ids.
+    pub unclear: Option<(String, Vec<u32>)>,
 }
 
 impl Finder {
@@ -69,18 +98,44 @@ impl Finder {
     /// Endpoints that may be meant, the likeliest first; none when no word says anything. A path is taken as one.
     #[must_use]
     pub fn search(&self, catalog: &Catalog, words: &str) -> Vec<Found> {
+        self.among(catalog, words, &Known::default()).found
+    }
+
+    /// The same among what there is, and what of it is named.
+    #[must_use]
+    pub fn among(&self, catalog: &Catalog, words: &str, known: &Known) -> Meant {
         if let Some(found) = Self::by_path(catalog, words) {
-            return found;
+            return Meant { found, ..Meant::default() };
         }
-        let query = Query::read(words, &self.lexicon);
-        let ranked = self.ranking.rank(&query);
-        ranked
-            .into_iter()
-            .filter_map(|(endpoint, score)| {
-                let path = filled(&catalog.endpoints().get(endpoint)?.path, &query.values);
-                Some(Found { endpoint, path, score })
-            })
-            .collect()
+        let mut query = Query::read(words, &self.lexicon, known);
+        self.ranking.correct(&mut query);
+        let found = self.ranking.rank(&query).into_iter().filter_map(
+            |Ranked { at, score, covers, too_wide, unsaid, undone }| {
+                let path = filled(&catalog.endpoints().get(at)?.path, &query.values);
+                Some(Found { endpoint: at, path, score, covers, too_wide, unsaid, undone })
+            },
+        );
+        let found = found.collect();
+        let Query { values, strays, .. } = query;
+        Meant {
+            found,
+            vmid: values.vmid,
+            node: values.get("node"),
+            guest: values.guest,
+            nobody: strays.iter().find(|name| known::is_like_a_guest(&name.to_lowercase())).cloned(),
+            strays,
+            unclear: values.unclear,
+        }
+    }
+}
+
+impl Meant {
+    /// The guest that a call with this path takes as an argument, and not in its path.
+    #[must_use]
+    pub fn argument(&self, endpoint: &Endpoint) -> Option<&Guest> {
+        let is_new = endpoint.path.ends_with("/qemu") || endpoint.path.ends_with("/lxc");
+        let takes = endpoint.parameter("vmid").is_some() && !endpoint.path.contains("{vmid}") && !is_new;
+        self.guest.as_ref().filter(|_| takes)
     }
 }
 

@@ -21,6 +21,10 @@ impl Finder {
             endpoint: at,
             path: endpoint.path.clone(),
             score: 1.0,
+            covers: 1.0,
+            too_wide: false,
+            unsaid: false,
+            undone: false,
         };
         let mut found: Vec<Found> =
             endpoints().filter(|(_, endpoint)| endpoint.path == path).map(template).collect();
@@ -29,7 +33,15 @@ impl Finder {
                 let is = catalog.endpoint(*method, path).ok()?.endpoint;
                 let at = catalog.endpoints().iter().position(|endpoint| std::ptr::eq(endpoint, is))?;
                 // The path has been matched segment by segment, so it is one that means what it says.
-                Some(Found { endpoint: at, path: path.to_owned(), score: 1.0 })
+                Some(Found {
+                    endpoint: at,
+                    path: path.to_owned(),
+                    score: 1.0,
+                    covers: 1.0,
+                    too_wide: false,
+                    unsaid: false,
+                    undone: false,
+                })
             });
             found.extend(at);
         }

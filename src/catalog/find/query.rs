@@ -1,8 +1,9 @@
 //! What was typed, as verbs, words and values.
 
 use super::concept::{Noun, Verb};
+use super::known::{Known, is_like_a_guest};
 use super::lexicon::{Entry, Lexicon, Sense, idle, words_of};
-use super::values::Values;
+use super::values::{Means, Values};
 use crate::text;
 
 /// More is not read.
@@ -25,6 +26,8 @@ pub(super) struct Query {
     /// Of more than one: "running tasks".
     pub many: bool,
     pub values: Values,
+    /// Names that are nobody's.
+    pub strays: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,14 +69,15 @@ struct Token<'a> {
 }
 
 impl Query {
-    pub fn read(given: &str, lexicon: &Lexicon) -> Self {
+    pub fn read(given: &str, lexicon: &Lexicon, known: &Known) -> Self {
         let text = cleaned(given);
         let lower = text.to_lowercase().replace(['\'', '’'], "");
         let words = lower.split_whitespace().filter(|raw| !ARTICLES.contains(raw));
         let tokens: Vec<Token> = words.flat_map(|raw| tokens(raw, lexicon)).take(MAX_WORDS).collect();
         let stems: Vec<String> = tokens.iter().map(|token| token.stem.clone()).collect();
 
-        let mut query = Self { values: Values::read(&text), ..Self::default() };
+        let values = Values::read(&text, known, |word| means(word, lexicon));
+        let mut query = Self { values, ..Self::default() };
         let mut taken = vec![false; tokens.len()];
         for (at, token) in tokens.iter().enumerate() {
             if taken[at] {
@@ -82,6 +86,7 @@ impl Query {
             if let Some((rest, entry)) = lexicon.phrase(&stems[at..]) {
                 query.add(entry, How { sure: 1.0, plural: false, compound: false, phrase: true });
                 taken[at + rest.start..at + rest.end].fill(true);
+                taken[at] = true;
                 continue;
             }
             // "Is it up?" asks; "it is stuck, kill it" does not.
@@ -90,6 +95,13 @@ impl Query {
             }
         }
         query.settle(&tokens, lexicon);
+        // A part of a phrase is no name: "turn it off".
+        let phrased =
+            |part: &str| tokens.iter().zip(&taken).any(|(token, taken)| *taken && token.word == part);
+        let is_word = |word: &str| {
+            !is_like_a_guest(word) && words_of(word).all(|part| phrased(part) || is_said(part, lexicon))
+        };
+        query.strays = query.values.strays(is_word);
         query
     }
 
@@ -98,6 +110,16 @@ impl Query {
         let [token, rest @ ..] = tokens else { return };
         let bare = token.raw.trim_matches(|c: char| !c.is_alphanumeric());
         if self.values.took(token.raw) || token.word.len() > MAX_WORD {
+            return;
+        }
+        // What every node has one of by this name, and what is a word elsewhere.
+        if bare == "local" && self.values.may_be(bare) {
+            self.values.unknown(bare);
+            return;
+        }
+        // A guest's name, whose parts say nothing of what is wanted.
+        if is_like_a_guest(bare) {
+            self.values.unknown(bare);
             return;
         }
         if bare != token.word && self.values.may_be(bare) {
@@ -170,6 +192,59 @@ impl Query {
         term.done = said;
         self.terms.push(term);
     }
+}
+
+/// What a whole word means, by itself.
+fn means(word: &str, lexicon: &Lexicon) -> Means {
+    let mut parts = words_of(word).peekable();
+    if parts.peek().is_none() {
+        return Means::Idle;
+    }
+    let of = |part: &str| match lexicon.word(part) {
+        Some(entry) if entry.only_verbs() => Means::Doing,
+        Some(_) if !idle(part) => match entry_is_done(lexicon, part) {
+            true => Means::Doing,
+            false if is_itself(lexicon, part) => Means::Itself,
+            false => Means::Thing,
+        },
+        _ if idle(part) || ARTICLES.contains(&part) => Means::Idle,
+        _ => Means::Nothing,
+    };
+    let found: Vec<Means> = parts.map(of).collect();
+    [Means::Nothing, Means::Itself, Means::Thing, Means::Doing]
+        .into_iter()
+        .find(|means| found.contains(means))
+        .unwrap_or(Means::Idle)
+}
+
+/// Whether a word that is a thing too is mostly said of what is done: "stop".
+fn entry_is_done(lexicon: &Lexicon, part: &str) -> bool {
+    let senses = lexicon.word(part).map_or(&[][..], |entry| &entry.senses);
+    let most = |verbs: bool| {
+        let weights = senses.iter().filter_map(|sense| match *sense {
+            Sense::Verb(_, weight) if verbs => Some(weight),
+            Sense::Noun(_, weight) if !verbs => Some(weight),
+            Sense::Verb(..) | Sense::Noun(..) => None,
+        });
+        weights.fold(0.0, f32::max)
+    };
+    most(true) >= 0.9 && most(true) > most(false)
+}
+
+/// Whether it is what the API calls a thing, and no other word for one.
+fn is_itself(lexicon: &Lexicon, part: &str) -> bool {
+    let own = lexicon.concepts.known_noun(&lexicon.stem(part));
+    let senses = lexicon.word(part).map_or(&[][..], |entry| &entry.senses);
+    senses
+        .iter()
+        .any(|sense| matches!(sense, Sense::Noun(noun, weight) if Some(*noun) == own && *weight >= 0.9))
+}
+
+/// Whether somebody may say it who names nobody: a word that is known, or nearly.
+fn is_said(part: &str, lexicon: &Lexicon) -> bool {
+    // With a number in it, it is one of several, and no slip.
+    let is_numbered = part.bytes().any(|byte| byte.is_ascii_digit());
+    idle(part) || lexicon.word(part).is_some() || !is_numbered && lexicon.nearest(part).is_some()
 }
 
 /// As text that shows what it says, and no longer than is read.

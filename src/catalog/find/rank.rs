@@ -3,7 +3,8 @@
 //! The words that it covers, the rarer the more; the verb; less for what its path names and nobody asked for.
 
 use super::concept::{Noun, Verb};
-use super::document::{Document, Scope};
+use super::document::{Document, Scope, Wide};
+use super::known::GuestKind;
 use super::lexicon::Lexicon;
 use super::query::Query;
 
@@ -24,8 +25,22 @@ struct Kept {
     named: Box<[(Box<[Noun]>, f32)]>,
     scope: Scope,
     guest: bool,
+    takes_guest: bool,
     node: bool,
+    wide: Wide,
     items: Box<[Box<str>]>,
+}
+
+/// An endpoint with its score.
+pub(super) struct Ranked {
+    pub at: usize,
+    pub score: f32,
+    pub covers: f32,
+    pub too_wide: bool,
+    /// Its path says what it is about, and the words do not.
+    pub unsaid: bool,
+    /// No word says what it does.
+    pub undone: bool,
 }
 
 /// What the verb is worth beside the words.
@@ -46,6 +61,46 @@ const FILLED: f32 = 0.1;
 /// For a value that its path has no place for.
 const NO_PLACE: f32 = 0.06;
 const ID_FITS: f32 = 0.2;
+/// For a guest in its path, where a node was named and no guest.
+const OF_A_NODE: f32 = 0.25;
+/// At most, for "qemu" or "lxc" in a path: "start 105" says neither.
+const OF_A_KIND: f32 = 0.06;
+/// For what reaches all there is where nobody said so.
+const TOO_WIDE: f32 = 0.6;
+const ALL: [&str; 17] = [
+    "all",
+    "every",
+    "everything",
+    "everybody",
+    "everyone",
+    "each",
+    "entire",
+    "whole",
+    "bulk",
+    "guests",
+    "vms",
+    "containers",
+    "cts",
+    "machines",
+    "stopall",
+    "startall",
+    "workloads",
+];
+const NODE: [&str; 13] = [
+    "node",
+    "nodes",
+    "host",
+    "hosts",
+    "hypervisor",
+    "server",
+    "machine",
+    "member",
+    "members",
+    "box",
+    "proxmox",
+    "pve",
+    "itself",
+];
 /// Below this share of the best nothing was meant.
 const FAR: f32 = 0.45;
 
@@ -72,7 +127,9 @@ impl Ranking {
             named: document.named.into_iter().map(|(nouns, lost)| (nouns.into(), lost)).collect(),
             scope: document.scope,
             guest: document.guest,
+            takes_guest: document.takes_guest,
             node: document.node,
+            wide: document.wide,
             items: document.items.into(),
         });
         Self {
@@ -87,8 +144,10 @@ impl Ranking {
     }
 
     /// Endpoints with their scores, the best first.
-    pub fn rank(&self, query: &Query) -> Vec<(usize, f32)> {
-        if query.terms.is_empty() && query.verbs.is_empty() && query.values.vmid.is_none() {
+    pub fn rank(&self, query: &Query) -> Vec<Ranked> {
+        let names =
+            query.values.vmid.is_some() || query.values.has_guest || query.values.get("node").is_some();
+        if query.terms.is_empty() && query.verbs.is_empty() && !names {
             return Vec::new();
         }
         let covered = self.covered(query);
@@ -96,15 +155,55 @@ impl Ranking {
         // "shutdown" alone is a word of one parameter too, and of no path that does it: then the verb decides.
         let only_done = query.terms.iter().all(|term| term.done);
         let about = if only_done { OF_VERBS } else { 1.0 };
-        let mut ranked: Vec<(usize, f32)> = (0..self.documents.len())
-            .filter(|at| covered[*at] > 0.0 || only_done)
-            .map(|at| (at, about * covered[at] + self.verb(query, at) - self.lost(query, &said, at)))
-            .filter(|(_, score)| *score > 0.0)
-            .collect();
-        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let best = ranked.first().map_or(0.0, |first| first.1);
-        ranked.retain(|(_, score)| *score >= best * FAR);
+        let rank = |at: usize| {
+            let too_wide = self.is_too_wide(query, at);
+            let verb = self.verb(query, at);
+            let undone = verb <= 0.0;
+            let score = about * covered[at] + verb
+                - self.lost(query, &said, at)
+                - if too_wide { TOO_WIDE } else { 0.0 };
+            let names = |noun: &Noun| said.iter().any(|(known, _)| known == noun);
+            let document = &self.documents[at];
+            let mut segments = document.named.iter().filter(|(_, lost)| *lost > OF_A_KIND).peekable();
+            let unsaid = document.wide == Wide::No
+                && segments.peek().is_some()
+                && !segments.any(|(nouns, _)| nouns.iter().any(names));
+            Ranked { at, score, covers: if only_done { 1.0 } else { covered[at] }, too_wide, unsaid, undone }
+        };
+        let of_kind = |at: &usize| match (query.values.kind(), self.documents[*at].scope) {
+            (Some(GuestKind::Qemu), Scope::Lxc) | (Some(GuestKind::Lxc), Scope::Qemu) => false,
+            _ => covered[*at] > 0.0 || only_done,
+        };
+        let mut ranked: Vec<Ranked> = (0..self.documents.len()).filter(of_kind).map(rank).collect();
+        ranked.retain(|ranked| ranked.score > 0.0);
+        ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.at.cmp(&b.at)));
+        let best = ranked.first().map_or(0.0, |first| first.score);
+        ranked.retain(|ranked| ranked.score >= best * FAR);
         ranked
+    }
+
+    /// Whether it reaches every guest, or a whole node, and nobody said so.
+    fn is_too_wide(&self, query: &Query, at: usize) -> bool {
+        match self.documents[at].wide {
+            Wide::No => false,
+            Wide::Guests => !query.values.says(&ALL),
+            Wide::Node => !query.values.says(&NODE) && query.values.get("node").is_none(),
+        }
+    }
+
+    /// A guest is what it is, whatever it was called: "vm 105" of a container.
+    pub fn correct(&self, query: &mut Query) {
+        let (Some(qemu), Some(lxc)) = (self.qemu, self.lxc) else { return };
+        let (wrong, right) = match query.values.kind() {
+            Some(GuestKind::Qemu) => (lxc, qemu),
+            Some(GuestKind::Lxc) => (qemu, lxc),
+            None => return,
+        };
+        for (noun, _) in
+            query.terms.iter_mut().flat_map(|term| &mut term.nouns).filter(|(noun, _)| *noun == wrong)
+        {
+            *noun = right;
+        }
     }
 
     /// Whether any endpoint does, or is about, what has this name.
@@ -161,7 +260,7 @@ impl Ranking {
             .iter()
             .flat_map(|term| &term.nouns)
             .any(|(noun, sure)| *sure > 0.6 && guests.contains(&Some(*noun)));
-        (query.values.vmid.is_some() && !said).then_some((noun, 1.0))
+        ((query.values.vmid.is_some() || query.values.has_guest) && !said).then_some((noun, 1.0))
     }
 
     fn verb(&self, query: &Query, at: usize) -> f32 {
@@ -213,10 +312,17 @@ impl Ranking {
             Scope::Lxc if qemu > lxc => lost += OTHER_KIND * (qemu - lxc),
             _ => {}
         }
-        match (query.values.vmid, document.guest) {
-            (Some(_), true) => lost -= ID_FITS,
-            (Some(_), false) => lost += 2.0 * NO_PLACE,
-            (None, _) => {}
+        let guest = query.values.vmid.is_some() || query.values.has_guest;
+        let speaks_of_guests =
+            guest || [self.qemu, self.lxc, self.guest].into_iter().any(|kind| means(kind) > 0.5);
+        // "Is pve2 up?"
+        if query.values.get("node").is_some() && !speaks_of_guests && document.guest {
+            lost += OF_A_NODE;
+        }
+        match (guest, document.guest) {
+            (true, true) => lost -= ID_FITS,
+            (true, false) if !document.takes_guest => lost += 2.0 * NO_PLACE,
+            _ => {}
         }
         lost
     }

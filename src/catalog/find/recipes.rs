@@ -1,6 +1,7 @@
 //! Which recipes go with what was found.
 
 use super::concept::{Noun, Verb};
+use super::known::Known;
 use super::lexicon::Lexicon;
 use super::query::Query;
 use super::{Finder, Found};
@@ -24,7 +25,7 @@ pub(super) fn named(product: Product, lexicon: &Lexicon) -> Vec<Named> {
     let named = |recipe: &Recipe| {
         let mut named = Named { nouns: Vec::new(), verbs: Vec::new() };
         for text in std::iter::once(&recipe.title).chain(&recipe.phrasings) {
-            let query = Query::read(text, lexicon);
+            let query = Query::read(text, lexicon, &Known::default());
             named.nouns.extend(nouns(&query));
             named.verbs.extend(verbs(&query));
         }
@@ -51,7 +52,7 @@ impl Finder {
     /// Recipes for the same job as what [`Finder::search`] found, the likeliest first.
     #[must_use]
     pub fn recipes(&self, catalog: &Catalog, words: &str, found: &[Found]) -> Vec<&'static Recipe> {
-        let query = Query::read(words, &self.lexicon);
+        let query = Query::read(words, &self.lexicon, &Known::default());
         let best = found.first().map_or(0.0, |found| found.score);
         let near: Vec<_> = found
             .iter()

@@ -2,6 +2,8 @@
 //!
 //! What was typed may hold anything, so a value is only taken in characters that mean nothing in a path.
 
+use super::known::{Guest, GuestKind, Known, is_like_a_guest};
+
 const MAX_LENGTH: usize = 128;
 
 /// Words before a value, and the path parameters that it is then for.
@@ -25,6 +27,31 @@ const INTRODUCE: &[(&[&str], &[&str])] = &[
 ];
 const GUEST: [&str; 11] =
     ["vm", "ct", "lxc", "container", "guest", "qemu", "machine", "vmid", "ctid", "id", "instance"];
+/// Before a node, or a guest, of whose name nobody could tell that it is none of the usual words.
+const AT: [&str; 9] = ["on", "of", "at", "for", "in", "into", "inside", "within", "from"];
+/// Where something goes.
+const TO: [&str; 5] = ["to", "onto", "another", "target", "towards"];
+/// Behind them stands what the arguments say: "called web2".
+const SAYS: [&str; 18] = [
+    "called",
+    "named",
+    "name",
+    "as",
+    "hostname",
+    "comment",
+    "description",
+    "tag",
+    "tagged",
+    "from",
+    "with",
+    "using",
+    "iso",
+    "image",
+    "template",
+    "by",
+    "to",
+    "onto",
+];
 const NUMBERS: [&str; 10] = ["port", "vlan", "tag", "to", "memory", "ram", "mtu", "size", "by", "every"];
 const UNITS: [&str; 20] = [
     "mb",
@@ -49,24 +76,80 @@ const UNITS: [&str; 20] = [
     "percent",
 ];
 
+/// What a word means that is no name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Means {
+    /// Nothing that anybody knows.
+    Nothing,
+    /// Nothing that matters: "the", "please".
+    Idle,
+    /// Something that is done, and no thing.
+    Doing,
+    /// Another word for a thing.
+    Thing,
+    /// A thing by its own name: "storage".
+    Itself,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Values {
     /// As typed, and in lower case.
     raws: Vec<(String, String)>,
     taken: Vec<String>,
     pub vmid: Option<u32>,
+    /// The guest that is meant, if it is there.
+    pub guest: Option<Guest>,
+    /// Somebody's name is among the words, whoever that is.
+    pub has_guest: bool,
+    /// A name that several guests have, and their ids.
+    pub unclear: Option<(String, Vec<u32>)>,
     /// By path parameter, escaped as a path needs it.
     named: Vec<(&'static str, String)>,
 }
 
 impl Values {
-    pub fn read(text: &str) -> Self {
+    /// `means`: what a word of no name would be.
+    pub fn read(text: &str, known: &Known, means: impl Fn(&str) -> Means) -> Self {
         let trimmed = |raw: &str| raw.trim_matches(|c: char| !c.is_alphanumeric() && c != ':').to_owned();
         let raws = text.split_whitespace().map(|raw| (trimmed(raw), trimmed(raw).to_lowercase())).collect();
         let mut values = Self { raws, ..Self::default() };
+        values.nodes(known, &means);
         values.guest();
         values.shaped();
+        values.guest_by_name(known, &means);
+        values.guest = values.vmid.and_then(|vmid| known.guest(vmid)).cloned();
         values
+    }
+
+    pub fn kind(&self) -> Option<GuestKind> {
+        self.guest.as_ref().map(|guest| guest.kind)
+    }
+
+    /// Names among the words that are nobody's who is there, and no value that a call's path or arguments would have.
+    /// `is_word`: a word that somebody may say who names nobody.
+    pub fn strays(&self, is_word: impl Fn(&str) -> bool) -> Vec<String> {
+        let is_name = |lower: &str| {
+            let plain = lower.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+            plain && lower.len() > 1 && lower.starts_with(|c: char| c.is_ascii_alphabetic())
+        };
+        let stray = |at: &usize| {
+            let (_, lower) = &self.raws[*at];
+            is_name(lower)
+                && !self.taken.contains(lower)
+                && !SAYS.contains(&self.before(*at, 1))
+                && self.introduced(lower).is_none()
+                && !is_word(lower)
+        };
+        (0..self.raws.len()).filter(stray).map(|at| self.raws[at].0.clone()).collect()
+    }
+
+    /// Whether any of these was said.
+    pub fn says(&self, words: &[&str]) -> bool {
+        self.raws.iter().any(|(_, lower)| words.contains(&lower.as_str()))
+    }
+
+    fn before(&self, at: usize, back: usize) -> &str {
+        at.checked_sub(back).and_then(|at| self.raws.get(at)).map_or("", |raw| raw.1.as_str())
     }
 
     /// Whether this is a value and no word.
@@ -111,6 +194,83 @@ impl Values {
             return None;
         }
         escaped(&self.raws[at].0).map(|value| (*parameters, value))
+    }
+
+    /// Each node of the cluster that is named; the first that is not where something goes is the one that is meant.
+    fn nodes(&mut self, known: &Known, means: &impl Fn(&str) -> Means) {
+        for at in 0..self.raws.len() {
+            let lower = self.raws[at].1.clone();
+            let Some(node) = known.node(&lower) else { continue };
+            let (before, introduced) = (self.before(at, 1), &INTRODUCE[0].0);
+            let goes =
+                TO.contains(&before) || introduced.contains(&before) && TO.contains(&self.before(at, 2));
+            // A node may be called "storage".
+            let is_it =
+                introduced.contains(&before) || AT.contains(&before) || means(&lower) == Means::Nothing;
+            if !goes && !is_it {
+                continue;
+            }
+            if !goes && let Some(node) = escaped(node).filter(|_| self.get("node").is_none()) {
+                self.named.push(("node", node));
+            }
+            self.taken.push(lower);
+        }
+    }
+
+    /// The guest that is named, where no id is. A name that is also one of the usual words has to stand where a guest's
+    /// stands: "stop mail", "config of mail", "ct mail".
+    fn guest_by_name(&mut self, known: &Known, means: &impl Fn(&str) -> Means) {
+        if self.vmid.is_some() {
+            return;
+        }
+        let of_guest =
+            |word: &str| GUEST.contains(&word.strip_suffix('s').unwrap_or(word)) || word == "server";
+        for at in 0..self.raws.len() {
+            let lower = self.raws[at].1.clone();
+            if self.taken.contains(&lower)
+                || SAYS.contains(&self.before(at, 1)) && self.before(at, 1) != "from"
+            {
+                continue;
+            }
+            let named: Vec<&Guest> = known.guests_named(&lower).collect();
+            let after = self.raws.get(at + 1).map_or("", |raw| raw.1.as_str());
+            let beside = of_guest(self.before(at, 1)) || of_guest(after);
+            // "stop mail": there is nothing else that it could be done to.
+            let alone = || {
+                let others = self.raws.iter().enumerate().filter(|(other, _)| *other != at);
+                let mut others = others.map(|(_, (_, lower))| means(lower)).peekable();
+                others.peek().is_some() && others.all(|means| matches!(means, Means::Doing | Means::Idle))
+            };
+            let is_it = match (named.is_empty(), means(&lower)) {
+                (true, _) => is_like_a_guest(&lower) && self.introduced(&lower).is_none(),
+                (false, Means::Nothing) => true,
+                (false, Means::Itself) => {
+                    let ends = at + 1 == self.raws.len() && AT.contains(&self.before(at, 1));
+                    is_like_a_guest(&lower) || beside || ends
+                }
+                (false, _) => {
+                    is_like_a_guest(&lower) || beside || AT.contains(&self.before(at, 1)) || alone()
+                }
+            };
+            if !is_it {
+                continue;
+            }
+            self.has_guest = true;
+            match named[..] {
+                // Whoever it is, no word of it says what is wanted; it stays a stray.
+                [] => {}
+                [guest] => {
+                    self.vmid = Some(guest.vmid);
+                    self.taken.push(lower);
+                }
+                [..] => {
+                    self.unclear =
+                        Some((self.raws[at].0.clone(), named.iter().map(|guest| guest.vmid).collect()));
+                    self.taken.push(lower);
+                }
+            }
+            return;
+        }
     }
 
     fn guest(&mut self) {

@@ -20,6 +20,7 @@ pub mod scope;
 mod target;
 mod veil;
 mod wait;
+mod words;
 
 use std::sync::Arc;
 

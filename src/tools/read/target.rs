@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::cursor::FARTHEST;
 use super::normalise::{Asked, normalise};
 use super::page::View;
+use super::words;
 use crate::catalog::{Checked, Endpoint, Method, PathError, Schema};
 use crate::http::encoded;
 use crate::pve::{loose, task};
@@ -110,7 +111,7 @@ pub async fn find(reader: &Reader, asked: &str, args: Map<String, Value>) -> Res
         Asked::Path(path) => of_path(reader, &path, args).await,
         Asked::Change(method, path) => Err(changes(method, &shown(&path))),
         Asked::Words(words) => {
-            let path = reader.in_words(&words)?;
+            let (path, args) = words::to_path(reader, &words, args).await?;
             of_path(reader, &path, args).await
         }
     }

@@ -1,4 +1,4 @@
-use super::{Finder, GetByWords, NoGet, document};
+use super::{Finder, GetByWords, Guest, GuestKind, Known, NoGet, document};
 use crate::catalog::testing::{catalog, catalogs, real_catalogs};
 use crate::catalog::{Catalog, Method, Release};
 
@@ -87,7 +87,7 @@ fn phrasings_that_no_table_was_tuned_on_are_mostly_found() {
 
 fn as_get(words: &str) -> Result<GetByWords, NoGet> {
     let catalog = catalog(Release::LATEST);
-    Finder::new(catalog).as_get(catalog, words)
+    Finder::new(catalog).as_get(catalog, words, &Known::default())
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn no_phrasing_of_a_deletion_is_a_read_and_none_of_a_read_a_change() {
     let (mut shown, mut refused) = (Vec::new(), Vec::new());
     for case in cases(include_str!("queries.txt")).iter().chain(&cases(include_str!("held_out.txt"))) {
         let all = |method: &str| case.right.iter().all(|right| right.starts_with(method));
-        match finder.as_get(catalog, case.words) {
+        match finder.as_get(catalog, case.words, &Known::default()) {
             Ok(_) if all("DELETE ") => shown.push(case.words),
             Err(NoGet::Mutation { .. } | NoGet::Nothing) if all("GET ") => refused.push(case.words),
             _ => {}
@@ -321,4 +321,117 @@ fn the_usual_jobs_of_a_backup_server_are_found_by_plain_words() {
     let words = "prune a backup group";
     let recipes = finder.recipes(&catalog, words, &finder.search(&catalog, words));
     assert!(recipes.iter().any(|recipe| recipe.title == "Prune a group"));
+}
+
+/// Three nodes, and guests of which one is called as a thing is and two are called alike.
+fn known() -> Known {
+    let guest = |(vmid, kind, name): (u32, GuestKind, &str)| Guest {
+        vmid,
+        kind,
+        node: "pve2".to_owned(),
+        name: name.to_owned(),
+    };
+    let (lxc, qemu) = (GuestKind::Lxc, GuestKind::Qemu);
+    Known {
+        nodes: ["pve1", "pve2", "pve3"].map(str::to_owned).to_vec(),
+        guests: [
+            (102, lxc, "proxy-102"),
+            (104, lxc, "web-104"),
+            (106, qemu, "cache-106"),
+            (107, lxc, "mail"),
+            (108, lxc, "test"),
+            (109, qemu, "nextcloud"),
+            (110, lxc, "storage"),
+            (111, lxc, "twin"),
+            (112, qemu, "twin"),
+        ]
+        .map(guest)
+        .to_vec(),
+    }
+}
+
+#[test]
+fn words_are_about_the_node_and_the_guest_that_they_name() {
+    let catalog = catalog(Release::LATEST);
+    let finder = Finder::new(catalog);
+    for (words, call) in [
+        ("wipe disk /dev/sdb on pve3", "PUT /nodes/pve3/disks/wipedisk"),
+        ("stop all vms on pve3", "POST /nodes/pve3/stopall"),
+        ("startall on pve2", "POST /nodes/pve2/startall"),
+        ("stop everything on pve2", "POST /nodes/pve2/stopall"),
+        ("apply network config on pve2", "PUT /nodes/pve2/network"),
+        ("update packages on pve2", "POST /nodes/pve2/apt/update"),
+        ("renew certificate of pve2", "PUT /nodes/pve2/certificates/acme/certificate"),
+        ("create bridge vmbr9 on pve2", "POST /nodes/pve2/network"),
+        ("reboot pve2", "POST /nodes/pve2/status"),
+        ("remove pve3 from the cluster", "DELETE /cluster/config/nodes/pve3"),
+        ("syslog of pve2", "GET /nodes/pve2/syslog"),
+        ("disks of PVE2", "GET /nodes/pve2/disks/list"),
+        ("containers on pve3", "GET /nodes/pve3/lxc"),
+        ("uptime of pve3", "GET /nodes/pve3/status"),
+        ("is pve3 up", "GET /nodes/pve3/status"),
+        ("services on pve2", "GET /nodes/pve2/services"),
+        ("stop web-104", "POST /nodes/{node}/lxc/104/status/stop"),
+        ("stop proxy-102", "POST /nodes/{node}/lxc/102/status/stop"),
+        ("delete cache-106", "DELETE /nodes/{node}/qemu/106"),
+        ("delete test", "DELETE /nodes/{node}/lxc/108"),
+        ("stop mail server", "POST /nodes/{node}/lxc/107/status/stop"),
+        ("reboot Nextcloud", "POST /nodes/{node}/qemu/109/status/reboot"),
+        ("migrate web-104 to pve3", "POST /nodes/{node}/lxc/104/migrate"),
+        ("config of proxy-102", "GET /nodes/{node}/lxc/102/config"),
+        ("status of mail", "GET /nodes/{node}/lxc/107/status/current"),
+        // Whatever somebody calls it, it is a container.
+        ("config of vm proxy-102", "GET /nodes/{node}/lxc/102/config"),
+        ("stop vm 104", "POST /nodes/{node}/lxc/104/status/stop"),
+        ("snapshots of vm 104", "GET /nodes/{node}/lxc/104/snapshot"),
+        // A guest of that name is not what is meant by the thing's own.
+        ("list storage", "GET /nodes/{node}/storage"),
+        ("delete storage nas1", "DELETE /storage/nas1"),
+        ("what is on storage local", "GET /nodes/{node}/storage/local/content"),
+        ("tasks of vm 104", "GET /nodes/{node}/tasks"),
+        ("backup vm 104", "POST /nodes/{node}/vzdump"),
+    ] {
+        let meant = finder.among(catalog, words, &known());
+        let first = meant.found.first().unwrap_or_else(|| panic!("{words}: nothing"));
+        let found = format!("{} {}", catalog.endpoints()[first.endpoint].method, first.path);
+        assert_eq!(found, call, "{words}");
+        assert!(meant.strays.is_empty() && !first.too_wide && !first.unsaid, "{words}: {meant:?}");
+    }
+    assert_eq!(
+        finder.among(catalog, "stop twin", &known()).unclear,
+        Some(("twin".to_owned(), vec![111, 112]))
+    );
+}
+
+#[test]
+fn a_name_that_is_nobodys_means_no_other_and_nothing_wide_is_meant_unless_it_is_said() {
+    let catalog = catalog(Release::LATEST);
+    let finder = Finder::new(catalog);
+    for words in ["stop web-999", "delete mail-101", "shutdown files-103", "config of db_105"] {
+        let meant = finder.among(catalog, words, &known());
+        assert!(meant.nobody.is_some(), "{words}");
+        let first = &meant.found[0];
+        assert!(first.path.contains("/{vmid}"), "{words}: {}", first.path);
+    }
+    let meant = finder.among(catalog, "syslog of pve9", &known());
+    assert_eq!(meant.strays, ["pve9"]);
+    // Nobody of these is there.
+    for words in ["stop nginx", "stop dns", "delete test", "remove test", "stop mail server", "stop proxy"] {
+        let meant = finder.among(catalog, words, &Known::default());
+        let wide = |found: &&super::Found| {
+            let endpoint = &catalog.endpoints()[found.endpoint];
+            ["all", "/cluster/config/nodes/{node}"].iter().any(|end| endpoint.path.ends_with(end))
+                && endpoint.method != Method::Get
+        };
+        assert!(meant.found.iter().filter(wide).all(|found| found.too_wide), "{words}");
+        let first =
+            meant.found.iter().find(|found| catalog.endpoints()[found.endpoint].method != Method::Get);
+        assert!(
+            first.is_none_or(|found| found.too_wide
+                || found.unsaid
+                || found.undone
+                || found.path.contains("{vmid}")),
+            "{words}: {first:?}"
+        );
+    }
 }

@@ -1,0 +1,99 @@
+//! Words for a change: which call they mean, and on what of what is there.
+//!
+//! Whoever applies a plan goes by what it shows; so words that could mean more than they say make none. A name that is
+//! nobody's is refused and never passed over: what is left of the words would mean something else, and on this node.
+
+use serde_json::{Map, Value};
+
+use super::Refused;
+use super::eyes::Eyes;
+use super::request::{Ask, shown, split};
+use crate::catalog::find::{Finders, Found, Guest, GuestKind, Known};
+use crate::catalog::tier::{self, Tier};
+use crate::catalog::{Endpoint, Method};
+use crate::pve::PveError;
+
+/// Of the words, the share that a call has to be about at least.
+const COVERS: f32 = 0.12;
+
+/// The same with the method and the path that its words mean, what they name filled in. A path stays as it is.
+///
+/// `sees`: whether the caller may see a guest; the others are not there.
+pub async fn to_path(
+    eyes: &Eyes,
+    finders: &Finders,
+    ask: Ask,
+    sees: impl Fn(u32) -> bool,
+) -> Result<Ask, Refused> {
+    let (method, words) = split(ask.method, &ask.path);
+    if words.starts_with('/') {
+        return Ok(ask);
+    }
+    let known = eyes.known(sees).await?;
+    let meant = finders.of(&eyes.catalog).among(&eyes.catalog, words, &known);
+    if let Some((name, ids)) = meant.unclear {
+        return Err(Refused::Unclear { name: shown(&name), ids });
+    }
+    let at = |found: &Found| eyes.catalog.endpoints().get(found.endpoint);
+    let changes = |endpoint: &&Endpoint| {
+        endpoint.method != Method::Get && method.is_none_or(|method| method == endpoint.method)
+    };
+    let likely = meant.found.iter().filter(|found| !found.too_wide);
+    let best = likely.filter_map(|found| Some((at(found).filter(changes)?, found))).next();
+    let (endpoint, found) = best.ok_or_else(|| Refused::Words { words: shown(words) })?;
+    let mut args = ask.args.clone();
+    let adds = tier::of(endpoint.product, endpoint.method, &endpoint.path).0 == Tier::Additive;
+    if !adds {
+        if let Some(name) = meant.nobody.as_ref().filter(|name| !holds(&args, name)) {
+            return Err(Refused::Nobody { name: shown(name) });
+        }
+        let says = !found.unsaid && (!found.undone || method.is_some());
+        let is_meant = says && (found.covers >= COVERS || meant.vmid.is_some() || reaches_all(endpoint));
+        if !is_meant {
+            return Err(Refused::Words { words: shown(words) });
+        }
+    }
+    if let Some(guest) = meant.argument(endpoint) {
+        args.entry("vmid").or_insert_with(|| guest.vmid.into());
+        if found.path.contains("{node}") {
+            args.entry("node").or_insert_with(|| guest.node.clone().into());
+        }
+    }
+    let is_open = found.path.contains("{node}") && !found.path.contains("{vmid}") && meant.vmid.is_none();
+    if is_open && known.nodes.len() > 1 && !args.contains_key("node") {
+        // Whatever that is, it may be what the node was to be told by.
+        if let Some(name) = meant.strays.iter().find(|name| !holds(&args, name)) {
+            return Err(Refused::NoNode { name: shown(name), nodes: known.nodes });
+        }
+    }
+    Ok(Ask { method: Some(endpoint.method), path: found.path.clone(), args })
+}
+
+/// What is said of all there is is said in no other words than "all".
+fn reaches_all(endpoint: &Endpoint) -> bool {
+    endpoint.path.ends_with("all") || endpoint.path.starts_with("/cluster/bulk-action/")
+}
+
+/// Whether the arguments say it as well: then it is theirs.
+fn holds(args: &Map<String, Value>, name: &str) -> bool {
+    let name = name.to_lowercase();
+    args.values().any(|value| super::fields::text(value).to_lowercase().contains(&name))
+}
+
+impl Eyes {
+    /// What words may name.
+    async fn known(&self, sees: impl Fn(u32) -> bool) -> Result<Known, PveError> {
+        if !self.catalog.product().has_guests() {
+            return Ok(Known::default());
+        }
+        let nodes = self.look("/nodes", &Map::new(), &[]).await?;
+        let name = |row: &Value| Some(row.get("node")?.as_str()?.to_owned());
+        let mut nodes: Vec<String> = nodes.rows().iter().filter_map(name).collect();
+        nodes.sort();
+        let guests = self.guests().await?.into_iter().filter(|guest| sees(guest.vmid)).filter_map(|guest| {
+            let kind = GuestKind::of(&guest.kind)?;
+            Some(Guest { vmid: guest.vmid, kind, node: guest.node, name: guest.name })
+        });
+        Ok(Known { nodes, guests: guests.collect() })
+    }
+}
