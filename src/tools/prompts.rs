@@ -36,7 +36,7 @@ const WORKS: &[Work] = &[
         description: "The cluster at a glance: nodes, guests, storages, failed tasks, missing backups",
         arguments: &[],
         text: "Give me an overview of this Proxmox cluster. Call `status` first, so that you know what you may do here. \
-               Then use `read` for /cluster/status, /cluster/resources, /cluster/tasks (where status is not OK) and \
+               Then use `read` for /cluster/status, /cluster/resources, /cluster/tasks (where status != OK) and \
                /cluster/backup-info/not-backed-up. Report in this order: what is broken or at risk, with the evidence; \
                what will be soon (storages over 85 %, memory overcommitted, guests without a backup); one line for all \
                that is well. An empty list may mean that the token may not see it: say so where it matters. Change \

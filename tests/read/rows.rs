@@ -201,6 +201,19 @@ fn a_list_is_asked_for_in_every_way_that_models_write() {
         assert_eq!(error["kind"], "no_such_field", "{arguments}: {error}");
         assert!(error["message"].as_str().unwrap().contains("nearest is \"mem\""), "{error}");
     }
+    for filter in [json!("mem > maxmem"), json!("disk > 0.9*maxdisk"), json!({ "mem": "> maxmem" })] {
+        let error = refused(&mut client, json!({ "path": "/nodes/pve1/qemu", "where": filter }));
+        assert_eq!(error["kind"], "arguments", "{error}");
+        assert!(error["message"].as_str().unwrap().contains("4G, 90%, 1700000000"), "{error}");
+    }
+    let total = |client: &mut crate::common::Client, filter: serde_json::Value| {
+        read(client, json!({ "path": "/nodes/pve1/qemu", "where": filter }))["total"].as_u64().unwrap()
+    };
+    let (more, all) = (total(&mut client, json!({ "mem": ">1" })), total(&mut client, json!("mem > 1")));
+    assert!(more > 0 && more == all, "{more} of {all}");
+    let running = total(&mut client, json!("status = running"));
+    let others = total(&mut client, json!("status is not running"));
+    assert!(others > 0 && running + others == plain["total"].as_u64().unwrap(), "{running} and {others}");
     let config = json!({ "path": "/nodes/pve1/qemu/104/config", "where": "cores = 2", "sort": "name" });
     assert!(read(&mut client, config)["note"].as_str().unwrap().contains("for lists"));
 }

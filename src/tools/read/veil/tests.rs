@@ -71,8 +71,7 @@ fn how_many_rows_pass_and_in_what_order_does_not_depend_on_a_secret() {
 
 #[test]
 fn a_comparison_with_a_secret_is_refused_and_says_so() {
-    for view in
-        [view("cipassword ~ ^a", ""), view("", "-cipassword"), view("vmid = 1 and CiPassword = x", "")]
+    for view in [view("cipassword ~ a", ""), view("", "-cipassword"), view("vmid = 1 and CiPassword = x", "")]
     {
         let error = see(&json!([{ "cipassword": "a" }]), &view, "/nodes/{node}/qemu").unwrap_err();
         assert!(matches!(error, PageError::Secret { .. }), "{error}");
