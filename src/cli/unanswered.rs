@@ -20,6 +20,8 @@ pub struct Unanswered {
     ids: HashSet<String>,
     /// Answers of which it is not clear whose they are.
     unclear: usize,
+    /// Lines that are no message, whose refusals say of no call that it is over.
+    refused: usize,
 }
 
 /// What of a request says what it asks.
@@ -85,7 +87,10 @@ struct CancelledParams {
 impl Unanswered {
     /// A line of the client's, whole: one that is wrong anywhere is no call.
     pub fn sent(&mut self, line: &[u8]) {
-        let Ok(asked) = serde_json::from_slice::<Asked>(line) else { return };
+        let Ok(asked) = serde_json::from_slice::<Asked>(line) else {
+            self.refused += usize::from(!line.trim_ascii().is_empty());
+            return;
+        };
         match (asked.id, asked.method) {
             (Some(id), Some(_)) if self.ids.len() < MOST => {
                 key(&id).map(|id| self.ids.insert(id));
@@ -113,6 +118,7 @@ impl Unanswered {
                 key(&id).map(|id| self.ids.remove(&id));
             }
             // Something was refused that had no id, or none that could be told.
+            _ if self.refused > 0 => self.refused -= 1,
             _ => self.unclear += 1,
         }
         true
@@ -208,6 +214,11 @@ mod tests {
             (false, r#"{"id":null,"error":{"code":-32600}}"#, 0),
             (true, "no JSON", 0),
             (true, "[{}]", 0),
+            (true, "\n", 0),
+            (true, r#"{"id":4,"method":"ping"}"#, 1),
+            (false, r#"{"id":null,"error":{"code":-32700}}"#, 1),
+            (false, r#"{"error":{"code":-32600}}"#, 1),
+            (false, r#"{"id":null,"error":{"code":-32600}}"#, 0),
         ] {
             match sent {
                 true => calls.sent(line.as_bytes()),

@@ -163,7 +163,7 @@ impl rmcp::transport::Transport<RoleServer> for Stdio {
         loop {
             let message = match self.lines.next().await {
                 Ok(Line::Message(message)) => message,
-                Ok(Line::Invalid) => continue,
+                Ok(Line::Invalid | Line::Broken) => continue,
                 Ok(Line::TooLong(most, _)) => {
                     eprintln!(
                         "provost connect: a message is longer than {most} bytes; the session ends here"

@@ -38,6 +38,8 @@ impl Wire {
             let message = match self.lines.next().await {
                 Ok(Line::Message(Heard(message))) => message,
                 Ok(Line::Invalid) if self.ears.takes(MESSAGE) => continue,
+                // What a shell prints before the session begins.
+                Ok(Line::Broken) => continue,
                 Ok(Line::TooLong(..) | Line::Crowded) => {
                     self.ears.over("it sent a message that is longer than any answer, and was hung up on");
                     return None;

@@ -50,6 +50,8 @@ pub enum Line<M> {
     Message(M),
     /// JSON, and no message.
     Invalid,
+    /// Not even JSON, or not UTF-8.
+    Broken,
     /// A line with more than [`MOST_VALUES`]: the stream is not read on.
     Crowded,
     /// A line with more bytes than this: the stream cannot be read on. And who has the room that it would take, when it
@@ -75,6 +77,7 @@ impl<R: AsyncRead + Unpin, M: serde::de::DeserializeOwned> Lines<R, M> {
                     None => self.seen = before,
                 }
             }
+            let is_blank = self.is_blank();
             let decoded = self.codec.decode(&mut self.buffer);
             let taken = before - self.buffer.len();
             if taken > 0 {
@@ -96,8 +99,9 @@ impl<R: AsyncRead + Unpin, M: serde::de::DeserializeOwned> Lines<R, M> {
                     return Ok(Line::TooLong(self.longest, None));
                 }
                 Err(JsonRpcMessageCodecError::Serde(error)) => match error.classify() {
-                    // Not even JSON: there is nothing to answer, and an answer could be echoed back.
-                    Category::Syntax | Category::Eof => continue,
+                    Category::Syntax | Category::Eof if is_blank => continue,
+                    // The answer, if it is echoed back, is an error, and those are not answered.
+                    Category::Syntax | Category::Eof => return Ok(Line::Broken),
                     Category::Data | Category::Io => return Ok(Line::Invalid),
                 },
                 Err(error) => return Err(error.into()),
@@ -110,6 +114,12 @@ impl<R: AsyncRead + Unpin, M: serde::de::DeserializeOwned> Lines<R, M> {
                 return Ok(Line::End);
             }
         }
+    }
+
+    /// Whether the next line has nothing in it.
+    fn is_blank(&self) -> bool {
+        let first = self.buffer.iter().find(|byte| **byte == b'\n' || !byte.is_ascii_whitespace());
+        first.is_some_and(|byte| *byte == b'\n')
     }
 
     /// Reads on: 0 at the end.
@@ -175,14 +185,15 @@ mod tests {
             // One byte at a time, as the worst of clients sends, and all at once.
             for step in [1, 100] {
                 let mut lines = lines(text.into(), step, 6, plenty());
-                let mut passed = 0;
+                let (mut passed, mut broken) = (0, 0);
                 let end = loop {
                     match lines.next().await.unwrap() {
                         Line::Message(_) => passed += 1,
+                        Line::Broken => broken += 1,
                         end => break end,
                     }
                 };
-                assert_eq!(passed, good, "{text}");
+                assert_eq!((passed, broken), (good, text.matches('{').count()), "{text}");
                 assert!(
                     matches!(end, Line::End if good > 1) || matches!(end, Line::TooLong(6, None)),
                     "{end:?}"
@@ -210,7 +221,8 @@ mod tests {
         let other = [unfinished(), b"\n".to_vec()].concat();
         let mut other = lines(other, CHUNK, 8 << 20, supply.none(2));
         // Digits without end are a number that JSON has and Rust's types have not.
-        assert!(matches!(other.next().await.unwrap(), Line::End | Line::Invalid | Line::Message(_)));
+        let one = other.next().await.unwrap();
+        assert!(matches!(one, Line::End | Line::Invalid | Line::Broken | Line::Message(_)), "{one:?}");
         drop(held);
         assert!(supply.take(1, 2 << 20).is_ok());
     }

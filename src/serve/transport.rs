@@ -4,11 +4,15 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use rmcp::ErrorData;
-use rmcp::model::{ClientNotification, ErrorCode, JsonRpcMessage, RequestId};
+use rmcp::model::{
+    ClientNotification, ErrorCode, JsonRpcError, JsonRpcMessage, ProtocolVersion, RequestId, ServerResult,
+};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
+use serde::Serialize;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -45,16 +49,49 @@ pub struct Transport {
 
 /// The writing side. One message at a time goes out.
 #[derive(Clone)]
-pub struct Voice(Arc<Mutex<Option<Writer>>>);
+pub struct Voice {
+    stream: Arc<Mutex<Option<Writer>>>,
+    /// Whether an error that belongs to no call has null as its id, or none.
+    id_is_null: Arc<AtomicBool>,
+}
+
+/// JSON-RPC's error has an `id` always, and null where there is none to name. MCP leaves it out from 2025-11-25 on, and
+/// rmcp does so for all.
+#[derive(Serialize)]
+struct NoCall<'a> {
+    jsonrpc: &'static str,
+    id: (),
+    error: &'a ErrorData,
+}
 
 impl Voice {
+    /// Sees by the answer to the handshake what the session's revision is.
+    fn agreed(&self, message: &TxJsonRpcMessage<RoleServer>) {
+        if let JsonRpcMessage::Response(response) = message
+            && let ServerResult::InitializeResult(agreed) = &response.result
+        {
+            let is_null = agreed.protocol_version < ProtocolVersion::V_2025_11_25;
+            self.id_is_null.store(is_null, Relaxed);
+        }
+    }
+
+    fn line(&self, message: &TxJsonRpcMessage<RoleServer>) -> serde_json::Result<Vec<u8>> {
+        let mut line = match message {
+            JsonRpcMessage::Error(JsonRpcError { id: None, error, .. }) if self.id_is_null.load(Relaxed) => {
+                serde_json::to_vec(&NoCall { jsonrpc: "2.0", id: (), error })?
+            }
+            message => serde_json::to_vec(message)?,
+        };
+        line.push(b'\n');
+        Ok(line)
+    }
+
     async fn say(&self, message: &TxJsonRpcMessage<RoleServer>) -> io::Result<()> {
-        let mut stream = self.0.lock().await;
+        self.agreed(message);
+        let mut stream = self.stream.lock().await;
         let stream = stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         // Not before its turn has come: what waits is held once.
-        let mut line = serde_json::to_vec(message)?;
-        line.push(b'\n');
-        stream.write_all(&line).await
+        stream.write_all(&self.line(message)?).await
     }
 
     /// An error that belongs to no call. If it cannot be sent, the end of the connection says it.
@@ -74,7 +111,7 @@ impl Transport {
     ) -> io::Result<Self> {
         let (read, write, watch) = stream.split()?;
         let lines = Lines::new(read, LONGEST_LINE, room.unfinished.none(account));
-        let voice = Voice(Arc::new(Mutex::new(Some(write))));
+        let voice = Voice { stream: Arc::new(Mutex::new(Some(write))), id_is_null: Arc::default() };
         Ok(Self {
             lines,
             voice,
@@ -180,6 +217,10 @@ impl rmcp::transport::Transport<RoleServer> for Transport {
                     self.refuse(ErrorData::invalid_request("Invalid request", None), None);
                     continue;
                 }
+                Ok(Line::Broken) => {
+                    self.refuse(ErrorData::parse_error("the line is no JSON, or not UTF-8", None), None);
+                    continue;
+                }
                 Ok(Line::TooLong(most, spent)) => {
                     let why = match spent {
                         None => "",
@@ -227,7 +268,7 @@ impl rmcp::transport::Transport<RoleServer> for Transport {
     }
 
     async fn close(&mut self) -> io::Result<()> {
-        self.voice.0.lock().await.take();
+        self.voice.stream.lock().await.take();
         Ok(())
     }
 }

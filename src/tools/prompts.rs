@@ -36,7 +36,7 @@ const WORKS: &[Work] = &[
         description: "The cluster at a glance: nodes, guests, storages, failed tasks, missing backups",
         arguments: &[],
         text: "Give me an overview of this Proxmox cluster. Call `status` first, so that you know what you may do here. \
-               Then use `read` for /cluster/status, /cluster/resources, /cluster/tasks (where status is not OK) and \
+               Then use `read` for /cluster/status, /cluster/resources, /cluster/tasks (where status != OK) and \
                /cluster/backup-info/not-backed-up. Report in this order: what is broken or at risk, with the evidence; \
                what will be soon (storages over 85 %, memory overcommitted, guests without a backup); one line for all \
                that is well. An empty list may mean that the token may not see it: say so where it matters. Change \
@@ -110,13 +110,23 @@ pub fn list() -> Vec<Prompt> {
     WORKS.iter().map(prompt).collect()
 }
 
+/// Whether there is a prompt of this name.
+pub fn check(name: &str) -> Result<(), ErrorData> {
+    find(name).map(drop)
+}
+
+fn find(name: &str) -> Result<&'static Work, ErrorData> {
+    WORKS.iter().find(|work| work.name == name).ok_or_else(|| {
+        let names: Vec<&str> = WORKS.iter().map(|work| work.name).collect();
+        let message = format!("there is no such prompt; there are: {}", names.join(", "));
+        ErrorData::invalid_params(message, None)
+    })
+}
+
 /// The prompt `name` with its arguments filled in.
 pub fn get(name: &str, arguments: &JsonObject) -> Result<GetPromptResult, ErrorData> {
     let wrong = |message: String| ErrorData::invalid_params(message, None);
-    let work = WORKS.iter().find(|work| work.name == name).ok_or_else(|| {
-        let names: Vec<&str> = WORKS.iter().map(|work| work.name).collect();
-        wrong(format!("there is no such prompt; there are: {}", names.join(", ")))
-    })?;
+    let work = find(name)?;
     if let Some(unknown) =
         arguments.keys().find(|name| work.arguments.iter().all(|known| known.name != *name))
     {

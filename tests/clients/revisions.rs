@@ -281,6 +281,7 @@ fn a_batch_is_refused_and_the_session_goes_on() {
     session.client.write(&json!([ping(901), ping(902)]));
     let refused = session.client.next().expect("an answer");
     assert_eq!(refused["error"]["code"], -32600, "{refused}");
+    assert_eq!(refused.get("id"), Some(&json!(null)), "{refused}");
     session.result("ping", json!({}));
 }
 

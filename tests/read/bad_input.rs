@@ -143,5 +143,6 @@ fn a_cluster_that_says_less_than_it_has_is_not_taken_at_its_word() {
     let mut client = site.client();
     let answer: Value = read(&mut client, path("/cluster/replication"));
     assert_eq!(answer["total"], 0);
-    assert!(answer["note"].as_str().unwrap().contains("/access/permissions"), "{answer}");
+    let note = answer["note"].as_str().unwrap();
+    assert!(note.contains(r#"/access/permissions with `args`: {"path": "/vms/102"}"#), "{answer}");
 }

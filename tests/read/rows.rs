@@ -166,6 +166,34 @@ fn a_caller_s_own_start_and_limit_keep_the_total_and_lead_on() {
 }
 
 #[test]
+fn of_an_object_that_is_too_large_the_first_members_are_there_and_how_to_see_the_rest() {
+    let site = Site::start();
+    site.sim.with_estate(|estate| {
+        for vmid in 20_000..20_500 {
+            estate.access_mut().acl.insert(format!("/vms/{vmid}"), Default::default());
+        }
+    });
+    let mut client = site.client();
+    let some = read(&mut client, path("/access/permissions"));
+    let cut = &some["cut"][0];
+    let shown = some["data"].as_object().unwrap();
+    assert_eq!((&cut["at"], cut["kept"].as_u64()), (&json!(""), Some(shown.len() as u64)), "{cut}");
+    assert!(shown.len() > 10 && cut["of"].as_u64().unwrap() > 500, "{cut}");
+    assert!(shown["/"].as_object().unwrap().contains_key("VM.Audit"), "whole members: {}", shown["/"]);
+    let note = some["note"].as_str().unwrap();
+    assert!(note.contains("`fields`") && note.contains(r#"{"path": "/vms/102"}"#), "{note}");
+    // Both ways lead there.
+    for asked in [
+        json!({ "path": "/access/permissions", "fields": ["/vms/20499"] }),
+        json!({ "path": "/access/permissions", "args": { "path": "/vms/20499" } }),
+    ] {
+        let one = read(&mut client, asked.clone());
+        assert_eq!(one["data"]["/vms/20499"], shown["/"], "{asked}");
+        assert!(one.get("cut").is_none() && one.get("note").is_none(), "{one}");
+    }
+}
+
+#[test]
 fn a_list_is_asked_for_in_every_way_that_models_write() {
     let site = Site::start();
     let mut client = site.client();
@@ -201,6 +229,20 @@ fn a_list_is_asked_for_in_every_way_that_models_write() {
         assert_eq!(error["kind"], "no_such_field", "{arguments}: {error}");
         assert!(error["message"].as_str().unwrap().contains("nearest is \"mem\""), "{error}");
     }
+    for filter in [json!("mem > maxmem"), json!("disk > 0.9*maxdisk"), json!({ "mem": "> maxmem" })] {
+        let error = refused(&mut client, json!({ "path": "/nodes/pve1/qemu", "where": filter }));
+        assert_eq!(error["kind"], "arguments", "{error}");
+        assert!(error["message"].as_str().unwrap().contains("4G, 90%, 1700000000"), "{error}");
+    }
+    let total = |client: &mut crate::common::Client, filter: serde_json::Value| {
+        read(client, json!({ "path": "/nodes/pve1/qemu", "where": filter }))["total"].as_u64().unwrap()
+    };
+    let (more, all) =
+        (total(&mut client, json!({ "maxmem": ">1" })), total(&mut client, json!("maxmem > 1")));
+    assert!(more > 0 && more == all, "{more} and {all}");
+    let running = total(&mut client, json!("status = running"));
+    let others = total(&mut client, json!("status is not running"));
+    assert!(others > 0 && running + others == plain["total"].as_u64().unwrap(), "{running} and {others}");
     let config = json!({ "path": "/nodes/pve1/qemu/104/config", "where": "cores = 2", "sort": "name" });
     assert!(read(&mut client, config)["note"].as_str().unwrap().contains("for lists"));
 }

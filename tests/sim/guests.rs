@@ -227,6 +227,16 @@ async fn a_worker_takes_its_time_holds_its_lock_and_can_be_stopped() {
     );
     let running = lab.get("/nodes/pve1/tasks?source=active").await;
     assert!(running[0].get("endtime").is_none() && running[0]["upid"] == upid);
+    let elsewhere = task.replace("/nodes/pve1/", "/nodes/pve2/");
+    for (method, path) in [
+        ("GET", format!("{elsewhere}/status")),
+        ("GET", format!("{elsewhere}/log")),
+        ("DELETE", elsewhere.clone()),
+    ] {
+        let answer = lab.by_proxy(method, &path, "").await;
+        assert_eq!(answer.status, 400, "{method} {path}: the log is a file of the node that ran the task");
+        assert_eq!(answer.json()["errors"]["upid"], "no such task", "{method} {path}");
+    }
     lab.call("DELETE", &task, "").await.data();
     let end = loop {
         let status = lab.get(&format!("{task}/status")).await;

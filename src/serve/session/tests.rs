@@ -61,8 +61,12 @@ impl Client {
     }
 
     async fn begin(&mut self) {
+        self.begin_at("2025-06-18").await;
+    }
+
+    async fn begin_at(&mut self, revision: &str) {
         let client = json!({ "name": "test", "version": "1" });
-        let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client });
+        let hello = json!({ "protocolVersion": revision, "capabilities": {}, "clientInfo": client });
         self.say(json!({ "jsonrpc": "2.0", "id": "hello", "method": "initialize", "params": hello })).await;
         assert_eq!(self.hear().await["result"]["serverInfo"]["name"], "provost");
         self.say(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await;
@@ -134,6 +138,32 @@ async fn a_connection_on_which_no_session_begins_is_closed_and_told_why() {
         assert!(told["error"]["message"].as_str().unwrap().contains("Send initialize"), "{told}");
         assert_eq!(started.elapsed().as_secs(), TO_BEGIN.as_secs());
         assert!(client.hear().await.is_null());
+    }
+}
+
+/// JSON-RPC: the id is null where none could be told. MCP leaves it out from 2025-11-25 on.
+#[tokio::test]
+async fn what_is_no_message_is_refused_and_the_session_goes_on() {
+    let ping = json!({ "jsonrpc": "2.0", "id": 3, "method": "ping" });
+    for (revision, is_there) in [("2025-03-26", true), ("2025-06-18", true), ("2025-11-25", false)] {
+        let mut client = Client::new("");
+        client.begin_at(revision).await;
+        let batch = format!("[{ping}]");
+        let cut = ping.to_string();
+        for (line, code) in [
+            (&b"what is up?"[..], -32700),
+            (&cut.as_bytes()[..cut.len() - 1], -32700),
+            (b"{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"\xff\"}", -32700),
+            (b" \n\n\"hello\"", -32600),
+            (batch.as_bytes(), -32600),
+        ] {
+            client.stream.get_mut().write_all(&[line, b"\n"].concat()).await.unwrap();
+            let told = client.hear().await;
+            assert_eq!(told["error"]["code"], code, "{told}");
+            assert_eq!(told.get("id"), is_there.then_some(&Value::Null), "{revision}: {told}");
+            client.say(ping.clone()).await;
+            assert_eq!(client.hear().await["id"], 3);
+        }
     }
 }
 

@@ -72,7 +72,16 @@ fn found<'a>(call: &'a Call<'_>) -> Result<&'a Task, Refusal> {
     if !own(call, &parsed) {
         call.caller().need(&format!("/nodes/{}", call.node()), &["Sys.Audit"])?;
     }
-    call.estate.tasks.get(&upid).ok_or_else(|| Refusal::parameter("upid", "no such task"))
+    call.estate.tasks.get(&upid).filter(|_| is_here(call, &parsed)).ok_or_else(no_such_task)
+}
+
+/// A task's log is a file of the node that ran it, and no other node has it.
+fn is_here(call: &Call<'_>, upid: &Upid) -> bool {
+    upid.node == call.node()
+}
+
+fn no_such_task() -> Refusal {
+    Refusal::parameter("upid", "no such task")
 }
 
 fn status(call: &mut Call<'_>) -> Result<Reply, Refusal> {
@@ -97,7 +106,9 @@ fn stop(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     if !own(call, &parsed) {
         call.caller().need(&format!("/nodes/{}", call.node()), &["Sys.Modify"])?;
     }
-    if let Some(task) = call.estate.tasks.get_mut(&upid).filter(|task| task.end.is_none()) {
+    let is_here = is_here(call, &parsed);
+    let task = call.estate.tasks.get_mut(&upid).filter(|_| is_here).ok_or_else(no_such_task)?;
+    if task.end.is_none() {
         task.stopping = true;
     }
     Ok(Reply::NULL)

@@ -37,6 +37,7 @@ use super::progress::Progress;
 use super::record::Notes;
 use super::taint;
 use crate::policy::Principal;
+use crate::product::Product;
 use crate::pve::{Envelope, Upid};
 use arguments::Asked;
 use cursor::Cursor;
@@ -152,7 +153,9 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     }
     let shown = data.as_array().map_or(0, Vec::len);
     notes.extend(total.filter(|_| !by_pve).and_then(|all| partly(window, all, reader.is_scoped())));
-    notes.extend(note(&data, &view, reader.is_scoped()));
+    let product = reader.catalog.product();
+    notes.extend(narrower(&data, &cut, target.template(), product));
+    notes.extend(note(&data, &view, reader.is_scoped(), product));
     let passing = passing.map(|rows| rows as u64);
     let total = match (by_pve, total) {
         (true, Some(all)) => Some(all),
@@ -193,7 +196,7 @@ fn partly((start, rows): (usize, usize), all: u64, is_scoped: bool) -> Option<St
 }
 
 /// What an empty list does not say of itself. PVE leaves out what a token may not see, without a word.
-fn note(data: &Value, view: &View, is_scoped: bool) -> Option<String> {
+fn note(data: &Value, view: &View, is_scoped: bool, product: Product) -> Option<String> {
     let chosen = view.filter.fields().next().is_some();
     let Some(rows) = data.as_array() else {
         let unused = chosen || !view.by.is_empty();
@@ -208,8 +211,32 @@ fn note(data: &Value, view: &View, is_scoped: bool) -> Option<String> {
         );
     }
     (!chosen && view.offset == 0).then(|| {
-        "An empty list may also mean that the API token may not see what is there: /access/permissions tells".into()
+        format!(
+            "An empty list may also mean that the API token may not see what is there: /access/permissions with \
+             `args`: {} tells",
+            one_path(product)
+        )
     })
+}
+
+/// How to see what an object had no room for.
+fn narrower(data: &Value, cut: &[fit::Cut], template: &str, product: Product) -> Option<String> {
+    let fit::Cut { kept, of, .. } = cut.iter().find(|cut| data.is_object() && cut.at.is_empty())?;
+    let by_path = match template {
+        PERMISSIONS => format!(", or one path in `args`: {}", one_path(product)),
+        _ => String::new(),
+    };
+    Some(format!(
+        "The first {kept} of {of} members are shown: name those that are wanted in `fields`{by_path}"
+    ))
+}
+
+/// What a token may, on each path.
+const PERMISSIONS: &str = "/access/permissions";
+
+/// Its argument for one of them.
+fn one_path(product: Product) -> &'static str {
+    if product.has_guests() { r#"{"path": "/vms/102"}"# } else { r#"{"path": "/datastore/store1"}"# }
 }
 
 fn no_task() -> Failure {

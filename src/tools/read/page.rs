@@ -57,6 +57,8 @@ pub enum PageError {
     NoSuchField { field: String, nearest: String, there: String },
     #[error("{what}: \"{field}\" is secret here, and neither shown nor compared")]
     Secret { what: &'static str, field: String },
+    #[error("{0}")]
+    Misfit(String),
 }
 
 impl From<PageError> for Failure {
@@ -65,6 +67,9 @@ impl From<PageError> for Failure {
             PageError::Json(_) => Self::new("pve_not_json", error.to_string(), "this is for the operator"),
             PageError::NoSuchField { .. } => {
                 Self::new("no_such_field", error.to_string(), "correct the field's name and call again")
+            }
+            PageError::Misfit(_) => {
+                Self::new("arguments", error.to_string(), "correct the argument and call again")
             }
             PageError::Secret { .. } => {
                 Self::new("secret_field", error.to_string(), "leave it out and call again")
@@ -109,6 +114,9 @@ pub fn list(selected: &Selected, plan: &Plan) -> Result<Page, PageError> {
     let Plan { view, template, lean, .. } = *plan;
     let total = selected.total;
     names::check(selected, &plan.declared)?;
+    if let Some(misfit) = &selected.misfit {
+        return Err(PageError::Misfit(misfit.clone()));
+    }
     let shown = shown(view, lean);
     let mut page = Page::empty(total);
     let (mut rows, mut more, mut used) = (Vec::new(), BTreeSet::new(), 2);

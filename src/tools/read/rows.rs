@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::cutter::Marks;
-use super::filter::Filter;
+use super::filter::{Filter, Ordered};
 use super::veil::{self, Veil};
 use fields::Fields;
 use order::{Key, compare};
@@ -56,6 +56,7 @@ pub struct Selection<'a> {
     /// Of [`Wanted::named`], what no row had yet; and the first rows, for what there is in its place.
     unseen: Fields<'a>,
     first: Vec<String>,
+    ordered: Ordered,
     broken: Option<serde_json::Error>,
 }
 
@@ -70,6 +71,8 @@ pub struct Selected {
     pub unseen: Vec<String>,
     /// The first rows that came, if there are such fields.
     pub first: Vec<String>,
+    /// Why the filter says nothing of these rows.
+    pub misfit: Option<String>,
 }
 
 struct Kept {
@@ -99,6 +102,7 @@ impl<'a> Selection<'a> {
             bytes: 0,
             unseen: Fields::new(named.to_vec()),
             first: Vec::new(),
+            ordered: Ordered::default(),
             broken: None,
         }
     }
@@ -147,7 +151,7 @@ impl<'a> Selection<'a> {
         let found = self.fields.of(row, flat)?;
         let filtered = self.fields.names.len() - by.len();
         let field = |at| self.veil.see(at, row, found.field(at)?);
-        if !filter.passes((0..filtered).map(field)) {
+        if !filter.passes((0..filtered).map(field), &mut self.ordered) {
             return Ok(());
         }
         self.passing += 1;
@@ -221,6 +225,7 @@ impl<'a> Selection<'a> {
             rows: self.kept.into_iter().map(|kept| kept.text).collect(),
             unseen: unseen.into_iter().map(str::to_owned).collect(),
             first: self.first,
+            misfit: self.wanted.filter.misfit(&self.ordered),
         })
     }
 }
