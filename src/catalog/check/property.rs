@@ -101,7 +101,10 @@ impl Place<'_> {
             return None;
         }
         if name.trim() != name {
-            findings.refuse(self, Fault::SpacedKey { got: cut(name) });
+            // Cutting trims, and the space is what there is to show.
+            let space = |is: bool| if is { " " } else { "" };
+            let (before, after) = (space(name.trim_start() != name), space(name.trim_end() != name));
+            findings.refuse(self, Fault::SpacedKey { got: format!("{before}{}{after}", cut(name.trim())) });
             return None;
         }
         if let Some(key) = keys.iter().find(|key| key.parameter.name == name) {
