@@ -51,6 +51,14 @@ pub enum Fault {
     NoKey {
         got: String,
     },
+    /// A part of a property string with nothing before its `=`, or nothing behind it.
+    HalfPart {
+        got: String,
+    },
+    /// A key of a property string with white space beside it, which is part of the name to PVE.
+    SpacedKey {
+        got: String,
+    },
     Twice,
     /// A value that no request, or no property string, can hold.
     Unfit(&'static str),
@@ -105,6 +113,12 @@ impl fmt::Display for Problem {
             Fault::Index { highest } => write!(f, "; the highest number is {highest}"),
             Fault::Choice { nearest: Some(nearest), .. } => write!(f, "; nearest is '{nearest}'"),
             Fault::Pattern(pattern) => write!(f, " {pattern}"),
+            Fault::HalfPart { .. } => {
+                f.write_str("; each part is key=value, a key without a value is left out")
+            }
+            Fault::SpacedKey { .. } => f.write_str(
+                "; the space counts as part of the key: write the parts with a comma alone between them",
+            ),
             _ => Ok(()),
         }
     }
@@ -130,6 +144,12 @@ impl Fault {
             Self::Format { what, got, .. } => format!("invalid format - invalid {what} '{got}'\n"),
             Self::NoKey { got } => {
                 format!("invalid format - value without key, and no key is the default: '{got}'\n")
+            }
+            Self::HalfPart { got } => {
+                format!("invalid format - missing key in comma-separated list property: '{got}'\n")
+            }
+            Self::SpacedKey { got } => {
+                format!("invalid format - invalid key in comma-separated list property: '{got}'\n")
             }
             Self::Twice => "invalid format - given twice\n".into(),
             Self::Unfit(why) => (*why).into(),

@@ -43,8 +43,8 @@ impl Place<'_> {
         let before = findings.problems.len();
         let mut given: BTreeMap<&str, &str> = BTreeMap::new();
         for part in text.split(',').take(MAX_PARTS) {
-            let part = part.trim_ascii();
-            if part.is_empty() {
+            // PVE passes over these too. Of the others it trims nothing, and what is sent is what was checked.
+            if part.trim().is_empty() {
                 continue;
             }
             let Some((key, value)) = self.part(keys, origin, part, findings) else { continue };
@@ -96,6 +96,17 @@ impl Place<'_> {
             }
             return Some((default?, part));
         };
+        if name.is_empty() || value.is_empty() {
+            findings.refuse(self, Fault::HalfPart { got: shown(self.parameter, self.key, part) });
+            return None;
+        }
+        if name.trim() != name {
+            // Cutting trims, and the space is what there is to show.
+            let space = |is: bool| if is { " " } else { "" };
+            let (before, after) = (space(name.trim_start() != name), space(name.trim_end() != name));
+            findings.refuse(self, Fault::SpacedKey { got: format!("{before}{}{after}", cut(name.trim())) });
+            return None;
+        }
         if let Some(key) = keys.iter().find(|key| key.parameter.name == name) {
             return Some((key, value));
         }

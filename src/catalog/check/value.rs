@@ -153,7 +153,8 @@ impl Place<'_> {
             Some(fault) => Some(fault),
             None => match self.format(schema, text, findings) {
                 Ok(()) => self.limits(schema, text, findings),
-                Err(fault) => fault,
+                Err(Some(fault)) => Some(fault),
+                Err(None) => return None,
             },
         };
         match fault {

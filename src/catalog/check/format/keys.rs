@@ -25,6 +25,11 @@ pub(super) fn of(name: &str) -> Option<&'static [PropertyKey]> {
 }
 
 #[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    KEYS.keys().map(String::as_str)
+}
+
+#[cfg(test)]
 mod tests {
     #[test]
     fn the_table_reads() {

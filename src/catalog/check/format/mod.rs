@@ -8,6 +8,7 @@ mod firewall;
 mod keys;
 mod names;
 mod net;
+mod pem;
 mod storage;
 #[cfg(test)]
 pub(super) mod tests;
@@ -35,23 +36,27 @@ const fn row(name: &'static str, what: &'static str, fits: fn(&str) -> bool) -> 
     Row { name, what, fits }
 }
 
+/// What is pasted here is mostly a public key as it stands in its file.
+const URLENCODED: &str = "text in percent-encoding (letters, digits and -_.!~*'() stand for themselves; + is %2B, / is \
+                          %2F, = is %3D, a space is %20, a line break is %0A)";
+
 /// In the order of their names, as bytes.
 static FORMATS: &[Row] = &[
     row("CIDR", "network in CIDR notation", net::cidr),
     row("CIDRv4", "IPv4 network in CIDR notation", net::cidr4),
     row("CIDRv6", "IPv6 network in CIDR notation", net::cidr6),
     row("FullRangeCIDR", "network in CIDR notation", net::full_range_cidr),
-    row("IPorCIDR", "IP address or network", |v| net::ip(v) || net::cidr(v)),
+    row("IPorCIDR", "IP address or network", |v| net::ip(v) || net::full_range_cidr(v)),
     row("IPorCIDRorAlias", "IP address, network or alias", |v| {
-        net::ip(v) || net::cidr(v) || firewall::alias(v)
+        net::ip(v) || net::full_range_cidr(v) || firewall::alias(v)
     }),
     row("address", "IP address or host name", net::address),
-    row("bridge-pair", "pair of bridges", |v| names::pair(v, names::iface)),
+    row("bridge-pair", "pair of bridges", |v| names::pair(v, names::bridge)),
     row("disk-size", "disk size", storage::size),
     row("dns-name", "DNS name", net::dns_name),
     row("email", "email address", names::email),
-    row("email-or-username", "email address or user name", |v| names::email(v) || names::userid(v)),
-    row("graphite-path", "graphite path", names::word),
+    row("email-or-username", "email address or user name", |v| names::email(v) || names::mail_user(v)),
+    row("graphite-path", "graphite path", net::dns_name),
     row("ip", "IP address", net::ip),
     row("ipv4", "IPv4 address", net::ip4),
     row("ipv4mask", "IPv4 netmask", net::mask4),
@@ -60,22 +65,24 @@ static FORMATS: &[Row] = &[
     row("lxc-ip-with-ll-iface", "IP address", net::ip_with_interface),
     row("mac-addr", "MAC address", net::mac),
     row("mac-prefix", "MAC address prefix", net::mac_prefix),
-    row("pem-certificate", "PEM certificate", |v| names::pem(v, 1)),
-    row("pem-certificate-chain", "PEM certificate chain", |v| names::pem(v, usize::MAX)),
-    row("pem-string", "PEM text", |v| names::pem(v, usize::MAX)),
+    row("pem-certificate", "PEM certificate", |v| pem::fits(v, Some("CERTIFICATE"), 1)),
+    row("pem-certificate-chain", "PEM certificate chain", |v| pem::fits(v, Some("CERTIFICATE"), usize::MAX)),
+    row("pem-string", "PEM text of one block", |v| pem::fits(v, None, 1)),
     row("pve-acme-alias", "domain", net::alias_domain),
-    row("pve-acme-domain", "domain", net::wildcard_domain),
+    row("pve-acme-domain", "domain", net::acme_domain),
     row("pve-bridge-id", "bridge", names::bridge),
     row("pve-calendar-event", "calendar event", calendar::event),
-    row("pve-command-batch", "list of commands in JSON", names::json_array),
+    row("pve-command-batch", "list of commands in JSON", names::commands),
     row("pve-configid", "configuration ID", names::configid),
     row("pve-cpuset", "list of CPUs", names::cpuset),
     row("pve-ct-timezone", "time zone", names::timezone),
-    row("pve-day-of-week", "day of the week", |v| calendar::weekday(v).is_some()),
+    row("pve-day-of-week", "day of the week", |v| {
+        matches!(v, "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")
+    }),
     row("pve-dir-override", "directory override", storage::directory_override),
     row("pve-fw-addr-spec", "address, range, alias or IP set", firewall::addresses),
     row("pve-fw-comment-spec", "comment of one line", |v| !v.contains('\n')),
-    row("pve-fw-conntrack-helper", "conntrack helper", firewall::helper),
+    row("pve-fw-conntrack-helper", "conntrack helpers", firewall::helpers),
     row("pve-fw-dport-spec", "ports", firewall::ports),
     row("pve-fw-icmp-type-spec", "ICMP type", firewall::icmp_type),
     row("pve-fw-protocol-spec", "protocol", firewall::protocol),
@@ -84,24 +91,23 @@ static FORMATS: &[Row] = &[
     row("pve-ha-group-node", "node with its priority", names::node_with_priority),
     row("pve-ha-node", "node with its priority", names::node_with_priority),
     row("pve-ha-resource-id", "HA resource", names::ha_resource),
-    row("pve-ha-resource-or-vm-id", "HA resource or VM ID", |v| names::ha_resource(v) || names::vmid(v)),
+    row("pve-ha-resource-or-vm-id", "HA resource or VM ID", |v| names::ha_resource(v) || names::digits(v)),
     row("pve-hotplug-features", "list of hotplug features", names::hotplug),
     row("pve-iface", "network interface", names::iface),
     row("pve-ipv4-config", "IPv4 configuration", |v| matches!(v, "dhcp" | "manual") || net::cidr4(v)),
     row("pve-ipv6-config", "IPv6 configuration", |v| {
         matches!(v, "auto" | "dhcp" | "manual") || net::cidr6(v)
     }),
-    row("pve-lxc-dev-string", "device path", |v| storage::path(v) && v.starts_with("/dev/")),
+    row("pve-lxc-dev-string", "device path", storage::device),
     row("pve-lxc-mp-string", "mount point", storage::mount_point),
     row("pve-node", "node name", names::node),
-    row("pve-node-location", "node location", names::word),
     row("pve-phys-bits", "number of address bits", |v| {
-        v == "host" || v.parse().is_ok_and(|bits: u32| (8..=64).contains(&bits))
+        v == "host" || net::number(v, 2).is_some_and(|bits: u32| (8..=64).contains(&bits))
     }),
     row("pve-poolid", "pool", names::pool),
     row("pve-priv", "privilege", |v| names::of(v, 1, ".")),
     row("pve-qm-bootdisk", "disk", storage::qemu_disk),
-    row("pve-qm-ide", "drive", |v| !v.is_empty()),
+    row("pve-qm-ide", "drive", storage::drive),
     row("pve-realm", "realm", names::realm),
     row("pve-replication-job-id", "replication job id", names::replication_job),
     row("pve-roleid", "role", names::account),
@@ -116,19 +122,19 @@ static FORMATS: &[Row] = &[
     row("pve-sdn-subnet-id", "SDN subnet", names::subnet),
     row("pve-sdn-vnet-id", "SDN vnet", names::sdn),
     row("pve-sdn-zone-id", "SDN zone", names::sdn),
-    row("pve-storage-content", "storage content type", |v| names::of(v, 1, "-_")),
+    row("pve-storage-content", "storage content type", storage::content),
     row("pve-storage-id", "storage ID", storage::id),
-    row("pve-storage-options", "mount options", |v| !v.contains('\n')),
+    row("pve-storage-options", "mount options, which hold no white space", names::word),
     row("pve-storage-path", "absolute path", storage::path),
-    row("pve-storage-path-in-property-string", "absolute path", |v| {
-        storage::path(v) && !v.contains([',', '='])
-    }),
+    row("pve-storage-path-in-property-string", "absolute path", storage::path_in_properties),
     row("pve-storage-portal-dns", "iSCSI portal", net::portal),
     row("pve-storage-server", "server", net::address),
     row("pve-storage-vgname", "volume group", storage::volume_group),
     row("pve-storage-zfs-blocksize", "ZFS block size", storage::block_size),
     row("pve-tag", "tag", names::tag),
-    row("pve-task-status-type", "task status", |v| matches!(v, "ok" | "error" | "warning" | "unknown")),
+    row("pve-task-status-type", "task status", |v| {
+        ["ok", "error", "warning", "unknown"].iter().any(|status| v.eq_ignore_ascii_case(status))
+    }),
     row("pve-tokenid", "token", names::tokenid),
     row("pve-userid", "user", names::userid),
     row("pve-vlan-id-or-range", "VLAN or range of VLANs", net::vlans),
@@ -137,12 +143,10 @@ static FORMATS: &[Row] = &[
     row("pve-volume-id-or-absolute-path", "volume ID or absolute path", |v| {
         storage::volume(v) || v.starts_with('/')
     }),
-    row("pve-volume-id-or-qm-path", "volume ID or path", |v| {
-        matches!(v, "none" | "cdrom") || v.starts_with('/') || storage::volume(v)
-    }),
+    row("pve-volume-id-or-qm-path", "volume ID or path", storage::volume_or_qemu_path),
     row("storage-pair", "pair of storages", |v| names::pair(v, storage::id)),
     row("string", "string", |_| true),
-    row("urlencoded", "text in percent-encoding", names::urlencoded),
+    row("urlencoded", URLENCODED, names::urlencoded),
 ];
 
 /// What `value` is to the format of this `name`. `-opt` lets it be empty, `-list` has many of them.
@@ -171,6 +175,12 @@ pub(super) fn outcome(name: &str, value: &str) -> Outcome {
 /// The keys of a format that is a property string.
 pub(super) fn keys(name: &str) -> Option<&'static [PropertyKey]> {
     keys::of(name)
+}
+
+/// Every format that is known here.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    FORMATS.iter().map(|row| row.name).chain(keys::names())
 }
 
 /// Whether many may stand in one string.

@@ -31,9 +31,13 @@ pub(super) fn node(value: &str) -> bool {
 /// `pve1`, `pve1:2`.
 pub(super) fn node_with_priority(value: &str) -> bool {
     match value.split_once(':') {
-        Some((name, priority)) => node(name) && net::number::<u32>(priority, 4).is_some(),
+        Some((name, priority)) => node(name) && digits(priority),
         None => node(value),
     }
+}
+
+pub(super) fn digits(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 pub(super) fn vmid(value: &str) -> bool {
@@ -48,8 +52,10 @@ pub(super) fn bridge(value: &str) -> bool {
     !value.is_empty() && value.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c))
 }
 
+/// `eno1`, `bond0.100`, `eno1:1`.
 pub(super) fn iface(value: &str) -> bool {
-    of(value, 2, "_.:-") && value.len() <= 32 && starts_alphanumeric(value)
+    let (name, number) = value.split_once([':', '.']).unwrap_or((value, "0"));
+    (2..=21).contains(&name.len()) && of(name, 2, "_") && starts_alphabetic(name) && digits(number)
 }
 
 /// Of groups and roles.
@@ -58,19 +64,21 @@ pub(super) fn account(value: &str) -> bool {
 }
 
 pub(super) fn realm(value: &str) -> bool {
-    of(value, 2, ".-_") && starts_alphabetic(value) && value.len() <= 32
+    of(value, 2, ".-_") && starts_alphabetic(value)
 }
 
 pub(super) fn userid(value: &str) -> bool {
-    let name = |name: &str| word(name) && !name.contains([':', '/']);
-    value.len() <= 64 && value.rsplit_once('@').is_some_and(|(user, of)| name(user) && realm(of))
+    value.chars().count() <= 64 && user_at_realm(value)
 }
 
-/// `root@pam!agent`.
+fn user_at_realm(value: &str) -> bool {
+    let name = |name: &str| word(name) && !name.contains([':', '/']);
+    value.rsplit_once('@').is_some_and(|(user, of)| name(user) && realm(of))
+}
+
+/// `root@pam!agent`. Of its length PVE says nothing.
 pub(super) fn tokenid(value: &str) -> bool {
-    value
-        .rsplit_once('!')
-        .is_some_and(|(user, token)| userid(user) && of(token, 2, ".-_") && starts_alphabetic(token))
+    value.rsplit_once('!').is_some_and(|(user, token)| user_at_realm(user) && realm(token))
 }
 
 /// `dev`, `dev/web/test`.
@@ -79,12 +87,16 @@ pub(super) fn pool(value: &str) -> bool {
 }
 
 pub(super) fn email(value: &str) -> bool {
-    value.split_once('@').is_some_and(|(user, host)| {
-        let user = user
-            .split('.')
-            .all(|part| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || "_+-~".contains(c)));
-        user && host.split('.').all(|label| of(label, 1, "-"))
-    })
+    value
+        .split_once('@')
+        .is_some_and(|(user, host)| mail_user(user) && host.split('.').all(|label| of(label, 1, "-")))
+}
+
+/// What stands before the `@`: `root`, `a.b+c`.
+pub(super) fn mail_user(value: &str) -> bool {
+    value
+        .split('.')
+        .all(|part| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || "_+-~".contains(c)))
 }
 
 pub(super) fn tag(value: &str) -> bool {
@@ -93,13 +105,15 @@ pub(super) fn tag(value: &str) -> bool {
 
 /// `105-0`.
 pub(super) fn replication_job(value: &str) -> bool {
-    value.split_once('-').is_some_and(|(guest, job)| vmid(guest) && net::number::<u64>(job, 9).is_some())
+    value
+        .split_once('-')
+        .is_some_and(|(guest, job)| digits(guest) && guest.trim_start_matches('0').len() >= 3 && digits(job))
 }
 
 /// `vm:105`.
 pub(super) fn ha_resource(value: &str) -> bool {
     value.split_once(':').is_some_and(|(kind, name)| {
-        !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_lowercase()) && of(name, 1, "-_.")
+        !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_lowercase()) && word(name)
     })
 }
 
@@ -117,30 +131,41 @@ pub(super) fn hotplug(value: &str) -> bool {
         || list(value).all(|part| matches!(part, "network" | "disk" | "cpu" | "memory" | "usb" | "cloudinit"))
 }
 
-/// `0-3,8`.
+/// `0-3,8`; none at all is a set too.
 pub(super) fn cpuset(value: &str) -> bool {
-    value.split(',').all(|part| {
-        let (first, last) = part.trim().split_once('-').unwrap_or((part.trim(), "0"));
-        net::number::<u32>(first, 5).is_some() && net::number::<u32>(last, 5).is_some()
-    })
+    let value = value.trim_end_matches(',');
+    let cpu = |text: &str| net::number::<u32>(text, 9);
+    value.is_empty()
+        || value.split(',').map(str::trim).all(|part| match part.split_once('-') {
+            Some((first, last)) => {
+                matches!((cpu(first), cpu(last)), (Some(first), Some(last)) if first <= last)
+            }
+            None => cpu(part).is_some(),
+        })
 }
 
+/// The node's list of zones decides, which has each by its area and its place.
 pub(super) fn timezone(value: &str) -> bool {
-    of(value, 1, "_+-/") && !value.starts_with('/') && !value.contains("//")
+    let zone = |value: &str| {
+        of(value, 1, "_+-/") && value.contains('/') && value.split('/').all(|part| !part.is_empty())
+    };
+    matches!(value, "host" | "UTC") || zone(value)
 }
 
-/// At most so many blocks of PEM, and at least one.
-pub(super) fn pem(value: &str, most: usize) -> bool {
-    let begins = value.matches("-----BEGIN ").count();
-    begins >= 1 && begins <= most && begins == value.matches("-----END ").count()
-}
-
-pub(super) fn json_array(value: &str) -> bool {
-    serde_json::from_str::<Vec<serde::de::IgnoredAny>>(value).is_ok()
+/// Commands of a batch: where each goes, and how.
+pub(super) fn commands(value: &str) -> bool {
+    use serde_json::Value;
+    let command = |command: &Value| {
+        let path = command.get("path").is_some_and(|it| it.is_string() || it.is_number());
+        let method = command.get("method").and_then(Value::as_str);
+        path && matches!(method, Some("GET" | "POST" | "PUT" | "DELETE"))
+            && command.get("args").is_none_or(Value::is_object)
+    };
+    serde_json::from_str::<Vec<Value>>(value).is_ok_and(|commands| commands.iter().all(command))
 }
 
 pub(super) fn urlencoded(value: &str) -> bool {
-    of(value, 0, "%-_.!~*'()+")
+    of(value, 0, "%-_.!~*'()")
 }
 
 /// Names in SDN, short since interfaces are named after them.
@@ -153,19 +178,26 @@ pub(super) fn controller(value: &str) -> bool {
 }
 
 pub(super) fn fabric(value: &str) -> bool {
-    of(value, 2, "-") && value.len() <= 8 && starts_alphanumeric(value) && ends_alphanumeric(value)
+    // The pattern beside the format says more.
+    of(value, 1, "-")
+        && value.len() <= 8
+        && starts_alphanumeric(value)
+        && (value.len() < 8 || ends_alphanumeric(value))
 }
 
-/// `zone-10.0.0.0-24`.
+/// `zone-10.0.0.0-24`, `10.0.0.0/24`.
 pub(super) fn subnet(value: &str) -> bool {
-    of(value, 3, ".:-/")
+    if value.contains('/') {
+        return net::cidr(value);
+    }
+    let mut parts = value.split('-').skip(1);
+    matches!((parts.next(), parts.next()), (Some(ip), Some(bits)) if net::cidr(&format!("{ip}/{bits}")))
 }
 
-/// `65000:100`, `10.0.0.1:100`.
+/// `65000:100`.
 pub(super) fn route_target(value: &str) -> bool {
-    value.split_once(':').is_some_and(|(left, right)| {
-        (net::ip4(left) || net::number::<u32>(left, 10).is_some()) && net::number::<u32>(right, 10).is_some()
-    })
+    let number = |text: &str| net::number::<u32>(text, 10).is_some();
+    value.split_once(':').is_some_and(|(left, right)| number(left) && number(right))
 }
 
 /// `47.0023.0000.0000.0000.0000.0000.0000.1900.0004.00`.

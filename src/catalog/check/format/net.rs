@@ -54,7 +54,7 @@ pub(super) fn mask4(value: &str) -> bool {
 /// An address, or one of a link with the interface that it is on: `fe80::1%eth0`.
 pub(super) fn ip_with_interface(value: &str) -> bool {
     match value.split_once('%') {
-        Some((address, interface)) => ip6(address) && names::iface(interface),
+        Some((address, interface)) => address.starts_with("fe80:") && ip6(address) && names::iface(interface),
         None => ip(value),
     }
 }
@@ -64,8 +64,12 @@ pub(super) fn mac(value: &str) -> bool {
 }
 
 pub(super) fn mac_prefix(value: &str) -> bool {
-    let value = value.strip_suffix(':').unwrap_or(value);
-    matches!(value.len(), 2 | 5 | 8) && hex_pairs(value) && is_unicast(value)
+    // The last pair may be half of one, or none.
+    let (whole, half) = value.rsplit_once(':').filter(|(_, last)| last.len() < 2).unwrap_or((value, ""));
+    matches!(whole.len(), 2 | 5 | 8)
+        && hex_pairs(whole)
+        && is_unicast(whole)
+        && half.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn hex_pairs(value: &str) -> bool {
@@ -77,7 +81,8 @@ fn is_unicast(value: &str) -> bool {
 }
 
 pub(super) fn dns_name(value: &str) -> bool {
-    value.len() <= 253 && value.split('.').all(|label| label.len() <= 63 && inner(label, "-"))
+    // Of lengths PVE says nothing here.
+    value.split('.').all(|label| inner(label, "-"))
 }
 
 /// Letters and digits at both ends, these between them too.
@@ -93,27 +98,32 @@ pub(super) fn address(value: &str) -> bool {
     ip(value) || dns_name(value)
 }
 
-pub(super) fn wildcard_domain(value: &str) -> bool {
-    dns_name(value.strip_prefix("*.").unwrap_or(value))
+/// A domain of two labels at least.
+pub(super) fn acme_domain(value: &str) -> bool {
+    alias_domain(value) && !value.split('.').any(|label| label.starts_with('_'))
 }
 
 /// As a domain, of which labels may begin with an underscore.
 pub(super) fn alias_domain(value: &str) -> bool {
-    let labels = value.split('.').map(|label| label.strip_prefix('_').unwrap_or(label));
-    value.len() <= 253 && labels.into_iter().all(|label| label.len() <= 63 && inner(label, "-_"))
+    value.contains('.') && value.split('.').all(|label| names::of(label, 1, "-_") && !label.starts_with('-'))
 }
 
 /// A host, with a port if need be.
 pub(super) fn portal(value: &str) -> bool {
-    if ip6(value) {
+    let host = |text: &str| names::of(text, 1, "-.");
+    if let Some((inside, after)) = value.strip_prefix('[').and_then(|value| value.split_once(']')) {
+        return (ip6(inside) || host(inside))
+            && (after.is_empty() || after.strip_prefix(':').is_some_and(names::digits));
+    }
+    // An IPv6 address has its port behind a dot.
+    let dotted = |(address, port): (&str, &str)| ip6(address) && names::digits(port);
+    if ip6(value) || value.rsplit_once('.').is_some_and(dotted) {
         return true;
     }
-    let (host, port) = match value.rsplit_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (value, None),
-    };
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    address(host) && port.is_none_or(|port| number::<u16>(port, 5).is_some())
+    match value.split_once(':') {
+        Some((name, port)) => host(name) && names::digits(port),
+        None => host(value),
+    }
 }
 
 /// `10`, `10-20`.

@@ -1,5 +1,6 @@
 mod answers;
 mod every;
+mod formats;
 mod patterns;
 mod samples;
 
