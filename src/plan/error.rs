@@ -22,6 +22,8 @@ pub enum Refused {
     Nobody { name: String },
     #[error("{} guests are called \"{name}\"", ids.len())]
     Unclear { name: String, ids: Vec<u32> },
+    #[error("\"{name}\" is one more than a call is about")]
+    Another { name: String },
     #[error("\"{name}\" is no node of this cluster, and the call is made on one")]
     NoNode { name: String, nodes: Vec<String> },
     #[error("{path} has a blank: {{{name}}}")]
@@ -115,7 +117,7 @@ impl Refused {
             Self::Unapproved { why, .. } => why.kind(),
             Self::NoRoom { .. } => "too_many_plans",
             Self::NoGuest { .. } | Self::Nobody { .. } => "no_such_guest",
-            Self::Unclear { .. } => "ambiguous",
+            Self::Unclear { .. } | Self::Another { .. } => "ambiguous",
             Self::NoSuchThing { .. } => "not_found",
             Self::Exists { .. } => "exists",
             Self::Locked { .. } => "locked",
@@ -157,6 +159,7 @@ impl Refused {
             Self::Unclear { ids, .. } => {
                 format!("give an id: {}", ids.iter().map(u32::to_string).collect::<Vec<_>>().join(", "))
             }
+            Self::Another { .. } => "plan each by itself, or give a path and args".into(),
             Self::NoNode { nodes, .. } => format!("give node in args: {}", nodes.join(", ")),
             Self::Blank { name, .. } => format!("give {name} in args"),
             Self::Parameters { .. } | Self::Call(_) | Self::TooMuch { .. } => {

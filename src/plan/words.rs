@@ -34,6 +34,9 @@ pub async fn to_path(
     if let Some((name, ids)) = meant.unclear {
         return Err(Refused::Unclear { name: shown(&name), ids });
     }
+    if let Some(name) = meant.others.first() {
+        return Err(Refused::Another { name: shown(name) });
+    }
     let at = |found: &Found| eyes.catalog.endpoints().get(found.endpoint);
     let changes = |endpoint: &&Endpoint| {
         endpoint.method != Method::Get && method.is_none_or(|method| method == endpoint.method)

@@ -74,6 +74,8 @@ pub struct Meant {
     pub nobody: Option<String>,
     /// A name that several guests have, with their ids.
     pub unclear: Option<(String, Vec<u32>)>,
+    /// Nodes and guests that are named beside the one, as typed.
+    pub others: Vec<String>,
 }
 
 impl Finder {
@@ -125,6 +127,7 @@ impl Finder {
             nobody: strays.iter().find(|name| known::is_like_a_guest(&name.to_lowercase())).cloned(),
             strays,
             unclear: values.unclear,
+            others: values.others,
         }
     }
 }

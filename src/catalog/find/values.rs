@@ -2,7 +2,9 @@
 //!
 //! What was typed may hold anything, so a value is only taken in characters that mean nothing in a path.
 
-use super::known::{Guest, GuestKind, Known, is_like_a_guest};
+mod who;
+
+use super::known::{Guest, GuestKind, Known};
 
 const MAX_LENGTH: usize = 128;
 
@@ -25,12 +27,6 @@ const INTRODUCE: &[(&[&str], &[&str])] = &[
     (&["ipset", "alias"], &["name"]),
     (&["rule"], &["pos"]),
 ];
-const GUEST: [&str; 11] =
-    ["vm", "ct", "lxc", "container", "guest", "qemu", "machine", "vmid", "ctid", "id", "instance"];
-/// Before a node, or a guest, of whose name nobody could tell that it is none of the usual words.
-const AT: [&str; 9] = ["on", "of", "at", "for", "in", "into", "inside", "within", "from"];
-/// Where something goes.
-const TO: [&str; 5] = ["to", "onto", "another", "target", "towards"];
 /// Behind them stands what the arguments say: "called web2".
 const SAYS: [&str; 18] = [
     "called",
@@ -51,29 +47,6 @@ const SAYS: [&str; 18] = [
     "by",
     "to",
     "onto",
-];
-const NUMBERS: [&str; 10] = ["port", "vlan", "tag", "to", "memory", "ram", "mtu", "size", "by", "every"];
-const UNITS: [&str; 20] = [
-    "mb",
-    "gb",
-    "tb",
-    "kb",
-    "mib",
-    "gib",
-    "tib",
-    "m",
-    "g",
-    "t",
-    "cores",
-    "core",
-    "cpus",
-    "minutes",
-    "seconds",
-    "hours",
-    "days",
-    "megabytes",
-    "gigabytes",
-    "percent",
 ];
 
 /// What a word means that is no name.
@@ -103,6 +76,8 @@ pub(super) struct Values {
     pub has_guest: bool,
     /// A name that several guests have, and their ids.
     pub unclear: Option<(String, Vec<u32>)>,
+    /// Nodes and guests that are named beside those, as typed: of one call there is one.
+    pub others: Vec<String>,
     /// By path parameter, escaped as a path needs it.
     named: Vec<(&'static str, String)>,
 }
@@ -114,7 +89,7 @@ impl Values {
         let raws = text.split_whitespace().map(|raw| (trimmed(raw), trimmed(raw).to_lowercase())).collect();
         let mut values = Self { raws, ..Self::default() };
         values.nodes(known, &means);
-        values.guest();
+        values.guest_by_id(known);
         values.shaped();
         values.guest_by_name(known, &means);
         values.guest = values.vmid.and_then(|vmid| known.guest(vmid)).cloned();
@@ -190,109 +165,10 @@ impl Values {
         let before = |back: usize| Some(self.raws.get(at.checked_sub(back)?)?.1.as_str());
         let (_, parameters) = INTRODUCE.iter().find(|(words, _)| words.contains(&before(1).unwrap_or("")))?;
         // "to node pve2" is where something goes, not where it is.
-        if parameters[0] == "node" && matches!(before(2), Some("to" | "onto" | "another" | "target")) {
+        if parameters[0] == "node" && self.goes(at) {
             return None;
         }
         escaped(&self.raws[at].0).map(|value| (*parameters, value))
-    }
-
-    /// Each node of the cluster that is named; the first that is not where something goes is the one that is meant.
-    fn nodes(&mut self, known: &Known, means: &impl Fn(&str) -> Means) {
-        for at in 0..self.raws.len() {
-            let lower = self.raws[at].1.clone();
-            let Some(node) = known.node(&lower) else { continue };
-            let (before, introduced) = (self.before(at, 1), &INTRODUCE[0].0);
-            let goes =
-                TO.contains(&before) || introduced.contains(&before) && TO.contains(&self.before(at, 2));
-            // A node may be called "storage".
-            let is_it =
-                introduced.contains(&before) || AT.contains(&before) || means(&lower) == Means::Nothing;
-            if !goes && !is_it {
-                continue;
-            }
-            if !goes && let Some(node) = escaped(node).filter(|_| self.get("node").is_none()) {
-                self.named.push(("node", node));
-            }
-            self.taken.push(lower);
-        }
-    }
-
-    /// The guest that is named, where no id is. A name that is also one of the usual words has to stand where a guest's
-    /// stands: "stop mail", "config of mail", "ct mail".
-    fn guest_by_name(&mut self, known: &Known, means: &impl Fn(&str) -> Means) {
-        if self.vmid.is_some() {
-            return;
-        }
-        let of_guest =
-            |word: &str| GUEST.contains(&word.strip_suffix('s').unwrap_or(word)) || word == "server";
-        for at in 0..self.raws.len() {
-            let lower = self.raws[at].1.clone();
-            if self.taken.contains(&lower)
-                || SAYS.contains(&self.before(at, 1)) && self.before(at, 1) != "from"
-            {
-                continue;
-            }
-            let named: Vec<&Guest> = known.guests_named(&lower).collect();
-            let after = self.raws.get(at + 1).map_or("", |raw| raw.1.as_str());
-            let beside = of_guest(self.before(at, 1)) || of_guest(after);
-            // "stop mail": there is nothing else that it could be done to.
-            let alone = || {
-                let others = self.raws.iter().enumerate().filter(|(other, _)| *other != at);
-                let mut others = others.map(|(_, (_, lower))| means(lower)).peekable();
-                others.peek().is_some() && others.all(|means| matches!(means, Means::Doing | Means::Idle))
-            };
-            let is_it = match (named.is_empty(), means(&lower)) {
-                (true, _) => is_like_a_guest(&lower) && self.introduced(&lower).is_none(),
-                (false, Means::Nothing) => true,
-                (false, Means::Itself) => {
-                    let ends = at + 1 == self.raws.len() && AT.contains(&self.before(at, 1));
-                    is_like_a_guest(&lower) || beside || ends
-                }
-                (false, _) => {
-                    is_like_a_guest(&lower) || beside || AT.contains(&self.before(at, 1)) || alone()
-                }
-            };
-            if !is_it {
-                continue;
-            }
-            self.has_guest = true;
-            match named[..] {
-                // Whoever it is, no word of it says what is wanted; it stays a stray.
-                [] => {}
-                [guest] => {
-                    self.vmid = Some(guest.vmid);
-                    self.taken.push(lower);
-                }
-                [..] => {
-                    self.unclear =
-                        Some((self.raws[at].0.clone(), named.iter().map(|guest| guest.vmid).collect()));
-                    self.taken.push(lower);
-                }
-            }
-            return;
-        }
-    }
-
-    fn guest(&mut self) {
-        let number = |text: &str| text.parse::<u32>().ok().filter(|id| (100..=999_999_999).contains(id));
-        let word = |at: Option<usize>| at.and_then(|at| self.raws.get(at)).map_or("", |raw| raw.1.as_str());
-        let mut found = None;
-        for (at, (_, lower)) in self.raws.iter().enumerate() {
-            let Some(id) = number(lower) else { continue };
-            let before = word(at.checked_sub(1));
-            let singular = before.strip_suffix('s').unwrap_or(before);
-            if GUEST.contains(&singular) {
-                found = Some((id, at));
-                break;
-            }
-            if found.is_none() && !NUMBERS.contains(&before) && !UNITS.contains(&word(Some(at + 1))) {
-                found = Some((id, at));
-            }
-        }
-        if let Some((id, at)) = found {
-            self.vmid = Some(id);
-            self.taken.push(self.raws[at].1.clone());
-        }
     }
 
     /// What its shape gives away.

@@ -27,6 +27,10 @@ pub async fn to_path(
         let message = format!("{} guests are named \"{}\"", ids.len(), shown(name));
         return Err(Failure::new("ambiguous", message, format!("give an id: {}", ids.join(", "))));
     }
+    if let Some(name) = meant.others.first() {
+        let message = format!("\"{}\" is one more than a read is about", shown(name));
+        return Err(Failure::new("ambiguous", message, "read each by itself, or a list with `where`"));
+    }
     if let Some(name) = &meant.nobody {
         let message = format!("nothing that this role may see is called \"{}\"", shown(name));
         return Err(Failure::new("no_such_guest", message, "read /cluster/resources for what there is"));
