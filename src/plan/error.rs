@@ -48,6 +48,8 @@ pub enum Refused {
     // What is there.
     #[error("there is no guest {vmid} that this role may see")]
     NoGuest { vmid: u32 },
+    #[error("guest {vmid} is not there, but at {path}")]
+    Elsewhere { vmid: u32, path: String },
     #[error("{what}: {why}")]
     NoSuchThing { what: String, why: String },
     #[error("{what} exists already")]
@@ -116,7 +118,7 @@ impl Refused {
             Self::Denied(denied) => denied.kind(),
             Self::Unapproved { why, .. } => why.kind(),
             Self::NoRoom { .. } => "too_many_plans",
-            Self::NoGuest { .. } | Self::Nobody { .. } => "no_such_guest",
+            Self::NoGuest { .. } | Self::Nobody { .. } | Self::Elsewhere { .. } => "no_such_guest",
             Self::Unclear { .. } | Self::Another { .. } => "ambiguous",
             Self::NoSuchThing { .. } => "not_found",
             Self::Exists { .. } => "exists",
@@ -159,6 +161,7 @@ impl Refused {
             Self::Unclear { ids, .. } => {
                 format!("give an id: {}", ids.iter().map(u32::to_string).collect::<Vec<_>>().join(", "))
             }
+            Self::Elsewhere { path, .. } => format!("plan it with a path that begins with {path}"),
             Self::Another { .. } => "plan each by itself, or give a path and args".into(),
             Self::NoNode { nodes, .. } => format!("give node in args: {}", nodes.join(", ")),
             Self::Blank { name, .. } => format!("give {name} in args"),

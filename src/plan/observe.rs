@@ -237,7 +237,7 @@ async fn guest(
     let config = eyes.look(&config, &request.captured, &[]).await?;
     let config = match config {
         Seen::There(Value::Object(config)) => config,
-        Seen::Missing(_) => return Err(Refused::NoGuest { vmid }),
+        Seen::Missing(_) => return Err(elsewhere(eyes, vmid).await?),
         // Who may not see the guest may hardly change it; PVE has the word.
         _ => return Ok(None),
     };
@@ -254,6 +254,15 @@ async fn guest(
         lock: config.get("lock").map(text).or_else(|| word("lock")),
         ha: ha.map(|ha| ha.get("state").map(text).unwrap_or_else(|| "managed".to_owned())),
         config,
+    }))
+}
+
+/// The guest is not where the path has it: it may be of the other kind, or on another node.
+async fn elsewhere(eyes: &Eyes, vmid: u32) -> Result<Refused, Refused> {
+    let guest = eyes.guests().await?.into_iter().find(|guest| guest.vmid == vmid);
+    Ok(guest.map_or(Refused::NoGuest { vmid }, |guest| Refused::Elsewhere {
+        vmid,
+        path: format!("/nodes/{}/{}/{vmid}", guest.node, guest.kind),
     }))
 }
 

@@ -130,6 +130,14 @@ async fn everything_that_is_wrong_is_said_in_one_answer() {
     assert_eq!(site.newest("refusal").body["code"], "parameters");
     assert_eq!(site.refused("GET /nodes/pve1/lxc", "").await.kind(), "not_a_change");
     assert_eq!(site.refused("PUT /nodes/pve1/lxc/999/config", "memory=512").await.kind(), "no_such_guest");
+    // It is a container, and here.
+    for path in ["PUT /nodes/pve1/qemu/101/config", "PUT /nodes/pve2/lxc/101/config"] {
+        let refused = site.refused(path, "memory=512").await;
+        assert!(
+            refused.kind() == "no_such_guest" && refused.next().contains("/nodes/pve1/lxc/101"),
+            "{path}: {refused}"
+        );
+    }
     assert_eq!(site.refused("DELETE /pools/nobody", "").await.kind(), "not_found");
     assert_eq!(site.refused("POST /pools", "poolid=dev").await.kind(), "exists");
     assert_eq!(site.refused("POST /nodes/pve1/qemu/104/clone", "newid=101").await.kind(), "exists");

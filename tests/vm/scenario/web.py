@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PATH, PORT = "/run/provost/http.sock", 7180
 ASSISTANTS = "/run/provost/mcp.sock"
 ENABLE, ISSUE = re.search(r"^# (systemctl enable .*?) +# with.*\n# TOKEN=\$\((.*)\)$", read(f"{HERE}/http.md"), re.M).groups()
-LEND = re.search(r"`(systemctl restart provost-http.socket .*?)`", read(f"{HERE}/http.md")).group(1)
+LEND = re.search(r"`(systemctl stop provost-http.socket .*?)`", read(f"{HERE}/http.md")).group(1)
 # As the README beside SELinux's module has it.
 SWITCH = "setsebool -P provost_serve_loopback on"
 ROLE = role("provision").replace('name = "root"', 'name = "operator"') + 'approval = ["reversible", "change"]\n'
