@@ -1,7 +1,7 @@
 //! Completions: ids and names of guests and nodes, UPIDs of tasks, for the blanks of resources and prompts.
 
 use rmcp::ErrorData;
-use rmcp::model::{CompleteRequestParams, CompleteResult, CompletionInfo, Reference};
+use rmcp::model::{CompleteRequestParams, CompleteResult, CompletionInfo};
 use serde::Deserialize;
 use serde_json::Map;
 
@@ -23,9 +23,6 @@ pub async fn complete(
     asked: &CompleteRequestParams,
     call: Call,
 ) -> Result<CompleteResult, ErrorData> {
-    if let Reference::Prompt(prompt) = &asked.r#ref {
-        super::prompts::check(&prompt.name)?;
-    }
     let typed: String = asked.argument.value.chars().take(LONGEST).collect::<String>().to_lowercase();
     // Guests, and a list of the cluster's tasks, are Proxmox VE's.
     let known = Blank::of(&asked.argument.name);

@@ -110,23 +110,13 @@ pub fn list() -> Vec<Prompt> {
     WORKS.iter().map(prompt).collect()
 }
 
-/// Whether there is a prompt of this name.
-pub fn check(name: &str) -> Result<(), ErrorData> {
-    find(name).map(drop)
-}
-
-fn find(name: &str) -> Result<&'static Work, ErrorData> {
-    WORKS.iter().find(|work| work.name == name).ok_or_else(|| {
-        let names: Vec<&str> = WORKS.iter().map(|work| work.name).collect();
-        let message = format!("there is no such prompt; there are: {}", names.join(", "));
-        ErrorData::invalid_params(message, None)
-    })
-}
-
 /// The prompt `name` with its arguments filled in.
 pub fn get(name: &str, arguments: &JsonObject) -> Result<GetPromptResult, ErrorData> {
     let wrong = |message: String| ErrorData::invalid_params(message, None);
-    let work = find(name)?;
+    let work = WORKS.iter().find(|work| work.name == name).ok_or_else(|| {
+        let names: Vec<&str> = WORKS.iter().map(|work| work.name).collect();
+        wrong(format!("there is no such prompt; there are: {}", names.join(", ")))
+    })?;
     if let Some(unknown) =
         arguments.keys().find(|name| work.arguments.iter().all(|known| known.name != *name))
     {
