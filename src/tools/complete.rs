@@ -1,7 +1,7 @@
 //! Completions: ids and names of guests and nodes, UPIDs of tasks, for the blanks of resources and prompts.
 
 use rmcp::ErrorData;
-use rmcp::model::{CompleteRequestParams, CompleteResult, CompletionInfo};
+use rmcp::model::{CompleteRequestParams, CompleteResult, CompletionInfo, Reference};
 use serde::Deserialize;
 use serde_json::Map;
 
@@ -25,7 +25,7 @@ pub async fn complete(
 ) -> Result<CompleteResult, ErrorData> {
     let typed: String = asked.argument.value.chars().take(LONGEST).collect::<String>().to_lowercase();
     // Guests, and a list of the cluster's tasks, are Proxmox VE's.
-    let known = Blank::of(&asked.argument.name);
+    let known = Blank::of(&asked.argument.name).filter(|_| is_there(&asked.r#ref));
     let known = known
         .filter(|blank| provost.catalog.product().has_guests() || matches!(blank, Blank::Node | Blank::Kind));
     let values = match known {
@@ -46,6 +46,12 @@ pub async fn complete(
         Vec::new()
     });
     Ok(CompleteResult::new(matching(values, &typed)))
+}
+
+/// A prompt that there is none of has nothing to be filled in. That is no error: the official conformance runner asks for one
+/// of its own, and takes an answer.
+fn is_there(of: &Reference) -> bool {
+    !matches!(of, Reference::Prompt(prompt) if !super::prompts::has(&prompt.name))
 }
 
 /// What is to be filled in, by the name of the argument.

@@ -110,6 +110,11 @@ pub fn list() -> Vec<Prompt> {
     WORKS.iter().map(prompt).collect()
 }
 
+/// Whether there is a prompt of this name.
+pub fn has(name: &str) -> bool {
+    WORKS.iter().any(|work| work.name == name)
+}
+
 /// The prompt `name` with its arguments filled in.
 pub fn get(name: &str, arguments: &JsonObject) -> Result<GetPromptResult, ErrorData> {
     let wrong = |message: String| ErrorData::invalid_params(message, None);

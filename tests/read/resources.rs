@@ -58,6 +58,7 @@ fn blanks_are_completed_with_what_there_is() {
     assert!(complete(node, "node", "pve").to_string().contains("pve1"));
     assert_eq!(complete(json!({ "type": "ref/prompt", "name": "new-guest" }), "kind", "v"), json!(["vm"]));
     assert_eq!(complete(json!({ "type": "ref/prompt", "name": "new-guest" }), "purpose", "v"), json!([]));
+    assert_eq!(complete(json!({ "type": "ref/prompt", "name": "nonsense" }), "kind", "v"), json!([]));
 }
 
 #[test]
