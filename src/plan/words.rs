@@ -46,10 +46,12 @@ pub async fn to_path(
     let (endpoint, found) = best.ok_or_else(|| Refused::Words { words: shown(words) })?;
     let mut args = ask.args.clone();
     let adds = tier::of(endpoint.product, endpoint.method, &endpoint.path).0 == Tier::Additive;
+    // What is made may be called so.
+    let nobody = meant.nobody.as_ref().filter(|_| !adds).or(meant.nowhere.as_ref());
+    if let Some(name) = nobody.filter(|name| !holds(&args, name)) {
+        return Err(Refused::Nobody { name: shown(name) });
+    }
     if !adds {
-        if let Some(name) = meant.nobody.as_ref().filter(|name| !holds(&args, name)) {
-            return Err(Refused::Nobody { name: shown(name) });
-        }
         let says = !found.unsaid && (!found.undone || method.is_some());
         let is_meant = says && (found.covers >= COVERS || meant.vmid.is_some() || reaches_all(endpoint));
         if !is_meant {

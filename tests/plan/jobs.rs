@@ -106,7 +106,7 @@ async fn words_are_planned_for_the_node_and_the_guest_that_they_name_or_for_none
     for (words, kind) in [
         ("stop web-99999", "no_such_guest"),
         ("delete mail-99999", "no_such_guest"),
-        ("apply network config on pve9", "parameters"),
+        ("apply network config on pve9", "no_such_guest"),
         ("stop all vms on pve2 and pve3", "ambiguous"),
         ("stop mail server", "no_such_path"),
         ("delete everything", "no_such_path"),

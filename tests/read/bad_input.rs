@@ -81,7 +81,8 @@ fn words_are_answered_for_what_they_name_or_not_at_all() {
     }
     for (words, kind) in [
         ("config of web-99999", "no_such_guest"),
-        ("syslog of pve9", "parameters"),
+        ("syslog of pve9", "no_such_guest"),
+        ("syslog pve9", "parameters"),
         ("stop web-99999", "not_a_read"),
     ] {
         assert_eq!(refused(&mut client, path(words))["kind"], kind, "{words}");

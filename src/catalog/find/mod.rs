@@ -72,6 +72,8 @@ pub struct Meant {
     pub strays: Vec<String>,
     /// The one of these that is written as a guest's.
     pub nobody: Option<String>,
+    /// The one that stands where a node or a guest would: "on pve9".
+    pub nowhere: Option<String>,
     /// A name that several guests have, with their ids.
     pub unclear: Option<(String, Vec<u32>)>,
     /// Nodes and guests that are named beside the one, as typed.
@@ -119,12 +121,14 @@ impl Finder {
         );
         let found = found.collect();
         let Query { values, strays, .. } = query;
+        let nowhere = strays.iter().find(|name| values.is_place(name)).cloned();
         Meant {
             found,
             vmid: values.vmid,
             node: values.get("node"),
             guest: values.guest,
             nobody: strays.iter().find(|name| known::is_like_a_guest(&name.to_lowercase())).cloned(),
+            nowhere,
             strays,
             unclear: values.unclear,
             others: values.others,

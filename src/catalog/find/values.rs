@@ -49,6 +49,9 @@ const SAYS: [&str; 18] = [
     "onto",
 ];
 
+/// Before what something is on, or of.
+const PLACE: [&str; 7] = ["on", "of", "at", "in", "into", "inside", "within"];
+
 /// What a word means that is no name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Means {
@@ -116,6 +119,12 @@ impl Values {
                 && !is_word(lower)
         };
         (0..self.raws.len()).filter(stray).map(|at| self.raws[at].0.clone()).collect()
+    }
+
+    /// Whether a stray stands where something is: "on pve9".
+    pub fn is_place(&self, stray: &str) -> bool {
+        let at = self.raws.iter().position(|(raw, _)| raw == stray);
+        at.is_some_and(|at| PLACE.contains(&self.before(at, 1)))
     }
 
     /// Whether any of these was said.

@@ -31,7 +31,7 @@ pub async fn to_path(
         let message = format!("\"{}\" is one more than a read is about", shown(name));
         return Err(Failure::new("ambiguous", message, "read each by itself, or a list with `where`"));
     }
-    if let Some(name) = &meant.nobody {
+    if let Some(name) = meant.nobody.as_ref().or(meant.nowhere.as_ref()) {
         let message = format!("nothing that this role may see is called \"{}\"", shown(name));
         return Err(Failure::new("no_such_guest", message, "read /cluster/resources for what there is"));
     }

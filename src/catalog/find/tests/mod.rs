@@ -414,7 +414,7 @@ fn a_name_that_is_nobodys_means_no_other_and_nothing_wide_is_meant_unless_it_is_
         assert!(first.path.contains("/{vmid}"), "{words}: {}", first.path);
     }
     let meant = finder.among(catalog, "syslog of pve9", &known());
-    assert_eq!(meant.strays, ["pve9"]);
+    assert_eq!((meant.strays, meant.nowhere), (vec!["pve9".to_owned()], Some("pve9".to_owned())));
     // Nobody of these is there.
     for words in ["stop nginx", "stop dns", "delete test", "remove test", "stop mail server", "stop proxy"] {
         let meant = finder.among(catalog, words, &Known::default());
