@@ -218,6 +218,8 @@ fn question() -> impl Strategy<Value = View> {
     let comparison = comparison.prop_map(|(field, sign, value)| match (sign, value) {
         // Nothing is more than nothing, which is refused.
         (">", "''") => format!("{field} > 0"),
+        // Of numbers, a word is told to be none, and that says what was asked and no secret.
+        (">", "hunter2") => format!("{field} > 'hunter2'"),
         _ => format!("{field} {sign} {value}"),
     });
     (
