@@ -6,11 +6,12 @@
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
-use rmcp::model::{ClientNotification, JsonRpcMessage, RequestId};
+use rmcp::model::{ClientNotification, ErrorData, JsonRpcMessage, RequestId};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -34,6 +35,8 @@ pub struct Stdio {
     /// Standard output again, to see whether anybody is left to read; none where that cannot be seen. As what the runtime
     /// waits for, a pipe too: nothing but readiness is asked of it.
     reader: Option<UnixStream>,
+    /// What a line that is no message is answered with, until it is said.
+    saying: Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>,
     /// Ends the session with everything that is under way.
     stop: CancellationToken,
 }
@@ -74,7 +77,13 @@ impl Stdio {
         };
         let held = Supply::<Account>::new(4 * LONGEST_LINE, 4 * LONGEST_LINE).none(0);
         let lines = Lines::new(read, LONGEST_LINE, held);
-        Ok(Self { lines, voice: Voice::new(write), owed: Arc::default(), reader, stop })
+        Ok(Self { lines, voice: Voice::new(write), owed: Arc::default(), reader, saying: None, stop })
+    }
+
+    /// Says an error before the next message is read; whose it is, nobody can tell.
+    fn refuse(&mut self, error: ErrorData) {
+        let (voice, message) = (self.voice.clone(), TxJsonRpcMessage::<RoleServer>::error(error, None));
+        self.saying = Some(Box::pin(async move { voice.say(&message).await }));
     }
 }
 
@@ -161,9 +170,21 @@ impl rmcp::transport::Transport<RoleServer> for Stdio {
     /// Cancel-safe: what was read stays in the buffer.
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
+            if let Some(saying) = &mut self.saying {
+                let said = saying.await;
+                self.saying = None;
+                said.ok()?;
+            }
             let message = match self.lines.next().await {
                 Ok(Line::Message(message)) => message,
-                Ok(Line::Invalid | Line::Broken) => continue,
+                Ok(Line::Invalid) => {
+                    self.refuse(ErrorData::invalid_request("Invalid request", None));
+                    continue;
+                }
+                Ok(Line::Broken) => {
+                    self.refuse(ErrorData::parse_error("the line is no JSON, or not UTF-8", None));
+                    continue;
+                }
                 Ok(Line::TooLong(most, _)) => {
                     eprintln!(
                         "provost connect: a message is longer than {most} bytes; the session ends here"

@@ -202,6 +202,35 @@ fn a_task_is_asked_about_at_the_host_that_has_it() {
 }
 
 #[test]
+fn a_line_that_is_no_message_is_answered_and_the_session_goes_on() {
+    let (mut process, ours) = start(&["gone=/nonexistent".to_owned()]);
+    let mut client = Client::raw(ours);
+    let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
+    client.request("initialize", hello);
+    client.write(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    for (line, code) in [
+        (&b"no JSON"[..], -32700),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":", -32700),
+        (b"\xff\xfe", -32700),
+        (b"{\"id\":5}", -32600),
+        (b"[]", -32600),
+    ] {
+        client.stream().write_all(&[line, b"\n"].concat()).expect("write");
+        let answer = client.next().expect("an answer");
+        let shown = String::from_utf8_lossy(line);
+        assert_eq!(
+            (&answer["error"]["code"], &answer["id"]),
+            (&json!(code), &Value::Null),
+            "{shown}: {answer}"
+        );
+    }
+    let answer = client.request("ping", json!({}));
+    assert_eq!(answer["result"], json!({}), "{answer}");
+    drop(client);
+    eventually("it has ended", || process.try_wait().expect("wait").is_some());
+}
+
+#[test]
 fn input_that_has_ended_still_gets_its_answers_and_nothing_is_left_running() {
     let fleet = paced();
     let mut child = Command::new(env!("CARGO_BIN_EXE_provost"))

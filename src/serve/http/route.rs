@@ -93,7 +93,7 @@ async fn routed<F: Face>(door: &Door, callers: &Callers<F>, request: Request<Inc
             let (parts, _) = request.into_parts();
             a2a::card::answer(door, &parts, a2a::Form::of(&parts))
         }
-        (a2a::card::OLD_CARD, _) => a2a::card::answer(door, &request.into_parts().0, a2a::Form::Three),
+        (a2a::card::OLD_CARD, _) => a2a::card::answer(door, &request.into_parts().0, Some(a2a::Form::Three)),
         (a2a::card::KEYS, _) => a2a::card::keys(door, &request.into_parts().0),
         ("/health/live", _) => json(200, &serde_json::json!({ "alive": true })),
         ("/metrics", _) => {

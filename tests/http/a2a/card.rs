@@ -33,7 +33,11 @@ fn decoded(text: &Value) -> Vec<u8> {
 fn verified(card: &Value, keys: &Value) -> bool {
     let mut signed = card.clone();
     let signatures = signed.as_object_mut().unwrap().remove("signatures").unwrap();
-    let signature = &signatures[0];
+    covers(&signatures[0], &signed, keys)
+}
+
+/// Whether this signature is of what the card says.
+fn covers(signature: &Value, signed: &Value, keys: &Value) -> bool {
     let header: Value = serde_json::from_slice(&decoded(&signature["protected"])).unwrap();
     assert_eq!((&header["alg"], &header["typ"]), (&json!("EdDSA"), &json!("JOSE")));
     let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]);
@@ -41,7 +45,7 @@ fn verified(card: &Value, keys: &Value) -> bool {
     let members = json!({ "crv": key["crv"], "kty": key["kty"], "x": key["x"] });
     let thumbprint = BASE64.encode(digest(&SHA256, canonical(&members).as_bytes()));
     assert_eq!((&key["crv"], &key["kid"]), (&json!("Ed25519"), &json!(thumbprint)), "RFC 7638");
-    let text = format!("{}.{}", signature["protected"].as_str().unwrap(), BASE64.encode(canonical(&signed)));
+    let text = format!("{}.{}", signature["protected"].as_str().unwrap(), BASE64.encode(canonical(signed)));
     UnparsedPublicKey::new(&ED25519, decoded(&key["x"]))
         .verify(text.as_bytes(), &decoded(&signature["signature"]))
         .is_ok()
@@ -120,6 +124,34 @@ fn the_card_of_0_3_has_its_form_its_place_and_its_signature() {
     assert_eq!(asked, card);
     // For who was told of the operations' address, and looks under it.
     assert_eq!(web.get("/a2a/.well-known/agent.json").json(), card);
+}
+
+/// The protocol's libraries of both lines look in the same place and say nothing of their version.
+#[test]
+fn who_does_not_say_what_it_reads_gets_a_card_of_both_forms_with_a_signature_of_each() {
+    let web = Web::start("");
+    let keys = web.get("/.well-known/jwks.json").json();
+    let in_form = |version: &str| {
+        let answer = web.ask("GET", "/.well-known/agent-card.json", &[("a2a-version", version)], "");
+        let mut card = answer.json();
+        assert_eq!(card["signatures"].as_array().map(Vec::len), Some(1));
+        card.as_object_mut().unwrap().remove("signatures");
+        card
+    };
+    let (one, three) = (in_form("1.0"), in_form("0.3"));
+    assert_eq!((&one["url"], &three["supportedInterfaces"]), (&Value::Null, &Value::Null));
+    let mut card = web.get("/.well-known/agent-card.json").json();
+    assert!(verified(&card, &keys));
+    let signatures = card.as_object_mut().unwrap().remove("signatures").unwrap();
+    assert!(covers(&signatures[1], &one, &keys) && covers(&signatures[2], &three, &keys));
+    // All that each form says is there.
+    fn holds(card: &Value, part: &Value) -> bool {
+        match part.as_object() {
+            Some(members) => members.iter().all(|(name, part)| holds(&card[name], part)),
+            None => card == part,
+        }
+    }
+    assert!(holds(&card, &one) && holds(&card, &three), "{card}");
 }
 
 #[test]

@@ -63,7 +63,7 @@ const EXAMPLES: &[(&str, &str)] = &[
 ];
 
 /// `GET` of a card, without a token.
-pub fn answer(door: &Door, parts: &Parts, form: Form) -> Answer {
+pub fn answer(door: &Door, parts: &Parts, form: Option<Form>) -> Answer {
     let card = match signed(&door.provost.policy.tokens, &public(&base(&parts.headers)), form) {
         Ok(card) => card,
         Err(_) => return unreadable(),
@@ -88,7 +88,7 @@ pub fn extended(door: &Door, asker: &Asker, parts: &Parts, form: Form) -> Result
     let role = role(&config, &asker.caller.principal);
     let card =
         extending(public(&base(&parts.headers)), role.map(|role| (role.name.as_str(), json!(role.profile))));
-    signed(&door.provost.policy.tokens, &card, form)
+    signed(&door.provost.policy.tokens, &card, Some(form))
         .map_err(|_| A2AError::internal("the card cannot be signed"))
 }
 
@@ -192,16 +192,28 @@ fn public(base: &str) -> AgentCard {
 }
 
 /// The card in its form, with a signature over the rest of it.
-fn signed(tokens: &Tokens, card: &AgentCard, form: Form) -> Result<Value, String> {
+///
+/// Who has not said which form it reads gets one of both: clients of each look in the same place, and leave alone what they do not
+/// know. Verifiers sign for what they have read, some for all that was there and some for what their own version knows of it, so
+/// that there is a signature of each; one that holds is enough for the protocol's own libraries.
+fn signed(tokens: &Tokens, card: &AgentCard, form: Option<Form>) -> Result<Value, String> {
     let base =
         card.supported_interfaces.first().map(|one| one.url.trim_end_matches(PLACE)).unwrap_or_default();
     let jku = format!("{base}{KEYS}");
-    let card = serde_json::to_value(card).map_err(|error| error.to_string())?;
-    let mut card = if form == Form::Three { v03::card(card) } else { card };
-    let attested = tokens.attest(canonical(card.clone()).get().as_bytes(), &jku)?;
-    let signature =
-        AgentCardSignature { protected: attested.protected, signature: attested.signature, header: None };
-    card["signatures"] = json!([signature]);
+    let one = serde_json::to_value(card).map_err(|error| error.to_string())?;
+    let three = v03::card(one.clone());
+    let (mut card, read) = match form {
+        Some(Form::One) => (one, Vec::new()),
+        Some(Form::Three) => (three, Vec::new()),
+        None => (v03::both(one.clone(), three.clone()), vec![one, three]),
+    };
+    let attest = |card: &Value| {
+        let attested = tokens.attest(canonical(card.clone()).get().as_bytes(), &jku)?;
+        Ok(AgentCardSignature { protected: attested.protected, signature: attested.signature, header: None })
+    };
+    let signatures: Result<Vec<AgentCardSignature>, String> =
+        std::iter::once(&card).chain(&read).map(attest).collect();
+    card["signatures"] = json!(signatures?);
     Ok(card)
 }
 
@@ -241,7 +253,7 @@ mod tests {
 
     /// What is left out, or written otherwise, by one verifier and not by another.
     #[test]
-    fn nothing_in_it_is_empty_or_outside_ascii_in_either_form() {
+    fn nothing_in_it_is_empty_or_outside_ascii_in_any_form() {
         fn full(value: &Value, at: &str) {
             match value {
                 Value::Object(object) => {
@@ -259,7 +271,8 @@ mod tests {
         }
         let card = serde_json::to_value(public("https://provost.example.org")).unwrap();
         full(&card, "");
-        full(&v03::card(card), "");
+        full(&v03::card(card.clone()), "");
+        full(&v03::both(card.clone(), v03::card(card)), "");
         let role = Some(("operator", json!("provision")));
         full(&serde_json::to_value(extending(public("http://localhost"), role)).unwrap(), "");
     }

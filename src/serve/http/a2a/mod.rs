@@ -54,9 +54,9 @@ pub enum Form {
 }
 
 impl Form {
-    /// The form of a card that is asked for; without a word of it, that of 1.0.
-    pub fn of(parts: &Parts) -> Self {
-        rpc::version(parts).ok().flatten().unwrap_or(Self::One)
+    /// The form of a card that is asked for, where one is.
+    pub fn of(parts: &Parts) -> Option<Self> {
+        rpc::version(parts).ok().flatten()
     }
 
     fn of_told(self, op: Op, told: Value) -> Value {

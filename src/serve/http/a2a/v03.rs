@@ -144,6 +144,23 @@ pub fn card(mut card: Value) -> Value {
     card
 }
 
+/// A card that is of both forms: where they differ, they differ in the names of members.
+pub fn both(one: Value, three: Value) -> Value {
+    match (one, three) {
+        (Value::Object(mut one), Value::Object(three)) => {
+            for (name, of_three) in three {
+                let of_both = match one.remove(&name) {
+                    Some(of_one) => both(of_one, of_three),
+                    None => of_three,
+                };
+                one.insert(name, of_both);
+            }
+            Value::Object(one)
+        }
+        (one, _) => one,
+    }
+}
+
 fn of_type(scheme: &Value) -> Value {
     let mut scheme = scheme.clone();
     scheme["type"] = json!("http");
