@@ -42,10 +42,15 @@ pub struct Script {
 impl Script {
     /// Starts a script of this directory, by what its name ends in, with `dir` to work in.
     pub fn start(packages: &Path, dir: &Path, script: &str, task: &Value) -> Self {
+        Self::within(packages, "venv", dir, script, task)
+    }
+
+    /// The same, by the Python packages of another environment.
+    pub fn within(packages: &Path, venv: &str, dir: &Path, script: &str, task: &Value) -> Self {
         let source = root().join("tests/clients").join(script);
         let mut command;
         if script.ends_with(".py") {
-            command = Command::new(packages.join("venv/bin/python"));
+            command = Command::new(packages.join(venv).join("bin/python"));
             command.arg(source);
         } else {
             // Modules are looked for beside the script.

@@ -202,10 +202,11 @@ fn signed(tokens: &Tokens, card: &AgentCard, form: Option<Form>) -> Result<Value
     let jku = format!("{base}{KEYS}");
     let one = serde_json::to_value(card).map_err(|error| error.to_string())?;
     let three = v03::card(one.clone());
+    let spare = v03::without_defaults(three.clone());
     let (mut card, read) = match form {
         Some(Form::One) => (one, Vec::new()),
-        Some(Form::Three) => (three, Vec::new()),
-        None => (v03::both(one.clone(), three.clone()), vec![one, three]),
+        Some(Form::Three) => (three, vec![spare]),
+        None => (v03::both(one.clone(), three.clone()), vec![one, three, spare]),
     };
     let attest = |card: &Value| {
         let attested = tokens.attest(canonical(card.clone()).get().as_bytes(), &jku)?;
