@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rmcp::ErrorData;
 use rmcp::model::{
@@ -13,7 +14,7 @@ use super::answer::Said;
 use super::client::cleaned_all;
 use super::front::{Asked, Front};
 use super::host::{Standing, Wanted};
-use super::many::{self, first, gather};
+use super::many::{first, gather};
 use super::merge::{self, Choice, Part};
 use super::places::Place;
 use super::trouble::Trouble;
@@ -53,9 +54,12 @@ impl Front {
         let mut ordered = places;
         if ordered.len() > 1 && is_quick(&asked) {
             let (name, said) = self.clone().of_group(ordered, Arc::new(asked), &Choice::default()).await;
-            let said = said.unwrap_or_else(|trouble| Said::failure(&trouble.failure(&name)));
+            let mut said = said.unwrap_or_else(|trouble| Said::failure(&trouble.failure(&name)));
             if by_guest && said.is_error {
                 self.doubt(&name);
+            }
+            if let Some(note) = &note {
+                said.note(note);
             }
             return Ok(said.result().into());
         }
@@ -153,13 +157,13 @@ impl Front {
         let asked = Arc::new(Asked { progress: None, ..asked });
         let work: Vec<_> =
             groups.iter().map(|group| self.clone().of_group(group.clone(), asked.clone(), &choice)).collect();
+        let began = Instant::now();
         let answers = gather(work, |(_, said)| said.is_ok()).await;
+        let silent = |place: Place| (self.names[place].to_string(), Err(self.silent(place, began.elapsed())));
         let parts: Vec<Part> = groups
             .iter()
             .zip(answers)
-            .map(|(group, answer)| {
-                answer.unwrap_or_else(|| (self.names[group[0]].to_string(), Err(self.silent(group[0]))))
-            })
+            .map(|(group, answer)| answer.unwrap_or_else(|| silent(group[0])))
             .collect();
         let mut said = match tool {
             "read" => merge::read(parts, &choice),
@@ -171,10 +175,11 @@ impl Front {
         said
     }
 
-    fn silent(&self, place: Place) -> Trouble {
+    /// Why it said nothing for so long.
+    fn silent(&self, place: Place, waited: Duration) -> Trouble {
         match self.hosts[place].standing() {
             Standing::Down { trouble, .. } => trouble,
-            Standing::Up { .. } => Trouble::silent(many::MOST),
+            Standing::Up { .. } => Trouble::silent(waited),
             Standing::Idle | Standing::Connecting => Trouble::connecting(),
         }
     }
@@ -261,8 +266,9 @@ impl Front {
                 }
             })
             .collect();
+        let began = Instant::now();
         let answers = gather(work, |(_, answer)| answer.is_ok()).await;
-        let silent = |place| (place, Err(self.silent(place)));
+        let silent = |place| (place, Err(self.silent(place, began.elapsed())));
         groups.iter().zip(answers).map(|(group, answer)| answer.unwrap_or_else(|| silent(group[0]))).collect()
     }
 }

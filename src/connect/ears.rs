@@ -26,6 +26,10 @@ pub const MESSAGE: u64 = 16 << 10;
 /// And a question of a host's: each is answered.
 pub const QUESTION: u64 = 128 << 10;
 
+/// How long a line may be in coming, and longer by a second for each so many bytes.
+const SLOWEST_LINE: Duration = Duration::from_secs(30);
+const SLOWEST_BYTES: u64 = 8 << 10;
+
 pub type Progress = watch::Sender<Option<ProgressNotificationParam>>;
 
 #[derive(Default)]
@@ -36,6 +40,10 @@ struct State {
     owed: HashMap<RequestId, Owed>,
     progress: HashMap<ProgressToken, Progress>,
     heard: Instant,
+    /// Whether anything that was asked has been answered.
+    has_answered: bool,
+    /// Since when a line is coming, and how many bytes of it have come.
+    coming: Option<(Instant, u64)>,
     unasked: f64,
     counted: Instant,
     /// Why it is over, where that was found here.
@@ -54,7 +62,8 @@ impl Default for State {
     fn default() -> Self {
         let now = Instant::now();
         let (owed, progress) = Default::default();
-        Self { owed, progress, heard: now, unasked: 0.0, counted: now, why: None, dialogs: 0 }
+        let (has_answered, coming, why) = (false, None, None);
+        Self { owed, progress, heard: now, has_answered, coming, unasked: 0.0, counted: now, why, dialogs: 0 }
     }
 }
 
@@ -78,8 +87,30 @@ impl Ears {
         let asked = state.owed.remove(id).is_some();
         if asked {
             state.unasked = 0.0;
+            state.has_answered = true;
         }
         asked
+    }
+
+    pub fn has_answered(&self) -> bool {
+        self.state().has_answered
+    }
+
+    fn comes(&self, bytes: u64) {
+        let mut state = self.state();
+        let (_, came) = state.coming.get_or_insert((Instant::now(), 0));
+        *came = came.saturating_add(bytes);
+    }
+
+    pub fn line_ended(&self) {
+        self.state().coming = None;
+    }
+
+    /// Whether a line comes so slowly that it is as good as none: each byte of it is a sign of life.
+    pub fn is_dripping(&self) -> bool {
+        self.state().coming.is_some_and(|(since, came)| {
+            since.elapsed() > SLOWEST_LINE + Duration::from_secs(came / SLOWEST_BYTES)
+        })
     }
 
     pub fn owes(&self) -> bool {
@@ -168,7 +199,9 @@ impl<R: AsyncRead + Unpin> AsyncRead for Counted<R> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
-        match self.ears.takes((buffer.filled().len() - before) as u64) {
+        let came = (buffer.filled().len() - before) as u64;
+        self.ears.comes(came);
+        match self.ears.takes(came) {
             true => Poll::Ready(Ok(())),
             false => Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
         }

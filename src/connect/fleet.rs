@@ -212,8 +212,12 @@ impl FromStr for Spec {
             At::Socket(path) => path.file_stem().map_or_else(String::new, |stem| stem.display().to_string()),
             At::Ssh(to) => {
                 let host = to.rsplit_once('@').map_or(url.unwrap_or(to), |(_, host)| host);
-                let host = if url.is_some() { host.split(['/', ':']).next().unwrap_or(host) } else { host };
-                host.to_owned()
+                // An address of IPv6 stands in brackets.
+                match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+                    Some((address, _)) => address.to_owned(),
+                    None if url.is_some() => host.split(['/', ':']).next().unwrap_or(host).to_owned(),
+                    None => host.to_owned(),
+                }
             }
         });
         if !is_name(&name) {
@@ -286,6 +290,7 @@ mod tests {
             ("pve1", "pve1", ssh("pve1")),
             ("alice@pve1.example", "pve1.example", ssh("alice@pve1.example")),
             ("ssh://alice@pve1:2222", "pve1", ssh("ssh://alice@pve1:2222")),
+            ("ssh://root@[2001:db8::1]:2222", "2001:db8::1", ssh("ssh://root@[2001:db8::1]:2222")),
             ("one=alice@192.0.2.1", "one", ssh("alice@192.0.2.1")),
             ("/run/user/1000/pve2.sock", "pve2", At::Socket("/run/user/1000/pve2.sock".into())),
             ("two=./b.sock", "two", At::Socket("./b.sock".into())),

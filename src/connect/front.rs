@@ -184,11 +184,43 @@ impl Front {
                     );
                     return Err(Failure::new("which_host", doubt(), next));
                 }
-                let note = (is_doubtful && TOUCHING.contains(&asked.tool)).then(doubt);
+                let note = match is_doubtful && TOUCHING.contains(&asked.tool) {
+                    true => Some(doubt()),
+                    false => self.by_name_alone(asked, &about, &among, &places)?,
+                };
                 Way::One { places, note, by_guest }
             }
             Target::Each(groups) => Way::Each(groups, from),
         })
+    }
+
+    /// What is said where words go to one host because of a name in them, which that host gave itself. A plan's arguments,
+    /// which may hold a secret, do not go by that.
+    fn by_name_alone(
+        &self,
+        asked: &Asked,
+        about: &About,
+        among: &[Place],
+        places: &[Place],
+    ) -> Result<Option<String>, Failure> {
+        let (Some(words), Some(first), true) = (&about.words, places.first(), among.len() > 1) else {
+            return Ok(None);
+        };
+        if !["read", "plan"].contains(&asked.tool) {
+            return Ok(None);
+        }
+        let (map, unseen) = self.surveyor.sight(among);
+        let sight = Sight { map: &map, among, names: &self.names, unseen: &unseen };
+        let Some(name) = sight.named_in(words) else { return Ok(None) };
+        let (name, host) = (crate::text::quoted(name, 64), &self.names[*first]);
+        let has_arguments =
+            asked.args.get("args").and_then(Value::as_object).is_some_and(|args| !args.is_empty());
+        if asked.tool == "plan" && has_arguments {
+            let message = format!("the words say by a name alone, {name}, where the arguments are to go");
+            let next = format!("call again with `host` {host}, if that is the one, or with the guest's id");
+            return Err(Failure::new("which_host", message, next));
+        }
+        Ok(Some(format!("asked of {host} alone, which has what is called {name}; `host` says otherwise")))
     }
 
     /// The host that made what the call names, if it names something that was made.

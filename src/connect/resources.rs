@@ -66,6 +66,10 @@ pub async fn read(
             if said.object.remove("next_cursor").is_some() {
                 said.note("there is more than fits: `read` has it in pages");
             }
+            if let Some(error) = said.error() {
+                let message = error["message"].as_str().unwrap_or("no host answered").to_owned();
+                return Err(ErrorData::internal_error(message, Some(Value::Object(said.object))));
+            }
             said.object
         }
     };
@@ -77,16 +81,18 @@ fn about(uri: &str) -> About {
     match rest.split_once('/') {
         Some(("guest", guest)) => {
             let words = percent_encoding::percent_decode_str(guest).decode_utf8_lossy().into_owned();
-            About { guest: words.parse().ok(), words: Some(words), ..About::default() }
+            About { guest: words.parse().ok(), words: Some(format!("guest {words}")), ..About::default() }
         }
         Some(("node", node)) => About { node: Some(node.to_owned()), ..About::default() },
         Some(("task", upid)) => {
             let upid = percent_encoding::percent_decode_str(upid).decode_utf8_lossy();
             of_path(&upid, Otherwise::OneHost)
         }
-        // A list; or nothing that there is, which a node says best.
-        Some(_) => About { otherwise: Otherwise::Any, ..About::default() },
-        None => About { otherwise: Otherwise::EachDomain, ..About::default() },
+        None if super::list::resources().iter().any(|known| known.uri == uri) => {
+            About { otherwise: Otherwise::EachDomain, ..About::default() }
+        }
+        // Nothing that there is, which a node says best.
+        _ => About { otherwise: Otherwise::Any, ..About::default() },
     }
 }
 

@@ -3,9 +3,13 @@
 //! It decides from what is known and asks nobody. Where more than one host would fit, none gets the call: a command in the
 //! wrong container is worse than a question.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map as Object, Value};
 
 use super::places::{Holder, Map, Place};
+use crate::catalog::find::Finder;
+use crate::catalog::{Catalog, Release};
 use crate::text::quoted;
 use crate::tools::face::Failure;
 
@@ -71,9 +75,11 @@ pub fn about(tool: &str, args: &Object<String, Value>) -> About {
                 ("lxc" | "qemu" | "ct" | "vm", Some(id)) => {
                     About { guest: id.parse().ok(), ..About::default() }
                 }
-                (id, None) => {
-                    About { guest: id.parse().ok(), words: Some(id.into()), ..otherwise(Otherwise::Any) }
-                }
+                (id, None) => About {
+                    guest: id.parse().ok(),
+                    words: Some(format!("guest {id}")),
+                    ..otherwise(Otherwise::Any)
+                },
                 _ => otherwise(Otherwise::Any),
             }
         }
@@ -114,6 +120,50 @@ pub fn of_path(path: &str, otherwise: Otherwise) -> About {
 fn vmid(value: &Value) -> Option<u32> {
     let number = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())?;
     u32::try_from(number).ok()
+}
+
+/// A word of those that may name a guest or a node.
+struct Token<'a> {
+    text: &'a str,
+    before: &'a str,
+}
+
+fn tokens(words: &str) -> impl Iterator<Item = Token<'_>> {
+    const MOST: usize = 64;
+    let texts = words.split(|c: char| !(c.is_alphanumeric() || "-_.".contains(c)));
+    let texts = texts.filter(|text| !text.is_empty()).take(MOST);
+    texts.scan("", |before, text| Some(Token { text, before: std::mem::replace(before, text) }))
+}
+
+impl Token<'_> {
+    /// Before a name, whatever that is.
+    const INTRODUCING: [&'static str; 12] = [
+        "called",
+        "container",
+        "ct",
+        "guest",
+        "host",
+        "lxc",
+        "machine",
+        "named",
+        "node",
+        "qemu",
+        "server",
+        "vm",
+    ];
+
+    fn number(&self) -> Option<u32> {
+        self.text.parse().ok().filter(|vmid| *vmid >= 100)
+    }
+
+    /// A host calls its guests and nodes as it likes. One that is called "backup" is not named by who says "backup jobs", or
+    /// it would get what was meant for all.
+    fn may_name(&self) -> bool {
+        static FINDER: LazyLock<Finder> = LazyLock::new(|| Finder::new(&Catalog::embedded(Release::LATEST)));
+        self.number().is_none()
+            && (Self::INTRODUCING.iter().any(|word| self.before.eq_ignore_ascii_case(word))
+                || !FINDER.is_usual(self.text))
+    }
 }
 
 /// Whether anything has to be known of the hosts for it.
@@ -263,19 +313,13 @@ impl Sight<'_> {
 
     /// By the guests and nodes that are named in it, where they all are in one place.
     fn words(&self, words: &str, about: &About) -> Option<Result<Target, Failure>> {
-        const MOST: usize = 64;
-        let tokens = words.split(|c: char| !(c.is_alphanumeric() || "-_.".contains(c)));
         let mut targets = Vec::new();
-        for token in tokens.filter(|token| !token.is_empty()).take(MOST) {
-            let number = token.parse::<u32>().ok().filter(|vmid| *vmid >= 100);
+        for token in tokens(words) {
             let is_guest = |vmid: &u32| !self.map.holders(*vmid, self.among).is_empty();
-            match number.filter(is_guest) {
+            match token.number().filter(is_guest) {
                 Some(vmid) => targets.push(self.guest(vmid, about)),
-                None if !self.map.with_node(token, self.among).is_empty() => targets.push(self.node(token)),
-                None => {
-                    let named = self.map.named(token, self.among);
-                    targets.extend(named.iter().map(|vmid| self.guest(*vmid, about)));
-                }
+                None if self.is_node(&token) => targets.push(self.node(token.text)),
+                None => targets.extend(self.guests(&token).iter().map(|vmid| self.guest(*vmid, about))),
             }
         }
         let mut targets = targets.into_iter();
@@ -293,6 +337,24 @@ impl Sight<'_> {
             }
         }
         Some(Ok(first))
+    }
+
+    /// The first name in these words by which they go to whom they go to; none where numbers do that.
+    pub fn named_in<'b>(&self, words: &'b str) -> Option<&'b str> {
+        tokens(words)
+            .find(|token| self.is_node(token) || !self.guests(token).is_empty())
+            .map(|token| token.text)
+    }
+
+    fn is_node(&self, token: &Token) -> bool {
+        token.may_name() && !self.map.with_node(token.text, self.among).is_empty()
+    }
+
+    fn guests(&self, token: &Token) -> std::collections::BTreeSet<u32> {
+        match token.may_name() {
+            true => self.map.named(token.text, self.among),
+            false => std::collections::BTreeSet::new(),
+        }
     }
 
     /// What is not there, as far as anybody can tell.
@@ -313,6 +375,8 @@ mod tests {
     use std::sync::Arc;
 
     use serde_json::json;
+
+    use super::super::places::Guest;
 
     use super::super::places::tests::seen;
     use super::*;
@@ -407,6 +471,36 @@ mod tests {
             let said = format!("{} {}", failure.message, failure.next);
             assert!(said.contains(says), "{tool} {args}: {said}");
         }
+    }
+
+    /// A host calls what it has as it likes.
+    #[test]
+    fn a_usual_word_names_nobody_unless_it_is_said_that_it_does() {
+        let guest = |name: &str| Guest { node: "solo".into(), is_container: true, name: name.into() };
+        let names = ["backup", "jobs", "start", "list", "a", "web", "web-01", "resources"];
+        let mut solo = seen("solo", &[], &[]).unwrap();
+        std::sync::Arc::get_mut(&mut solo).unwrap().guests = (501..).zip(names.map(guest)).collect();
+        let map = Map::new(vec![seen("pve1", MEMBERS, &[(101, "pve1")]), Some(solo)], &[]);
+        let names = ["one", "two"].map(Arc::from);
+        let among = [0, 1];
+        let sight = Sight { map: &map, among: &among, names: &names, unseen: &[] };
+        let decided = |tool: &str, words: &str| {
+            decide(&about(tool, json!({ "path": words }).as_object().unwrap()), &sight)
+        };
+        let each = Some(Target::Each(vec![vec![0], vec![1]]));
+        for words in ["backup jobs", "failed backups", "list nodes", "start a backup", "cluster resources"] {
+            assert_eq!(decided("read", words).ok(), each, "{words}");
+            assert_eq!(sight.named_in(words), None, "{words}");
+            assert_eq!(decided("plan", words).unwrap_err().kind, "which_host", "{words}");
+        }
+        for (words, name) in
+            [("config of web-01", "web-01"), ("stop ct backup", "backup"), ("status of solo", "solo")]
+        {
+            assert_eq!(decided("read", words).ok(), Some(Target::One(vec![1])), "{words}");
+            assert_eq!(sight.named_in(words), Some(name), "{words}");
+        }
+        assert_eq!(decided("plan", "start ct 101").ok(), Some(Target::One(vec![0])));
+        assert_eq!(sight.named_in("start ct 101"), None);
     }
 
     #[test]

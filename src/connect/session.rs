@@ -139,6 +139,11 @@ impl Session {
             if self.peer.is_transport_closed() {
                 return;
             }
+            if self.ears.is_dripping() {
+                self.ears.over("it sends an answer more slowly than any is waited for, and was hung up on");
+                self.stop.cancel();
+                return;
+            }
             if self.ears.silent_for().is_none_or(|silent| silent < QUIET) {
                 continue;
             }

@@ -35,16 +35,24 @@ impl Wire {
     /// The next message that is anybody's business; none at the end. Cancel-safe, as [`Lines::next`] is.
     async fn next(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
         loop {
-            let message = match self.lines.next().await {
+            let line = self.lines.next().await;
+            self.ears.line_ended();
+            let message = match line {
                 Ok(Line::Message(Heard(message))) => message,
-                Ok(Line::Invalid) if self.ears.takes(MESSAGE) => continue,
                 // What a shell prints before the session begins.
-                Ok(Line::Broken) => continue,
+                Ok(Line::Invalid | Line::Broken) if !self.ears.has_answered() && self.ears.takes(MESSAGE) => {
+                    continue;
+                }
+                // It may have been the answer that somebody waits for, and nobody can tell whose.
+                Ok(Line::Invalid | Line::Broken) => {
+                    self.ears.over("it sent a line that is no message, and was hung up on");
+                    return None;
+                }
                 Ok(Line::TooLong(..) | Line::Crowded) => {
                     self.ears.over("it sent a message that is longer than any answer, and was hung up on");
                     return None;
                 }
-                Ok(Line::End | Line::Invalid) | Err(_) => return None,
+                Ok(Line::End) | Err(_) => return None,
             };
             let (costs, passes) = match &message {
                 JsonRpcMessage::Response(response) if self.ears.answered(&response.id) => (0, true),

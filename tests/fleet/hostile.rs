@@ -80,7 +80,7 @@ fn a_flood_is_hung_up_on_and_the_others_are_served_meanwhile() {
             std::thread::spawn(move || {
                 let note = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": "x".repeat(200) } });
                 let strange = json!({ "jsonrpc": "2.0", "id": 1_000_000, "result": { "x": 1 } });
-                let lines = format!("{note}\n{strange}\nno JSON\n{{\"a\":1}}\n").repeat(1000);
+                let lines = format!("{note}\n{strange}\n").repeat(1000);
                 while stream.write_all(lines.as_bytes()).is_ok() {}
             });
             // And the answer never comes.
@@ -168,6 +168,87 @@ fn a_host_cannot_show_anothers_plan_as_its_own() {
     let applied = connected.call("apply", json!({ "plan_id": made["plan_id"] }));
     assert_eq!(applied["host"], "good");
     assert!(beside.fake.heard.try_iter().all(|message| !is_call(&message, "apply")));
+}
+
+/// Nobody can tell whose it was, and whoever waits for it would wait for ever.
+#[test]
+fn an_answer_that_cannot_be_read_is_no_answer_and_is_said_to_be_none() {
+    let nested = format!("{}1{}", "[".repeat(200), "]".repeat(200)).into_bytes();
+    for (what, result) in
+        [("too deep", nested), ("not UTF-8", b"\"\xff\"".to_vec()), ("no JSON", b"{\"data\":".to_vec())]
+    {
+        let beside = Beside::new(Box::new(move |stream, message| {
+            is_read(message, "/version").then(|| {
+                let head = format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":", message["id"]);
+                let line = [head.as_bytes(), &result, b"}\n"].concat();
+                stream.write_all(&line).expect("write");
+                Value::Null
+            })
+        }));
+        let mut connected = beside.connect();
+        let began = Instant::now();
+        let error = connected.refused("read", json!({ "path": "/version", "host": "evil" }));
+        assert_eq!(error["kind"], "lost", "{what}: {error}");
+        assert!(error["message"].as_str().unwrap().contains("no message"), "{what}: {error}");
+        assert!(began.elapsed() < Duration::from_secs(8), "{what}: {:?}", began.elapsed());
+        good_goes_on(&mut connected);
+    }
+}
+
+#[test]
+fn an_answer_that_drips_is_not_waited_for_though_each_byte_is_a_sign_of_life() {
+    let beside = Beside::new(Box::new(|stream, message| {
+        is_read(message, "/version").then(|| {
+            let mut stream = stream.try_clone().expect("clone");
+            std::thread::spawn(move || {
+                while stream.write_all(b" ").is_ok() {
+                    std::thread::sleep(Duration::from_millis(500));
+                }
+            });
+            Value::Null
+        })
+    }));
+    let mut connected = beside.connect();
+    let error = connected.refused("read", json!({ "path": "/version", "host": "evil" }));
+    assert_eq!(error["kind"], "lost", "{error}");
+    assert!(error["message"].as_str().unwrap().contains("more slowly"), "{error}");
+    good_goes_on(&mut connected);
+}
+
+/// What a host calls its guests must not bring it what was meant for all, nor a plan's arguments.
+#[test]
+fn a_host_whose_guests_are_called_like_usual_words_gets_no_more_for_it() {
+    let names = ["backup", "jobs", "nodes", "list", "create", "container", "a", "resources", "box"];
+    let beside = Beside::new(Box::new(move |_, message| {
+        is_read(message, "/cluster/resources").then(|| {
+            let row = |(vmid, name): (u32, &str)| json!({ "vmid": vmid, "node": "fake", "type": "lxc", "name": name });
+            let rows: Vec<Value> = (900..).zip(names).map(row).collect();
+            tool(json!({ "path": "/cluster/resources", "total": rows.len(), "data": rows }))
+        })
+    }));
+    let mut connected = beside.connect();
+    let answer = connected.call("read", json!({ "path": "backup jobs" }));
+    assert!(answer["host"].is_null() && answer["unanswered"].is_null(), "{answer}");
+    let args = json!({ "vmid": 500, "password": "not for everybody" });
+    for words in ["create container", "create a container called box", "start xyzzy-1 box"] {
+        let error = connected.refused("plan", json!({ "path": words, "args": args }));
+        assert_eq!(error["kind"], "which_host", "{words}: {error}");
+    }
+    let answer = connected.call("read", json!({ "path": "config of ct box" }));
+    assert_eq!(answer["host"], "evil");
+    assert!(answer["note"].as_str().unwrap().contains("asked of evil alone"), "{answer}");
+    let heard = |message: &Value| message.to_string().contains("not for everybody");
+    assert!(!beside.fake.heard.try_iter().any(|message| heard(&message)));
+}
+
+#[test]
+fn a_resource_that_is_not_there_is_an_error_whoever_is_asked() {
+    let fleet = Fleet::of(vec![("one", alone("shed", &[501])), ("two", alone("attic", &[601]))]);
+    let mut connected = fleet.connect();
+    for uri in ["provost://nope", "http://x/", "provost://status", "provost://guests/1"] {
+        let answer = connected.client.request("resources/read", json!({ "uri": uri }));
+        assert_eq!(answer["error"]["code"], -32002, "{uri}: {answer}");
+    }
 }
 
 #[test]

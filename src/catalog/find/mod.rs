@@ -99,6 +99,12 @@ impl Finder {
         Self { ranking: Ranking::new(documents, &lexicon), recipes, lexicon }
     }
 
+    /// Whether somebody may say this word who names nobody by it: "backup", "start", "a", and what is nearly that.
+    #[must_use]
+    pub fn is_usual(&self, word: &str) -> bool {
+        query::is_usual(word, &self.lexicon)
+    }
+
     /// Endpoints that may be meant, the likeliest first; none when no word says anything. A path is taken as one.
     #[must_use]
     pub fn search(&self, catalog: &Catalog, words: &str) -> Vec<Found> {

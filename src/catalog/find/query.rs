@@ -247,6 +247,11 @@ fn is_said(part: &str, lexicon: &Lexicon) -> bool {
     idle(part) || lexicon.word(part).is_some() || !is_numbered && lexicon.nearest(part).is_some()
 }
 
+/// The same of a word as it is written: each part of it.
+pub(super) fn is_usual(word: &str, lexicon: &Lexicon) -> bool {
+    words_of(&word.to_lowercase()).all(|part| is_said(part, lexicon))
+}
+
 /// As text that shows what it says, and no longer than is read.
 pub(super) fn cleaned(given: &str) -> String {
     let end =
