@@ -62,7 +62,7 @@ crash: ## The ledger's writer killed at each of its calls, CRASHES times (2000)
 	@tests/need test
 	PROVOST_CRASH_RUNS=$(CRASHES) cargo nextest run --locked --no-capture --test ledger -E 'test(/^crash/)'
 
-# Both on a debug build with the simulated cluster. The second goes on for HTTP_SECONDS; `make test` has a slice of it.
+# Both on a debug build with the simulated cluster. The second goes on for HTTP_SECONDS.
 HTTP_SECONDS ?= 600
 .PHONY: conformance schemathesis a2a
 conformance: beside ## The official MCP conformance runner over HTTP: against Provost, then against the server that it asks for
