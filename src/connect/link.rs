@@ -4,6 +4,7 @@
 //! person (`BatchMode`), as what it would print is no MCP.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,9 +12,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, ChildStderr, Command};
 
 use super::fleet::{At, Spec};
+use super::halves::{Writing, reading};
 use super::trouble::Trouble;
 
 pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
@@ -66,7 +69,7 @@ pub async fn open(spec: &Spec, ssh_config: Option<&Path>) -> Result<Link, Troubl
     match &spec.at {
         At::Socket(path) => {
             let stream = UnixStream::connect(path).await.map_err(|error| no_socket(path, &error))?;
-            let (read, write) = stream.into_split();
+            let (read, write) = halves(stream).map_err(|error| no_socket(path, &error))?;
             Ok(Link { read: Box::new(read), write: Box::new(write), end: End(None) })
         }
         At::Ssh(to) => ssh(to, ssh_config).map_err(|error| {
@@ -74,6 +77,11 @@ pub async fn open(spec: &Spec, ssh_config: Option<&Path>) -> Result<Link, Troubl
             Trouble::new("no_ssh", format!("cannot start ssh: {error}"), next)
         }),
     }
+}
+
+fn halves(stream: UnixStream) -> io::Result<(Receiver, Writing)> {
+    let to = OwnedFd::from(stream.into_std()?);
+    Ok((reading(to.try_clone()?)?, Writing::new(to)?))
 }
 
 /// What ssh is called with. Everything that is somebody's word comes after `--`; and whatever the user's own configuration
@@ -102,8 +110,8 @@ fn ssh(to: &str, ssh_config: Option<&Path>) -> io::Result<Link> {
         .kill_on_drop(true)
         .spawn()?;
     let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
-    let read = child.stdout.take().ok_or_else(gone)?;
-    let write = child.stdin.take().ok_or_else(gone)?;
+    let read = reading(child.stdout.take().ok_or_else(gone)?.into_owned_fd()?)?;
+    let write = Writing::new(child.stdin.take().ok_or_else(gone)?.into_owned_fd()?)?;
     let stderr = child.stderr.take().ok_or_else(gone)?;
     let said = Arc::<Mutex<Vec<u8>>>::default();
     tokio::spawn(listen(stderr, said.clone()));

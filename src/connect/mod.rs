@@ -10,7 +10,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | [`fleet`] | which hosts there are |
-//! | `link`, `wire`, `ears`, `session`, `host` | one host: the way, its messages, what it may say, its session, its life |
+//! | `link`, `halves`, `wire`, `ears`, `session`, `host` | one host: the way, its directions, its messages, what it may say, its session, its life |
 //! | `places`, `look`, `survey` | what is where, how a host says so, and when it is asked |
 //! | `route`, `made` | where a call goes |
 //! | `front`, `calls`, `many` | the calls, at one host or at many |
@@ -25,6 +25,7 @@ mod ears;
 mod face;
 pub mod fleet;
 mod front;
+mod halves;
 mod heard;
 mod host;
 mod link;

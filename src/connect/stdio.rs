@@ -15,10 +15,10 @@ use rmcp::model::{ClientNotification, ErrorData, JsonRpcMessage, RequestId};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
-use tokio::net::unix::pipe;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::halves::{Writing, reading};
 use super::link::{Reader, Voice, Writer};
 use crate::account::Account;
 use crate::serve::lines::{Line, Lines};
@@ -32,9 +32,8 @@ pub struct Stdio {
     lines: Lines<Reader, RxJsonRpcMessage<RoleServer>>,
     voice: Voice,
     owed: Arc<Owed>,
-    /// Standard output again, to see whether anybody is left to read; none where that cannot be seen. As what the runtime
-    /// waits for, a pipe too: nothing but readiness is asked of it.
-    reader: Option<UnixStream>,
+    /// Standard output again, to see whether anybody is left to read; none where that cannot be seen.
+    reader: Option<OwnedFd>,
     /// What a line that is no message is answered with, until it is said.
     saying: Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>,
     /// Ends the session with everything that is under way.
@@ -69,11 +68,14 @@ impl Owed {
 
 impl Stdio {
     pub fn new(stop: CancellationToken) -> io::Result<Self> {
-        let read = reader(io::stdin().as_fd())?.unwrap_or_else(|| Box::new(tokio::io::stdin()));
-        let write = writer(io::stdout().as_fd())?.unwrap_or_else(|| Box::new(tokio::io::stdout()));
-        let reader = match kind(io::stdout().as_fd())? {
-            Kind::Other => None,
-            _ => Some(socket(io::stdout().as_fd().try_clone_to_owned()?)?),
+        let read: Reader = match waitable(io::stdin().as_fd())? {
+            Some(stdin) => Box::new(reading(stdin)?),
+            None => Box::new(tokio::io::stdin()),
+        };
+        let reader = waitable(io::stdout().as_fd())?;
+        let write: Writer = match &reader {
+            Some(stdout) => Box::new(Writing::new(stdout.try_clone()?)?),
+            None => Box::new(tokio::io::stdout()),
         };
         let held = Supply::<Account>::new(4 * LONGEST_LINE, 4 * LONGEST_LINE).none(0);
         let lines = Lines::new(read, LONGEST_LINE, held);
@@ -88,8 +90,10 @@ impl Stdio {
 }
 
 /// Returns when nobody is left to read what is written there.
-async fn gone(reader: Option<&UnixStream>) {
+async fn gone(reader: Option<&OwnedFd>) {
     let Some(reader) = reader else { return std::future::pending().await };
+    // A pipe too: nothing but readiness is asked of it.
+    let Ok(reader) = reader.try_clone().and_then(socket) else { return std::future::pending().await };
     loop {
         if reader.writable().await.is_err() {
             return;
@@ -105,41 +109,19 @@ async fn gone(reader: Option<&UnixStream>) {
     }
 }
 
-enum Kind {
-    Pipe,
-    Socket,
-    Other,
-}
-
-fn kind(of: BorrowedFd) -> io::Result<Kind> {
+/// A pipe or a socket, which the runtime can wait for.
+fn waitable(of: BorrowedFd) -> io::Result<Option<OwnedFd>> {
     let kind = SFlag::from_bits_truncate(fstat(of)?.st_mode & SFlag::S_IFMT.bits());
-    Ok(match kind {
-        SFlag::S_IFIFO => Kind::Pipe,
-        SFlag::S_IFSOCK => Kind::Socket,
-        _ => Kind::Other,
-    })
+    match kind == SFlag::S_IFIFO || kind == SFlag::S_IFSOCK {
+        true => of.try_clone_to_owned().map(Some),
+        false => Ok(None),
+    }
 }
 
 fn socket(of: OwnedFd) -> io::Result<UnixStream> {
     let stream = std::os::unix::net::UnixStream::from(of);
     stream.set_nonblocking(true)?;
     UnixStream::from_std(stream)
-}
-
-fn reader(of: BorrowedFd) -> io::Result<Option<Reader>> {
-    Ok(match kind(of)? {
-        Kind::Pipe => Some(Box::new(pipe::Receiver::from_owned_fd(of.try_clone_to_owned()?)?)),
-        Kind::Socket => Some(Box::new(socket(of.try_clone_to_owned()?)?)),
-        Kind::Other => None,
-    })
-}
-
-fn writer(of: BorrowedFd) -> io::Result<Option<Writer>> {
-    Ok(match kind(of)? {
-        Kind::Pipe => Some(Box::new(pipe::Sender::from_owned_fd(of.try_clone_to_owned()?)?)),
-        Kind::Socket => Some(Box::new(socket(of.try_clone_to_owned()?)?)),
-        Kind::Other => None,
-    })
 }
 
 impl rmcp::transport::Transport<RoleServer> for Stdio {
