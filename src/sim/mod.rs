@@ -64,6 +64,9 @@ pub struct Options {
     pub speed: Option<f64>,
     /// Whether the next one in `dir` goes on where this one stopped, however it stopped.
     pub keep: bool,
+    /// Whether `/cluster/resources` is made for each who asks, as a real node does it; otherwise once for each version of the
+    /// estate, as most who try something else would only wait for it.
+    pub anew: bool,
 }
 
 impl Options {
@@ -71,7 +74,16 @@ impl Options {
     pub fn new(dir: impl Into<PathBuf>, estate: Estate) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let catalog = Catalog::embedded(Release::V9_2);
-        Self { dir: dir.into(), estate, listen: any, daemon: any, catalog, speed: None, keep: false }
+        Self {
+            dir: dir.into(),
+            estate,
+            listen: any,
+            daemon: any,
+            catalog,
+            speed: None,
+            keep: false,
+            anew: false,
+        }
     }
 }
 
@@ -174,6 +186,7 @@ pub(crate) struct Shared {
 
 struct Settings {
     speed: Option<f64>,
+    anew: bool,
 }
 
 struct State {
@@ -184,7 +197,7 @@ struct State {
 
 impl Shared {
     fn new(options: Options) -> io::Result<Self> {
-        let Options { dir, mut estate, catalog, speed, keep, .. } = options;
+        let Options { dir, mut estate, catalog, speed, keep, anew, .. } = options;
         let kept = if keep { Some(Keeper::take_up(&dir, &mut estate)?) } else { None };
         if catalog.template(Method::Get, "/cluster/ha/rules").is_none() {
             estate.access_mut().earlier = estate::access::roles::OF_8;
@@ -204,7 +217,7 @@ impl Shared {
             faults: Faults::default(),
             identity,
             certificate,
-            options: Settings { speed },
+            options: Settings { speed, anew },
             resources: api::resources::Cache::default(),
         };
         shared.copy_certificate()?;

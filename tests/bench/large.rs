@@ -1,5 +1,6 @@
 //! A list of ten thousand guests: read, filtered, put in order and cut to a page, beside its bare transfer. By pveproxy's
-//! port, as every client has it, and by pvedaemon's.
+//! port, as every client has it, and by pvedaemon's. From a node that makes the list for each who asks, as PVE's do; and, with no
+//! promise, from one that has it in memory, where nothing is left but the transfer and what is done with it.
 
 use std::io;
 use std::path::Path;
@@ -100,10 +101,15 @@ fn by(door: Door, provostd: &Path, cluster: &Cluster, apidoc: &Path, rounds: usi
 }
 
 impl Large {
-    pub fn report(&self) -> Vec<Promise> {
+    pub fn print(&self, from: &str) {
         let [proxy, daemon] = &self.ways;
-        proxy.print("by pveproxy's port, over TLS");
-        daemon.print("by pvedaemon's port");
+        proxy.print(&format!("by pveproxy's port, over TLS{from}"));
+        daemon.print(&format!("by pvedaemon's port{from}"));
+    }
+
+    pub fn report(&self) -> Vec<Promise> {
+        self.print("");
+        let [proxy, daemon] = &self.ways;
         let promise = |what, read: &Way, bare: &Way| {
             Promise::at_most(what, 1.3, Some(ratio(read.reads[0].p50(), bare.bare.p50())))
         };

@@ -19,6 +19,8 @@ const SIM: &str = "PROVOST_BENCH_SIM";
 const CONTAINER: &str = "PROVOST_BENCH_CONTAINER";
 /// How many guests it has.
 const GUESTS: &str = "PROVOST_BENCH_GUESTS";
+/// Whether it makes its list of all there is for each who asks.
+const ANEW: &str = "PROVOST_BENCH_ANEW";
 
 /// What is measured: `$PROVOSTD`, or where the build puts it.
 pub fn provostd() -> Result<PathBuf, String> {
@@ -37,7 +39,8 @@ pub fn be_the_cluster() -> Option<io::Result<()>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     Some(runtime.and_then(|runtime| {
         let container: Option<u32> = std::env::var(CONTAINER).ok().and_then(|vmid| vmid.parse().ok());
-        let options = Options::new(dir, demo(guests, container.as_slice()));
+        let mut options = Options::new(dir, demo(guests, container.as_slice()));
+        options.anew = std::env::var_os(ANEW).is_some();
         let sim = runtime.block_on(Sim::start(options)).map_err(io::Error::other)?;
         println!("{}\n{}", sim.url, sim.daemon_url);
         io::stdout().flush()?;
@@ -65,14 +68,24 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn start(guests: u32) -> io::Result<Self> {
-        Self::with(guests, None)
+        Self::of(guests, None, false)
     }
 
     /// With a container of that number on its first node.
     pub fn with(guests: u32, container: Option<u32>) -> io::Result<Self> {
+        Self::of(guests, container, false)
+    }
+
+    /// Which makes its list of all there is for each who asks, as a real node does.
+    pub fn making_lists(guests: u32) -> io::Result<Self> {
+        Self::of(guests, None, true)
+    }
+
+    fn of(guests: u32, container: Option<u32>, anew: bool) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("provost-bench-").tempdir()?;
         let mut process = Command::new(std::env::current_exe()?)
             .envs(container.map(|vmid| (CONTAINER, vmid.to_string())))
+            .envs(anew.then_some((ANEW, "1")))
             .env(SIM, dir.path())
             .env(GUESTS, guests.to_string())
             .stdin(Stdio::piped())

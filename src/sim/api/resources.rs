@@ -51,7 +51,9 @@ type Columns = Map<String, Value>;
 fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let key = (call.who.to_owned(), call.get("type").unwrap_or_default().to_owned());
     let version = call.estate.version;
-    if let Some(body) = call.shared.resources.get(&key, version) {
+    if !call.shared.options.anew
+        && let Some(body) = call.shared.resources.get(&key, version)
+    {
         return Ok(Reply::Body(body));
     }
     let body = Arc::new(body(call));
