@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 
 use serde_json::json;
 
+use crate::common::eventually;
 use crate::web::{Web, read, request};
 
 #[test]
@@ -70,4 +71,50 @@ fn a_stream_that_breaks_off_in_a_call_is_taken_up_again_and_by_no_other_token() 
     let message = read(&mut first.chain(back)).message();
     let told = &message["result"]["structuredContent"]["data"];
     assert_eq!((&message["id"], &told["status"]), (&json!(7), &json!("stopped")), "{message}");
+}
+
+#[test]
+fn an_answer_that_nobody_heard_is_told_to_who_comes_back_for_it() {
+    let web = Web::start("");
+    let (token, other) = (web.token(&["--ttl", "1h"]), web.token(&["--ttl", "1h"]));
+    let (session, others) = (web.session(&token), web.session(&other));
+    let bearer = format!("Bearer {token}");
+    let asked = |bearer: &str, session: &str, method: &str, last: &[(&str, &str)], body: &str| {
+        let mut headers = vec![
+            ("authorization", bearer),
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("mcp-session-id", session),
+            ("mcp-protocol-version", "2025-06-18"),
+        ];
+        headers.extend(last);
+        let mut stream = web.connect();
+        stream.write_all(request(method, "/mcp", &headers, body).as_bytes()).unwrap();
+        stream
+    };
+    let planned = json!({ "name": "plan", "arguments": { "steps": [{ "method": "POST", "path": "/nodes/pve1/lxc/101/config" }] } });
+    let call = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": planned });
+    // Hung up on before anything of its answer was read.
+    let before = web.receipts().len();
+    let mut cut = asked(&bearer, &session, "POST", &[], &call.to_string());
+    cut.read_exact(&mut [0; 15]).unwrap();
+    drop(cut);
+    eventually("the call has ended", || web.receipts().len() > before);
+    let back = |bearer: &str, session: &str, event: &str| {
+        read(&mut asked(bearer, session, "GET", &[("last-event-id", event)], ""))
+    };
+    let answer = back(&bearer, &session, "0/0");
+    assert_eq!(answer.status, 200);
+    let message = answer.message();
+    assert_eq!(message["id"], 7, "{}", answer.body);
+    assert!(message["result"]["structuredContent"].is_object(), "{message}");
+    assert_eq!(back(&bearer, &session, "0/0").message(), message, "and once more");
+    // It is nobody else's, and what was never said is not taken up as if it had been.
+    let theirs = format!("Bearer {other}");
+    assert_eq!(back(&theirs, &session, "0/0").status, 404);
+    assert_eq!(back(&theirs, &others, "0/0").kind(), "no_such_event");
+    for event in ["garbage", "99/99", "0/", "-1"] {
+        let refused = back(&bearer, &session, event);
+        assert_eq!((refused.status, refused.kind().as_str()), (400, "no_such_event"), "{event}");
+    }
 }

@@ -9,7 +9,6 @@ use http_body_util::{BodyExt, Full};
 use hyper::header::HeaderMap;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +17,7 @@ use super::Face;
 use super::a2a::{Book, Shelf};
 use super::answer::{Answer, refuse};
 use super::body::{LONGEST, Until};
+use super::kept::{self, Manager};
 use super::sessions::Sessions;
 use crate::policy::token::{Presented, TokenId};
 use crate::policy::{Policy, Principal, Share, Spent, Supply};
@@ -30,6 +30,8 @@ const STREAMS: (usize, usize) = (512, 128);
 
 /// By which MCP's clients name their session.
 const SESSION: &str = "mcp-session-id";
+/// By which they say what they heard last.
+const LAST_EVENT: &str = "last-event-id";
 
 pub struct Caller {
     pub principal: Principal,
@@ -73,7 +75,7 @@ impl Caller {
 /// A caller, with MCP's sessions of the same token.
 pub struct Holder<F> {
     pub caller: Arc<Caller>,
-    mcp: StreamableHttpService<F, LocalSessionManager>,
+    mcp: StreamableHttpService<F, Manager>,
     sessions: Arc<Sessions>,
 }
 
@@ -87,13 +89,15 @@ pub struct Callers<F> {
     room: Arc<Room>,
     shelf: Arc<Shelf>,
     streams: Arc<Supply>,
+    kept: Arc<Supply>,
     all: Mutex<HashMap<TokenId, Arc<Holder<F>>>>,
 }
 
 impl<F: Face> Callers<F> {
     pub fn new(provost: Arc<Provost>, room: Arc<Room>) -> Self {
         let (shelf, all) = Default::default();
-        Self { provost, room, shelf, streams: Supply::new(STREAMS.0, STREAMS.1), all }
+        let kept = Supply::new(kept::BYTES.0, kept::BYTES.1);
+        Self { provost, room, shelf, streams: Supply::new(STREAMS.0, STREAMS.1), kept, all }
     }
 
     /// Whoever showed it.
@@ -107,6 +111,10 @@ impl<F: Face> Callers<F> {
     pub async fn mcp(&self, holder: &Arc<Holder<F>>, parts: Parts, body: Bytes) -> Answer {
         let named = named(&parts.headers);
         let begins = named.is_none() && parts.method == Method::POST && begins(&body);
+        let heard = match parts.method {
+            Method::GET => parts.headers.get(LAST_EVENT).map(|event| event.to_str().unwrap_or("").to_owned()),
+            _ => None,
+        };
         let request = Request::from_parts(parts, Full::new(body));
         let is_end = request.method() == Method::DELETE;
         let stream = match request.method() {
@@ -126,6 +134,13 @@ impl<F: Face> Callers<F> {
         let in_use = named.as_ref().and_then(|id| holder.sessions.enter(id));
         if is_end && named.is_some() && in_use.is_none() {
             return refuse(404, "no_session", "there is no such session", "begin one by initialize");
+        }
+        // The SDK would answer as if nothing had been said since.
+        if let (Some(id), Some(event), Some(_)) = (&named, heard, &in_use)
+            && !holder.sessions.manager.knows(id, &event)
+        {
+            let why = "there is no such event: of a call that has ended, what was said is kept for a minute";
+            return refuse(400, "no_such_event", why, "ask for what the call came to: audit tells of it");
         }
         let one = holder.clone();
         let handled = async move {
@@ -183,7 +198,7 @@ impl<F: Face> Callers<F> {
         let stop = presented.bearer.revoked().child_token();
         let principal = Principal::Token(presented.bearer.clone());
         let visit = Visit::new(&self.provost.desk, principal.clone());
-        let sessions = Sessions::new();
+        let sessions = Sessions::new(self.kept.clone(), principal.payer());
         let mut config = StreamableHttpServerConfig::default();
         config.cancellation_token = stop.clone();
         config.json_response = true;

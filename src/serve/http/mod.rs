@@ -13,6 +13,7 @@
 //! | [`body`] | a request's body, bounded, and an answer's, cut when its token ends |
 //! | [`callers`] | who shows which token, with their sessions |
 //! | [`sessions`] | which of those are in use |
+//! | [`kept`] | what was said in them, for who was cut off |
 //! | [`one`] | one call of a tool, whatever its envelope |
 //! | [`tools`] | a tool called by a plain POST |
 //! | [`openapi`] | what such a POST takes and gives |
@@ -26,6 +27,7 @@ mod answer;
 mod body;
 mod callers;
 mod connection;
+mod kept;
 mod one;
 mod openapi;
 mod origin;
