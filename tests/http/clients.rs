@@ -118,3 +118,52 @@ fn an_answer_that_nobody_heard_is_told_to_who_comes_back_for_it() {
         assert_eq!((refused.status, refused.kind().as_str()), (400, "no_such_event"), "{event}");
     }
 }
+
+#[test]
+fn what_is_no_message_is_refused_in_json_rpc_and_all_else_in_the_form_that_tools_have() {
+    let web = Web::start("");
+    let token = web.token(&["--ttl", "1h"]);
+    let session = web.session(&token);
+    let bearer = format!("Bearer {token}");
+    let asked = |method: &str, kind: &str, accept: &str, session: &str, body: &str| {
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", kind),
+            ("accept", accept),
+            ("mcp-session-id", session),
+        ];
+        let answer = web.ask(method, "/mcp", &headers, body);
+        assert_eq!(answer.header("content-type"), Some("application/json"), "{body}: {}", answer.body);
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        answer
+    };
+    let (is_json, both) = ("application/json", "application/json, text/event-stream");
+    let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    for (body, code) in [
+        ("{", -32700),
+        ("", -32700),
+        ("{}", -32600),
+        ("1", -32600),
+        (r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/list"}"#, -32600),
+        (&format!("[{ping}]"), -32600),
+    ] {
+        let answer = asked("POST", is_json, both, &session, body);
+        let message = answer.json();
+        assert_eq!((answer.status, &message["error"]["code"]), (400, &json!(code)), "{body}");
+        assert!(message["id"].is_null() && message["jsonrpc"] == "2.0", "{message}");
+    }
+    let batch = asked("POST", is_json, both, &session, &format!("[{ping}]")).json();
+    assert!(batch["error"]["message"].as_str().unwrap().contains("batches"), "{batch}");
+    for (method, kind, accept, session, status, named) in [
+        ("POST", "text/plain", both, session.as_str(), 415, "content_type"),
+        ("POST", is_json, "text/html", &session, 406, "not_acceptable"),
+        ("POST", is_json, both, "nobodys", 404, "no_session"),
+        ("GET", is_json, "text/html", &session, 406, "not_acceptable"),
+        ("PUT", is_json, both, &session, 405, "method"),
+    ] {
+        let answer = asked(method, kind, accept, session, ping);
+        assert_eq!((answer.status, answer.kind().as_str()), (status, named), "{method} {kind} {accept}");
+        assert_eq!(answer.header("allow").is_some(), status == 405, "{:?}", answer.headers);
+    }
+}

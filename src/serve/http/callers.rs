@@ -18,6 +18,7 @@ use super::a2a::{Book, Shelf};
 use super::answer::{Answer, refuse};
 use super::body::{LONGEST, Until};
 use super::kept::{self, Manager};
+use super::message;
 use super::sessions::Sessions;
 use crate::policy::token::{Presented, TokenId};
 use crate::policy::{Policy, Principal, Share, Spent, Supply};
@@ -109,6 +110,9 @@ impl<F: Face> Callers<F> {
     /// A message of MCP's. One that begins a session takes a place; where its user has none left, the session of theirs that
     /// has not been used for longest gives way.
     pub async fn mcp(&self, holder: &Arc<Holder<F>>, parts: Parts, body: Bytes) -> Answer {
+        if let Some(refused) = message::refused(&parts.method, &parts.headers, &body) {
+            return refused;
+        }
         let named = named(&parts.headers);
         let begins = named.is_none() && parts.method == Method::POST && begins(&body);
         let heard = match parts.method {
@@ -144,7 +148,8 @@ impl<F: Face> Callers<F> {
         }
         let one = holder.clone();
         let handled = async move {
-            let answer = one.mcp.handle(request).await;
+            let answer = one.mcp.handle(request).await.map(BodyExt::boxed_unsync);
+            let answer = message::house(answer).await;
             let begun = place.zip(self::named(answer.headers())).and_then(|(place, id)| {
                 one.sessions.begin(&id, place);
                 one.sessions.enter(&id)
@@ -165,8 +170,8 @@ impl<F: Face> Callers<F> {
             holder.sessions.end(&id).await;
         }
         answer.map(|body| match (in_use.or(begun), stream) {
-            (None, None) => body.boxed_unsync(),
-            held => Until::of(body.boxed_unsync(), until_dropped(held)),
+            (None, None) => body,
+            held => Until::of(body, until_dropped(held)),
         })
     }
 
