@@ -68,8 +68,10 @@ pub struct Listen {
     /// whoever has a token (`provost token issue`), by `provost-http.socket` or by `provostd` itself. Absent: off.
     pub http: Option<HttpPlace>,
     /// Names that a request over HTTP may ask for (`Host`), with or without a port, beside those of loopback: a reverse proxy's.
+    #[serde(deserialize_with = "http::hosts")]
     pub http_hosts: Vec<String>,
     /// Web pages that may ask (`Origin`), such as `https://chat.example.org`. A browser's request from any other is refused.
+    #[serde(deserialize_with = "http::origins")]
     pub http_origins: Vec<String>,
     /// Sessions served at once; one more is told so and closed.
     #[cfg_attr(test, schemars(extend("unit" = "sessions")))]

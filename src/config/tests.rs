@@ -97,6 +97,8 @@ fn every_error_of_the_text_itself_names_its_line_and_what_would_be_right() {
 #[test]
 fn values_that_mean_nothing_are_refused_with_what_would() {
     for (text, says) in [
+        ("[listen]\nhttp_hosts=['https://x.example']", "provost.example.org"),
+        ("[listen]\nhttp_origins=['null']", "https://chat.example.org"),
         ("[exec]\ncontainers=['200-199']", "200-199"),
         ("[exec]\ncontainers=[0]", "guest id"),
         ("[exec]\ncontainers=['tag:ai']", "tag:ai"),

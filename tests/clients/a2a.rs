@@ -127,6 +127,7 @@ fn comes_of_old() -> Result<(), Missing> {
     );
     assert_eq!(script.step("extended")["role"], "agent");
     assert_eq!(script.step("unknown")["code"], -32001);
+    assert_eq!(script.step("unknown-streamed")["code"], -32602);
     let waits = script.step("waits");
     assert_eq!(waits["state"], "input-required", "{waits}");
     assert!(

@@ -66,6 +66,11 @@ async def main():
             say("unknown", code=None)
         except A2AClientJSONRPCError as error:
             say("unknown", code=error.error.code)
+        try:
+            await last(streams.send_message(message("read", {"path": "/version"}, context_id="nobodys")))
+            say("unknown-streamed", code=None)
+        except A2AClientJSONRPCError as error:
+            say("unknown-streamed", code=error.error.code)
         task, _ = await last(waits.send_message(message("plan", TASK["change"])))
         plan = answer(task)["plan_id"]
         task, _ = await last(streams.send_message(message("apply", {"plan_id": plan}, context_id=task.context_id)))

@@ -111,3 +111,49 @@ fn what_is_not_there_is_said_to_be_so() {
         assert_eq!((answer.status, answer.kind()), (400, "arguments".into()), "{body}");
     }
 }
+
+#[test]
+fn a_head_is_what_a_get_would_have_without_its_body() {
+    let web = Web::start("");
+    eventually("it is ready", || web.get("/health").status == 200);
+    for path in [
+        "/health",
+        "/health/live",
+        "/metrics",
+        "/openapi.json",
+        "/.well-known/agent-card.json",
+        "/.well-known/jwks.json",
+    ] {
+        let (got, head) = (web.get(path), web.ask("HEAD", path, &[], ""));
+        assert_eq!((head.status, head.body.as_str()), (200, ""), "{path}");
+        // What is counted goes on.
+        if path != "/metrics" {
+            assert_eq!(head.header("content-length"), Some(got.body.len().to_string().as_str()), "{path}");
+        }
+        for name in ["content-type", "cache-control", "etag"] {
+            assert_eq!(head.header(name), got.header(name), "{path}: {name}");
+        }
+    }
+    assert_eq!(web.ask("POST", "/health", &[], "").header("allow"), Some("GET, HEAD"));
+    assert_eq!(web.ask("HEAD", "/v1/tools/status", &[], "").status, 405);
+}
+
+#[test]
+fn a_key_that_stands_twice_is_taken_for_neither() {
+    let web = Web::start("");
+    let token = web.token(&["--ttl", "1h"]);
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let twice = r#"{"path":"/version","path":"/nodes"}"#;
+    let answer = web.ask("POST", "/v1/tools/read", &headers, twice);
+    assert_eq!((answer.status, answer.kind().as_str()), (400, "arguments"));
+    assert!(answer.body.contains("twice"), "{}", answer.body);
+    let message =
+        r#"{"messageId":"1","role":"ROLE_USER","parts":[{"data":{"tool":"status","tool":"read"}}]}"#;
+    let call =
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{{"message":{message}}}}}"#);
+    let answer = web.ask("POST", "/a2a", &headers, &call).json();
+    assert_eq!(answer["error"]["code"], -32600, "{answer}");
+    let answer = web.ask("POST", "/a2a/message:send", &headers, &format!(r#"{{"message":{message}}}"#));
+    assert_eq!(answer.status, 400, "{}", answer.body);
+}

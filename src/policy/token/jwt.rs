@@ -179,6 +179,10 @@ impl Key {
         wanted.leeway = 0;
         let key = DecodingKey::from_ed_der(&self.public);
         let opened = decode::<Claims>(token, &key, &wanted).map_err(|error| rejected(&error))?;
+        // What else it says must be understood (RFC 7515, 4.1.11): nothing of that kind is, here.
+        if opened.header.crit.is_some() {
+            return Err(Rejected::Malformed("it asks for what is not known here"));
+        }
         match opened.header.typ.as_deref() {
             Some(TOKEN) => Ok(opened.claims),
             _ => Err(Rejected::Malformed("it says that it is something else")),

@@ -9,7 +9,6 @@ use http_body_util::{BodyExt, Full};
 use hyper::header::HeaderMap;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +17,8 @@ use super::Face;
 use super::a2a::{Book, Shelf};
 use super::answer::{Answer, refuse};
 use super::body::{LONGEST, Until};
+use super::kept::{self, Manager};
+use super::message;
 use super::sessions::Sessions;
 use crate::policy::token::{Presented, TokenId};
 use crate::policy::{Policy, Principal, Share, Spent, Supply};
@@ -30,6 +31,8 @@ const STREAMS: (usize, usize) = (512, 128);
 
 /// By which MCP's clients name their session.
 const SESSION: &str = "mcp-session-id";
+/// By which they say what they heard last.
+const LAST_EVENT: &str = "last-event-id";
 
 pub struct Caller {
     pub principal: Principal,
@@ -73,7 +76,7 @@ impl Caller {
 /// A caller, with MCP's sessions of the same token.
 pub struct Holder<F> {
     pub caller: Arc<Caller>,
-    mcp: StreamableHttpService<F, LocalSessionManager>,
+    mcp: StreamableHttpService<F, Manager>,
     sessions: Arc<Sessions>,
 }
 
@@ -87,13 +90,15 @@ pub struct Callers<F> {
     room: Arc<Room>,
     shelf: Arc<Shelf>,
     streams: Arc<Supply>,
+    kept: Arc<Supply>,
     all: Mutex<HashMap<TokenId, Arc<Holder<F>>>>,
 }
 
 impl<F: Face> Callers<F> {
     pub fn new(provost: Arc<Provost>, room: Arc<Room>) -> Self {
         let (shelf, all) = Default::default();
-        Self { provost, room, shelf, streams: Supply::new(STREAMS.0, STREAMS.1), all }
+        let kept = Supply::new(kept::BYTES.0, kept::BYTES.1);
+        Self { provost, room, shelf, streams: Supply::new(STREAMS.0, STREAMS.1), kept, all }
     }
 
     /// Whoever showed it.
@@ -105,8 +110,15 @@ impl<F: Face> Callers<F> {
     /// A message of MCP's. One that begins a session takes a place; where its user has none left, the session of theirs that
     /// has not been used for longest gives way.
     pub async fn mcp(&self, holder: &Arc<Holder<F>>, parts: Parts, body: Bytes) -> Answer {
+        if let Some(refused) = message::refused(&parts.method, &parts.headers, &body) {
+            return refused;
+        }
         let named = named(&parts.headers);
         let begins = named.is_none() && parts.method == Method::POST && begins(&body);
+        let heard = match parts.method {
+            Method::GET => parts.headers.get(LAST_EVENT).map(|event| event.to_str().unwrap_or("").to_owned()),
+            _ => None,
+        };
         let request = Request::from_parts(parts, Full::new(body));
         let is_end = request.method() == Method::DELETE;
         let stream = match request.method() {
@@ -127,9 +139,17 @@ impl<F: Face> Callers<F> {
         if is_end && named.is_some() && in_use.is_none() {
             return refuse(404, "no_session", "there is no such session", "begin one by initialize");
         }
+        // The SDK would answer as if nothing had been said since.
+        if let (Some(id), Some(event), Some(_)) = (&named, heard, &in_use)
+            && !holder.sessions.manager.knows(id, &event)
+        {
+            let why = "there is no such event: of a call that has ended, what was said is kept for a minute";
+            return refuse(400, "no_such_event", why, "ask for what the call came to: audit tells of it");
+        }
         let one = holder.clone();
         let handled = async move {
-            let answer = one.mcp.handle(request).await;
+            let answer = one.mcp.handle(request).await.map(BodyExt::boxed_unsync);
+            let answer = message::house(answer).await;
             let begun = place.zip(self::named(answer.headers())).and_then(|(place, id)| {
                 one.sessions.begin(&id, place);
                 one.sessions.enter(&id)
@@ -150,8 +170,8 @@ impl<F: Face> Callers<F> {
             holder.sessions.end(&id).await;
         }
         answer.map(|body| match (in_use.or(begun), stream) {
-            (None, None) => body.boxed_unsync(),
-            held => Until::of(body.boxed_unsync(), until_dropped(held)),
+            (None, None) => body,
+            held => Until::of(body, until_dropped(held)),
         })
     }
 
@@ -183,7 +203,7 @@ impl<F: Face> Callers<F> {
         let stop = presented.bearer.revoked().child_token();
         let principal = Principal::Token(presented.bearer.clone());
         let visit = Visit::new(&self.provost.desk, principal.clone());
-        let sessions = Sessions::new();
+        let sessions = Sessions::new(self.kept.clone(), principal.payer());
         let mut config = StreamableHttpServerConfig::default();
         config.cancellation_token = stop.clone();
         config.json_response = true;

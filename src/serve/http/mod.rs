@@ -13,6 +13,9 @@
 //! | [`body`] | a request's body, bounded, and an answer's, cut when its token ends |
 //! | [`callers`] | who shows which token, with their sessions |
 //! | [`sessions`] | which of those are in use |
+//! | [`kept`] | what was said in them, for who was cut off |
+//! | [`message`] | what is no message of MCP's |
+//! | [`unique`] | JSON in which no key stands twice |
 //! | [`one`] | one call of a tool, whatever its envelope |
 //! | [`tools`] | a tool called by a plain POST |
 //! | [`openapi`] | what such a POST takes and gives |
@@ -26,6 +29,8 @@ mod answer;
 mod body;
 mod callers;
 mod connection;
+mod kept;
+mod message;
 mod one;
 mod openapi;
 mod origin;
@@ -34,6 +39,7 @@ mod route;
 mod sessions;
 mod token;
 mod tools;
+mod unique;
 
 use std::sync::Arc;
 

@@ -28,13 +28,10 @@ fn document() -> Value {
                 "required": true,
                 "content": { "application/json": { "schema": Value::Object((*tool.input_schema).clone()) } },
             },
-            "responses": {
-                "200": {
-                    "description": "The tool's structured answer.",
-                    "content": { "application/json": { "schema": answer } },
-                },
-                "default": { "$ref": "#/components/responses/Refused" },
-            },
+            "responses": responses(&[("200", json!({
+                "description": "The tool's structured answer.",
+                "content": { "application/json": { "schema": answer } },
+            }))], &["400", "401", "403", "404", "405", "408", "409", "413", "415", "422", "429", "431", "503"]),
         });
         paths.insert(format!("/v1/tools/{}", tool.name), json!({ "post": operation }));
     }
@@ -60,20 +57,62 @@ fn document() -> Value {
                     "description": "provost token issue --as ROLE, on the node.",
                 },
             },
-            "responses": {
-                "Refused": {
-                    "description": "Not done: 400 and 404 what was asked for is not right, 401 the token is not good, 403 policy says no, \
-                                    409 not now, 413, 415 and 408 the body, 422 it was tried or looked at and cannot be, 429 the role's rate, \
-                                    503 come again. What else is known stands beside the error.",
-                    "content": { "application/json": { "schema": {
-                        "type": "object",
-                        "properties": { "error": failure_schema() },
-                        "required": ["error"],
-                    } } },
-                },
-            },
+            "responses": refusals(),
         },
     })
+}
+
+/// What a refusal's status means, by which it is referred to.
+const REFUSED: &[(&str, &str)] = &[
+    ("400", "What was asked for is not right."),
+    ("401", "The token is not good."),
+    ("403", "Policy says no; or this node is not asked by that name, or from that origin."),
+    ("404", "There is no such thing."),
+    ("405", "It is asked for in another way."),
+    ("408", "The body came too slowly."),
+    ("409", "Not now."),
+    ("413", "The body is too long, or holds too many values."),
+    ("415", "The body is not of application/json."),
+    ("422", "It was tried or looked at, and cannot be."),
+    ("429", "The role's rate, or the token's."),
+    ("431", "The headers are too long, or too many."),
+    ("503", "Come again."),
+];
+
+/// An operation's own answers, and these refusals.
+fn responses(own: &[(&str, Value)], refused: &[&str]) -> Value {
+    let own = own.iter().map(|(status, response)| ((*status).to_owned(), response.clone()));
+    let refused = refused.iter().map(|status| {
+        ((*status).to_owned(), json!({ "$ref": format!("#/components/responses/Refused{status}") }))
+    });
+    Value::Object(own.chain(refused).collect())
+}
+
+fn refusals() -> Value {
+    let content = json!({ "application/json": { "schema": {
+        "type": "object",
+        "properties": { "error": failure_schema() },
+        "required": ["error"],
+    } } });
+    let refusal = |(status, said): &(&str, &str)| {
+        let mut response = json!({ "description": said });
+        // That one is said before there is anybody to say it in our form.
+        if *status != "431" {
+            response["content"] = content.clone();
+        }
+        let header = match *status {
+            "401" => Some(("WWW-Authenticate", "Bearer, and why the token is not good.")),
+            "405" => Some(("Allow", "In which ways it is asked for.")),
+            _ => None,
+        };
+        if let Some((name, said)) = header {
+            let schema = json!({ "type": "string" });
+            response["headers"] =
+                json!({ name: { "description": said, "required": true, "schema": schema } });
+        }
+        (format!("Refused{status}"), response)
+    };
+    Value::Object(REFUSED.iter().map(refusal).collect())
 }
 
 fn refresh() -> Value {
@@ -83,17 +122,14 @@ fn refresh() -> Value {
         "operationId": "refresh_token",
         "summary": "The same token for another while, inside its window.",
         "tags": ["token"],
-        "responses": {
-            "200": {
-                "description": "The token anew; the one before lasts as long as it would have.",
-                "content": { "application/json": { "schema": {
-                    "type": "object",
-                    "properties": { "token": text, "id": text, "expires": time, "refresh_until": time },
-                    "required": ["token", "id", "expires", "refresh_until"],
-                } } },
-            },
-            "default": { "$ref": "#/components/responses/Refused" },
-        },
+        "responses": responses(&[("200", json!({
+            "description": "The token anew; the one before lasts as long as it would have.",
+            "content": { "application/json": { "schema": {
+                "type": "object",
+                "properties": { "token": text, "id": text, "expires": time, "refresh_until": time },
+                "required": ["token", "id", "expires", "refresh_until"],
+            } } },
+        }))], &["400", "401", "403", "405", "408", "413", "429", "431", "503"]),
     })
 }
 
@@ -121,17 +157,17 @@ fn health() -> Value {
         "summary": "Whether it is alive, and ready: PVE reachable, the ledger writable, exec reachable.",
         "tags": ["state"],
         "security": [],
-        "responses": {
-            "200": { "description": "Ready.", "content": content },
-            "503": { "description": "Alive, and not ready.", "content": content },
-            "default": { "$ref": "#/components/responses/Refused" },
-        },
+        "responses": responses(&[
+            ("200", json!({ "description": "Ready.", "content": content })),
+            ("503", json!({ "description": "Alive, and not ready.", "content": content })),
+        ], &["400", "403", "405", "431"]),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::http::tools::STATUS;
 
     #[test]
     fn every_tool_is_a_path_with_the_same_arguments() {
@@ -144,6 +180,28 @@ mod tests {
                 post["responses"]["200"]["content"]["application/json"]["schema"]["properties"].is_object()
             );
         }
-        assert!(document["components"]["responses"]["Refused"]["content"]["application/json"]["schema"]["properties"]["error"]["properties"]["kind"].is_object());
+        let named = &document["components"]["responses"];
+        assert!(
+            named["Refused400"]["content"]["application/json"]["schema"]["properties"]["error"]["properties"]
+                ["kind"]
+                .is_object()
+        );
+        // Every status that a tool's refusal has is one that is named.
+        let post = &document["paths"]["/v1/tools/apply"]["post"]["responses"];
+        for (_, status) in STATUS {
+            assert!(post[status.to_string()].is_object(), "{status}");
+        }
+        for operation in document["paths"]
+            .as_object()
+            .unwrap()
+            .values()
+            .flat_map(|path| path.as_object().unwrap().values())
+        {
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(!responses.contains_key("default"), "what is not named is not promised");
+            for reference in responses.values().filter_map(|response| response["$ref"].as_str()) {
+                assert!(named[reference.rsplit('/').next().unwrap()].is_object(), "{reference}");
+            }
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! From where may be asked, and by which name: what keeps a web page that a person happens to look at from asking in their
 //! place (cross-origin), by whatever name its server gives this node (DNS rebinding).
 
+use std::net::IpAddr;
+
 use hyper::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 use hyper::http::uri::{Authority, Uri};
 
 use super::answer::{Answer, refuse};
-use crate::config::Listen;
+use crate::config::{HttpPlace, Listen, is_loopback};
 
 /// Names that are this node's own everywhere.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -13,6 +15,8 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 pub struct Allowed {
     hosts: Vec<(String, Option<u16>)>,
     origins: Vec<String>,
+    /// Where it is served, beside the well-known addresses of loopback: another of 127.0.0.0/8, or one as IPv6 has it.
+    bound: Option<IpAddr>,
 }
 
 impl Allowed {
@@ -23,7 +27,11 @@ impl Allowed {
         });
         let hosts = LOOPBACK.iter().map(|host| ((*host).to_owned(), None)).chain(given).collect();
         let origins = config.http_origins.iter().map(|origin| origin.to_ascii_lowercase()).collect();
-        Self { hosts, origins }
+        let bound = match config.http {
+            Some(HttpPlace::Loopback(address)) => Some(address.ip()),
+            _ => None,
+        };
+        Self { hosts, origins, bound }
     }
 
     /// Whether it was asked for by a name of this node's, once, and from nowhere else than it may be: then the origin, where a
@@ -38,7 +46,9 @@ impl Allowed {
         // An absolute URL names a host too, and is believed before the header.
         let known = |authority: &Authority| {
             let (host, port) = (name(authority.host()), authority.port_u16());
-            self.hosts.iter().any(|(good, at)| *good == host && at.is_none_or(|at| port == Some(at)))
+            let is_bound = self.bound.is_some_and(|bound| host.parse() == Ok(bound));
+            is_bound
+                || self.hosts.iter().any(|(good, at)| *good == host && at.is_none_or(|at| port == Some(at)))
         };
         let is_known = asked.as_ref().is_some_and(known) && uri.authority().is_none_or(known);
         if !is_known {
@@ -74,7 +84,8 @@ impl Allowed {
 
 /// Whether it is such a name.
 pub fn is_loopback_name(host: &str) -> bool {
-    LOOPBACK.contains(&name(host).as_str())
+    let host = name(host);
+    LOOPBACK.contains(&host.as_str()) || host.parse().is_ok_and(is_loopback)
 }
 
 fn name(host: &str) -> String {
@@ -135,6 +146,24 @@ mod tests {
         let headers = HeaderMap::from_iter([(HOST, "localhost".parse().unwrap())]);
         let absolute = Uri::from_static("http://evil.example/mcp");
         assert!(Allowed::of(&Listen::default()).check(&absolute, &headers).is_err());
+    }
+
+    #[test]
+    fn where_it_is_served_is_a_name_of_this_node() {
+        for (place, host) in [
+            ("127.0.0.5:7189", "127.0.0.5:7189"),
+            ("[::ffff:127.0.0.1]:7187", "[::ffff:127.0.0.1]:7187"),
+            ("[::ffff:127.0.0.1]:7187", "[::ffff:7f00:1]:7187"),
+        ] {
+            let place = HttpPlace::try_from(place.to_owned()).unwrap();
+            let allowed = Allowed::of(&Listen { http: Some(place), ..Listen::default() });
+            let headers = HeaderMap::from_iter([(HOST, host.parse().unwrap())]);
+            assert!(allowed.check(&Uri::from_static("/mcp"), &headers).is_ok(), "{host}");
+            assert!(is_loopback_name(host.rsplit_once(':').unwrap().0));
+            let other = HeaderMap::from_iter([(HOST, "127.0.0.6:7189".parse().unwrap())]);
+            assert!(allowed.check(&Uri::from_static("/mcp"), &other).is_err());
+        }
+        assert_eq!(asked(&["127.0.0.5:7189"], None), Err(403), "it is not served there");
     }
 
     #[test]

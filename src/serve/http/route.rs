@@ -3,8 +3,8 @@
 use hyper::body::Incoming;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, AUTHORIZATION, COOKIE, HeaderMap, HeaderValue, VARY,
-    WWW_AUTHENTICATE,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, AUTHORIZATION, COOKIE, HeaderMap,
+    HeaderValue, VARY, WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request};
 use jiff::Timestamp;
@@ -32,7 +32,10 @@ pub async fn answer<F: Face>(door: &Door, callers: &Callers<F>, request: Request
     if let Some(origin) = origin {
         let headers = answer.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("mcp-session-id"));
+        headers.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("mcp-session-id, www-authenticate, etag, allow"),
+        );
         headers.append(VARY, HeaderValue::from_static("origin"));
     }
     answer
@@ -45,6 +48,8 @@ fn preflight() -> Answer {
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE"));
     let asked = "authorization, content-type, accept, last-event-id, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, a2a-version, a2a-extensions";
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(asked));
+    // Ten minutes: an origin that is taken out of the list has its requests refused at once all the same.
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     answer
 }
 
@@ -82,7 +87,12 @@ async fn routed<F: Face>(door: &Door, callers: &Callers<F>, request: Request<Inc
         "/mcp" => return with_token(door, callers, request, Called::Mcp).await,
         _ => return refuse(404, "not_found", "there is nothing here", &format!("there are {PLACES}")),
     };
-    if let Some(refused) = only(&[method]) {
+    // Who asks for the head alone gets it as with the rest: hyper leaves the body away.
+    let methods = match method {
+        Method::GET => &[Method::GET, Method::HEAD][..],
+        method => &[method][..],
+    };
+    if let Some(refused) = only(methods) {
         return refused;
     }
     match (place, tool) {

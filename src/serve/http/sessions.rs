@@ -11,13 +11,15 @@ use rmcp::transport::streamable_http_server::SessionManager as _;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use tokio::time::Instant;
 
-use crate::policy::Share;
+use super::kept::Manager;
+use crate::account::Account;
+use crate::policy::{Share, Supply};
 
 /// A session that nobody has used for so long has ended.
 const IDLE: Duration = Duration::from_secs(600);
 
 pub struct Sessions {
-    pub manager: Arc<LocalSessionManager>,
+    pub manager: Arc<Manager>,
     open: Mutex<HashMap<String, Open>>,
 }
 
@@ -37,11 +39,12 @@ pub struct InUse {
 }
 
 impl Sessions {
-    pub fn new() -> Arc<Self> {
+    /// `kept`: bytes of what was said, of all sessions.
+    pub fn new(kept: Arc<Supply>, payer: Account) -> Arc<Self> {
         let mut manager = LocalSessionManager::default();
         // It would count what is said, and not who listens.
         manager.session_config.keep_alive = None;
-        Arc::new(Self { manager: Arc::new(manager), open: Mutex::default() })
+        Arc::new(Self { manager: Arc::new(Manager::new(manager, kept, payer)), open: Mutex::default() })
     }
 
     pub fn begin(&self, id: &str, place: Share) {
@@ -71,7 +74,8 @@ impl Sessions {
 
     /// Ends those that nobody has used for long, and forgets those that have ended by themselves.
     pub async fn sweep(&self) {
-        let there = self.manager.sessions.read().await;
+        self.manager.sweep();
+        let there = self.manager.inner.sessions.read().await;
         self.open().retain(|id, _| there.contains_key(id.as_str()));
         drop(there);
         while let Some((used, id)) = self.idlest()
@@ -98,13 +102,11 @@ impl Drop for InUse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::Account;
-    use crate::policy::Supply;
 
     #[tokio::test(start_paused = true)]
     async fn a_session_that_nobody_uses_ends_and_leaves_its_place_and_one_that_is_listened_to_does_not() {
         let places = Supply::<Account>::new(3, 3);
-        let sessions = Sessions::new();
+        let sessions = Sessions::new(Supply::new(1 << 20, 1 << 20), 1);
         let mut ids = Vec::new();
         for _ in 0..3 {
             let (id, _transport) = sessions.manager.create_session().await.unwrap();

@@ -10,10 +10,11 @@ use serde_json::{Map, Value, json};
 use super::answer::{Answer, json, refuse};
 use super::callers::Caller;
 use super::one::{self, One, Said};
+use super::unique;
 
 /// HTTP's word for why a tool did not do what was asked; for what stands not here, 422: it was understood, and is not done, and
 /// asking again changes nothing.
-const STATUS: &[(&str, u16)] = &[
+pub const STATUS: &[(&str, u16)] = &[
     ("arguments", 400),
     ("parameters", 400),
     ("no_role", 403),
@@ -62,11 +63,9 @@ pub async fn call(caller: &Caller, name: &str, parts: &Parts, body: &[u8]) -> An
     let arguments = match body.trim_ascii() {
         // A tool without arguments.
         b"" => Map::new(),
-        text => match serde_json::from_slice(text) {
-            Ok(Value::Object(arguments)) => arguments,
-            Ok(_) => return refuse(400, "arguments", "the arguments are an object", ""),
-            // Its own words would quote what was sent.
-            Err(_) => return refuse(400, "arguments", "the body is no JSON", ""),
+        text => match unique::read(text) {
+            Ok(arguments) => arguments,
+            Err(wrong) => return refuse(400, "arguments", wrong.said("the arguments are an object"), ""),
         },
     };
     let session = match caller.session() {

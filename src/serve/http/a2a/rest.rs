@@ -12,6 +12,7 @@ use super::ops::{Asker, Op, Told};
 use super::{Form, card, errors, rpc};
 use crate::serve::http::Door;
 use crate::serve::http::answer::{self, Answer};
+use crate::serve::http::unique;
 
 /// An operation, and the task that the place names.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,18 +79,10 @@ async fn called(
         true => query(parts.uri.query().unwrap_or_default()),
         false => match body.trim_ascii() {
             b"" => Map::new(),
-            text => match serde_json::from_slice(text) {
-                Ok(Value::Object(params)) => params,
-                // Its own words would quote what was sent.
-                _ => {
-                    return Err(errors::error(
-                        error_code::PARSE_ERROR,
-                        "arguments",
-                        "the body is no JSON object",
-                        "",
-                    ));
-                }
-            },
+            text => unique::read(text).map_err(|wrong| {
+                let said = wrong.said("the body is no JSON object");
+                errors::error(error_code::PARSE_ERROR, "arguments", said, "")
+            })?,
         },
     };
     if let Some(id) = place.id {

@@ -10,6 +10,7 @@ use super::ops::{Asker, Op, Told};
 use super::{Form, card, v03};
 use crate::serve::http::Door;
 use crate::serve::http::answer::{self, Answer, refuse};
+use crate::serve::http::unique::{self, Wrong};
 
 /// An operation by its names in 1.0 and in 0.3.
 const METHODS: &[(Op, &str, &str)] = &[
@@ -68,9 +69,12 @@ pub async fn answer(door: &Door, asker: &Asker, parts: &Parts, body: &[u8]) -> (
     if kind != "application/json" && kind != "application/a2a+json" {
         return (refuse(415, "content_type", "a request is sent as application/json", ""), false);
     }
-    let message: Value = match serde_json::from_slice(body) {
+    let message: Value = match unique::read(body) {
         Ok(message) => message,
-        // Its own words would quote what was sent.
+        Err(Wrong::Twice) => {
+            let twice = no_request(Wrong::Twice.said(""));
+            return (refused(JsonRpcId::Null, &twice), false);
+        }
         Err(_) => {
             let parse = error(error_code::PARSE_ERROR, "arguments", "the body is no JSON", "");
             return (refused(JsonRpcId::Null, &parse), false);
@@ -81,6 +85,11 @@ pub async fn answer(door: &Door, asker: &Asker, parts: &Parts, body: &[u8]) -> (
         _ => return (refused(JsonRpcId::Null, &no_request("one request, with an id, is sent")), false),
     };
     match called(door, asker, parts, &message).await {
+        // The SDK of 0.3 reads what it asked to stream as a stream, whatever is answered.
+        Err(error) if asks_for_old_stream(&message) => {
+            let told = json!(JsonRpcResponse::error(id, error.to_jsonrpc_error()));
+            (answer::text(200, "text/event-stream", format!("data: {told}\n\n")), false)
+        }
         Err(error) => (refused(id, &error), false),
         Ok((op, form, Told::Whole(told))) => {
             let told = form.of_told(op, told);
@@ -130,6 +139,11 @@ async fn called(
         _ => asker.carry(op, &params).await?,
     };
     Ok((op, form, told))
+}
+
+fn asks_for_old_stream(message: &Value) -> bool {
+    let asked = message["method"].as_str().and_then(method);
+    matches!(asked, Some((Op::Stream | Op::Subscribe, Form::Three)))
 }
 
 fn no_request(why: &str) -> A2AError {
