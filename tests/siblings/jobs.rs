@@ -164,7 +164,8 @@ async fn what_a_verify_job_no_longer_reads_is_told_with_whose_it_is() {
         assert_eq!(said, [format!("verify job weekly degraded: {hit}")], "{args}");
     }
     assert_eq!(site.hits(call, json!({ "comment": "x" })).await, [""; 0]);
-    assert_eq!(site.hits(call, json!({ "ignore-verified": false })).await, [""; 0]);
+    let said = site.hits(call, json!({ "ignore-verified": true, "outdated-after": 9999 })).await;
+    assert!(said.len() == 1 && said[0].contains(ALL) && said[0].contains("after 9999 days"), "{said:#?}");
     site.sim.with_server(|server| {
         let job = server.sections.get_mut("verify").unwrap().get_mut("weekly").unwrap();
         job.insert("outdated-after".to_owned(), "7".into());
@@ -193,4 +194,32 @@ async fn a_look_for_damage_says_what_it_reads() {
     assert_eq!(site.hits(call, json!({ "ns": "team" })).await, team);
     let one = json!({ "ns": "team", "backup-type": "vm", "backup-id": "120" });
     assert_eq!(site.hits(call, one).await, team);
+}
+
+#[tokio::test]
+async fn a_verify_job_that_is_made_says_what_it_reads_and_how_often() {
+    let site = Site::new().await;
+    let made =
+        json!({ "id": "new", "store": "tank", "ns": "team", "schedule": "daily", "outdated-after": 30 });
+    assert_eq!(
+        site.hits("POST /config/verify", made).await,
+        [
+            "verify job new degraded: in tank:team, 3 backups in 1 group (3 of bob@pbs!team) are read through daily, and the disks are busy meanwhile; what was read through once is read again after 30 days at the earliest"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_sync_that_unmounts_names_the_datastore_that_goes_away() {
+    let site = Site::new().await;
+    let made = json!({ "id": "usb", "store": "tank", "remote": "far", "remote-store": "tank", "unmount-on-done": true });
+    for (call, args) in
+        [("POST /config/sync", made), ("PUT /config/sync/away", json!({ "unmount-on-done": true }))]
+    {
+        let said = site.hits(call, args).await;
+        assert!(
+            has(&said, "datastore tank unreachable: it is unmounted whenever the job has run"),
+            "{said:#?}"
+        );
+    }
 }

@@ -79,7 +79,7 @@ async fn a_collection_by_a_schedule_is_told_as_one_that_is_made_now() {
 async fn what_a_datastore_no_longer_does_by_itself_is_told() {
     let site = site(json!({ "verify-new": true, "prune-schedule": "daily", "keep-last": "1" })).await;
     for (args, why) in [
-        (json!({ "verify-new": false }), "no longer read through as they come"),
+        (json!({ "verify-new": false }), "There are 25 backups in 4 groups (21 of alice@pbs!pve, "),
         (json!({ "delete": ["verify-new"] }), "no longer read through as they come"),
         (json!({ "delete": ["prune-schedule"] }), "nothing is pruned there by its own schedule"),
         (json!({ "notify-user": "bob@pbs" }), "others are told"),
@@ -129,4 +129,34 @@ async fn a_datastore_that_goes_names_the_local_job_that_reads_from_it() {
         assert!(!said.iter().any(|said| said.contains("offsite")), "its tank is another server's: {said:#?}");
         assert!(said.iter().any(|said| said.starts_with("verify job weekly")), "{said:#?}");
     }
+}
+
+#[tokio::test]
+async fn a_move_names_what_it_is_merged_with_and_the_retention_that_holds_there() {
+    let site = Site::new().await;
+    site.sim.with_server(|server| {
+        let namespaces = &mut server.stores.get_mut("tank").unwrap().namespaces;
+        let key = ("vm".to_owned(), "120".to_owned());
+        let mut other = namespaces["team"][&key].clone();
+        while other.backups.len() > 1 {
+            other.backups.pop_first();
+        }
+        namespaces.get_mut("").unwrap().insert(key, other);
+        let own = json!({ "store": "tank", "ns": "team", "keep-last": "1" });
+        let prune = server.sections.get_mut("prune").unwrap();
+        prune.insert("hard".to_owned(), own.as_object().unwrap().clone());
+    });
+    let (there, kept) =
+        ("backup group tank:team/vm/120 degraded: 3 backups of bob@pbs!team", "prune job hard (keep-last 1)");
+    let group = json!({ "backup-type": "vm", "backup-id": "120", "target-ns": "team", "merge-group": true });
+    let said = site.hits("POST /admin/datastore/tank/move-group", group.clone()).await;
+    assert!(said.iter().any(|hit| hit.starts_with(there) && hit.contains("put among them")), "{said:#?}");
+    assert!(
+        said.iter().any(|hit| hit.starts_with("backup group tank:vm/120 loses_backup") && hit.contains(kept)),
+        "{said:#?}"
+    );
+    let mut apart = group;
+    apart["merge-group"] = false.into();
+    let said = site.hits("POST /admin/datastore/tank/move-group", apart).await;
+    assert!(!said.iter().any(|hit| hit.contains("put among them")), "{said:#?}");
 }

@@ -198,3 +198,35 @@ fn what_happens_by_itself_is_judged_as_what_is_done_at_once() {
     let migrate = "/pve/remotes/{remote}/qemu/{vmid}/migrate";
     assert!(judged(Product::Datacenter, Method::Post, migrate, force).contains(&Tier::Destructive));
 }
+
+/// An argument that makes a mild call do what another call is judged gravely for.
+#[test]
+fn what_merges_unmounts_takes_over_or_silences_is_as_grave_as_the_call_that_does_it_alone() {
+    let (post, put) = (Method::Post, Method::Put);
+    for (method, path, args, tier) in [
+        (post, "/admin/datastore/{store}/move-group", json!({ "merge-group": true }), Tier::Destructive),
+        (post, "/admin/datastore/{store}/move-namespace", json!({ "merge-groups": true }), Tier::Destructive),
+        (
+            post,
+            "/admin/datastore/{store}/move-namespace",
+            json!({ "delete-source": true }),
+            Tier::Destructive,
+        ),
+        (post, "/config/sync", json!({ "unmount-on-done": true }), Tier::Destructive),
+        (put, "/config/sync/{id}", json!({ "unmount-on-done": true }), Tier::Destructive),
+        (post, "/config/datastore", json!({ "overwrite-in-use": true }), Tier::Destructive),
+        (put, "/config/datastore/{name}", json!({ "delete": ["notify-user"] }), Tier::Lockout),
+        (put, "/config/datastore/{name}", json!({ "delete": "comment,notification-mode" }), Tier::Lockout),
+        (put, "/config/datastore/{name}", json!({ "delete": ["notify"] }), Tier::Lockout),
+    ] {
+        let is = judge(Product::Backup, method, path, args.as_object().unwrap());
+        assert!(is.grounds().iter().any(|ground| ground.tier == tier), "{path} {args}: {is:?}");
+    }
+    for (path, args) in [
+        ("/admin/datastore/{store}/move-group", json!({ "merge-group": false })),
+        ("/admin/datastore/{store}/move-namespace", json!({ "merge-groups": false, "delete-source": false })),
+    ] {
+        let is = judge(Product::Backup, Method::Post, path, args.as_object().unwrap());
+        assert_eq!(is.tier(), Tier::Disruptive, "{path} {args}");
+    }
+}

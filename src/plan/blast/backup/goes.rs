@@ -1,4 +1,4 @@
-//! What is removed by name, or is elsewhere then: namespaces, groups, backups.
+//! What is removed by name: namespaces, groups, backups.
 
 use super::shelf::{Group, Shelf, place};
 use super::{Found, Severity, lost, many, when};
@@ -62,17 +62,5 @@ pub async fn namespace(shelf: &Shelf<'_>, found: &mut Found) {
     }
     for group in shelf.groups(&store, &ns, None).await {
         lost(found, group.object(), format!("{} go with the namespace", group.told()));
-    }
-}
-
-pub async fn moved(shelf: &Shelf<'_>, found: &mut Found) {
-    let (store, ns) = (shelf.store(), shelf.text("ns").unwrap_or_default());
-    let groups = match shelf.text("backup-id") {
-        Some(_) => shelf.named_group().await.into_iter().collect(),
-        None => shelf.groups(&store, &ns, shelf.text("max-depth").and_then(|depth| depth.parse().ok())).await,
-    };
-    for group in groups {
-        let why = format!("{} are elsewhere: clients that go by the old namespace begin anew", group.told());
-        found.hit(group.object(), Severity::Degraded, why);
     }
 }

@@ -7,7 +7,8 @@
 //! | --- | --- |
 //! | `shelf` | reads groups, backups and jobs of datastores, within a deadline |
 //! | `settings` | how a job or a datastore is configured, and how it would be after the call |
-//! | `goes` | what is removed by name, or is elsewhere then: namespaces, groups, backups |
+//! | `goes` | what is removed by name: namespaces, groups, backups |
+//! | `moved` | what is elsewhere then, what it is put together with there, and what retention holds there |
 //! | `store` | a datastore that is no more, is away, is collected, or is configured otherwise |
 //! | `kept` | what a retention takes, by the server's own dry run |
 //! | `sync` | what a sync job removes, sends, or leaves without newer copies |
@@ -16,6 +17,7 @@
 
 mod goes;
 mod kept;
+mod moved;
 mod people;
 mod settings;
 mod shelf;
@@ -82,6 +84,7 @@ pub const CALLS: &[&str] = &[
     "POST /config/sync",
     "PUT /config/sync/{id}",
     "DELETE /config/sync/{id}",
+    "POST /config/verify",
     "PUT /config/verify/{id}",
     "DELETE /config/verify/{id}",
     "POST /pull",
@@ -105,7 +108,7 @@ async fn judged(shelf: &Shelf<'_>, own: &[String], found: &mut Found) {
         "DELETE /admin/datastore/{store}/snapshots" => goes::snapshot(shelf, found).await,
         "PUT /admin/datastore/{store}/protected" => goes::unprotected(shelf, found).await,
         "POST /admin/datastore/{store}/move-group" | "POST /admin/datastore/{store}/move-namespace" => {
-            goes::moved(shelf, found).await;
+            moved::moved(shelf, found).await;
         }
         "DELETE /admin/datastore/{store}/namespace" => goes::namespace(shelf, found).await,
         "POST /admin/datastore/{store}/prune" => kept::group(shelf, found).await,
@@ -124,6 +127,7 @@ async fn judged(shelf: &Shelf<'_>, own: &[String], found: &mut Found) {
         "POST /admin/datastore/{store}/verify" | "POST /admin/verify/{id}/run" => {
             verify::runs(shelf, found).await;
         }
+        "POST /config/verify" => verify::made(shelf, found).await,
         "PUT /config/verify/{id}" => verify::changed(shelf, found).await,
         "DELETE /config/verify/{id}" => verify::removed(shelf, found).await,
         "POST /admin/datastore/{store}/unmount" => store::unmounted(shelf, found).await,

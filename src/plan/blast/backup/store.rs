@@ -1,7 +1,7 @@
 //! A datastore that is no more, is away, is collected, or is configured otherwise.
 
 use super::settings::{self, Settings, deleted, is_keep, touches};
-use super::shelf::{Shelf, number, place, word};
+use super::shelf::{Shelf, number, place, summed, word};
 use super::{Found, Severity, kept, lost};
 
 /// A datastore that is no more, with its backups or without.
@@ -111,13 +111,17 @@ async fn by_its_own(shelf: &Shelf<'_>, found: &mut Found, now: &Settings) {
     let (store, args) = (shelf.store(), &shelf.request.args);
     let next = now.after(args);
     let stops = |name: &str| now.has(name) && !next.has(name);
+    if now.is_on("verify-new") && !next.is_on("verify-new") {
+        let groups = shelf.groups(&store, "", None).await;
+        let why = format!(
+            "new backups are no longer read through as they come: damage is found by a later look, or when they are restored. There are {}",
+            summed(&groups)
+        );
+        found.hit(format!("datastore {store}"), Severity::Degraded, why);
+    }
     for (ends, why) in [
         (stops("prune-schedule"), "nothing is pruned there by its own schedule, and it fills"),
         (stops("gc-schedule"), "nothing is freed there by itself, and it fills"),
-        (
-            now.is_on("verify-new") && !next.is_on("verify-new"),
-            "new backups are no longer read through as they come: damage is found by a later look, or when they are restored",
-        ),
     ] {
         if ends {
             found.hit(format!("datastore {store}"), Severity::Degraded, why);

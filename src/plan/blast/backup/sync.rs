@@ -67,16 +67,33 @@ pub async fn runs(shelf: &Shelf<'_>, found: &mut Found) {
         Some(id) => format!("sync job {id}"),
         None => shelf.request.path().to_owned(),
     };
-    reaches(shelf, found, &named, &now.after(&args)).await;
+    let next = now.after(&args);
+    reaches(shelf, found, &named, &next).await;
+    unmounts(found, &next);
+}
+
+/// Of the datastore on a removable disk that a job leaves unmounted.
+fn unmounts(found: &mut Found, job: &Settings) {
+    if job.is_on("unmount-on-done") {
+        let why = "it is unmounted whenever the job has run: nobody can back up to it or restore from it until it is mounted again";
+        found.hit(format!("datastore {}", job.text("store")), Severity::Unreachable, why);
+    }
 }
 
 pub async fn changed(shelf: &Shelf<'_>, found: &mut Found) {
     let args = &shelf.request.args;
-    if !touches(args, REACH) {
+    let parts = shelf.flag("unmount-on-done");
+    if !parts && !touches(args, REACH) {
         return;
     }
     let Some(now) = job(shelf, "sync").await else { return };
     let next = now.after(args);
+    if parts {
+        unmounts(found, &next);
+    }
+    if !touches(args, REACH) {
+        return;
+    }
     let named = object(shelf, "sync");
     left_behind(shelf, found, &named, &now, &next).await;
     let given = REACH.iter().any(|name| args.get(*name).is_some_and(|value| !value.is_null()));

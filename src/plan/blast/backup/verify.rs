@@ -36,6 +36,22 @@ pub async fn runs(shelf: &Shelf<'_>, found: &mut Found) {
     found.hit(format!("datastore {store}"), Severity::Degraded, why);
 }
 
+/// A job that is made.
+pub async fn made(shelf: &Shelf<'_>, found: &mut Found) {
+    let job = Settings::of_row(&shelf.request.args.clone().into());
+    let at = match job.text("schedule") {
+        never if never.is_empty() => "whenever somebody runs it".to_owned(),
+        at => at,
+    };
+    let why = format!(
+        "in {}, {} are read through {at}, and the disks are busy meanwhile; what was read through once is read again {}",
+        job.place(),
+        summed(&scope(shelf, &job).await),
+        Rest::of(&job).told()
+    );
+    found.hit(object(shelf, "verify"), Severity::Degraded, why);
+}
+
 /// A job that is no more.
 pub async fn removed(shelf: &Shelf<'_>, found: &mut Found) {
     let Some(now) = job(shelf, "verify").await else { return };
@@ -72,7 +88,7 @@ pub async fn changed(shelf: &Shelf<'_>, found: &mut Found) {
         told(format!("in {place}, {} are read through {is_at}, and no longer {was_at}", summed(&stay)));
     }
     let rests = Rest::of(&next);
-    if rests > Rest::of(&now) {
+    if rests != Rest::of(&now) {
         told(format!(
             "in {place}, of {}, what was read through once is read again {}",
             summed(&stay),
