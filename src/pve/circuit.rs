@@ -60,13 +60,13 @@ impl Circuit {
         closed(&self.state(), Instant::now())
     }
 
-    /// Opens it: that the daemon does not answer is known. True if it was closed.
-    pub fn open(&self) -> bool {
+    /// Opens it: that the daemon has not answered since then is known. True if it was closed.
+    pub fn open(&self, since: Instant) -> bool {
         let mut state = self.state();
         let now = Instant::now();
         let was_closed = state.again.is_none();
         state.failures += 1;
-        state.first.get_or_insert(now);
+        state.first.get_or_insert(since);
         if was_closed {
             state.pause = self.patience.pause;
             state.again = Some(now + state.pause);
@@ -102,6 +102,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether it tries for all others whether the daemon is back.
+    pub fn is_probe(&self) -> bool {
+        self.probe
+    }
+
     /// The daemon answered, whatever it said.
     pub fn answered(self) {
         let mut state = self.circuit.state();

@@ -146,17 +146,21 @@ impl Daemon {
         // While it waited, others may have found out.
         let entry = self.circuit.enter().map_err(Unanswered::Open)?;
         let began = Instant::now();
+        let mut is_wedged = false;
         let asked = {
             // On the heap from here on: a call that waits for its turn, of which there may be thousands, holds no room for it.
             let mut exchange = Box::pin(self.exchange(call, from.token, until, sink));
             tokio::select! {
                 biased;
                 asked = &mut exchange => asked,
-                () = self.wedged(call, from) => match call.repeats {
-                    true => Err(Unanswered::Wedged { after: began.elapsed() }),
-                    // It may have been sent: only its answer or its deadline ends it.
-                    false => exchange.await,
-                },
+                () = self.wedged(call, from, entry.is_probe()) => {
+                    is_wedged = true;
+                    match call.repeats {
+                        true => Err(Unanswered::Wedged { after: began.elapsed() }),
+                        // It may have been sent: only its answer or its deadline ends it.
+                        false => exchange.await,
+                    }
+                }
             }
         };
         match &asked {
@@ -164,7 +168,7 @@ impl Daemon {
                 *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                 entry.answered();
             }
-            Err(unanswered) if self.is_failure(call, unanswered, began) => {
+            Err(unanswered) if is_wedged || self.is_failure(call, unanswered, began) => {
                 if entry.failed() {
                     self.warn();
                 }
@@ -180,17 +184,20 @@ impl Daemon {
     }
 
     /// Ends when the daemon turns out to answer nobody. That one call has no answer for long says little, as there are calls
-    /// that are slow by nature (a guest's agent, a list of updates): so it is asked for what costs nothing.
-    async fn wedged(&self, call: &Call, from: &Asker<'_>) {
+    /// that are slow by nature (a guest's agent, a list of updates): so it is asked for what costs nothing. A call that tries
+    /// whether the daemon is back, a `probe`, asks that too: it is itself why the circuit lets nobody else through.
+    async fn wedged(&self, call: &Call, from: &Asker<'_>, probe: bool) {
         if is_cheap(call) {
-            // It is the question itself: its deadline counts.
-            return std::future::pending().await;
+            // It is the question itself, and has as long as another call and its question have together.
+            let began = Instant::now();
+            tokio::time::sleep(self.hang * 2).await;
+            return self.open(began);
         }
         loop {
             let began = Instant::now();
             tokio::time::sleep(self.hang).await;
             let _one = self.doubt.lock().await;
-            if self.circuit.check().is_err() {
+            if !probe && self.circuit.check().is_err() {
                 return;
             }
             let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
@@ -206,13 +213,14 @@ impl Daemon {
                 Ok(_) | Err(Unanswered::Lost { why: Broken::Overfull(_), .. }) => {
                     *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                 }
-                Err(_) => {
-                    if self.circuit.open() {
-                        self.warn();
-                    }
-                    return;
-                }
+                Err(_) => return self.open(began),
             }
+        }
+    }
+
+    fn open(&self, since: Instant) {
+        if self.circuit.open(since) {
+            self.warn();
         }
     }
 
@@ -310,12 +318,13 @@ impl Daemon {
             Unanswered::Unconnected(Unconnected::Io(_)) => true,
             Unanswered::Lost { why: Broken::TimedOut, .. } => is_cheap(call) && began.elapsed() >= self.hang,
             Unanswered::Lost { why: Broken::Http(_), .. } => true,
+            Unanswered::Wedged { .. } => true,
             _ => false,
         }
     }
 }
 
 /// Whether a daemon that is well answers it at once, from what it has.
-fn is_cheap(call: &Call) -> bool {
+pub(super) fn is_cheap(call: &Call) -> bool {
     call.method == Method::Get && call.path.as_str() == "/version"
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::call::Call;
 use super::client::Methods;
 use super::connection::{Broken, Unconnected};
-use super::daemon::{Daemon, Unanswered};
+use super::daemon::{Daemon, Unanswered, is_cheap};
 use super::refusal::{Failure, Forbidden};
 use super::sink::Overfull;
 use super::tls::CertificateError;
@@ -145,7 +145,8 @@ impl PveError {
             }
             Unanswered::Busy { waiting } => return Self::Busy { what, daemon: name, waiting },
             Unanswered::Wedged { after } => {
-                let why = format!("nothing in {}, and no answer to GET /version either", seconds(after));
+                let either = if is_cheap(call) { "" } else { ", and no answer to GET /version either" };
+                let why = format!("nothing in {}{either}", seconds(after));
                 return Self::NoAnswer { what, daemon: name, why };
             }
             Unanswered::NoTurn { after } => {

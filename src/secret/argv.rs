@@ -93,6 +93,49 @@ pub fn withhold<T: AsRef<str>>(argv: &[T]) -> Vec<String> {
         .collect()
 }
 
+/// A text, a log's line as a rule, without what stands behind the options of a program that the table knows, and how many
+/// there were; nothing if there is none. Lines without such a program stay as they are.
+#[cfg(feature = "ledger")]
+pub(super) fn in_text(text: &str) -> Option<(String, usize)> {
+    let (mut clean, mut found) = (String::new(), 0);
+    let mut done = 0;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if let Some(begin) = program(line) {
+            let script = in_script(&line[begin..]);
+            let more =
+                script.matches(WITHHELD).count().saturating_sub(line[begin..].matches(WITHHELD).count());
+            if more > 0 {
+                clean.push_str(&text[done..at + begin]);
+                clean.push_str(&script);
+                (done, found) = (at + line.len(), found + more);
+            }
+        }
+        at += line.len();
+    }
+    (found > 0).then(|| {
+        clean.push_str(&text[done..]);
+        (clean, found)
+    })
+}
+
+/// Where the first program of the table stands on the line, if options follow.
+#[cfg(feature = "ledger")]
+fn program(line: &str) -> Option<usize> {
+    // Most lines have none.
+    let last = memchr::memmem::rfind(line.as_bytes(), b" -")?;
+    let mut from = 0;
+    while from < last {
+        let word = &line[from..from + word(&line[from..last])];
+        let name = word.rsplit('/').next().unwrap_or_default();
+        if PROGRAMS.binary_search_by_key(&name, |(program, _)| program).is_ok() {
+            return Some(from);
+        }
+        from += word.len() + line[from + word.len()..].chars().next().map_or(1, char::len_utf8);
+    }
+    None
+}
+
 /// A script's text, word by word; a word in quotes is taken without them.
 fn in_script(script: &str) -> String {
     let places = settings::find("", script);
@@ -176,10 +219,6 @@ impl State {
         {
             return Some(format!("{name}={WITHHELD}"));
         }
-        if is_secret_option(argument) && argument.starts_with('-') {
-            self.awaits = Some(Both);
-            return None;
-        }
         let fits = |(option, takes): &&(&str, Takes)| {
             let rest = argument.strip_prefix(option);
             // Of one letter, its value may follow at once.
@@ -187,7 +226,15 @@ impl State {
                 rest.is_empty() || rest.starts_with('=') || (option.len() == 2 && *takes != Next)
             })
         };
-        let (option, takes) = *self.options.iter().find(fits)?;
+        let known = self.options.iter().find(fits);
+        if is_secret_option(argument) && argument.starts_with('-') {
+            self.awaits = Some(Both);
+            // `-pMySecret`: which of both holds it cannot be told.
+            let joined = known
+                .filter(|(option, takes)| option.len() < argument.len() && matches!(takes, Both | Joined));
+            return joined.map(|(option, _)| format!("{option}{WITHHELD}"));
+        }
+        let (option, takes) = *known?;
         let joined = &argument[option.len()..];
         match (joined.strip_prefix('=').unwrap_or(joined), takes) {
             ("", Joined) => None,

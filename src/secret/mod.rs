@@ -37,13 +37,24 @@ pub fn cut(text: &str) -> Option<(String, usize)> {
 /// As [`cut`], of what an endpoint of the path template `path` takes or gives: some names are secret only there.
 #[cfg(feature = "ledger")]
 pub fn cut_at(path: &str, text: &str) -> Option<(String, usize)> {
-    let looks = patterns::cut(text);
-    let (text, found) = looks.as_ref().map_or((text, 0), |(text, found)| (text.as_str(), *found));
-    let places = settings::find(path, text);
-    match places.len() {
-        0 => looks,
-        count => Some((settings::without(text, &places), found + count)),
+    let steps: [&dyn Fn(&str) -> Option<(String, usize)>; 4] = [
+        &|text| names::has_secret_addresses(path).then(|| patterns::cut_address(text)).flatten(),
+        &patterns::cut,
+        &|text| {
+            let places = settings::find(path, text);
+            (!places.is_empty()).then(|| (settings::without(text, &places), places.len()))
+        },
+        &argv::in_text,
+    ];
+    let mut cut = None;
+    for step in steps {
+        let (text, found) =
+            cut.as_ref().map_or((text, 0), |(text, found): &(String, usize)| (text.as_str(), *found));
+        if let Some((clean, more)) = step(text) {
+            cut = Some((clean, found + more));
+        }
     }
+    cut
 }
 
 /// What somebody else said, as a message may repeat it: cleaned, without secrets, and of so many characters at most, with

@@ -56,6 +56,7 @@ pub(super) const SECRET_AT: &[(&str, &str, &str)] = &[
     ("/nodes/{node}/certificates/custom", "key", "a private key"),
     ("/nodes/{node}/qemu/{vmid}/agent/exec", "input-data", "what a command reads: a password, as a rule"),
     ("/nodes/{node}/qemu/{vmid}/agent/file-write", "content", "a file of a guest"),
+    ("/nodes/{node}/report", "key", "licences the node"),
     ("/nodes/{node}/subscription", "key", "licences the node"),
 ];
 
@@ -127,7 +128,20 @@ pub fn is_secret(path: &str, name: &str) -> bool {
     if is_in(SECRET, last) || SECRET_AT.iter().any(|(prefix, at, _)| *at == lower && is_below(path, prefix)) {
         return true;
     }
-    !is_in(HARMLESS, &lower) && says_so(name)
+    !is_in(HARMLESS, &lower) && (says_so(name) || is_among_keys(&lower))
+}
+
+/// `mgr/restful/keys/admin`: what Ceph keeps among its modules' settings.
+fn is_among_keys(name: &str) -> bool {
+    name.rsplit_once('/').is_some_and(|(above, _)| above.split('/').any(|part| part == "keys"))
+}
+
+/// Whether an address there may open by itself what it leads to: whoever has it may post.
+#[cfg(feature = "ledger")]
+pub(super) fn has_secret_addresses(path: &str) -> bool {
+    const AT: &[&str] =
+        &["/cluster/notifications/endpoints/webhook", "/config/notifications/endpoints/webhook"];
+    AT.iter().any(|prefix| is_below(path.rsplit(' ').next().unwrap_or(path), prefix))
 }
 
 /// A path template and a name that is secret there, for each of the tables.
@@ -172,7 +186,7 @@ fn says_so(name: &str) -> bool {
         return false;
     }
     IN_NAMES.iter().any(|word| joined.contains(word))
-        || matches!(last, "token" | "pass" | "psk" | "otp" | "totp" | "cookie" | "jwt")
+        || matches!(last, "token" | "pass" | "psk" | "otp" | "totp" | "cookie" | "jwt" | "pw" | "mdp")
         || joined.ends_with("token")
         || (last == "pwd" && joined.len() > last.len())
         || ["dbpass", "rootpass", "userpass", "keypass", "storepass"].iter().any(|end| joined.ends_with(end))
@@ -197,6 +211,10 @@ const IN_NAMES: &[&str] = &[
     "presharedkey",
     "signingkey",
     "keyfilecontent",
+    "passwort",
+    "kennwort",
+    "wachtwoord",
+    "motdepasse",
 ];
 
 #[cfg(test)]
@@ -234,6 +252,12 @@ mod tests {
             "ROOTPASS",
             "wg_private_key",
             "tfa-totp",
+            "PW",
+            "root_pw",
+            "Passwort",
+            "Kennwort",
+            "mdp",
+            "mgr/restful/keys/admin",
         ] {
             assert!(is_secret("", name), "{name}");
         }
@@ -257,6 +281,8 @@ mod tests {
             "hotplug",
             "cookies-policy",
             "tokens",
+            "mgr/dashboard/keys",
+            "mgr/dashboard/url_prefix",
         ] {
             assert!(!is_secret("", name), "{name}");
         }

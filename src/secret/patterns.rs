@@ -52,6 +52,9 @@ const LOOKS: &[(&str, &str)] = &[
         "a webhook's address",
         r"(?P<keep>\bhttps://(hooks\.slack\.com/services|discord(app)?\.com/api/webhooks|[a-z0-9-]+\.webhook\.office\.com)/)[^\s'\x22]+",
     ),
+    ("a bot's address", r"(?P<keep>\bapi\.telegram\.org/(file/)?bot)[^\s/'\x22]+"),
+    ("a subscription's key", r"(?P<keep>\b(pve[0-9]{1,3}|pbs|pmg|pdm)[a-z]-)[0-9a-f]{10}\b"),
+    ("a key of Ceph's in an image's name", r"(?P<keep>\brbd:([^\s'\x22]*:)?key=)[^\s:,'\x22]+"),
     ("an object of QEMU's", r"(?P<keep>\bsecret,([^\s]*,)?data=)[^\s,]+"),
     (
         "a password that is piped",
@@ -75,6 +78,16 @@ pub fn cut(text: &str) -> Option<(String, usize)> {
         clean = replaced.into_owned();
     }
     Some((clean, found))
+}
+
+/// An address, of which only whom it leads to is shown.
+pub fn cut_address(text: &str) -> Option<(String, usize)> {
+    let host = text.find("://").filter(|scheme| {
+        text[..*scheme].eq_ignore_ascii_case("http") || text[..*scheme].eq_ignore_ascii_case("https")
+    })? + 3;
+    let end = host + text[host..].find(['/', '?', '#'])?;
+    let rest = &text[end + 1..];
+    (!rest.is_empty() && rest != WITHHELD).then(|| (format!("{}{WITHHELD}", &text[..=end]), 1))
 }
 
 struct Patterns {

@@ -32,7 +32,8 @@ pub fn find(path: &str, text: &str) -> Vec<Range<usize>> {
                     let value = value(beginning, 0, beginning.len(), false);
                     said = is_secret(path, &beginning[value]);
                 }
-                let is_secret = is_value || is_secret_in_text(path, word);
+                let is_secret =
+                    is_value || is_secret_in_text(path, word) || is_password(text, &name, at, line);
                 is_secret.then(|| match empty_line(text, at, line) && begins_line(bytes, name.start) {
                     true => block(text, name.start, line),
                     false => value(text, at, line, begins_line(bytes, name.start)),
@@ -66,6 +67,16 @@ const NOT_IN_TEXT: &[&str] = &[
 
 fn is_secret_in_text(path: &str, name: &str) -> bool {
     is_secret(path, name) && !NOT_IN_TEXT.iter().any(|other| name.eq_ignore_ascii_case(other))
+}
+
+/// Whether `pwd` names a password here: to a shell it is where it stands, and a command.
+fn is_password(text: &str, name: &Range<usize>, at: usize, line: usize) -> bool {
+    let bytes = text.as_bytes();
+    let place =
+        || text[at + 1..line].trim_start_matches([' ', '\t', '"', '\'']).starts_with(['/', '~', '.', '$']);
+    text[name.clone()].eq_ignore_ascii_case("pwd")
+        && (bytes[at] == b'=' || begins_line(bytes, name.start))
+        && !place()
 }
 
 /// What a message says of a parameter, and what was withheld before.

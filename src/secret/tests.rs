@@ -42,6 +42,32 @@ fn some_names_are_secret_only_in_their_place() {
 }
 
 #[test]
+fn what_a_node_s_own_endpoints_tell_of_keys_and_addresses_is_withheld() {
+    for (path, mut given) in [
+        ("/nodes/{node}/report", json!("==== info about subscription ====\n\nkey: pve2c-SECRET\nlevel: c\n")),
+        (
+            "/nodes/{node}/ceph/cfg/db",
+            json!([{ "section": "mgr", "name": "mgr/restful/keys/admin", "value": "SECRET" }]),
+        ),
+        (
+            "/cluster/notifications/endpoints/webhook",
+            json!([{ "name": "a", "url": "https://a.example.org/x?auth=SECRET" }]),
+        ),
+        (
+            "/cluster/notifications/endpoints/webhook/{name}",
+            json!({ "url": "https://a.example.org:8443/SECRET" }),
+        ),
+        ("/nodes/{node}/qemu/{vmid}/agent/exec-status", json!({ "out-data": "1\nmysql -uroot -pSECRET\n2" })),
+    ] {
+        assert_eq!(withhold(path, &mut given), 1, "{path}");
+        let text = given.to_string();
+        assert!(!text.contains("SECRET"), "{text}");
+        assert!(!path.contains("webhook") || text.contains("https://a.example.org"), "{text}");
+        assert_eq!(withhold(path, &mut given), 0, "{text}");
+    }
+}
+
+#[test]
 fn what_looks_like_a_secret_is_cut_out_of_text() {
     for (text, left) in [
         (
@@ -95,6 +121,30 @@ fn what_looks_like_a_secret_is_cut_out_of_text() {
         ("https://hooks.slack.com/services/T0/B0/x", "https://hooks.slack.com/services/[withheld]"),
         ("Cookie: a=b; PVEAuthCookie=PVE%3Aroot", "Cookie: [withheld]"),
         ("password=\"hunter2 never ended", "password=\"[withheld]"),
+        ("key: pve2c-0123456789", "key: pve2c-[withheld]"),
+        (
+            "https://api.telegram.org/bot123456:SECRET/sendMessage",
+            "https://api.telegram.org/bot[withheld]/sendMessage",
+        ),
+        (
+            "-drive file=rbd:p/i:id=a:key=SECRET:x=1,if=none",
+            "-drive file=rbd:p/i:id=a:key=[withheld]:x=1,if=none",
+        ),
+        ("the web server\npw: hunter2", "the web server\npw: [withheld]"),
+        ("root PW=hunter2", "root PW=[withheld]"),
+        ("user=a pwd=hunter2", "user=a pwd=[withheld]"),
+        ("Passwort: hunter2", "Passwort: [withheld]"),
+        ("Kennwort = hunter2", "Kennwort = [withheld]"),
+        ("mdp: hunter2", "mdp: [withheld]"),
+        (
+            "CRON[7]: (root) CMD (mysqldump -uroot -phunter2 db | gzip)",
+            "CRON[7]: (root) CMD (mysqldump -uroot -p[withheld] db | gzip)",
+        ),
+        (
+            "sudo: COMMAND=/usr/bin/curl -u admin:hunter2 http://a\nls -u a:b",
+            "sudo: COMMAND=/usr/bin/curl -u admin:[withheld] http://a\nls -u a:b",
+        ),
+        ("a\nb\nmysql -phunter2\nd\n", "a\nb\nmysql -p[withheld]\nd\n"),
     ] {
         assert_eq!(cut(text).map(|(clean, _)| clean).as_deref(), Some(left), "{text}");
     }
@@ -116,6 +166,16 @@ fn ordinary_text_stays_as_it_is() {
         "uuid=5a1f2a9e-0a1e-4b4a-8b5a-2b9f6f7d0a11,serial=abc",
         "PWD=/root OLDPWD=/",
         "Enter password:",
+        "pwd: /root",
+        "PWD=\"$HOME\"",
+        "bash: pwd: command not found",
+        "pve2b-production answers",
+        "systemd[1]: Started mysql.service - MySQL -ports",
+        "mysql[7]: ready for -pipes",
+        "curl: (6) could not resolve -u host:80",
+        "the net is down -U see a%b below",
+        "mkdir -p a; rsync -u host:x y",
+        "https://ntfy.example.org/topic?auth=x",
     ] {
         assert_eq!(cut(text), None, "{text}");
     }
@@ -365,6 +425,7 @@ mod commands {
         for (given, shown) in [
             ("mysql -u root -phunter2 db", "mysql -u root -p[withheld] db"),
             ("mysql -p db", "mysql -p db"),
+            ("mysql -pMySecret-hunter2", "mysql -p[withheld]"),
             ("/usr/bin/sshpass -p hunter2 ssh a", "/usr/bin/sshpass -p [withheld] ssh a"),
             ("sshpass -phunter2 ssh -p 22 a", "sshpass -p[withheld] ssh -p [withheld] a"),
             ("curl -u ops:hunter2 http://a", "curl -u ops:[withheld] http://a"),

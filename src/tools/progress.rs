@@ -15,12 +15,41 @@ const LONGEST: usize = 500;
 
 pub struct Progress {
     to: To,
-    done: f64,
+    done: Rising,
     /// Of the whole, as it was said last.
     percent: Option<f64>,
     pending: Option<String>,
     told: Option<Instant>,
     in_flight: Option<JoinHandle<()>>,
+}
+
+/// Progress as MCP wants it: each number is higher than the one before. A call of several parts comes to a hundred percent
+/// several times, so that a hundred is left to its answer.
+#[derive(Default)]
+struct Rising {
+    done: f64,
+    sent: f64,
+}
+
+impl Rising {
+    const MOST: f64 = 99.0;
+    const STEP: f64 = 0.001;
+
+    fn tell(&mut self, percent: Option<f64>) {
+        self.done = match percent.map(|percent| percent.min(Self::MOST)) {
+            Some(percent) if percent > self.done => percent,
+            _ => self.done + Self::STEP,
+        };
+    }
+
+    /// The number of the next notification; none that would not be higher.
+    fn next(&mut self) -> Option<f64> {
+        let done = self.done.min(100.0);
+        (done > self.sent).then(|| {
+            self.sent = done;
+            done
+        })
+    }
 }
 
 enum To {
@@ -40,15 +69,12 @@ impl Progress {
     }
 
     fn to(to: To) -> Self {
-        Self { to, done: 0.0, percent: None, pending: None, told: None, in_flight: None }
+        Self { to, done: Rising::default(), percent: None, pending: None, told: None, in_flight: None }
     }
 
     /// `percent` of the whole, where anybody knows it. Progress never goes back, as MCP wants.
     pub fn tell(&mut self, percent: Option<f64>, message: String) {
-        self.done = match percent {
-            Some(percent) if percent > self.done => percent,
-            _ => self.done + 0.001,
-        };
+        self.done.tell(percent);
         self.percent = percent.or(self.percent);
         self.pending = Some(crate::text::shortened(&message, LONGEST));
         if self.told.is_none_or(|told| told.elapsed() >= APART) && !self.is_busy() {
@@ -65,7 +91,8 @@ impl Progress {
                 None => message,
             }),
             To::Call { peer, token } => {
-                let notification = ProgressNotificationParam::new(token.clone(), self.done.min(100.0))
+                let Some(done) = self.done.next() else { return };
+                let notification = ProgressNotificationParam::new(token.clone(), done)
                     .with_total(100.0)
                     .with_message(message);
                 let peer = peer.clone();
@@ -92,5 +119,24 @@ impl Progress {
             }
         };
         let _ = tokio::time::timeout(Duration::from_secs(1), flush).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_is_higher_than_the_one_before_also_after_a_first_whole() {
+        let (mut rising, mut last) = (Rising::default(), 0.0);
+        for percent in [None, Some(40.0), Some(100.0), Some(0.0), Some(50.0), Some(100.0), None, Some(100.0)]
+        {
+            rising.tell(percent);
+            let next = rising.next().expect("there is room left");
+            assert!(next > last && next < 100.0, "{last} {next}");
+            last = next;
+        }
+        (0..2_000).for_each(|_| rising.tell(None));
+        assert_eq!((rising.next(), rising.next()), (Some(100.0), None));
     }
 }

@@ -74,6 +74,20 @@ fn pages_of_thousands_of_guests_hold_each_once() {
 }
 
 #[test]
+fn a_row_that_goes_between_two_pages_is_told_of() {
+    let site = Site::with(demo(30, &[]), &everybody(""));
+    let mut client = site.client();
+    let page = |cursor: &serde_json::Value| json!({ "path": "/cluster/resources", "args": { "type": "vm" }, "fields": ["vmid"], "limit": 3, "cursor": cursor });
+    let first = read(&mut client, page(&json!(null)));
+    let same = read(&mut client, page(&first["next_cursor"]));
+    assert!(same.get("note").is_none(), "{same}");
+    let gone = first["data"][0]["vmid"].as_u64().unwrap();
+    site.sim.with_estate(|estate| drop(estate.remove_guest(gone as u32)));
+    let second = read(&mut client, page(&first["next_cursor"]));
+    assert!(second["note"].as_str().is_some_and(|note| note.contains("a row may be missing")), "{second}");
+}
+
+#[test]
 fn a_log_is_read_in_the_parts_that_pve_gives() {
     let site = Site::start();
     let mut client = site.client();

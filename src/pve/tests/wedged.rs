@@ -53,6 +53,38 @@ async fn a_daemon_that_answers_nobody_is_found_out_long_before_the_deadline() {
     assert_eq!(server.log.lines(), ["GET /api2/json/nodes/pve1/lxc", "GET /api2/json/version"]);
 }
 
+#[tokio::test]
+async fn a_daemon_that_stays_silent_is_tried_less_and_less() {
+    const PAUSE: Duration = Duration::from_millis(400);
+    let server = Server::plain(|_| Act::Hang).await;
+    let mut node = impatient();
+    node.options.limits.patience.pause = PAUSE;
+    let (_node, client) = node.client_of(&server);
+    for tries in 1..=3 {
+        let error = client.get(&read("/nodes/pve1/lxc")).await.unwrap_err().to_string();
+        assert!(error.contains("no answer to GET /version either"), "{error}");
+        let asked = server.log.lines().iter().filter(|line| line.ends_with("/version")).count();
+        assert_eq!(asked, tries, "what is said to have been asked was asked");
+        let PveError::Wedged { silent, next, .. } = client.get(&read("/cluster/status")).await.unwrap_err()
+        else {
+            panic!("the circuit is open")
+        };
+        assert!(silent >= HANG * 2, "since the call began, not {silent:?}");
+        // The pause before this one was half as long.
+        assert!(next > PAUSE * (1 << (tries - 1)) * 3 / 5, "{tries}: {next:?}");
+        eventually("the next may try", || client.aside().is_empty()).await;
+    }
+}
+
+#[tokio::test]
+async fn what_costs_nothing_goes_by_way_of_pveproxy_too() {
+    let (daemon, proxy) = (Server::plain(|_| Act::Hang).await, Server::plain(|_| ok("1")).await);
+    let (_node, client) = beside(&daemon, &proxy).await;
+    client.get(&read("/version").within(HANG * 50)).await.unwrap();
+    assert_eq!((daemon.log.lines().len(), proxy.log.lines().len()), (1, 1));
+    assert_eq!(client.aside()[0].0, "pvedaemon");
+}
+
 /// A client of a pvedaemon that behaves so, and of a pveproxy that answers.
 async fn beside(daemon: &Server, proxy: &Server) -> (Node, Client) {
     let mut node = impatient();

@@ -9,11 +9,12 @@ use crate::tools::answer::Failure;
 /// The farthest row that one may point to: no list of PVE's is as long, and what is added to it stays a number.
 pub const FARTHEST: usize = 1_000_000_000;
 
-/// `120-9f3c…`: the row, and what was asked. It holds nothing secret and grants nothing. A number alone is a row of
+/// `120-9f3c…-400`: the row, what was asked, and how many rows there were then. It holds nothing secret and grants nothing. A number alone is a row of
 /// whatever is asked now.
 pub struct Cursor {
     pub identity: u64,
     pub offset: usize,
+    pub total: Option<u64>,
 }
 
 /// Of a question: its endpoint with its arguments, its filter and its order.
@@ -25,16 +26,25 @@ pub fn identity(asked: &str, view: &View) -> u64 {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}-{:016x}", self.offset, self.identity)
+        write!(formatter, "{}-{:016x}", self.offset, self.identity)?;
+        self.total.map_or(Ok(()), |total| write!(formatter, "-{total}"))
     }
 }
 
 impl Cursor {
+    /// How many rows there were when `given` was made, if it says so.
+    pub fn total(given: Option<&str>) -> Option<u64> {
+        given?.splitn(3, '-').nth(2)?.parse().ok()
+    }
+
     /// The row that `given` points to, if it is one.
     pub fn offset(given: Option<&str>, identity: u64) -> Result<Option<usize>, Failure> {
         let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(None) };
         let parsed = match given.split_once('-') {
-            Some((offset, of)) => offset.parse().ok().zip(u64::from_str_radix(of, 16).ok()),
+            Some((offset, of)) => {
+                let of = of.split_once('-').map_or(of, |(of, _)| of);
+                offset.parse().ok().zip(u64::from_str_radix(of, 16).ok())
+            }
             None => given.parse().ok().map(|offset| (offset, identity)),
         };
         match parsed {
@@ -66,13 +76,16 @@ mod tests {
     fn a_cursor_serves_the_question_that_it_was_given_for_and_no_other() {
         let view = View::default();
         let identity = identity("GET /nodes", &view);
-        let text = Cursor { identity, offset: 120 }.to_string();
+        let text = Cursor { identity, offset: 120, total: None }.to_string();
+        let counted = Cursor { identity, offset: 120, total: Some(400) }.to_string();
+        assert_eq!(Cursor::offset(Some(&counted), identity).ok(), Some(Some(120)));
+        assert_eq!((Cursor::total(Some(&counted)), Cursor::total(Some(&text))), (Some(400), None));
         assert_eq!(Cursor::offset(Some(&text), identity).ok(), Some(Some(120)));
         assert_eq!(Cursor::offset(Some("120"), identity).ok(), Some(Some(120)));
         assert_eq!(Cursor::offset(None, identity).ok(), Some(None));
         assert_eq!(Cursor::offset(Some(""), identity).ok(), Some(None));
-        let beyond = Cursor { identity, offset: FARTHEST + 1 }.to_string();
-        let farthest = Cursor { identity, offset: usize::MAX }.to_string();
+        let beyond = Cursor { identity, offset: FARTHEST + 1, total: None }.to_string();
+        let farthest = Cursor { identity, offset: usize::MAX, total: None }.to_string();
         for wrong in [
             "x-1",
             "-1-00",

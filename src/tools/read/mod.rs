@@ -117,6 +117,7 @@ pub async fn see_task(reader: &Reader, upid: Upid) -> Answer {
 async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAnswer, Failure> {
     let Asked { mut view, limited, cursor, mut notes } = asked;
     let identity = cursor::identity(&target.name(), &view);
+    let before = Cursor::total(cursor.as_deref());
     let cursor = Cursor::offset(cursor.as_deref(), identity)?;
     // Where PVE itself gives a list in parts (logs), the parts are its own; by itself it would give fifty rows.
     let by_pve = target.is_paged_by_pve(&view, reader.is_scoped());
@@ -155,7 +156,7 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
     notes.extend(total.filter(|_| !by_pve).and_then(|all| partly(window, all, reader.is_scoped())));
     let product = reader.catalog.product();
     notes.extend(narrower(&data, &cut, target.template(), product));
-    notes.extend(note(&data, &view, reader.is_scoped(), product));
+    notes.extend(note(&data, &view, reader.is_scoped(), &seen_by(product, target.path())));
     let passing = passing.map(|rows| rows as u64);
     let total = match (by_pve, total) {
         (true, Some(all)) => Some(all),
@@ -163,6 +164,8 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
         (true, None) => passing.filter(|rows| *rows < view.limit as u64).map(|rows| from as u64 + rows),
         (false, _) => passing,
     };
+    // What PVE gives in parts only grows at its end, or is counted by PVE.
+    notes.extend(before.filter(|_| !by_pve).zip(total).and_then(|(before, now)| moved(before, now)));
     let more = |all: u64| ((from + shown) as u64) < all;
     let next = match by_pve {
         true => (shown > 0 && total.is_none_or(more)).then_some(from + shown),
@@ -173,7 +176,7 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
         note: (!notes.is_empty()).then(|| notes.join(". ")),
         data,
         total,
-        next_cursor: next.map(|offset| Cursor { identity, offset }.to_string()),
+        next_cursor: next.map(|offset| Cursor { identity, offset, total }.to_string()),
         more_fields,
         cut,
         withheld,
@@ -195,8 +198,18 @@ fn partly((start, rows): (usize, usize), all: u64, is_scoped: bool) -> Option<St
     })
 }
 
+/// Where rows came or went between two pages: a page begins by a number of rows, so that one may be left out or come twice.
+fn moved(before: u64, now: u64) -> Option<String> {
+    (before != now).then(|| {
+        format!(
+            "The list had {before} rows when the page before was read and has {now} now: a row may be missing between \
+             the pages, or be in both; to see all of it as it is, begin without `cursor`"
+        )
+    })
+}
+
 /// What an empty list does not say of itself. PVE leaves out what a token may not see, without a word.
-fn note(data: &Value, view: &View, is_scoped: bool, product: Product) -> Option<String> {
+fn note(data: &Value, view: &View, is_scoped: bool, seen_by: &str) -> Option<String> {
     let chosen = view.filter.fields().next().is_some();
     let Some(rows) = data.as_array() else {
         let unused = chosen || !view.by.is_empty();
@@ -213,10 +226,39 @@ fn note(data: &Value, view: &View, is_scoped: bool, product: Product) -> Option<
     (!chosen && view.offset == 0).then(|| {
         format!(
             "An empty list may also mean that the API token may not see what is there: /access/permissions with \
-             `args`: {} tells",
-            one_path(product)
+             `args`: {{\"path\": \"{seen_by}\"}} tells"
         )
     })
+}
+
+/// The path of the permissions that say what a token sees at `path`.
+fn seen_by(product: Product, path: &str) -> String {
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    if !product.has_guests() {
+        let store = segments.iter().position(|segment| *segment == "datastore");
+        return match store {
+            Some(at) => {
+                ["/datastore"].into_iter().chain(segments.get(at + 1).copied()).collect::<Vec<_>>().join("/")
+            }
+            None => "/".into(),
+        };
+    }
+    match segments[..] {
+        ["nodes", _, "qemu" | "lxc", guest, ..] => format!("/vms/{guest}"),
+        ["nodes", _, "qemu" | "lxc"] | ["cluster", "resources" | "replication" | "backup-info", ..] => {
+            "/vms".into()
+        }
+        ["nodes", _, "storage", storage, ..] | ["storage", storage, ..] => format!("/storage/{storage}"),
+        ["nodes", _, "storage"] | ["storage"] => "/storage".into(),
+        ["nodes", node, ..] => format!("/nodes/{node}"),
+        ["nodes"] => "/nodes".into(),
+        ["access", ..] => "/access".into(),
+        ["pools", pool, ..] => format!("/pool/{pool}"),
+        ["pools"] => "/pool".into(),
+        ["cluster", "sdn", ..] => "/sdn".into(),
+        ["cluster", "mapping", ..] => "/mapping".into(),
+        _ => "/".into(),
+    }
 }
 
 /// How to see what an object had no room for.
@@ -254,5 +296,36 @@ fn to_map(answer: impl Serialize) -> Answer {
 impl Target {
     fn upid(&self, reader: &Reader) -> Option<Upid> {
         Upid::of(reader.catalog.product(), &self.captured("upid")?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_changed_between_two_pages_is_told_of() {
+        assert_eq!(moved(10, 10), None);
+        assert!(moved(10, 9).unwrap().contains("had 10 rows"));
+    }
+
+    #[test]
+    fn an_empty_list_names_the_permissions_that_its_rows_want() {
+        for (path, at) in [
+            ("/nodes/pve2/tasks", "/nodes/pve2"),
+            ("/nodes/pve2/qemu", "/vms"),
+            ("/nodes/pve2/qemu/102/snapshot", "/vms/102"),
+            ("/nodes/pve2/storage/local/content", "/storage/local"),
+            ("/storage", "/storage"),
+            ("/access/tfa/root@pam", "/access"),
+            ("/pools", "/pool"),
+            ("/cluster/replication", "/vms"),
+            ("/cluster/sdn/zones", "/sdn"),
+            ("/cluster/jobs", "/"),
+        ] {
+            assert_eq!(seen_by(Product::Pve, path), at, "{path}");
+        }
+        assert_eq!(seen_by(Product::Backup, "/admin/datastore/store1/snapshots"), "/datastore/store1");
+        assert_eq!(seen_by(Product::Backup, "/config/remote"), "/");
     }
 }

@@ -15,6 +15,8 @@ use crate::pve::Upid;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Asked {
     Task(Upid),
+    /// It begins as a UPID does, and is none.
+    NoTask(String),
     /// A path as the catalogue reads it: it begins with a slash, and each name is one segment.
     Path(String),
     /// Some other method on a path.
@@ -51,6 +53,10 @@ pub fn normalise(product: Product, given: &str) -> Asked {
         .unwrap_or(given);
     if let Some(task) = task(product, given) {
         return Asked::Task(task);
+    }
+    let begins = given.get(..5).is_some_and(|begins| begins.eq_ignore_ascii_case("UPID:"));
+    if begins && !given.contains(char::is_whitespace) {
+        return Asked::NoTask(given.to_owned());
     }
     let given = given.strip_prefix("pvesh ").unwrap_or(given).trim_start();
     if let Some((word, rest)) = given.split_once(char::is_whitespace)

@@ -1,6 +1,14 @@
 use super::*;
 use crate::product::Product;
 
+#[test]
+fn what_begins_as_a_upid_and_is_none_is_no_words() {
+    for given in ["UPID:../:x", "UPID:pve1", "upid:pve1:1:2:3:x:y:", "'UPID:pve1:00002578'"] {
+        assert!(matches!(normalise(Product::Pve, given), Asked::NoTask(_)), "{given}");
+    }
+    assert!(matches!(normalise(Product::Pve, TASK), Asked::Task(_)));
+}
+
 const TASK: &str = "UPID:pve1:00002578:00074193:6B012E72:qmcreate:110:root@pam!t1:";
 
 #[test]
@@ -63,7 +71,7 @@ fn a_task_s_name_is_a_task() {
     for given in [TASK.to_owned(), format!(" {TASK}\n"), TASK.replace(':', "%3A").replace('!', "%21")] {
         assert_eq!(normalise(Product::Pve, &given), task, "{given}");
     }
-    assert!(matches!(normalise(Product::Pve, "UPID:pve1:nonsense"), Asked::Words(_)));
+    assert!(matches!(normalise(Product::Pve, "UPID:pve1:nonsense"), Asked::NoTask(_)));
 }
 
 #[test]

@@ -108,6 +108,14 @@ impl Target {
 pub async fn find(reader: &Reader, asked: &str, args: Map<String, Value>) -> Result<Target, Failure> {
     match normalise(reader.catalog.product(), asked) {
         Asked::Task(upid) => of_path(reader, task::status(&upid).path().as_str(), args).await,
+        Asked::NoTask(text) => {
+            let message = format!("{} begins as a UPID does, and is none", shown(&text));
+            Err(Failure::new(
+                "path",
+                message,
+                "give it whole, as the task's list or the call that began it gave it",
+            ))
+        }
         Asked::Path(path) => of_path(reader, &path, args).await,
         Asked::Change(method, path) => Err(changes(method, &shown(&path))),
         Asked::Words(words) => {
@@ -125,6 +133,12 @@ pub async fn of_path(reader: &Reader, path: &str, mut args: Map<String, Value>) 
         Err(error) => return Err(no_endpoint(path, error)),
     };
     reader.may(&found.endpoint.path, &filled)?;
+    if gives_a_file(&found.endpoint.path) {
+        let message = format!("{} gives a file's bytes, and `read` shows data", shown(path));
+        let next =
+            "read what lists the files beside it; the file itself is downloaded in PVE's web interface";
+        return Err(Failure::new("not_a_read", message, next));
+    }
     let check = |args: &Map<String, Value>| {
         found.check(args).map_err(|problems| {
             let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -148,6 +162,11 @@ pub async fn of_path(reader: &Reader, path: &str, mut args: Map<String, Value>) 
         own,
         part: None,
     })
+}
+
+/// Whether what is answered there is no JSON, but a file.
+fn gives_a_file(template: &str) -> bool {
+    template.ends_with("/file-restore/download")
 }
 
 fn is_in_parts(endpoint: &Endpoint) -> bool {
