@@ -88,7 +88,7 @@ pub async fn changed(shelf: &Shelf<'_>, found: &mut Found) {
         told(format!("in {place}, {} are read through {is_at}, and no longer {was_at}", summed(&stay)));
     }
     let rests = Rest::of(&next);
-    if rests != Rest::of(&now) {
+    if rests > Rest::of(&now) {
         told(format!(
             "in {place}, of {}, what was read through once is read again {}",
             summed(&stay),
