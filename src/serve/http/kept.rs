@@ -272,7 +272,7 @@ mod tests {
         let log = Log { ended: Some(Instant::now()), ..Log::default() };
         let call = Call { number: number.into(), log: Arc::new(watch::Sender::new(log)), share: None };
         calls.lock().push_back(call);
-        calls.keep(number, bytes, supply, 1);
+        calls.keep(number, bytes, supply, 1.into());
     }
 
     fn numbers(calls: &Calls) -> Vec<String> {

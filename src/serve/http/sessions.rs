@@ -106,7 +106,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_session_that_nobody_uses_ends_and_leaves_its_place_and_one_that_is_listened_to_does_not() {
         let places = Supply::<Account>::new(3, 3);
-        let sessions = Sessions::new(Supply::new(1 << 20, 1 << 20), 1);
+        let sessions = Sessions::new(Supply::new(1 << 20, 1 << 20), 1.into());
         let mut ids = Vec::new();
         for _ in 0..3 {
             let (id, _transport) = sessions.manager.create_session().await.unwrap();
