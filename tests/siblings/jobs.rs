@@ -213,7 +213,7 @@ async fn a_sync_that_unmounts_names_the_datastore_that_goes_away() {
     let site = Site::new().await;
     let made = json!({ "id": "usb", "store": "tank", "remote": "far", "remote-store": "tank", "unmount-on-done": true });
     for (call, args) in
-        [("POST /config/sync", made), ("PUT /config/sync/away", json!({ "unmount-on-done": true }))]
+        [("POST /config/sync", made), ("PUT /config/sync/offsite", json!({ "unmount-on-done": true }))]
     {
         let said = site.hits(call, args).await;
         assert!(

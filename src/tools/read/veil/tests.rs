@@ -219,7 +219,7 @@ fn question() -> impl Strategy<Value = View> {
         // Nothing is more than nothing, which is refused.
         (">", "''") => format!("{field} > 0"),
         // Of numbers, a word is told to be none, and that says what was asked and no secret.
-        (">", "hunter2") => format!("{field} > 'hunter2'"),
+        (">", "hunter2") => format!("{field} > 8"),
         _ => format!("{field} {sign} {value}"),
     });
     (
