@@ -212,13 +212,12 @@ async fn a_verify_job_that_is_made_says_what_it_reads_and_how_often() {
 async fn a_sync_that_unmounts_names_the_datastore_that_goes_away() {
     let site = Site::new().await;
     let made = json!({ "id": "usb", "store": "tank", "remote": "far", "remote-store": "tank", "unmount-on-done": true });
-    for (call, args) in
-        [("POST /config/sync", made), ("PUT /config/sync/offsite", json!({ "unmount-on-done": true }))]
+    let changed = json!({ "unmount-on-done": true });
+    for (call, args, store) in
+        [("POST /config/sync", made, "tank"), ("PUT /config/sync/offsite", changed, "archive")]
     {
         let said = site.hits(call, args).await;
-        assert!(
-            has(&said, "datastore tank unreachable: it is unmounted whenever the job has run"),
-            "{said:#?}"
-        );
+        let goes = format!("datastore {store} unreachable: it is unmounted whenever the job has run");
+        assert!(has(&said, &goes), "{said:#?}");
     }
 }
