@@ -34,10 +34,14 @@ pub fn cut(text: &str) -> Option<(String, usize)> {
     cut_at("", text)
 }
 
+/// One look for secrets.
+#[cfg(feature = "ledger")]
+type Step<'a> = dyn Fn(&str) -> Option<(String, usize)> + 'a;
+
 /// As [`cut`], of what an endpoint of the path template `path` takes or gives: some names are secret only there.
 #[cfg(feature = "ledger")]
 pub fn cut_at(path: &str, text: &str) -> Option<(String, usize)> {
-    let steps: [&dyn Fn(&str) -> Option<(String, usize)>; 4] = [
+    let steps: [&Step; 4] = [
         &|text| names::has_secret_addresses(path).then(|| patterns::cut_address(text)).flatten(),
         &patterns::cut,
         &|text| {
