@@ -18,6 +18,8 @@ pub enum Refused {
     NoEndpoint { path: String, why: String },
     #[error("no call that changes anything fits \"{words}\"")]
     Words { words: String },
+    #[error("\"{words}\" is no {call}, which comes nearest: {why}")]
+    Doubtful { words: String, call: String, why: String },
     #[error("nothing that this role may see is called \"{name}\"")]
     Nobody { name: String },
     #[error("{} guests are called \"{name}\"", ids.len())]
@@ -119,7 +121,7 @@ impl Refused {
             Self::Unapproved { why, .. } => why.kind(),
             Self::NoRoom { .. } => "too_many_plans",
             Self::NoGuest { .. } | Self::Nobody { .. } | Self::Elsewhere { .. } => "no_such_guest",
-            Self::Unclear { .. } | Self::Another { .. } => "ambiguous",
+            Self::Unclear { .. } | Self::Another { .. } | Self::Doubtful { .. } => "ambiguous",
             Self::NoSuchThing { .. } => "not_found",
             Self::Exists { .. } => "exists",
             Self::Locked { .. } => "locked",
@@ -163,6 +165,9 @@ impl Refused {
             }
             Self::Elsewhere { path, .. } => format!("plan it with a path that begins with {path}"),
             Self::Another { .. } => "plan each by itself, or give a path and args".into(),
+            Self::Doubtful { .. } => {
+                "`find` shows which calls there are; plan one by its method and path".into()
+            }
             Self::NoNode { nodes, .. } => format!("give node in args: {}", nodes.join(", ")),
             Self::Blank { name, .. } => format!("give {name} in args"),
             Self::Parameters { .. } | Self::Call(_) | Self::TooMuch { .. } => {

@@ -6,6 +6,7 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
+//! | `words`, `doubt` | words to a call; why they are none, though one was found |
 //! | `request`, `reach` | the call, checked; every guest that it reaches |
 //! | `shape`, `eyes`, `observe` | what kind of change it is; what is there now |
 //! | `effects`, `fields` | before → after, field by field |
@@ -25,6 +26,7 @@ mod asked;
 mod back;
 pub mod blast;
 mod consent;
+mod doubt;
 mod effects;
 mod error;
 pub mod eyes;

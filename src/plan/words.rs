@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::Refused;
+use super::doubt;
 use super::eyes::Eyes;
 use super::request::{Ask, shown, split};
 use crate::catalog::find::{Finders, Found, Guest, GuestKind, Known};
@@ -57,6 +58,12 @@ pub async fn to_path(
         if !is_meant {
             return Err(Refused::Words { words: shown(words) });
         }
+    }
+    let names =
+        meant.guest.iter().map(|guest| guest.name.as_str()).chain(known.nodes.iter().map(String::as_str));
+    if let Some(why) = doubt::of(words, &found.path, &names.collect::<Vec<_>>()) {
+        let call = format!("{} {}", endpoint.method, found.path);
+        return Err(Refused::Doubtful { words: shown(words), call, why });
     }
     if let Some(guest) = meant.argument(endpoint) {
         args.entry("vmid").or_insert_with(|| guest.vmid.into());
