@@ -77,7 +77,7 @@ pub fn of(words: &str, path: &str, names: &[&str]) -> Option<String> {
             true => path.ends_with(*part),
             false => path.contains(*part),
         };
-        if !parts.iter().any(|part| fits(part)) {
+        if !parts.iter().any(fits) {
             return Some(format!("they speak of \"{word}\""));
         }
     }
