@@ -68,10 +68,10 @@ const OF_A_NODE: f32 = 0.25;
 const OF_A_KIND: f32 = 0.06;
 /// What is never a mere word beside another: a call that is not about it is another call. "Take vm 105 out of the pool" is nothing
 /// that is done to vm 105.
-const TOPICS: [&str; 9] =
-    ["acl", "firewall", "ha", "job", "pool", "replication", "retention", "role", "token"];
+const TOPICS: [&str; 10] =
+    ["acl", "firewall", "ha", "job", "pool", "replication", "retention", "role", "schedule", "token"];
 /// For a call that is about none of those that are named.
-const OFF_TOPIC: f32 = 0.6;
+const OFF_TOPIC: f32 = 0.8;
 /// From which weight on a word is about it.
 const IS_ABOUT: f32 = 0.3;
 /// For what reaches all there is where nobody said so.
@@ -201,9 +201,10 @@ impl Ranking {
     fn on_topic(&self, query: &Query) -> Vec<bool> {
         let mut on_topic = vec![true; self.documents.len()];
         let is_topic = |noun: &Noun| self.topics.contains(noun);
-        let terms = query.terms.iter().filter(|term| {
-            !term.done && term.nouns.iter().any(|(noun, sure)| *sure >= 0.9 && is_topic(noun))
-        });
+        let terms = query
+            .terms
+            .iter()
+            .filter(|term| term.nouns.iter().any(|(noun, sure)| *sure >= 0.9 && is_topic(noun)));
         for term in terms {
             let mut about = vec![false; self.documents.len()];
             for (noun, _) in &term.nouns {
