@@ -78,7 +78,14 @@ impl Finder {
             let verbs: Vec<_> = verbs.collect();
             query.verbs.iter().any(|said| said.sure >= 0.7 && verbs.contains(&said.verb))
         };
-        says(&HARMFUL) && !says(&["read"])
+        // "Stop it and show its config" is not only looked at.
+        let is_first = || {
+            let harmful: Vec<_> =
+                HARMFUL.iter().filter_map(|name| self.lexicon.concepts.known_verb(name)).collect();
+            let mut first = query.verbs.iter().filter(|said| said.order == 0);
+            first.any(|said| said.sure >= 0.9 && harmful.contains(&said.verb)) && query.verbs.len() > 1
+        };
+        says(&HARMFUL) && (!says(&["read"]) || is_first())
     }
 
     /// Whether it begins as a question or a wish to see, and nothing in it means to change anything.

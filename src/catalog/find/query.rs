@@ -14,6 +14,8 @@ const MAX_WORD: usize = 32;
 const HEADS: [&str; 10] =
     ["job", "schedul", "config", "configur", "status", "log", "histori", "state", "target", "storag"];
 const ASKING: [&str; 7] = ["is", "are", "do", "does", "did", "has", "have"];
+const NOT: [&str; 4] = ["not", "dont", "never", "without"];
+const INSTEAD: [&str; 5] = ["just", "but", "instead", "rather", "only"];
 /// They stand in the midst of phrases.
 const ARTICLES: [&str; 12] =
     ["a", "an", "the", "my", "our", "your", "its", "this", "that", "these", "those", "some"];
@@ -79,6 +81,9 @@ impl Query {
         let values = Values::read(&text, known, |word| means(word, lexicon));
         let mut query = Self { values, ..Self::default() };
         let mut taken = vec![false; tokens.len()];
+        if let Some(at) = denied(&tokens) {
+            taken[at] = true;
+        }
         for (at, token) in tokens.iter().enumerate() {
             if taken[at] {
                 continue;
@@ -192,6 +197,13 @@ impl Query {
         term.done = said;
         self.terms.push(term);
     }
+}
+
+/// The word after a "not" that something else is said in place of: "do not delete it, just stop it".
+fn denied(tokens: &[Token]) -> Option<usize> {
+    let at = 1 + tokens.iter().position(|token| NOT.contains(&token.word))?;
+    let rest = tokens.get(at + 1..)?;
+    rest.iter().any(|token| INSTEAD.contains(&token.word)).then_some(at)
 }
 
 /// What a whole word means, by itself.

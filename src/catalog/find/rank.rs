@@ -14,6 +14,7 @@ pub(super) struct Ranking {
     postings: Vec<Vec<(u16, f32)>>,
     /// By noun: what it is worth; most where it is in one place only.
     rarity: Vec<f32>,
+    topics: Vec<Noun>,
     read: Option<Verb>,
     qemu: Option<Noun>,
     lxc: Option<Noun>,
@@ -65,6 +66,14 @@ const ID_FITS: f32 = 0.2;
 const OF_A_NODE: f32 = 0.25;
 /// At most, for "qemu" or "lxc" in a path: "start 105" says neither.
 const OF_A_KIND: f32 = 0.06;
+/// What is never a mere word beside another: a call that is not about it is another call. "Take vm 105 out of the pool" is nothing
+/// that is done to vm 105.
+const TOPICS: [&str; 10] =
+    ["acl", "firewall", "ha", "job", "pool", "replication", "retention", "role", "schedule", "token"];
+/// For a call that is about none of those that are named.
+const OFF_TOPIC: f32 = 0.8;
+/// From which weight on a word is about it.
+const IS_ABOUT: f32 = 0.3;
 /// For what reaches all there is where nobody said so.
 const TOO_WIDE: f32 = 0.6;
 const ALL: [&str; 17] = [
@@ -136,6 +145,10 @@ impl Ranking {
             documents: kept.collect(),
             postings,
             rarity,
+            topics: TOPICS
+                .iter()
+                .filter_map(|name| lexicon.concepts.known_noun(&lexicon.stem(name)))
+                .collect(),
             read: lexicon.concepts.known_verb("read"),
             qemu: lexicon.concepts.known_noun("qemu"),
             lxc: lexicon.concepts.known_noun("lxc"),
@@ -152,6 +165,7 @@ impl Ranking {
         }
         let covered = self.covered(query);
         let said = self.said(query);
+        let on_topic = self.on_topic(query);
         // "shutdown" alone is a word of one parameter too, and of no path that does it: then the verb decides.
         let only_done = query.terms.iter().all(|term| term.done);
         let about = if only_done { OF_VERBS } else { 1.0 };
@@ -161,7 +175,8 @@ impl Ranking {
             let undone = verb <= 0.0;
             let score = about * covered[at] + verb
                 - self.lost(query, &said, at)
-                - if too_wide { TOO_WIDE } else { 0.0 };
+                - if too_wide { TOO_WIDE } else { 0.0 }
+                - if on_topic[at] { 0.0 } else { OFF_TOPIC };
             let names = |noun: &Noun| said.iter().any(|(known, _)| known == noun);
             let document = &self.documents[at];
             let mut segments = document.named.iter().filter(|(_, lost)| *lost > OF_A_KIND).peekable();
@@ -180,6 +195,27 @@ impl Ranking {
         let best = ranked.first().map_or(0.0, |first| first.score);
         ranked.retain(|ranked| ranked.score >= best * FAR);
         ranked
+    }
+
+    /// By document: whether it is about each of [`TOPICS`] that is named.
+    fn on_topic(&self, query: &Query) -> Vec<bool> {
+        let mut on_topic = vec![true; self.documents.len()];
+        let is_topic = |noun: &Noun| self.topics.contains(noun);
+        let terms = query
+            .terms
+            .iter()
+            .filter(|term| term.nouns.iter().any(|(noun, sure)| *sure >= 0.9 && is_topic(noun)));
+        for term in terms {
+            let mut about = vec![false; self.documents.len()];
+            for (noun, _) in &term.nouns {
+                let found = self.postings[usize::from(noun.0)].iter();
+                found
+                    .filter(|(_, weight)| *weight >= IS_ABOUT)
+                    .for_each(|(at, _)| about[usize::from(*at)] = true);
+            }
+            on_topic.iter_mut().zip(about).for_each(|(on_topic, about)| *on_topic &= about);
+        }
+        on_topic
     }
 
     /// Whether it reaches every guest, or a whole node, and nobody said so.
