@@ -118,6 +118,10 @@ impl Fleet {
         self.machines.iter().find(|machine| machine.name == name).expect("a machine")
     }
 
+    pub fn machine_mut(&mut self, name: &str) -> &mut Machine {
+        self.machines.iter_mut().find(|machine| machine.name == name).expect("a machine")
+    }
+
     /// `provost connect` to all of them, and a client that has shaken hands.
     pub fn connect(&self) -> Connected {
         Connected::new(&self.arguments(&self.names()))
@@ -245,6 +249,15 @@ impl Machine {
         fs::write(self.site.dir.path().join("ssh/authorized_keys"), "").expect("authorized_keys");
     }
 
+    /// The same, and ends the connections that there are.
+    pub fn turn_out(&self) {
+        self.refuse();
+        for pid in descendants(self.ssh.process.id()) {
+            // What ended with its parent is gone already.
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL);
+        }
+    }
+
     pub fn admit(&self, fleet: &Fleet) {
         let keys = self.site.dir.path().join("ssh/authorized_keys");
         fs::copy(fleet.dir().join("user_key.pub"), keys).expect("authorized_keys");
@@ -265,6 +278,13 @@ impl Drop for Sshd {
             eprintln!("--- sshd\n{}", fs::read_to_string(&self.log).unwrap_or_default());
         }
     }
+}
+
+/// The processes that this one has begun, and theirs.
+fn descendants(pid: u32) -> Vec<i32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children = children.split_whitespace().map(|pid| pid.parse::<u32>().expect("a number"));
+    children.flat_map(|child| std::iter::once(child as i32).chain(descendants(child))).collect()
 }
 
 fn keygen(path: &Path) {

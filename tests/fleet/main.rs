@@ -23,3 +23,4 @@ mod machines;
 mod many;
 mod passing;
 mod routing;
+mod storm;
