@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use provost::sim::estate::recorded;
+use provost::sim::estate::{Estate, recorded};
 use serde_json::{Value, json};
 
 use crate::common::eventually;
@@ -60,6 +60,13 @@ pub fn roles(keys: &str) -> String {
 impl Web {
     pub fn start(keys: &str) -> Self {
         Self::listening(keys, "http = \"{dir}/http.sock\"")
+    }
+
+    /// On a cluster of a test's own, with roles as [`roles`] gives them.
+    pub fn of(estate: Estate, roles: &str) -> Self {
+        let web = Self { site: Site::listening(estate, roles, "http = \"{dir}/http.sock\"") };
+        web.wait();
+        web
     }
 
     pub fn listening(keys: &str, listen: &str) -> Self {

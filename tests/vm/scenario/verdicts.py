@@ -21,16 +21,20 @@ exec = "inspect"
 '''
 
 
-def table(mine, other):
+def table(mine, other, door):
     with open(TABLE) as file:
-        text = file.read()
+        text = file.read().replace("{door}", door)
     for name, vmid in (("{mine}", mine), ("{other}", other)):
         text = text.replace(f'"{name}"', str(vmid)).replace(name, str(vmid))
-    return json.loads(text)
+    return [(*row, None)[:4] for row in json.loads(text)]
 
 
-def verdict(client, tool, arguments):
+def verdict(client, tool, arguments, refused, planned):
     """Why it was refused, empty where it was not; and the kind and the decision of its receipt."""
+    if planned:
+        plans = len(ledger("plan"))
+        arguments = {"plan_id": client.call("plan", **planned)["plan_id"]}
+        until("the plan's receipt", lambda: len(ledger("plan")) > plans)
     before = len(ledger(*KINDS))
     number = client.start("tools/call", name=tool, arguments=arguments)
     while (message := client.hear()) and message.get("id") != number:
@@ -45,7 +49,8 @@ def verdict(client, tool, arguments):
 
 def same_as_by_the_socket(by_vsock, mine, other):
     by_socket = Client().begin()
-    for tool, arguments, refused in table(mine, other):
-        first, then = (verdict(client, tool, arguments) for client in (by_socket, by_vsock))
+    for row, again in zip(table(mine, other, "socket"), table(mine, other, "vsock")):
+        tool, arguments, refused, _ = row
+        first, then = verdict(by_socket, *row), verdict(by_vsock, *again)
         expected = first[0] != "" if refused == "" else first[0] == (refused or "")
         holds(f"by vsock as by the socket: {tool} {json.dumps(arguments)}: {first[0] or 'done'}, {first[1]}", expected and first == then, (first, then))
