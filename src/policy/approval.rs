@@ -87,6 +87,10 @@ pub enum Standing {
     Decided(Decision),
     /// Approved, and applied or at least tried.
     Used(Decision),
+    /// Who asked for it took it back, while nobody had answered. The receipt of that.
+    Withdrawn {
+        receipt: Seq,
+    },
     /// Nobody answered in time, or nobody applied it.
     Expired,
 }
@@ -197,6 +201,35 @@ impl Drop for Claim {
     }
 }
 
+/// A plan that who asked for it takes back, which is not recorded yet. Dropped, the plan waits on.
+#[derive(Debug)]
+#[must_use = "a plan is withdrawn once that is recorded"]
+pub struct Withdrawal {
+    approvals: Approvals,
+    request: Arc<Request>,
+    settled: bool,
+}
+
+impl Withdrawal {
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// It is recorded, in this receipt: from now on nobody can approve the plan.
+    pub fn settle(mut self, receipt: Seq) {
+        self.settled = true;
+        self.approvals.lock().stand(&self.request.plan, Standing::Withdrawn { receipt });
+    }
+}
+
+impl Drop for Withdrawal {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.approvals.lock().stand(&self.request.plan, Standing::Waiting);
+        }
+    }
+}
+
 /// There is no room for one more plan that waits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
@@ -296,6 +329,7 @@ impl Approvals {
             Standing::Waiting => {}
             Standing::Deciding => return Err(Undecided::Deciding),
             Standing::Expired => return Err(Undecided::Expired { at: held.request.expires_at }),
+            Standing::Withdrawn { .. } => return Err(Undecided::Withdrawn),
             Standing::Decided(decision) | Standing::Used(decision) => {
                 return Err(Undecided::Decided { yes: decision.yes, by: decision.by });
             }
@@ -313,6 +347,17 @@ impl Approvals {
             receipt: 0,
         };
         Ok(Claim { approvals: self.clone(), request: held.request.clone(), decision, settled: false })
+    }
+
+    /// Takes a plan back for the account that asked for it. None: nothing of theirs waits by that id; somebody may have answered.
+    pub fn withdraw(&self, plan: &str, account: Account) -> Option<Withdrawal> {
+        let mut shelf = self.lock();
+        let held = shelf.plans.get_mut(plan).filter(|held| held.request.account == account)?;
+        if held.standing_at(Instant::now()) != Standing::Waiting {
+            return None;
+        }
+        held.standing = Standing::Deciding;
+        Some(Withdrawal { approvals: self.clone(), request: held.request.clone(), settled: false })
     }
 
     /// Lets a change go on that needs nothing, or uses its approval up.
@@ -356,6 +401,7 @@ impl Approvals {
             Standing::Decided(decision) => return Err(NotApproved::Refused { by: decision.by }),
             Standing::Used(_) => return Err(NotApproved::Used),
             Standing::Expired => return Err(NotApproved::Expired { at: held.request.expires_at }),
+            Standing::Withdrawn { .. } => return Err(NotApproved::Withdrawn),
             Standing::Waiting | Standing::Deciding => {
                 return Err(NotApproved::Waiting {
                     plan: plan.to_owned(),
@@ -397,7 +443,7 @@ impl Approvals {
         seen.map(|held| Held { request: held.request.clone(), standing: held.standing_at(now) }).collect()
     }
 
-    /// How a plan stands once nobody's answer to it is waited for any more: decided, or expired. None: no such plan waited.
+    /// How a plan stands once nobody's answer to it is waited for any more: decided, withdrawn or expired. None: no such plan waited.
     pub async fn settled(&self, plan: &str) -> Option<Standing> {
         let turned = self.lock().turned.clone();
         loop {
@@ -440,7 +486,7 @@ impl Held {
         match self.standing_at(now) {
             Standing::Waiting | Standing::Deciding => true,
             Standing::Decided(decision) => decision.yes,
-            Standing::Used(_) | Standing::Expired => false,
+            Standing::Used(_) | Standing::Expired | Standing::Withdrawn { .. } => false,
         }
     }
 }

@@ -337,3 +337,25 @@ async fn who_waits_for_an_answer_hears_of_it_and_of_the_time_that_is_over() {
     assert_eq!(policy.approvals.settled(other).await, Some(Standing::Expired));
     assert!(began.elapsed() >= QUARTER);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_asked_takes_a_plan_back_once_it_is_recorded_and_nobody_else_does() {
+    let policy = policy("");
+    policy.approvals.ask(request(PLAN, &alice(), false)).unwrap();
+    let withdraw = |who: &Principal| policy.approvals.withdraw(PLAN, who.account());
+    assert!(withdraw(&bob()).is_none() && withdraw(&root()).is_none());
+    // One that is not recorded is none.
+    drop(withdraw(&alice()).unwrap());
+    assert_eq!(policy.plans(&alice())[0].standing, Standing::Waiting);
+    let begun = withdraw(&alice()).unwrap();
+    assert_eq!(decide(&policy, &bob(), PLAN, true).unwrap_err(), Undecided::Deciding);
+    begun.settle(9);
+    assert_eq!(policy.plans(&alice())[0].standing, Standing::Withdrawn { receipt: 9 });
+    assert_eq!(decide(&policy, &bob(), PLAN, true).unwrap_err(), Undecided::Withdrawn);
+    assert_eq!(clear(&policy, &alice()).unwrap_err(), NotApproved::Withdrawn);
+    assert!(withdraw(&alice()).is_none());
+    // What has been answered is not taken back.
+    policy.approvals.ask(request("other", &alice(), false)).unwrap();
+    decide(&policy, &bob(), "other", true).unwrap();
+    assert!(policy.approvals.withdraw("other", alice().account()).is_none());
+}

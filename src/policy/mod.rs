@@ -47,7 +47,7 @@ pub use members::Members;
 pub use membership::Membership;
 pub use principal::{Peer, Principal, PrincipalError};
 pub use rate::Bucket;
-pub use record::record;
+pub use record::{record, record_withdrawn};
 pub use refused::{NotApproved, Undecided};
 pub use rules::Rules;
 pub use sight::Sight;

@@ -16,6 +16,8 @@ pub enum Undecided {
     NotApprover,
     #[error("the plan expired at {at}, and nobody had answered; that is a no")]
     Expired { at: Timestamp },
+    #[error("the plan was withdrawn by who asked for it")]
+    Withdrawn,
     #[error("the plan was {} already, by {by}", if *yes { "approved" } else { "denied" })]
     Decided { yes: bool, by: String },
     #[error("somebody else's answer to the plan is being recorded")]
@@ -34,6 +36,7 @@ impl Undecided {
             Self::Own => "self_approval",
             Self::NotApprover => "not_an_approver",
             Self::Expired { .. } => "plan_expired",
+            Self::Withdrawn => "plan_withdrawn",
             Self::Decided { .. } => "already_decided",
             Self::Deciding => "being_decided",
             Self::Another => "another_plan",
@@ -54,7 +57,9 @@ impl Undecided {
             }
             Self::NotApprover => "the operator can name you in members of [approval]",
             Self::Expired { .. } => "who asked for it makes the plan anew",
-            Self::Decided { .. } => "`provost audit query --plan ID` shows the answer's receipt",
+            Self::Decided { .. } | Self::Withdrawn => {
+                "`provost audit query --plan ID` shows the receipt of that"
+            }
             Self::Deciding => "look again: provost plans",
             Self::Another => "run it again, and read what it shows",
             Self::How { .. } => "the operator can name it in approve_by of the role in provost.toml",
@@ -79,6 +84,8 @@ pub enum NotApproved {
     Refused { by: String },
     #[error("nobody had said yes and applied it when it expired at {at}")]
     Expired { at: Timestamp },
+    #[error("it was withdrawn by who asked for it")]
+    Withdrawn,
     #[error("its approval was used already: a plan is applied once")]
     Used,
     #[error("it was approved by who asked for it, which the role does not allow any more")]
@@ -96,6 +103,7 @@ impl NotApproved {
             Self::Waiting { .. } => "needs_approval",
             Self::Refused { .. } => "denied_by_person",
             Self::Expired { .. } => "plan_expired",
+            Self::Withdrawn => "plan_withdrawn",
             Self::Used => "already_applied",
             Self::Own => "self_approval",
             Self::How { .. } => "another_way",

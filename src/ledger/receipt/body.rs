@@ -128,10 +128,10 @@ pub struct Plan {
     pub undo: Json,
 }
 
-/// A person decided about a plan. The receipt's principal is that person.
+/// A person decided about a plan, or who asked for it took it back. The receipt's principal is that person.
 #[derive(Debug, Clone, Serialize)]
 pub struct Approval {
-    /// "terminal", "elicitation".
+    /// "terminal", "elicitation"; "withdrawn" by who asked for it.
     pub how: &'static str,
     /// The plan's receipt.
     pub of: Seq,

@@ -249,6 +249,7 @@ fn line(held: &Held) -> Line {
         Standing::Decided(decision) if decision.yes => ("approved", Some(decision)),
         Standing::Decided(decision) => ("denied", Some(decision)),
         Standing::Used(decision) => ("applied", Some(decision)),
+        Standing::Withdrawn { .. } => ("withdrawn", None),
         Standing::Expired => ("expired", None),
     };
     Line {
@@ -263,6 +264,9 @@ fn line(held: &Held) -> Line {
         expires: request.expires_at,
         decided_by: decision.map(|decision| decision.by.clone()),
         decided_at: decision.map(|decision| decision.at),
-        receipt: decision.map_or(request.receipt, |decision| decision.receipt),
+        receipt: match held.standing {
+            Standing::Withdrawn { receipt } => receipt,
+            _ => decision.map_or(request.receipt, |decision| decision.receipt),
+        },
     }
 }

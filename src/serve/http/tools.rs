@@ -41,6 +41,7 @@ pub const STATUS: &[(&str, u16)] = &[
     ("not_found", 404),
     ("already_applied", 409),
     ("plan_expired", 409),
+    ("plan_withdrawn", 409),
     ("role_changed", 409),
     ("halted", 409),
     ("rate", 429),

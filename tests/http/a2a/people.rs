@@ -97,6 +97,46 @@ fn a_no_ends_both_the_plans_task_and_the_applys() {
 }
 
 #[test]
+fn a_plan_whose_task_is_cancelled_is_withdrawn_on_record_and_nobody_can_approve_it_any_more() {
+    let web = Web::start(HELD);
+    let token = web.token(&["--as", "own", "--ttl", "1h"]);
+    let agent = Agent::new(&web, &token);
+    let planned = plan(&agent);
+    let id = answer(&planned)["plan_id"].as_str().unwrap();
+    let apply = agent.begin("apply", &json!({ "plan_id": id }));
+    eventually("it waits", || state(&agent.get(&apply)) == "INPUT_REQUIRED");
+    // Another's token takes nothing back.
+    let other = web.token(&["--as", "own", "--ttl", "1h"]);
+    assert_eq!(Agent::new(&web, &other).error("CancelTask", &json!({ "id": planned["id"] })).0, -32001);
+    let canceled = agent.result("CancelTask", &json!({ "id": planned["id"] }));
+    assert_eq!(state(&canceled), "CANCELED", "{canceled}");
+    let said = canceled["status"]["message"]["parts"][0]["text"].as_str().unwrap();
+    assert!(said.contains(id) && said.contains("withdrawn"), "{said}");
+    let receipt = web.receipts().into_iter().find(|it| it["kind"] == "approval").expect("a receipt");
+    assert_eq!(
+        (&receipt["body"]["how"], &receipt["decision"], &receipt["plan"]),
+        (&json!("withdrawn"), &json!("refused"), &json!(id)),
+        "{receipt}"
+    );
+    assert!(receipt["principal"]["token"].is_string(), "{receipt}");
+    // Whoever waits for the yes is told that there is none to wait for.
+    eventually("the apply has ended", || state(&agent.get(&apply)) == "FAILED");
+    assert_eq!(answer(&agent.get(&apply))["error"]["kind"], "plan_withdrawn");
+    let again = agent.call("apply", &json!({ "plan_id": id }));
+    assert_eq!(answer(&again)["error"]["kind"], "plan_withdrawn", "{again}");
+    assert!(web.receipts().iter().all(|it| it["kind"] != "intent"));
+    // And a person who is late hears why.
+    let late = web.provost(&["approve", "--yes", id]);
+    assert!(!late.status.success());
+    let said = format!("{}{}", String::from_utf8_lossy(&late.stdout), String::from_utf8_lossy(&late.stderr));
+    let expected = if is_root() { "withdrawn" } else { "" };
+    assert!(said.contains(expected), "{said}");
+    let plans = String::from_utf8(web.provost(&["plans"]).stdout).unwrap();
+    assert!(!is_root() || plans.contains("withdrawn"), "{plans}");
+    assert_eq!(web.receipts().iter().filter(|it| it["kind"] == "approval").count(), 1);
+}
+
+#[test]
 fn a_task_that_is_cancelled_while_it_waits_does_nothing_once_the_yes_comes() {
     if !is_root() {
         return;

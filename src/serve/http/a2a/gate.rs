@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::ledger::receipt::Clean;
 use crate::ledger::receipt::body::Refusal;
-use crate::ledger::{Decision, Entry};
-use crate::policy::{Denied, Principal, Sight, role};
+use crate::ledger::{Decision, Entry, Unrecorded};
+use crate::policy::{Denied, Principal, Sight, record_withdrawn, role};
 use crate::tools::Provost;
 
 use super::task::{Now, Task};
@@ -24,6 +24,15 @@ impl Gate {
     /// What the owner sees; none where no role names it: nothing but `status` is for it then.
     pub fn sight(&self) -> Option<Sight> {
         self.provost.policy.read(&self.principal).ok()
+    }
+
+    /// Takes back a plan of the owner's that waits for a yes, on record. None: it does not wait any more.
+    pub async fn withdraw(&self, plan: &str) -> Option<Result<(), Unrecorded>> {
+        let policy = &self.provost.policy;
+        let withdrawal = policy.approvals.withdraw(plan, self.principal.account())?;
+        let who = self.principal.who(role(&policy.rules.now(), &self.principal));
+        let why = Clean::ours("its task was cancelled");
+        Some(record_withdrawn(&self.provost.desk.ledger, withdrawal, who, Some(why)).await)
     }
 
     /// As its owner may see it. What a task says and came to stays unsaid where the role is another, or is not as it was.

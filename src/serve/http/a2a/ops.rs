@@ -76,7 +76,11 @@ impl Asker {
             }
             Op::Cancel => {
                 let task = self.named(params)?;
-                if !task.cancel() {
+                let canceled = match task.waiting_plan() {
+                    Some(plan) => self.withdraw(&task, &plan).await,
+                    None => task.cancel(),
+                };
+                if !canceled {
                     let message = "the task has ended";
                     return Err(error(error_code::TASK_NOT_CANCELABLE, "ended", message, ""));
                 }
@@ -143,6 +147,22 @@ impl Asker {
         Ok(task)
     }
 
+    /// Cancels the task of a plan that waits for a yes: what its asker does not want any more is not to be approved. False where
+    /// somebody's answer was first.
+    async fn withdraw(&self, task: &Task, plan: &str) -> bool {
+        match self.gate.withdraw(plan).await {
+            // The task may have heard of it first, and says the same.
+            Some(Ok(())) => {
+                task.cancel_saying(&verdict::withdrawn(plan));
+                true
+            }
+            Some(Err(unrecorded)) => task.cancel_saying(&format!(
+                "cancelled; plan {plan} is not withdrawn, as that cannot be recorded ({unrecorded}): it waits on until it expires"
+            )),
+            None => task.cancel(),
+        }
+    }
+
     fn named(&self, params: &Value) -> Result<Arc<Task>, A2AError> {
         let id = params.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| wrong("id", "a task's id is needed"))?;
@@ -151,7 +171,11 @@ impl Asker {
 
     fn list(&self, params: &Value) -> Result<Told, A2AError> {
         const MOST: i64 = 100;
-        let text = |name: &str| params.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let text = |name: &str| match params.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+            Some(_) => Err(wrong(name, "it is text")),
+        };
         let size = match params.get("pageSize") {
             None | Some(Value::Null) => 50,
             Some(size) => match size.as_i64().filter(|size| (1..=MOST).contains(size)) {
@@ -160,14 +184,14 @@ impl Asker {
             },
         };
         let most = history(params)?;
-        let state = match text("status") {
+        let state = match text("status")? {
             None | Some("TASK_STATE_UNSPECIFIED") => None,
             Some(name) => {
                 let state = serde_json::from_value::<TaskState>(json!(name));
                 Some(state.map_err(|_| wrong("status", "there is no such state"))?)
             }
         };
-        let after = match text("statusTimestampAfter") {
+        let after = match text("statusTimestampAfter")? {
             None => None,
             Some(time) => {
                 let time = time.parse::<jiff::Timestamp>();
@@ -177,7 +201,12 @@ impl Asker {
                 )
             }
         };
-        let context = text("contextId");
+        let context = text("contextId")?;
+        let page = text("pageToken")?;
+        let with_answers = match params.get("includeArtifacts") {
+            None | Some(Value::Null) => false,
+            Some(truth) => truth.as_bool().ok_or_else(|| wrong("includeArtifacts", "it is true or false"))?,
+        };
         // The latest first; of one moment, in the order of their ids.
         let key = |(task, now): &(Arc<Task>, Now)| (-now.at, task.id.clone());
         let mut all: Vec<(Arc<Task>, Now)> = self
@@ -197,7 +226,7 @@ impl Asker {
             .collect();
         all.sort_by_key(key);
         let total = all.len();
-        if let Some(token) = text("pageToken") {
+        if let Some(token) = page {
             let last =
                 token.split_once('.').and_then(|(at, id)| Some((-at.parse::<i64>().ok()?, id.to_owned())));
             let last = last.ok_or_else(|| wrong("pageToken", "it is as the page before gave it"))?;
@@ -207,7 +236,6 @@ impl Asker {
         let more = all.len() > size;
         all.truncate(size);
         let next = all.last().filter(|_| more).map(|(task, now)| format!("{}.{}", now.at, task.id));
-        let with_answers = params.get("includeArtifacts") == Some(&Value::Bool(true));
         // One receipt, however many are withheld.
         let _ = all.iter().any(|(task, _)| self.gate.record(task));
         let tasks = all.iter().map(|(task, now)| {

@@ -111,14 +111,24 @@ impl Task {
         self.room.lock().unwrap_or_else(PoisonError::into_inner).1.resize(bytes).is_ok()
     }
 
+    /// The plan of which this is the task, while it waits for a person's yes.
+    pub fn waiting_plan(&self) -> Option<String> {
+        let now = self.now();
+        let about = now.about.as_ref().filter(|_| self.tool == "plan" && now.is_interrupted())?;
+        about["plan_id"].as_str().map(str::to_owned)
+    }
+
     /// Stops listening. What was begun on the node goes on; false where it had ended before.
     pub fn cancel(&self) -> bool {
-        let said = match self.tool.as_str() {
+        self.cancel_saying(match self.tool.as_str() {
             "apply" => {
                 "cancelled: a change that had begun goes on, and its receipt says how it ended (skill audit)"
             }
             _ => "cancelled: nobody waits for it any more",
-        };
+        })
+    }
+
+    pub fn cancel_saying(&self, said: &str) -> bool {
         let canceled = self.stand(Now::new(TaskState::Canceled).saying(said));
         self.stop.cancel();
         canceled

@@ -141,10 +141,16 @@ impl Waits {
             Some(Standing::Decided(decision)) => {
                 (TaskState::Rejected, format!("{} said no to plan {plan}", decision.by))
             }
+            Some(Standing::Withdrawn { .. }) => (TaskState::Canceled, withdrawn(plan)),
             _ => (TaskState::Failed, format!("nobody said yes to plan {plan} in time; plan it again")),
         };
         Now::new(state).saying(said).answering(content)
     }
+}
+
+/// Of a plan that its asker has taken back.
+pub fn withdrawn(plan: &str) -> String {
+    format!("cancelled: plan {plan} is withdrawn, and nobody can approve it any more")
 }
 
 /// `apply` is followed to the change's end, unless the client says for how long: it holds no connection open.
