@@ -64,12 +64,23 @@ fn http_json_does_what_json_rpc_does() {
         ("GET", format!("tasks/{id}/pushNotificationConfigs"), 400, "FAILED_PRECONDITION"),
         ("DELETE", format!("tasks/{id}/pushNotificationConfigs/x"), 400, "FAILED_PRECONDITION"),
         ("GET", "tasks?pageSize=1000".to_owned(), 400, "INVALID_ARGUMENT"),
+        ("GET", "tasks?includeArtifacts=1".to_owned(), 400, "INVALID_ARGUMENT"),
         ("POST", "message:send".to_owned(), 400, "INVALID_ARGUMENT"),
     ] {
         let refused = ask(method, &path, &Value::Null);
         let error = &refused.json()["error"];
         assert_eq!((refused.status, error["status"].as_str()), (status, Some(code)), "{path}: {error}");
         assert_eq!(fault(error).0, i64::from(status));
+    }
+    let sent = json!({ "message": message("status", &json!({})) }).to_string();
+    for path in ["message:send", "message:stream"] {
+        let bearer = format!("Bearer {token}");
+        for kind in [Some("text/plain"), Some("application/x-www-form-urlencoded"), None] {
+            let kind = kind.map(|kind| ("content-type", kind));
+            let headers: Vec<_> = [("authorization", bearer.as_str())].into_iter().chain(kind).collect();
+            let typed = web.ask("POST", &format!("/a2a/{path}"), &headers, &sent);
+            assert_eq!((typed.status, typed.kind()), (415, "content_type".into()), "{path} {kind:?}");
+        }
     }
     assert_eq!(ask("DELETE", &format!("tasks/{id}"), &Value::Null).status, 405);
     assert_eq!(ask("GET", "nothing", &Value::Null).status, 404);

@@ -167,6 +167,12 @@ fn tasks_are_listed_the_latest_first_by_page_context_and_state() {
         json!({ "pageToken": "x" }),
         json!({ "status": "x" }),
         json!({ "historyLength": -1 }),
+        json!({ "contextId": 7 }),
+        json!({ "status": ["TASK_STATE_FAILED"] }),
+        json!({ "pageToken": {} }),
+        json!({ "statusTimestampAfter": 7 }),
+        json!({ "includeArtifacts": "yes" }),
+        json!({ "includeArtifacts": 1 }),
     ] {
         assert_eq!(agent.error("ListTasks", &wrong).0, -32602, "{wrong}");
     }

@@ -54,6 +54,11 @@ pub fn place(path: &str) -> Option<Place> {
 
 /// The answer, and whether it is a stream.
 pub async fn answer(door: &Door, asker: &Asker, place: Place, parts: &Parts, body: &[u8]) -> (Answer, bool) {
+    // Some are asked for by a POST that says all in its path.
+    let has_body = parts.method != Method::GET && !body.trim_ascii().is_empty();
+    if let Some(refused) = has_body.then(|| rpc::no_json(parts)).flatten() {
+        return (refused, false);
+    }
     match called(door, asker, place, parts, body).await {
         Ok(Told::Whole(told)) => (of_a2a(answer::json(200, &told)), false),
         Ok(Told::Follow(follow)) => (follow.answer(|event| Form::One.event(event).to_string()), true),
@@ -103,7 +108,7 @@ fn query(query: &str) -> Map<String, Value> {
         let (name, value) = (text(name), text(value));
         let value = match name.as_str() {
             "pageSize" | "historyLength" => value.parse::<i64>().map_or(json!(value), |number| json!(number)),
-            "includeArtifacts" => json!(value == "true"),
+            "includeArtifacts" => value.parse::<bool>().map_or(json!(value), |truth| json!(truth)),
             _ => json!(value),
         };
         (name, value)

@@ -63,11 +63,17 @@ pub fn version(parts: &Parts) -> Result<Option<Form>, A2AError> {
     }
 }
 
-pub async fn answer(door: &Door, asker: &Asker, parts: &Parts, body: &[u8]) -> (Answer, bool) {
+/// Where a body is not sent as JSON: which a page of another origin can do without asking its browser first.
+pub fn no_json(parts: &Parts) -> Option<Answer> {
     let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if kind != "application/json" && kind != "application/a2a+json" {
-        return (refuse(415, "content_type", "a request is sent as application/json", ""), false);
+    let is_json = kind == "application/json" || kind == "application/a2a+json";
+    (!is_json).then(|| refuse(415, "content_type", "a request is sent as application/json", ""))
+}
+
+pub async fn answer(door: &Door, asker: &Asker, parts: &Parts, body: &[u8]) -> (Answer, bool) {
+    if let Some(refused) = no_json(parts) {
+        return (refused, false);
     }
     let message: Value = match unique::read(body) {
         Ok(message) => message,
