@@ -60,12 +60,27 @@ fn headers_are_bounded_in_number_and_size() {
     let web = Web::start("");
     let many: String = (0..100).map(|at| format!("x-{at}: 1\r\n")).collect();
     let long = format!("x-long: {}\r\n", "x".repeat(64 << 10));
+    let start = "GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
     for extra in [many, long] {
-        let answer = web.raw(
-            format!("GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{extra}\r\n")
-                .as_bytes(),
-        );
+        let answer = web.raw(format!("{start}{extra}\r\n").as_bytes());
         assert!(matches!(answer.status, 431 | 400 | 0), "{}", answer.status);
+    }
+    // As many bytes as the head may have, and one more: in a header, and in what is asked for.
+    let most = 32 << 10;
+    let filled = |before: &str, after: &str, length: usize| {
+        let head = format!("{before}{}{after}", "x".repeat(length - before.len() - after.len()));
+        assert_eq!(head.len(), length);
+        web.raw(head.as_bytes())
+    };
+    let begun = format!("{start}x-long: ");
+    let (place, rest) = start.split_once(" HTTP").unwrap();
+    let rest = format!(" HTTP{rest}\r\n");
+    for (before, after) in [(begun.as_str(), "\r\n\r\n"), (&format!("{place}?"), rest.as_str())] {
+        assert_eq!(filled(before, after, most).status, 200);
+        for over in [most + 1, most + 4096] {
+            let refused = filled(before, after, over);
+            assert_eq!((refused.status, refused.kind()), (431, "headers_too_long".into()), "{over}");
+        }
     }
     assert_eq!(web.get("/health/live").status, 200);
     for nonsense in

@@ -19,7 +19,7 @@ const TO_SAY_HEADERS: Duration = Duration::from_secs(15);
 /// For a client to take in something of what it is sent.
 const TO_READ: Duration = Duration::from_secs(30);
 /// Bytes of a request's headers, and how many.
-const MOST_HEADER_BYTES: usize = 32 << 10;
+pub const MOST_HEADER_BYTES: usize = 32 << 10;
 const MOST_HEADERS: usize = 64;
 /// For answers that are on their way when the daemon ends.
 const TO_END: Duration = Duration::from_secs(3);
@@ -46,6 +46,7 @@ pub async fn serve<F: Face>(
         .timer(TokioTimer::new())
         .header_read_timeout(TO_SAY_HEADERS)
         .max_headers(MOST_HEADERS)
+        // Who has sent so much, and no end of the headers, is refused here; what came with the last of it is counted in `route`.
         .max_buf_size(MOST_HEADER_BYTES)
         .serve_connection(TokioIo::new(Box::pin(stream)), answering);
     let mut connection = std::pin::pin!(connection);

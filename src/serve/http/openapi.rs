@@ -96,7 +96,7 @@ fn refusals() -> Value {
     } } });
     let refusal = |(status, said): &(&str, &str)| {
         let mut response = json!({ "description": said });
-        // That one is said before there is anybody to say it in our form.
+        // That one may be said before there is anybody to say it in our form.
         if *status != "431" {
             response["content"] = content.clone();
         }

@@ -4,7 +4,7 @@ use hyper::body::Incoming;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, AUTHORIZATION, COOKIE, HeaderMap,
-    HeaderValue, VARY, WWW_AUTHENTICATE,
+    HeaderName, HeaderValue, VARY, WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request};
 use jiff::Timestamp;
@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::answer::{Answer, json, refuse, text};
 use super::body::{self, Until};
 use super::callers::Callers;
+use super::connection::MOST_HEADER_BYTES;
 use super::{Door, Face, a2a, openapi, token, tools};
 use crate::policy::token::{Presented, Rejected};
 use crate::serve::crowd::Crowd;
@@ -21,6 +22,10 @@ use crate::tools::record::Visit;
 const PLACES: &str = "/mcp, /v1/tools/{name}, /v1/token/refresh, /openapi.json, /a2a, /.well-known/agent-card.json, /health, /metrics";
 
 pub async fn answer<F: Face>(door: &Door, callers: &Callers<F>, request: Request<Incoming>) -> Answer {
+    if head(&request) > MOST_HEADER_BYTES {
+        let why = format!("a request's headers have at most {MOST_HEADER_BYTES} bytes");
+        return refuse(431, "headers_too_long", &why, "send less");
+    }
     let origin = match door.allowed.check(request.uri(), request.headers()) {
         Ok(origin) => origin,
         Err(refused) => return *refused,
@@ -39,6 +44,20 @@ pub async fn answer<F: Face>(door: &Door, callers: &Callers<F>, request: Request
         headers.append(VARY, HeaderValue::from_static("origin"));
     }
     answer
+}
+
+/// Bytes of a request's head, as they were sent: its first line, its headers, and the ends of their lines.
+fn head<B>(request: &Request<B>) -> usize {
+    const FIRST_LINE: usize = "  HTTP/1.1\r\n".len();
+    let uri = request.uri();
+    let place = uri.path_and_query().map_or(0, |place| place.as_str().len());
+    // Of an absolute URL.
+    let host = uri.authority().map_or(0, |host| host.as_str().len());
+    let scheme = uri.scheme_str().map_or(0, |scheme| scheme.len() + "://".len());
+    let line =
+        |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + ": \r\n".len();
+    let headers: usize = request.headers().iter().map(line).sum();
+    request.method().as_str().len() + scheme + host + place + FIRST_LINE + headers + "\r\n".len()
 }
 
 /// To the browser of a page that may ask.
