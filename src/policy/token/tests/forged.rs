@@ -49,6 +49,13 @@ fn what_is_not_this_nodes_or_not_of_this_moment_opens_nothing() {
     let other = Key::other();
     let body = good.rsplit_once('.').unwrap().0;
     let swapped = |alg: &str| forged(&key, &json!({ "alg": alg, "typ": "JWT" }), &claims(&good));
+    let asking = |crit: Value| {
+        forged(&key, &json!({ "alg": "EdDSA", "typ": "JWT", "crit": crit, "x": 1 }), &claims(&good))
+    };
+    let twice = |header: &str, begun: &str| {
+        forged_text(&key, header, &claims(&good).to_string().replacen('{', begun, 1))
+    };
+    assert!(office.shown(&twice(&header.to_string(), "{")).is_ok());
     for (token, kind) in [
         (String::new(), "token_malformed"),
         ("a.b.c".into(), "token_malformed"),
@@ -73,6 +80,16 @@ fn what_is_not_this_nodes_or_not_of_this_moment_opens_nothing() {
         (format!("{}.{}.", part(&json!({ "alg": "none" })), part(&claims(&good))), "token_malformed"),
         (
             format!("{}.{}.", part(&json!({ "alg": "None", "typ": "JWT" })), part(&claims(&good))),
+            "token_malformed",
+        ),
+        // What has to be understood, and is not.
+        (asking(json!(["x"])), "token_malformed"),
+        (asking(json!(["exp"])), "token_malformed"),
+        (asking(json!([])), "token_malformed"),
+        // What means two things.
+        (twice("{\"alg\":\"EdDSA\",\"typ\":\"JWT\",\"typ\":\"JWT\"}", "{"), "token_malformed"),
+        (
+            twice("{\"alg\":\"EdDSA\",\"typ\":\"JWT\"}", "{\"sub\":\"token:0000000000000000\","),
             "token_malformed",
         ),
         (swapped("ES256"), "token_algorithm"),
