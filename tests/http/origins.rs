@@ -29,7 +29,14 @@ fn a_page_of_another_origin_is_refused_though_it_has_a_token_and_one_that_is_nam
     let token = web.token(&[]);
     let bearer = format!("Bearer {token}");
     let kind = ("content-type", "application/json");
-    for origin in ["https://evil.example", "null", "http://localhost:3000", "http://chat.example.org"] {
+    let others = [
+        "https://evil.example",
+        "null",
+        "http://localhost:3000",
+        "https://localhost",
+        "http://chat.example.org",
+    ];
+    for origin in others {
         let asked = [("origin", origin), ("authorization", &bearer), kind];
         let answer = web.ask("POST", "/v1/tools/status", &asked, "{}");
         assert_eq!((answer.status, answer.kind()), (403, "origin_not_allowed".into()), "{origin}");

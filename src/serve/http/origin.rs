@@ -66,10 +66,15 @@ impl Allowed {
             _ => return Err(Box::new(refuse(400, "origin", "there is more than one Origin header", ""))),
         };
         let said = origin.to_str().map(str::to_ascii_lowercase).unwrap_or_default();
-        // A page of this very place, by a name that was looked at above, is no other origin.
-        let place = said.strip_prefix("http://").or_else(|| said.strip_prefix("https://"));
-        let is_own =
-            place.is_some_and(|place| host.to_str().is_ok_and(|host| host.eq_ignore_ascii_case(place)));
+        // A page of this very place, by a name that was looked at above, is no other origin: of loopback in the clear, of any
+        // other name by the reverse proxy in front, which has the certificate.
+        let scheme = match asked.as_ref().is_some_and(|asked| is_loopback_name(asked.host())) {
+            true => "http://",
+            false => "https://",
+        };
+        let is_own = said
+            .strip_prefix(scheme)
+            .is_some_and(|place| host.to_str().is_ok_and(|host| host.eq_ignore_ascii_case(place)));
         match is_own || self.origins.contains(&said) {
             true => Ok(Some(origin.clone())),
             false => Err(Box::new(refuse(
@@ -169,9 +174,16 @@ mod tests {
     #[test]
     fn a_web_page_asks_only_where_the_operator_named_it() {
         assert_eq!(asked(&["localhost"], Some("https://chat.example.org")), Ok(()));
-        assert_eq!(asked(&["localhost:7180"], Some("http://localhost:7180")), Ok(()), "its own");
+        for (host, own, other) in [
+            ("localhost:7180", "http://localhost:7180", "https://localhost:7180"),
+            ("[::1]:7180", "http://[::1]:7180", "https://[::1]:7180"),
+            ("provost.example.org", "https://provost.example.org", "http://provost.example.org"),
+        ] {
+            assert_eq!(asked(&[host], Some(own)), Ok(()), "its own");
+            assert_eq!(asked(&[host], Some(other)), Err(403), "{other}: the scheme is part of an origin");
+        }
         assert_eq!(
-            asked(&["evil.example"], Some("http://evil.example")),
+            asked(&["evil.example"], Some("https://evil.example")),
             Err(403),
             "its own, by no name of ours"
         );
