@@ -26,6 +26,7 @@ pub(super) enum When {
     Given,
     True,
     False,
+    NotFalse,
     Is(Vec<&'static str>),
     Path,
     Beyond(Vec<&'static str>),
@@ -68,7 +69,11 @@ pub(super) fn grounds(
         .iter()
         .filter(move |raise| raise.calls.iter().any(|call| call.0 == method && call.1 == path));
     here.filter(move |raise| {
-        arguments.iter().any(|(name, value)| names(raise.parameter, name) && raise.when.holds(value))
+        let mut given = arguments.iter().filter(|(name, _)| names(raise.parameter, name));
+        match raise.when {
+            When::NotFalse => !given.any(|(_, value)| boolean(value) == Some(false)),
+            _ => given.any(|(_, value)| raise.when.holds(value)),
+        }
     })
     .map(|raise| Ground { tier: raise.tier, why: raise.why, argument: Some(raise.parameter) })
 }
@@ -101,6 +106,7 @@ fn row(line: &'static str, calls: &[(Method, String)]) -> Option<Raise> {
         ("given", true) => When::Given,
         ("true", true) => When::True,
         ("false", true) => When::False,
+        ("not-false", true) => When::NotFalse,
         ("path", true) => When::Path,
         ("is", false) => When::Is(of),
         ("beyond", false) => When::Beyond(of),
@@ -127,6 +133,8 @@ impl When {
             When::Given => !value.is_null(),
             // What is no clear no is taken as a yes, and the other way round: PVE may read it either way.
             When::True => !value.is_null() && boolean(value) != Some(false),
+            // Also where it is not given, which no value tells.
+            When::NotFalse => boolean(value) != Some(false),
             When::False => !value.is_null() && boolean(value) != Some(true),
             When::Private => texts(value).iter().any(|text| is_private(text)),
             When::Is(values) => texts(value).iter().any(|text| values.contains(&text.as_str())),

@@ -205,6 +205,17 @@ fn what_merges_unmounts_takes_over_or_silences_is_as_grave_as_the_call_that_does
     let (post, put) = (Method::Post, Method::Put);
     for (method, path, args, tier) in [
         (post, "/admin/datastore/{store}/move-group", json!({ "merge-group": true }), Tier::Destructive),
+        // Where nothing is said, a server merges, and removes what it moved from.
+        (post, "/admin/datastore/{store}/move-group", json!({}), Tier::Destructive),
+        (post, "/admin/datastore/{store}/move-group", json!({ "merge-group": null }), Tier::Destructive),
+        (post, "/admin/datastore/{store}/move-namespace", json!({}), Tier::Destructive),
+        (
+            post,
+            "/admin/datastore/{store}/move-namespace",
+            json!({ "merge-groups": false }),
+            Tier::Destructive,
+        ),
+        (post, "/admin/datastore/{store}/move-namespace", json!({ "delete-source": "0" }), Tier::Destructive),
         (post, "/admin/datastore/{store}/move-namespace", json!({ "merge-groups": true }), Tier::Destructive),
         (
             post,

@@ -40,7 +40,7 @@ pub async fn moved(shelf: &Shelf<'_>, found: &mut Found) {
     }
 }
 
-/// Unless the call says that nothing is to be merged: what a server does where it says nothing differs.
+/// Unless the call says that nothing is to be merged: a server merges where it says nothing.
 fn merges(shelf: &Shelf<'_>) -> bool {
     !shelf.is_off("merge-group") && !shelf.is_off("merge-groups")
 }
