@@ -12,8 +12,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::catalog::{Catalog, Edition};
 use crate::product::Product;
 use crate::sim::backup::{self, BackupSim, Server};
-use crate::sim::estate::{demo, recorded};
-use crate::sim::{Options, Sim};
+use crate::sim::estate::{demo, now, recorded};
+use crate::sim::{Options, Sim, vault};
 
 /// What is simulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -28,7 +28,7 @@ pub struct Arguments {
     /// directory, which is removed at the end]
     #[arg(long)]
     pub dir: Option<PathBuf>,
-    /// Whose API: a Proxmox VE cluster's, or a Backup Server's
+    /// Whose API: a Proxmox VE cluster's, with a Backup Server that one of its storages names, or a Backup Server's alone
     #[arg(long, value_enum, default_value_t = Simulated::Pve)]
     pub product: Simulated,
     /// How many guests there are, over three nodes
@@ -87,7 +87,7 @@ async fn serve(arguments: &Arguments) -> io::Result<()> {
     let (mut terminated, mut interrupted) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (_up, told) = match arguments.product {
-        Simulated::Pve => cluster(arguments, dir).await.map(|(sim, told)| (Up::Cluster(sim), told))?,
+        Simulated::Pve => cluster(arguments, dir).await?,
         Simulated::Backup => server(arguments, dir).await.map(|(sim, told)| (Up::Server(sim), told))?,
     };
     let mut out = io::stdout().lock();
@@ -103,11 +103,11 @@ async fn serve(arguments: &Arguments) -> io::Result<()> {
 /// What runs until it is dropped.
 #[expect(dead_code, reason = "held, and not looked at")]
 enum Up {
-    Cluster(Sim),
+    Cluster(Sim, Option<BackupSim>),
     Server(BackupSim),
 }
 
-async fn cluster(arguments: &Arguments, dir: &Path) -> io::Result<(Sim, String)> {
+async fn cluster(arguments: &Arguments, dir: &Path) -> io::Result<(Up, String)> {
     let estate = if arguments.recorded { recorded() } else { demo(arguments.guests, &arguments.containers) };
     let options = Options {
         listen: arguments.listen,
@@ -119,10 +119,14 @@ async fn cluster(arguments: &Arguments, dir: &Path) -> io::Result<(Sim, String)>
     let apidoc = dir.join("apidoc.js");
     std::fs::write(&apidoc, options.catalog.to_script())?;
     let sim = Sim::start(options).await.map_err(io::Error::other)?;
+    let (beside, of_it) = match arguments.recorded {
+        true => (None, String::new()),
+        false => vaulted(&sim, dir).await.map(|(beside, told)| (Some(beside), told))?,
+    };
     let told = format!(
         "# A simulated cluster is up, until SIGTERM or Ctrl-C. All of this is for a provost.toml:\n\n[pve]\nurl         = \"{}\"\n\
          daemon      = \"{}\"\ntoken       = \"{}\"\ncertificate = \"{}\"\napidoc      = \"{}\"\netc_pve     = \"{}\"\n\n\
-         # Faults: a line to {}, as \"slow 500\"; \"heal\" ends them.\n",
+         {of_it}# Faults: a line to {}, as \"slow 500\"; \"heal\" ends them.\n",
         sim.url,
         sim.daemon_url,
         sim.token.display(),
@@ -130,6 +134,26 @@ async fn cluster(arguments: &Arguments, dir: &Path) -> io::Result<(Sim, String)>
         apidoc.display(),
         sim.etc_pve.display(),
         sim.control.display(),
+    );
+    Ok((Up::Cluster(sim, beside), told))
+}
+
+/// A Backup Server beside the cluster, which one of its storages names.
+async fn vaulted(cluster: &Sim, dir: &Path) -> io::Result<(BackupSim, String)> {
+    const DAY: u64 = 86_400;
+    let dir = dir.join("backup-server");
+    std::fs::create_dir_all(&dir)?;
+    // Of last night.
+    let newest = i64::try_from((now() - 2 * 3600) / DAY * DAY + 2 * 3600).unwrap_or_default();
+    let sim = BackupSim::start(backup::Options::new(&dir, Server::saved_until(newest)).as_slow()).await?;
+    cluster.with_estate(|estate| {
+        sim.with_server(|server| vault::name(estate, server, sim.address, &sim.fingerprint));
+    });
+    let told = format!(
+        "# The storage {} names a simulated Backup Server, which is up too: {}, by the token in {}.\n",
+        vault::STORAGE,
+        sim.url,
+        sim.token.display(),
     );
     Ok((sim, told))
 }

@@ -23,6 +23,7 @@ mod permission;
 mod route;
 mod shape;
 mod task;
+pub mod vault;
 mod verify;
 mod worker;
 

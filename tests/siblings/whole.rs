@@ -237,6 +237,51 @@ fn a_demo_of_a_backup_server_is_one_that_a_daemon_manages() {
     );
 }
 
+/// What `provost demo` prints is a node, one of whose storages names a Backup Server.
+#[test]
+fn a_demo_of_a_cluster_has_a_backup_server_that_read_and_diagnose_see() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = Demo(
+        Command::new(env!("CARGO_BIN_EXE_provost"))
+            .args(["demo", "--guests", "10", "--dir"])
+            .arg(dir.path().join("demo"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut told = String::new();
+    let mut lines = BufReader::new(demo.0.stdout.take().unwrap());
+    while !told.contains("\n# Faults") {
+        assert_ne!(lines.read_line(&mut told).unwrap(), 0, "{told}");
+    }
+    let house = House::beside(&told, FULL);
+    let mut client = house.client();
+    let storages = call(&mut client, "read", json!({ "path": "/storage", "where": "type = pbs" }));
+    let named = &storages["data"][0];
+    assert_eq!((&named["storage"], &named["datastore"]), (&json!("vault"), &json!("tank")), "{storages}");
+    assert!(
+        told.contains(&format!("https://{}:{}", named["server"].as_str().unwrap(), named["port"])),
+        "{told} {named}"
+    );
+    let reached = format!(
+        "storage vault (datastore tank of Backup Server {}:{}): reached",
+        named["server"].as_str().unwrap(),
+        named["port"]
+    );
+    let saved =
+        call(&mut client, "read", json!({ "path": "/nodes/pve1/storage/vault/content", "limit": 100 }));
+    assert_eq!(saved["total"], 21, "fourteen of one guest, seven of another: {saved}");
+    for subject in ["node/pve1", "cluster"] {
+        let looked = call(&mut client, "diagnose", json!({ "subject": subject }));
+        let said = looked["evidence"]["backup_servers"].as_str().unwrap_or_else(|| panic!("{looked:#}"));
+        for words in [&*reached, "known by a fingerprint"] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        assert!(!looked["flags"].to_string().contains("vault"), "it is well: {looked:#}");
+    }
+}
+
 struct Demo(Child);
 
 impl Drop for Demo {

@@ -51,6 +51,26 @@ fn the_verb_says_what_a_configuration_needs_and_ends_at_sigterm() {
     assert!(std::path::Path::new(pve["certificate"].as_str().unwrap()).exists());
     let apidoc = std::fs::read(pve["apidoc"].as_str().unwrap()).unwrap();
     assert!(provost::catalog::import::script(&apidoc).is_ok());
+    // And the Backup Server that one of its storages names is there, with the certificate that the storage knows it by.
+    let server = dir.path().join("backup-server");
+    assert!(told.contains(server.join("pbs-token").to_str().unwrap()), "{told}");
+    let storages = std::fs::read_to_string(etc_pve.join("storage.cfg")).unwrap();
+    let named = storages.split("\n\n").find(|section| section.starts_with("pbs: vault")).expect("a storage");
+    let value = |key: &str| {
+        let line =
+            named.lines().find_map(|line| line.trim().strip_prefix(key)).unwrap_or_else(|| panic!("{named}"));
+        line.trim().to_owned()
+    };
+    let address = format!("{}:{}", value("server "), value("port "));
+    assert!(told.contains(&format!("https://{address}")), "{told}");
+    assert!(std::net::TcpStream::connect(&address).is_ok());
+    let printed = Command::new("openssl")
+        .args(["x509", "-noout", "-fingerprint", "-sha256", "-in"])
+        .arg(server.join("proxy.pem"))
+        .output()
+        .expect("openssl");
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    assert_eq!(printed.trim().rsplit('=').next().unwrap(), value("fingerprint "));
 
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
     assert!(child.wait().unwrap().success());

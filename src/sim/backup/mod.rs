@@ -58,7 +58,10 @@ impl Options {
 pub struct BackupSim {
     /// `https://127.0.0.1:PORT`
     pub url: String,
+    pub address: SocketAddr,
     pub certificate: PathBuf,
+    /// Of the certificate, SHA-256, as PVE's storage.cfg has it.
+    pub fingerprint: String,
     /// [`ROOT_TOKEN`], in a file that is its owner's alone.
     pub token: PathBuf,
     shared: Arc<Shared>,
@@ -120,17 +123,18 @@ impl BackupSim {
     pub async fn start(options: Options) -> io::Result<Self> {
         let Options { dir, server, listen, delays } = options;
         let certificate = dir.join("proxy.pem");
-        let (identity, _) = Identity::make(&server.node, &certificate)?;
+        let (identity, fingerprint) = Identity::make(&server.node, &certificate)?;
         let token = dir.join("pbs-token");
         let secret = server.secret(ROOT_TOKEN).unwrap_or_default();
         super::write_secret(&token, &format!("{ROOT_TOKEN}={secret}\n"))?;
         let listener = TcpListener::bind(listen).await?;
-        let url = format!("https://{}", listener.local_addr()?);
+        let address = listener.local_addr()?;
+        let url = format!("https://{address}");
         let catalog = Catalog::built_in(Edition::of(Product::Backup));
         let shared = Arc::new(Shared { server: Mutex::new(server), catalog, delays });
         let mut listeners = JoinSet::new();
         listeners.spawn(accept(shared.clone(), identity, listener));
-        Ok(Self { url, certificate, token, shared, _listener: listeners })
+        Ok(Self { url, address, certificate, fingerprint, token, shared, _listener: listeners })
     }
 
     /// What is true, for a test to compare with.

@@ -68,6 +68,11 @@ pub fn object(pairs: &[(&str, &str)]) -> Map<String, Value> {
 impl Server {
     /// Two datastores: `tank` with a namespace `team`, and `archive` that is synchronised from it.
     pub fn demo() -> Self {
+        Self::saved_until(NEWEST)
+    }
+
+    /// The same, whose newest backups are of this time.
+    pub fn saved_until(newest: i64) -> Self {
         let mut server = Self { node: "pbs1".to_owned(), ..Self::default() };
         for (user, comment) in [
             ("root@pam", "superuser"),
@@ -97,7 +102,7 @@ impl Server {
             owner: owner.to_owned(),
             notes: String::new(),
             backups: (0..days)
-                .map(|ago| (NEWEST - ago * DAY, Backup { size: 4 << 30, ..Backup::default() }))
+                .map(|ago| (newest - ago * DAY, Backup { size: 4 << 30, ..Backup::default() }))
                 .collect(),
         };
         let named = |kind: &str, id: &str| (kind.to_owned(), id.to_owned());
