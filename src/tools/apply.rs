@@ -36,7 +36,7 @@ pub struct ApplyArguments {
     #[serde(default, deserialize_with = "crate::pve::loose::optional::u64")]
     #[schemars(with = "Option<u64>")]
     wait: Option<u64>,
-    /// Warnings are a failure too
+    /// Warnings fail it too
     expect: Option<Expect>,
 }
 

@@ -40,8 +40,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry {
             tool: tool::<diagnose::DiagnoseArguments>(
                 "diagnose",
-                "What is wrong with a guest, a node or the cluster: flags with evidence and a next step, and what could \
-                 not be looked at.",
+                "What is wrong with a guest, a node or the cluster, with evidence, next steps, and what could not be seen.",
                 ToolAnnotations::new().read_only(true).open_world(false),
             ),
             answer: answer::<diagnose::DiagnoseAnswer>(),

@@ -16,6 +16,9 @@ const ALL: [&str; 10] =
 /// What each that is not registered yet can count on.
 const ROOM: usize = 530;
 
+/// What a client asks with whose ids are UUIDs, which the answer repeats.
+const LONG_ID: &str = "0191d3a8-7c2e-7f00-8a55-3b6f2e9d4c10";
+
 /// The answer to `tools/list` as it came, without its newline.
 fn on_the_wire(site: &Site, revision: &str) -> String {
     let stream = UnixStream::connect(site.socket()).expect("connect");
@@ -36,7 +39,7 @@ fn on_the_wire(site: &Site, revision: &str) -> String {
         lines.next().expect("an answer").expect("text");
         say(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
     }
-    say(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": params }));
+    say(json!({ "jsonrpc": "2.0", "id": LONG_ID, "method": "tools/list", "params": params }));
     lines.next().expect("an answer").expect("text")
 }
 

@@ -40,9 +40,9 @@ const SHELL: &str = "/bin/sh";
 pub struct ExecArguments {
     /// vmid, or "host": the node
     guest: Guest,
-    /// Program and arguments; no shell in between
+    /// Program and arguments; no shell
     argv: Option<Vec<String>>,
-    /// Instead of argv: text for the guest's /bin/sh
+    /// Instead of argv: for the guest's /bin/sh
     script: Option<String>,
     mode: Option<Mode>,
     /// Name, uid or uid:gid; default root
