@@ -110,6 +110,12 @@ impl Query {
         query
     }
 
+    /// As if no other verb were said.
+    pub fn only(&mut self, verb: Option<Verb>) {
+        self.verbs = verb.map(|verb| Said { verb, sure: 1.0, order: 0, pure: true }).into_iter().collect();
+        self.terms.iter_mut().for_each(|term| term.done = false);
+    }
+
     /// The first of `tokens`.
     fn word(&mut self, tokens: &[Token], lexicon: &Lexicon) {
         let [token, rest @ ..] = tokens else { return };
