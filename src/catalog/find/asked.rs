@@ -11,6 +11,10 @@ const BEING: [&str; 9] = ["is", "are", "was", "were", "does", "did", "has", "how
 const POLITE: [&str; 8] = ["please", "pls", "can", "could", "would", "you", "kindly", "hey"];
 /// Behind these a verb says what somebody does, and not what is to be done: "who can delete it", "why did it stop".
 const HELPING: [&str; 8] = ["can", "may", "could", "might", "will", "did", "does", "allowed"];
+/// They ask for what is over.
+const PAST: [&str; 4] = ["was", "were", "did", "been"];
+const OVER: [&str; 2] = ["done", "finished"];
+const MAY: [&str; 3] = ["can", "may", "allowed"];
 /// Another wish begins.
 const NEXT: [&str; 6] = ["and", "then", "also", "or", "please", "to"];
 /// Verbs that change nothing.
@@ -30,6 +34,22 @@ pub(super) fn only(given: &str, lexicon: &Lexicon) -> bool {
     begins
         && !words.phrase(first).is_some_and(|entry| is_order(entry, lexicon))
         && !words.orders(first).any(|(at, begins)| begins || !words.entries(at).any(is_thing))
+}
+
+/// What a question is about beside what it names: who may do a thing is a permission's, and what was done a task's.
+pub(super) fn about(given: &str, lexicon: &Lexicon) -> Option<&'static str> {
+    let text = cleaned(given).to_lowercase();
+    let words = Words::of(&text, lexicon);
+    let first = words.first()?;
+    let behind = || first + 1..words.all.len();
+    let says = |any: &[&str]| behind().any(|at| any.contains(&words.all[at].word));
+    let changes = || behind().any(|at| words.entries(at).any(|entry| is_order(entry, lexicon)));
+    match words.all[first].word {
+        "who" | "whose" if says(&MAY) && changes() => Some("acl"),
+        "what" | "which" | "who" | "when" | "why" if says(&PAST) && changes() => Some("task"),
+        "is" | "was" | "were" | "did" | "has" if says(&OVER) => Some("task"),
+        _ => None,
+    }
 }
 
 /// Whether one of these verbs begins an order behind something else.

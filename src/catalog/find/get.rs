@@ -54,26 +54,36 @@ impl Finder {
             endpoint.method == Method::Get
                 && tier::of(endpoint.product, Method::Get, &endpoint.path).0 == Tier::Read
         };
-        let found = match self.chosen(catalog, &std::mem::take(&mut meant.found), words, known) {
-            Err(NoGet::Mutation { method: by, found, .. }) => {
-                let get = || self.to_see(catalog, words, known).found.into_iter().find(is_read);
-                match asked::only(words, &self.lexicon).then(get).flatten() {
-                    Some(get) => get,
-                    None => {
-                        let seen = self.says(words, known, &["read"]).then(get).flatten();
-                        return Err(NoGet::Mutation { method: by, found, seen });
-                    }
+        let get = || {
+            let found = self.to_see(catalog, words, known).found;
+            // What can be read as it is, before what asks for a name.
+            let whole = found.iter().find(|found| is_read(found) && open(&found.path).all(|it| it == "node"));
+            whole.or_else(|| found.iter().find(|found| is_read(found))).cloned()
+        };
+        let asks = asked::only(words, &self.lexicon);
+        let of_changes = (asks && asked::about(words, &self.lexicon).is_some()).then(get).flatten();
+        let chosen = match of_changes {
+            Some(found) => Ok(found),
+            None => self.chosen(catalog, &std::mem::take(&mut meant.found), words, known),
+        };
+        let found = match chosen {
+            Err(NoGet::Mutation { method, found, .. }) => match asks.then(get).flatten() {
+                Some(get) => get,
+                None => {
+                    let seen = self.says(words, known, &["read"]).then(get).flatten();
+                    return Err(NoGet::Mutation { method, found, seen });
                 }
-            }
+            },
             found => found?,
         };
+        meant.found.clear();
         let endpoint = &catalog.endpoints()[found.endpoint];
         match tier::of(endpoint.product, Method::Get, &endpoint.path) {
             (Tier::Read, _) => {}
             (tier, why) => return Err(NoGet::Acts { found: found.clone(), tier, why }),
         }
-        let open = found.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
-        Ok(GetByWords { open: open.map(str::to_owned).collect(), found: found.clone(), meant })
+        let open = open(&found.path).map(str::to_owned).collect();
+        Ok(GetByWords { open, found, meant })
     }
 
     /// Of what was found, the GET that is meant.
@@ -131,4 +141,9 @@ impl Finder {
         };
         query.verbs.iter().all(|said| reads(said.order))
     }
+}
+
+/// The parameters of a path that nothing fills yet.
+fn open(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }

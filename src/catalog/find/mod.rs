@@ -124,7 +124,10 @@ impl Finder {
     /// The same of words that are said to see something, whatever they speak of.
     fn to_see(&self, catalog: &Catalog, words: &str, known: &Known) -> Meant {
         let mut query = Query::read(words, &self.lexicon, known);
-        query.only(self.lexicon.concepts.known_verb("read"));
+        let concepts = &self.lexicon.concepts;
+        let about =
+            asked::about(words, &self.lexicon).and_then(|noun| concepts.known_noun(&self.lexicon.stem(noun)));
+        query.only(concepts.known_verb("read"), about);
         self.of_query(catalog, query)
     }
 

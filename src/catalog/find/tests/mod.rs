@@ -140,18 +140,18 @@ fn words_that_would_change_something_are_no_read() {
 
 #[test]
 fn what_was_done_or_may_be_done_is_asked_and_not_ordered() {
-    for words in [
-        "what was deleted yesterday",
-        "who can delete vm 100",
-        "who may start and stop vm 100",
-        "is backup of 100 done",
-        "show stopped guests",
-        "list of removed nodes",
-        "why did vm 100 stop",
-        "when was ct 105 migrated",
-        "which snapshots were rolled back",
-        "can you show me deleted backups",
+    for (words, path) in [
+        ("what was deleted yesterday", "/nodes/{node}/tasks"),
+        ("who can delete vm 100", "/access/acl"),
+        ("who may start and stop vm 100", "/access/acl"),
+        ("is backup of 100 done", "/nodes/{node}/tasks"),
+        ("why did vm 100 stop", "/nodes/{node}/tasks"),
+        ("list of removed nodes", "/nodes"),
+        ("can you show me deleted backups", "/nodes/{node}/storage/{storage}/content"),
     ] {
+        assert_eq!(as_get(words).map(|get| get.found.path).as_deref(), Ok(path), "{words}");
+    }
+    for words in ["show stopped guests", "when was ct 105 migrated", "which snapshots were rolled back"] {
         assert!(as_get(words).is_ok(), "{words}: {:?}", as_get(words));
     }
     for words in [
