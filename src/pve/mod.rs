@@ -36,6 +36,7 @@ mod path;
 mod pool;
 mod refusal;
 mod sink;
+pub mod surrogates;
 pub mod task;
 mod tls;
 mod token;

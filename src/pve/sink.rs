@@ -1,7 +1,9 @@
 //! Who takes an answer's body, piece by piece as it comes; and the memory that all bodies together may take.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::surrogates;
 use crate::account::Account;
 use crate::share::{Share, Spent, Supply};
 
@@ -119,10 +121,14 @@ impl Text {
         Self { bytes, announced: 0, held }
     }
 
-    /// UTF-8, with U+FFFD where it was not; and what stands for its memory.
+    /// UTF-8, with U+FFFD where it was not, or held half a character; and what stands for its memory.
     pub(super) fn into_string(self) -> (String, Held) {
         let text = String::from_utf8(self.bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        let text = match surrogates::whole(&text) {
+            Cow::Owned(mended) => mended,
+            Cow::Borrowed(_) => text,
+        };
         (text, self.held)
     }
 }

@@ -136,6 +136,9 @@ impl Shared {
         if estate.missing.iter().any(|missing| path.starts_with(missing)) {
             return Err(unknown());
         }
+        if (method, path) == (Method::Get, "/") {
+            return Ok(super::api::index::root(&self.catalog).into());
+        }
         let (index, named) = self.routes.find(method, path).ok_or_else(unknown)?;
         let endpoint = &self.catalog.endpoints()[index];
 

@@ -53,9 +53,6 @@ pub fn verify(
             errors.entry(other.clone()).or_insert(problem);
         }
     }
-    if !errors.is_empty() {
-        return Err(Refusal::parameters(errors));
-    }
     // Lists that came as repeated names are arrays by now; in PVE's list formats they are one text.
     let given = given.into_iter().map(|(name, value)| {
         let list =
@@ -63,10 +60,12 @@ pub fn verify(
         let value = if list { Value::String(text(&value).replace('\0', ",")) } else { value };
         (name, value)
     });
-    match endpoint.check(&given.collect()) {
-        Ok(_) => Ok(checked),
-        Err(problems) => Err(Refusal::parameters(Problem::pve_errors(&problems))),
+    if let Err(problems) = endpoint.check(&given.collect()) {
+        for (name, problem) in Problem::pve_errors(&problems) {
+            errors.entry(name).or_insert(problem);
+        }
     }
+    if errors.is_empty() { Ok(checked) } else { Err(Refusal::parameters(errors)) }
 }
 
 /// What holds of a parameter beside these others, and whether it may be left out; `None` where it has no place.
@@ -115,11 +114,8 @@ fn one(schema: &Schema, value: &Value) -> Result<String, String> {
     let wrong = |kind: &str| format!("type check ('{kind}') failed - got '{text}'");
     match schema.kind {
         Kind::Boolean => {
-            return match text.to_ascii_lowercase().as_str() {
-                "1" | "on" | "yes" | "true" => Ok("1".to_owned()),
-                "0" | "off" | "no" | "false" => Ok("0".to_owned()),
-                _ => Err(wrong("boolean")),
-            };
+            // The words for it are a property string's alone.
+            return if matches!(&*text, "0" | "1") { Ok(text) } else { Err(wrong("boolean")) };
         }
         Kind::Integer => {
             let number: i64 = text.parse().map_err(|_| wrong("integer"))?;

@@ -98,8 +98,11 @@ impl From<NoGet> for Failure {
     fn from(no_get: NoGet) -> Self {
         let message = no_get.to_string();
         match &no_get {
-            NoGet::Mutation { method, .. } => {
-                let next = format!("`plan` with method {method} and this path shows what it would do");
+            NoGet::Mutation { method, seen, .. } => {
+                let mut next = format!("`plan` with method {method} and this path shows what it would do");
+                if let Some(seen) = seen {
+                    next.push_str(&format!("; to see alone, `read` {}", seen.path));
+                }
                 Self::new("not_a_read", message, next)
             }
             NoGet::Acts { .. } => {

@@ -260,3 +260,14 @@ fn a_list_is_asked_for_in_every_way_that_models_write() {
     let config = json!({ "path": "/nodes/pve1/qemu/104/config", "where": "cores = 2", "sort": "name" });
     assert!(read(&mut client, config)["note"].as_str().unwrap().contains("for lists"));
 }
+
+#[test]
+fn a_list_that_is_null_has_no_rows_and_says_so() {
+    let mut estate = demo(5, &[]);
+    estate.planted.insert("/pools".to_owned(), json!(null));
+    let site = Site::with(estate, &everybody(""));
+    let mut client = site.client();
+    let pools = read(&mut client, path("/pools"));
+    assert_eq!((&pools["data"], &pools["total"]), (&json!([]), &json!(0)));
+    assert!(pools["note"].as_str().unwrap().contains("the answer was null"), "{pools}");
+}

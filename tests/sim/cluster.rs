@@ -169,3 +169,43 @@ async fn a_node_without_ceph_says_so() {
     let answer = lab.call("GET", "/nodes/pve1/ceph/status", "").await;
     assert_eq!((answer.status, answer.reason.as_str()), (500, "binary not installed: /usr/bin/ceph-mon"));
 }
+
+#[tokio::test]
+async fn a_rule_names_only_what_there_is() {
+    let lab = Lab::new(recorded()).await;
+    let rules = "/cluster/firewall/rules";
+    for (what, name, problem) in [
+        ("macro=Nope", "macro", "unknown macro 'Nope'"),
+        ("source=nosuchalias", "source", "no such alias 'nosuchalias'"),
+        ("dest=dc/nosuchalias", "dest", "no such alias 'dc/nosuchalias'"),
+        ("source=%2Bnosuch", "source", "no such ipset 'nosuch'"),
+    ] {
+        let answer = lab.call("POST", rules, &format!("type=in&action=ACCEPT&{what}")).await;
+        assert_eq!((answer.status, &answer.json()["errors"][name]), (400, &problem.into()), "{what}");
+    }
+    for what in [
+        "macro=spiceproxy",
+        "source=office",
+        "source=dc/office",
+        "source=%2Badmins",
+        "source=10.0.0.0/8,10.9.0.1",
+    ] {
+        let answer = lab.call("POST", rules, &format!("type=in&action=ACCEPT&{what}")).await;
+        assert_eq!(answer.status, 200, "{what}: {}", answer.reason);
+    }
+}
+
+#[tokio::test]
+async fn a_zone_has_what_its_kind_cannot_be_without() {
+    let lab = Lab::new(recorded()).await;
+    for (form, missing) in [
+        ("zone=z1&type=vlan", "bridge"),
+        ("zone=z1&type=qinq&bridge=vmbr0", "tag"),
+        ("zone=z1&type=evpn&vrf-vxlan=10", "controller"),
+    ] {
+        let answer = lab.call("POST", "/cluster/sdn/zones", form).await;
+        let said = format!("missing value for required option '{missing}'");
+        assert_eq!((answer.status, answer.reason), (500, said), "{form}");
+    }
+    assert_eq!(lab.call("POST", "/cluster/sdn/zones", "zone=z1&type=vlan&bridge=vmbr0").await.status, 200);
+}

@@ -273,3 +273,33 @@ async fn containers_that_are_really_there_are_listed_as_running() {
     let rows = lab.by(LXC, "vmid").await;
     assert_eq!((&rows["101"]["status"], &rows["777"]["status"]), (&json!("running"), &json!("running")));
 }
+
+#[tokio::test]
+async fn a_machine_takes_no_setting_that_it_cannot_have() {
+    let lab = Lab::new(recorded()).await;
+    let path = "/nodes/pve1/qemu/110/config";
+    for (path, form, errors) in [
+        (path, "delete=nope", ("delete", "unknown option 'nope'")),
+        (path, "delete=net99", ("delete", "unknown option 'net99'")),
+        (path, "revert=node", ("revert", "unknown option 'node'")),
+        ("/nodes/pve1/lxc/101/config", "delete=balloon", ("delete", "unknown option 'balloon'")),
+    ] {
+        let answer = lab.call("PUT", path, form).await;
+        assert_eq!((answer.status, &answer.json()["errors"][errors.0]), (400, &errors.1.into()), "{form}");
+    }
+    for form in ["cpu=foo", "cpu=host%2Creported-model%3Dkvm64", "boot=order%3Dscsi99", "startup=%2B5"] {
+        assert_eq!(lab.call("PUT", path, form).await.status, 400, "{form}");
+    }
+    for (form, reason) in [
+        ("memory=512&balloon=1024", "balloon value too large (must be smaller than assigned memory)"),
+        ("boot=order%3Dscsi0%3Bscsi29", "invalid bootorder: device 'scsi29' does not exist'"),
+        ("boot=order%3Dscsi0%3Bnet0&delete=net0", "invalid bootorder: device 'net0' does not exist'"),
+    ] {
+        let answer = lab.call("PUT", path, form).await;
+        assert_eq!((answer.status, answer.reason.as_str()), (500, reason), "{form}");
+    }
+    for form in ["memory=1024&balloon=512", "boot=order%3Dnet0%20scsi0", "delete=onboot", "cpu=custom-mine"] {
+        assert_eq!(lab.call("PUT", path, form).await.status, 200, "{form}");
+    }
+    assert_eq!(lab.get(path).await["boot"], "order=net0;scsi0");
+}

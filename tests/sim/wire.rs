@@ -146,6 +146,64 @@ async fn every_wrong_parameter_is_named_at_once() {
 }
 
 #[tokio::test]
+async fn what_only_a_format_finds_wrong_is_named_with_the_rest() {
+    let lab = Lab::new(recorded()).await;
+    let form = "foo=1&memory=abc&cores=0&net0=virtio%2Ctag%3D9999";
+    let answer = lab.call("PUT", "/nodes/pve1/qemu/102/config", form).await;
+    assert_eq!(answer.status, 400);
+    let errors = answer.json()["errors"].clone();
+    let named: Vec<&String> = errors.as_object().unwrap().keys().collect();
+    assert_eq!(named.len(), 4, "{errors}");
+    for name in ["foo", "memory", "cores", "net0"] {
+        assert!(errors[name].is_string(), "{name}: {errors}");
+    }
+}
+
+#[tokio::test]
+async fn a_boolean_in_a_form_is_0_or_1() {
+    let lab = Lab::new(recorded()).await;
+    for word in ["true", "on", "yes", "false", "TRUE"] {
+        let answer = lab.call("PUT", "/nodes/pve1/qemu/104/config", &format!("onboot={word}")).await;
+        let said = format!("type check ('boolean') failed - got '{word}'");
+        assert_eq!((answer.status, &answer.json()["errors"]["onboot"]), (400, &said.into()));
+    }
+    assert_eq!(lab.call("PUT", "/nodes/pve1/qemu/104/config", "onboot=1").await.status, 200);
+}
+
+#[tokio::test]
+async fn every_refusal_ends_its_connection() {
+    let lab = Lab::new(recorded()).await;
+    for (method, path, form, status) in [
+        ("GET", "/no/such", "", 501),
+        ("PUT", "/nodes/pve1/qemu/104/config", "nonsense=1", 400),
+        ("GET", "/storage/none", "", 500),
+    ] {
+        for mut connection in [Connection::daemon(&lab.sim).await, Connection::proxy(&lab.sim).await] {
+            connection.send(&lab.request(method, path, form)).await;
+            let answer = connection.receive().await.unwrap();
+            assert_eq!(answer.status, status, "{path}");
+            assert!(answer.header("Connection").contains(&"close"), "{path}");
+            assert!(connection.receive().await.is_none(), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_root_lists_what_is_below_it() {
+    let lab = Lab::new(recorded()).await;
+    for path in ["", "/"] {
+        let rows = lab.get(path).await;
+        let mut names: Vec<&str> =
+            rows.as_array().unwrap().iter().map(|row| row["subdir"].as_str().unwrap()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["access", "cluster", "nodes", "pools", "storage", "version"]);
+    }
+    let mut connection = Connection::proxy(&lab.sim).await;
+    connection.send("GET /api2/json/ HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(connection.receive().await.unwrap().status, 401);
+}
+
+#[tokio::test]
 async fn a_raw_equals_sign_in_a_form_cuts_the_value() {
     let lab = Lab::new(recorded()).await;
     let path = "/nodes/pve1/qemu/104/config";

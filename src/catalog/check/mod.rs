@@ -173,12 +173,15 @@ impl Endpoint {
         let mut findings = Findings::default();
         let mut sent: BTreeMap<&str, Sent> = BTreeMap::new();
         for (name, value) in args.iter().filter(|(_, value)| !value.is_null()) {
-            let place = Place { parameter: name, key: None };
+            let place = Place { at: &self.path, parameter: name, key: None };
             let parameter = match self.named(name) {
                 Named::Parameter(parameter) => parameter,
                 Named::Beyond { highest } => {
                     let shown = problem::cut(name);
-                    findings.refuse(Place { parameter: &shown, key: None }, Fault::Index { highest });
+                    findings.refuse(
+                        Place { at: &self.path, parameter: &shown, key: None },
+                        Fault::Index { highest },
+                    );
                     continue;
                 }
                 Named::Nothing => {
@@ -186,7 +189,7 @@ impl Endpoint {
                     continue;
                 }
             };
-            match candidates(parameter, args) {
+            match candidates(parameter, place, args) {
                 Ok(schemas) => {
                     if let Some(value) = any_of(&schemas, place, value, &mut findings) {
                         sent.insert(name, value);
@@ -195,12 +198,16 @@ impl Endpoint {
                 Err(fault) => findings.refuse(place, fault),
             }
             if let Some(other) = parameter.requires.as_deref().filter(|other| !is_given(args, other)) {
-                findings.refuse(Place { parameter: other, key: None }, Fault::RequiredBy(name.clone()));
+                findings.refuse(
+                    Place { at: &self.path, parameter: other, key: None },
+                    Fault::RequiredBy(name.clone()),
+                );
             }
         }
         for parameter in &self.parameters {
             if !parameter.family && !is_given(args, &parameter.name) && is_required(parameter, args) {
-                findings.refuse(Place { parameter: &parameter.name, key: None }, Fault::Missing);
+                findings
+                    .refuse(Place { at: &self.path, parameter: &parameter.name, key: None }, Fault::Missing);
             }
         }
         let path = self.concrete(&sent, &mut findings);
@@ -244,7 +251,7 @@ impl Endpoint {
         let mut sent: BTreeMap<&str, Sent> = BTreeMap::new();
         let mut rest = args.clone();
         for name in path::captures(&self.path) {
-            let place = Place { parameter: name, key: None };
+            let place = Place { at: &self.path, parameter: name, key: None };
             match rest.remove(name).filter(|value| !value.is_null()) {
                 Some(value) => {
                     place
@@ -270,7 +277,8 @@ impl Endpoint {
             nearest(place.parameter, self.parameters.iter().map(|parameter| parameter.name.as_str()));
         let shown = problem::cut(place.parameter);
         if !self.additional || shown != place.parameter {
-            findings.refuse(Place { parameter: &shown, key: None }, Fault::Unknown { nearest });
+            findings
+                .refuse(Place { at: &self.path, parameter: &shown, key: None }, Fault::Unknown { nearest });
             return;
         }
         let what = match nearest.first() {
@@ -298,7 +306,9 @@ impl Endpoint {
             let Some(Sent::One(value)) = sent.get(name) else { continue };
             match segment::encode(value, name) {
                 Ok(encoded) => concrete.push_str(&encoded),
-                Err(fault) => findings.refuse(Place { parameter: name, key: None }, Fault::Path(fault)),
+                Err(fault) => {
+                    findings.refuse(Place { at: &self.path, parameter: name, key: None }, Fault::Path(fault))
+                }
             }
         }
         concrete
@@ -315,7 +325,11 @@ fn deciding<'a>(args: &'a Map<String, Value>, property: &str) -> Option<&'a str>
 }
 
 /// What may count for this parameter beside these others; one of several is enough.
-fn candidates<'a>(parameter: &'a Parameter, args: &Map<String, Value>) -> Result<Vec<&'a Schema>, Fault> {
+fn candidates<'a>(
+    parameter: &'a Parameter,
+    place: Place<'_>,
+    args: &Map<String, Value>,
+) -> Result<Vec<&'a Schema>, Fault> {
     let Some(variants) = &parameter.variants else { return Ok(vec![&parameter.schema]) };
     // Where nothing decides, PVE knows from what it has on record, and any may be right.
     let Some(value) = deciding(args, &variants.property) else {
@@ -325,7 +339,7 @@ fn candidates<'a>(parameter: &'a Parameter, args: &Map<String, Value>) -> Result
         Some(case) => Ok(vec![&case.schema]),
         None => Err(Fault::NotWith {
             property: variants.property.clone(),
-            value: problem::shown(&variants.property, None, value),
+            value: problem::shown(Place { parameter: &variants.property, ..place }, value),
             values: variants.cases.iter().flat_map(|case| case.values.iter().cloned()).collect(),
         }),
     }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use super::value::Place;
 use crate::catalog::PathFault;
 use crate::secret;
 
@@ -43,7 +44,6 @@ pub enum Fault {
     /// The pattern took longer than any honest value takes it.
     Exhausted(String),
     Format {
-        format: String,
         what: &'static str,
         got: String,
     },
@@ -164,12 +164,20 @@ impl Fault {
 }
 
 /// A value as a message may show it.
-pub(super) fn shown(parameter: &str, key: Option<&str>, value: &str) -> String {
-    // Which endpoint's it is, is not known here: a `key` is a secret at some.
-    if secret::may_be_secret(parameter) || key.is_some_and(secret::may_be_secret) {
+pub(super) fn shown(place: Place<'_>, value: &str) -> String {
+    let is_secret = |name| secret::is_secret(place.at, name);
+    if is_secret(place.parameter) || place.key.is_some_and(is_secret) {
         return "(withheld)".into();
     }
-    secret::cut(value).map_or_else(|| cut(value), |(clean, _)| cut(&clean))
+    secret::cut(value).map_or_else(|| spaced(value), |(clean, _)| spaced(&clean))
+}
+
+/// As [`cut`], and one space stays where there was white space at an end: it may be all that is wrong.
+pub(super) fn spaced(value: &str) -> String {
+    let space = |is: bool| if is { " " } else { "" };
+    let before = space(value.trim_start() != value);
+    let after = space(value.trim_end() != value && !value.trim().is_empty());
+    format!("{before}{}{after}", cut(value))
 }
 
 /// Short, and without control characters.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Unchecked, format,
-    problem::{Fault, cut, nearest, shown},
+    problem::{Fault, cut, nearest, shown, spaced},
     value::{Findings, Place, truth},
 };
 use crate::catalog::{Format, Kind, PropertyKey, Schema};
@@ -19,8 +19,28 @@ const MAX_PARTS: usize = 1024;
 pub(super) enum Origin {
     /// The node's own description: what it does not list, it does not take.
     Node,
-    /// A table of ours, which a newer PVE may know more than: only what looks misspelt is refused.
-    Table,
+    /// A table of ours, which a newer PVE may know more than: only what looks misspelt is refused, and the keys of
+    /// `never`, of which it is known why they have no place there.
+    Table { never: &'static [(&'static str, &'static str)] },
+    /// A table of ours of a reader that PVE has for this format alone: there are no other keys, of one that is given
+    /// twice the last counts, and what Perl takes for nothing is none.
+    Closed { what: &'static str },
+}
+
+impl Origin {
+    /// Of a format that is known by its name.
+    pub(super) fn of(format: &str) -> Self {
+        match format {
+            "pve-startup-order" => Self::Closed { what: "startup order" },
+            "pve-vm-cpu-conf" => Self::Table {
+                never: &[(
+                    "reported-model",
+                    "the CPU of a guest has no model to report: that is of a custom model's definition",
+                )],
+            },
+            _ => Self::Table { never: &[] },
+        }
+    }
 }
 
 /// The keys of a schema whose values are property strings.
@@ -41,6 +61,14 @@ impl Place<'_> {
         findings: &mut Findings,
     ) -> bool {
         let before = findings.problems.len();
+        let is_closed = match origin {
+            Origin::Closed { what } if matches!(text, "" | "0") => {
+                findings.refuse(self, Fault::Format { what, got: shown(self, text) });
+                return false;
+            }
+            Origin::Closed { .. } => true,
+            Origin::Node | Origin::Table { .. } => false,
+        };
         let mut given: BTreeMap<&str, &str> = BTreeMap::new();
         for part in text.split(',').take(MAX_PARTS) {
             // PVE passes over these too. Of the others it trims nothing, and what is sent is what was checked.
@@ -49,8 +77,14 @@ impl Place<'_> {
             }
             let Some((key, value)) = self.part(keys, origin, part, findings) else { continue };
             let mut put = |name, value| {
-                if given.insert(name, value).is_some() {
-                    findings.refuse(Place { key: Some(name), ..self }, Fault::Twice);
+                let place = Place { key: Some(name), ..self };
+                match given.insert(name, value) {
+                    // The last counts, and each is read.
+                    Some(first) if is_closed => {
+                        place.scalar(&key.parameter.schema, first, findings);
+                    }
+                    Some(_) => findings.refuse(place, Fault::Twice),
+                    None => {}
                 }
             };
             if let Some(named) = &key.key_alias {
@@ -92,19 +126,16 @@ impl Place<'_> {
         let Some((name, value)) = part.split_once('=') else {
             let default = keys.iter().find(|key| key.is_default);
             if default.is_none() {
-                findings.refuse(self, Fault::NoKey { got: shown(self.parameter, self.key, part) });
+                findings.refuse(self, Fault::NoKey { got: shown(self, part) });
             }
             return Some((default?, part));
         };
         if name.is_empty() || value.is_empty() {
-            findings.refuse(self, Fault::HalfPart { got: shown(self.parameter, self.key, part) });
+            findings.refuse(self, Fault::HalfPart { got: shown(self, part) });
             return None;
         }
         if name.trim() != name {
-            // Cutting trims, and the space is what there is to show.
-            let space = |is: bool| if is { " " } else { "" };
-            let (before, after) = (space(name.trim_start() != name), space(name.trim_end() != name));
-            findings.refuse(self, Fault::SpacedKey { got: format!("{before}{}{after}", cut(name.trim())) });
+            findings.refuse(self, Fault::SpacedKey { got: spaced(name) });
             return None;
         }
         if let Some(key) = keys.iter().find(|key| key.parameter.name == name) {
@@ -112,11 +143,18 @@ impl Place<'_> {
         }
         let nearest = nearest(name, keys.iter().map(|key| key.parameter.name.as_str()));
         let shown = cut(name);
-        if origin == Origin::Table && nearest.is_empty() {
+        let place = Place { key: Some(&shown), ..self };
+        let Origin::Table { never } = origin else {
+            findings.refuse(place, Fault::Unknown { nearest });
+            return None;
+        };
+        if let Some((_, why)) = never.iter().find(|(known, _)| *known == name) {
+            findings.refuse(place, Fault::Unfit(why));
+        } else if nearest.is_empty() {
             let parameter = format!("{}.{shown}", self.parameter);
             findings.unchecked.push(Unchecked { parameter, what: "key that is not known here".into() });
         } else {
-            findings.refuse(Place { key: Some(&shown), ..self }, Fault::Unknown { nearest });
+            findings.refuse(place, Fault::Unknown { nearest });
         }
         None
     }

@@ -19,6 +19,8 @@ const MAX_VALUE: usize = 512 * 1024;
 /// What is being checked, for messages.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
+    /// The endpoint's template: what is secret there may be shown elsewhere.
+    pub(super) at: &'a str,
     pub(super) parameter: &'a str,
     pub(super) key: Option<&'a str>,
 }
@@ -177,11 +179,11 @@ impl Place<'_> {
             Some(Format::Named(name)) => match format::outcome(name, text) {
                 Outcome::Fits => Ok(()),
                 Outcome::Refused(what) => {
-                    let got = shown(self.parameter, self.key, text);
-                    Err(Some(Fault::Format { format: name.clone(), what, got }))
+                    let got = shown(self, text);
+                    Err(Some(Fault::Format { what, got }))
                 }
                 Outcome::Properties(keys) => {
-                    ok(self.properties(keys, property::Origin::Table, text, findings))
+                    ok(self.properties(keys, property::Origin::of(name), text, findings))
                 }
                 Outcome::Unknown => {
                     findings.unchecked(self, format!("format {name}"));
@@ -225,7 +227,7 @@ impl Place<'_> {
             }
         }
         if !schema.choices.is_empty() && !schema.choices.iter().any(|choice| choice == text) {
-            let got = shown(self.parameter, self.key, text);
+            let got = shown(self, text);
             let nearest = nearest(text, schema.choices.iter().map(String::as_str)).into_iter().next();
             return Some(Fault::Choice { got, choices: schema.choices.clone(), nearest });
         }
@@ -233,7 +235,7 @@ impl Place<'_> {
     }
 
     fn wrong_type(self, schema: &Schema, text: &str) -> Fault {
-        Fault::Type { wanted: name(schema.kind), got: shown(self.parameter, self.key, text) }
+        Fault::Type { wanted: name(schema.kind), got: shown(self, text) }
     }
 }
 

@@ -5,6 +5,7 @@
 //! prose, where the catalogue has it, only serves for words that no table knows. It must never show what was typed:
 //! it may hold anything.
 
+mod asked;
 mod concept;
 mod document;
 mod finders;
@@ -117,7 +118,20 @@ impl Finder {
         if let Some(found) = Self::by_path(catalog, words) {
             return Meant { found, ..Meant::default() };
         }
+        self.of_query(catalog, Query::read(words, &self.lexicon, known))
+    }
+
+    /// The same of words that are said to see something, whatever they speak of.
+    fn to_see(&self, catalog: &Catalog, words: &str, known: &Known) -> Meant {
         let mut query = Query::read(words, &self.lexicon, known);
+        let concepts = &self.lexicon.concepts;
+        let about =
+            asked::about(words, &self.lexicon).and_then(|noun| concepts.known_noun(&self.lexicon.stem(noun)));
+        query.only(concepts.known_verb("read"), about);
+        self.of_query(catalog, query)
+    }
+
+    fn of_query(&self, catalog: &Catalog, mut query: Query) -> Meant {
         self.ranking.correct(&mut query);
         let found = self.ranking.rank(&query).into_iter().filter_map(
             |Ranked { at, score, covers, too_wide, unsaid, undone }| {

@@ -110,6 +110,13 @@ impl Query {
         query
     }
 
+    /// As if no other verb were said, and it were about this too.
+    pub fn only(&mut self, verb: Option<Verb>, about: Option<Noun>) {
+        self.verbs = verb.map(|verb| Said { verb, sure: 1.0, order: 0, pure: true }).into_iter().collect();
+        self.terms.iter_mut().for_each(|term| term.done = false);
+        self.terms.extend(about.map(|noun| Term { nouns: vec![(noun, 1.0)], weight: 1.0, done: false }));
+    }
+
     /// The first of `tokens`.
     fn word(&mut self, tokens: &[Token], lexicon: &Lexicon) {
         let [token, rest @ ..] = tokens else { return };

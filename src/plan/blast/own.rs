@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use super::{Change, Hit, Severity};
+use crate::catalog::list;
 use crate::catalog::tier::Tier;
 use crate::estate::volume::Volume;
 use crate::plan::effects::listed;
@@ -266,7 +267,7 @@ fn taken_out(kind: &str, config: &Map<String, Value>, guest: &str, key: &str, va
 fn boots_from(config: &Map<String, Value>, key: &str) -> bool {
     let order = config.get("boot").map(text).unwrap_or_default();
     match order.split(',').find_map(|part| part.trim().strip_prefix("order=")) {
-        Some(order) => order.split(';').any(|name| name == key),
+        Some(order) => list(order).any(|name| name == key),
         None => config.get("bootdisk").map(text).is_none_or(|disk| disk == key),
     }
 }

@@ -212,3 +212,13 @@ async fn an_answer_beyond_the_budget_is_not_held() {
     let head = with_headers("200 OK", &format!("X: {}\r\n", "x".repeat(200_000)), "{\"data\":1}");
     assert!(matches!(refused(head).await, PveError::NoAnswer { .. }));
 }
+
+#[tokio::test]
+async fn half_a_character_spoils_no_answer() {
+    let body = r#"{"data":[{"name":"a\ud83d"},{"name":"b"}]}"#;
+    let server = Server::plain(move |_| Act::Send(answer("200 OK", body))).await;
+    let (_node, client) = Node::new().client_of(&server);
+    let answer = client.get(&read("/nodes/pve1/lxc/101/config")).await.unwrap();
+    let rows: serde_json::Value = answer.data().unwrap();
+    assert_eq!(rows, serde_json::json!([{ "name": "a\u{fffd}" }, { "name": "b" }]));
+}

@@ -14,6 +14,7 @@ use super::super::verify;
 use super::sections::as_kind;
 use super::value;
 use crate::catalog::Method::{self, Get, Post, Put};
+use crate::catalog::list;
 
 pub const TABLE: &[Row] = &[
     (Get, "/nodes/{node}/qemu/{vmid}/config", read),
@@ -194,34 +195,36 @@ fn bridge_path(estate: &Estate, bridge: &str) -> String {
     format!("/sdn/zones/{}/{bridge}", zone.unwrap_or("localnetwork"))
 }
 
+/// Parameters that are the method's and not the configuration's.
+const NOT_SETTINGS: &[&str] = &[
+    "node",
+    "vmid",
+    "digest",
+    "delete",
+    "revert",
+    "force",
+    "skiplock",
+    "background_delay",
+    "archive",
+    "pool",
+    "start",
+    "storage",
+    "unique",
+    "bwlimit",
+    "live-restore",
+    "ha-managed",
+    "import-working-storage",
+    "ostemplate",
+    "password",
+    "ssh-public-keys",
+    "restore",
+    "ignore-unpack-errors",
+    "template",
+];
+
 /// The parameters that are the configuration's.
 pub fn settings(call: &Call<'_>) -> Values {
-    const NOT: &[&str] = &[
-        "node",
-        "vmid",
-        "digest",
-        "delete",
-        "revert",
-        "force",
-        "skiplock",
-        "background_delay",
-        "archive",
-        "pool",
-        "start",
-        "storage",
-        "unique",
-        "bwlimit",
-        "live-restore",
-        "ha-managed",
-        "import-working-storage",
-        "ostemplate",
-        "password",
-        "ssh-public-keys",
-        "restore",
-        "ignore-unpack-errors",
-        "template",
-    ];
-    let given = call.parameters.iter().filter(|(key, _)| !NOT.contains(&key.as_str()));
+    let given = call.parameters.iter().filter(|(key, _)| !NOT_SETTINGS.contains(&key.as_str()));
     given.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
@@ -253,7 +256,12 @@ fn checked(call: &Call<'_>) -> Result<(), Refusal> {
             format!("you can't use '-{key}' and '-delete {key}' at the same time"),
         ));
     }
+    known(call, guest.kind)?;
     call.fresh(&guest.digest())?;
+    if guest.kind == Kind::Qemu {
+        balloon(guest, &given)?;
+        order(guest, &given, &gone)?;
+    }
     if !call.flag("skiplock") {
         call.estate.unlocked(guest.vmid)?;
     }
@@ -267,6 +275,57 @@ fn checked(call: &Call<'_>) -> Result<(), Refusal> {
         )));
     }
     Ok(())
+}
+
+/// What is to be removed or reverted is a setting of this kind of guest.
+fn known(call: &Call<'_>, kind: Kind) -> Result<(), Refusal> {
+    /// What PVE writes by itself.
+    const OWN: &[&str] =
+        &["cdrom", "meta", "parent", "runningcpu", "runningmachine", "snapstate", "snaptime", "vmstate"];
+    let path = format!("/nodes/{{node}}/{}/{{vmid}}/config", kind.name());
+    let setter = call.shared.endpoint(Method::Put, &path);
+    let is_setting = |key: &str| {
+        OWN.contains(&key)
+            || (!NOT_SETTINGS.contains(&key) || key == "template")
+                && setter.is_some_and(|endpoint| endpoint.parameter(key).is_some())
+    };
+    for name in ["revert", "delete"] {
+        if let Some(key) = call.list(name).iter().find(|key| !is_setting(key)) {
+            return Err(Refusal::parameter(name, format!("unknown option '{key}'")));
+        }
+    }
+    Ok(())
+}
+
+/// A setting as it will be: given, waiting, or there.
+fn coming<'a>(guest: &'a Guest, given: &'a Values, key: &str) -> Option<&'a str> {
+    let waiting = guest.pending.get(key).filter(|value| !value.is_empty());
+    given.get(key).or(waiting).map(String::as_str).or_else(|| guest.get(key))
+}
+
+fn balloon(guest: &Guest, given: &Values) -> Result<(), Refusal> {
+    const DEFAULT: u64 = 512;
+    if !given.contains_key("memory") && !given.contains_key("balloon") {
+        return Ok(());
+    }
+    let memory = coming(guest, given, "memory").map(|memory| property(memory, "current").unwrap_or(memory));
+    let memory: u64 = memory.and_then(|memory| memory.parse().ok()).unwrap_or(DEFAULT);
+    let balloon: u64 = coming(guest, given, "balloon").and_then(|it| it.parse().ok()).unwrap_or(0);
+    if balloon > memory {
+        return Err(Refusal::die("balloon value too large (must be smaller than assigned memory)"));
+    }
+    Ok(())
+}
+
+/// A machine boots from what it has, and not from what is taken out by the same call.
+fn order(guest: &Guest, given: &Values, gone: &[String]) -> Result<(), Refusal> {
+    let Some(order) = given.get("boot").and_then(|boot| property(boot, "order")) else { return Ok(()) };
+    let is_there =
+        |device: &str| coming(guest, given, device).is_some() && !gone.iter().any(|gone| gone == device);
+    match list(order).find(|device| !is_there(device)) {
+        Some(device) => Err(Refusal::die(format!("invalid bootorder: device '{device}' does not exist'"))),
+        None => Ok(()),
+    }
 }
 
 /// Whether a running guest takes it at once.

@@ -53,6 +53,18 @@ const EXCEPTIONS: &[Exception] = &[
     },
 ];
 
+/// What `GET /` lists, which PVE's description does not have.
+pub fn root(catalog: &Catalog) -> Value {
+    let mut names: Vec<&str> = Vec::new();
+    for endpoint in catalog.endpoints() {
+        let name = endpoint.path.split('/').nth(1).unwrap_or_default();
+        if !name.is_empty() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.into_iter().map(|name| json!({ "subdir": name })).collect()
+}
+
 /// The rows, if this endpoint is an index.
 pub fn rows(catalog: &Catalog, endpoint: &Endpoint) -> Option<Value> {
     if endpoint.method != Method::Get || endpoint.returns.kind != Kind::Array {

@@ -20,7 +20,7 @@ mod firewall;
 mod groups;
 mod ha;
 mod health;
-mod index;
+pub mod index;
 pub mod latin;
 mod lifecycle;
 mod migrate;

@@ -16,6 +16,7 @@ pub const TABLE: &[Row] = &[
     (Post, "/cluster/sdn/lock", lock),
     (Delete, "/cluster/sdn/lock", unlock),
     (Post, "/cluster/sdn/rollback", rollback),
+    (Post, "/cluster/sdn/zones", create_zone),
     (Delete, "/cluster/sdn/zones/{zone}", remove_zone),
     (Get, "/cluster/sdn/vnets", vnets),
     (Post, "/cluster/sdn/vnets", create_vnet),
@@ -96,6 +97,19 @@ fn rollback(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         *call.estate.sections_mut(file) = before;
     }
     Ok(Reply::NULL)
+}
+
+/// What a zone of each kind cannot be without.
+const NEEDED: &[(&str, &[&str])] =
+    &[("evpn", &["controller", "vrf-vxlan"]), ("qinq", &["bridge", "tag"]), ("vlan", &["bridge"])];
+
+fn create_zone(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+    let kind = call.need("type");
+    let needed = NEEDED.iter().find(|(known, _)| *known == kind).map_or(&[][..], |(_, needed)| needed);
+    if let Some(missing) = needed.iter().find(|name| call.get(name).is_none()) {
+        return Err(Refusal::die(format!("missing value for required option '{missing}'")));
+    }
+    sections::create(call)
 }
 
 fn remove_zone(call: &mut Call<'_>) -> Result<Reply, Refusal> {

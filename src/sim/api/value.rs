@@ -3,6 +3,7 @@
 use super::super::estate::guest::{Kind, is_disk, property, size, volume};
 use super::super::estate::volume::Volume;
 use super::super::estate::{Estate, now};
+use crate::catalog::list;
 
 /// `local-lvm:32` asks for a new disk of 32 GiB.
 pub fn new_disk(value: &str) -> Option<(&str, f64)> {
@@ -25,6 +26,12 @@ pub fn prepared(
     }
     if key.starts_with("net") && key != "nets" {
         return Ok(card(estate, kind, value));
+    }
+    // Kept with semicolons, and without what it was before there was an order.
+    if key == "boot"
+        && let Some(order) = property(value, "order")
+    {
+        return Ok(format!("order={}", list(order).collect::<Vec<_>>().join(";")));
     }
     if key == "smbios1" && !value.contains("uuid=") {
         return Ok(format!("{value},uuid={}", estate.uuid()));

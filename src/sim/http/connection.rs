@@ -1,4 +1,4 @@
-//! A connection's life: up to 100 requests, five idle seconds, and the answers that end it.
+//! A connection's life: up to 100 requests, five idle seconds, and the answers that end it: every refusal is one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub async fn serve(shared: Arc<Shared>, daemon: Daemon, mut stream: impl AsyncRe
             return forever(stream).await;
         };
         let gzip = request.header("accept-encoding").is_some_and(|accepted| accepted.contains("gzip"));
-        let last = number == MAX_REQUESTS || request.last || response.body.is_none();
+        let last = number == MAX_REQUESTS || request.last || response.ends();
         let close = last || response.forwarded || response.cut;
         let bytes = response.bytes(gzip, last || response.cut, request.method == "HEAD");
         if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {

@@ -34,6 +34,11 @@ impl Response {
         Self { status, reason, body: None, kind: JSON, forwarded: false, cut: false }
     }
 
+    /// Whether the connection ends with it, as it does with every refusal.
+    pub fn ends(&self) -> bool {
+        self.status >= 400 || self.body.is_none()
+    }
+
     /// The bytes for the wire. `close`: this is the connection's last.
     pub fn bytes(&self, gzip: bool, close: bool, without_body: bool) -> Vec<u8> {
         let date = httpdate::fmt_http_date(SystemTime::now());

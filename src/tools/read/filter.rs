@@ -96,11 +96,12 @@ const NO_CONSTANT: &str = "compared with no constant; write one: 4G, 90%, 170000
                            in quotes is compared as text";
 
 /// Of each comparison of a filter whose value is text: whether it was put in order against a row's number, and against a
-/// row's text. A bit each.
+/// row's text; and whether it was unequal to all of a row's text and equal to a part of it. A bit each.
 #[derive(Debug, Default)]
 pub struct Ordered {
     numbers: u64,
     texts: u64,
+    parts: u64,
 }
 
 /// Comparisons that a filter may have: bits of [`Ordered`].
@@ -138,6 +139,16 @@ impl Filter {
     ) -> bool {
         let mut all = self.0.iter().enumerate().zip(fields);
         all.all(|((at, comparison), field)| comparison.holds(field, at % MOST, ordered))
+    }
+
+    /// What would find the rows in which a value stands among others: `tags = a` leaves out `a;b`.
+    pub fn among(&self, ordered: &Ordered) -> Option<String> {
+        let Comparison { field, value, .. } = self.0.get(ordered.parts.trailing_zeros() as usize)?;
+        let (field, value) = (brief(field), brief(value));
+        Some(format!(
+            "Rows whose `{field}` holds {value} among others are left out, as = compares all of it: `{field} ~ {value}` \
+             finds them"
+        ))
     }
 
     /// What was wrong with it, as the rows showed: a value that is no number, against a field that is one wherever it is.
@@ -295,7 +306,13 @@ impl Comparison {
         };
         let holds = || field.to_lowercase().contains(&self.lower);
         match self.operator {
-            Operator::Equal => equal(),
+            Operator::Equal => {
+                let is_equal = equal();
+                if !is_equal && !self.value.is_empty() && is_part(field, &self.value) {
+                    ordered.parts |= 1 << at;
+                }
+                is_equal
+            }
             Operator::Unequal => !equal(),
             Operator::Less => ordering() == Some(Ordering::Less),
             Operator::AtMost => matches!(ordering(), Some(Ordering::Less | Ordering::Equal)),
@@ -305,6 +322,12 @@ impl Comparison {
             Operator::HoldsNot => !holds(),
         }
     }
+}
+
+/// Whether `part` is one of several values in a text, as PVE joins them.
+fn is_part(text: &str, part: &str) -> bool {
+    const BETWEEN: [char; 2] = [';', ','];
+    text.contains(BETWEEN) && text.split(BETWEEN).any(|one| one.trim().eq_ignore_ascii_case(part))
 }
 
 /// The operator that a text begins with, and what stands behind it.

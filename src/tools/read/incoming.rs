@@ -5,7 +5,9 @@ use serde_json::value::RawValue;
 
 use super::cutter::{Cutter, Marks, Rest};
 use super::rows::{Selected, Selection, Wanted};
-use crate::pve::{Accepted, Answer, Envelope, Held, Overfull, PveError, Room, Sink, Text, misfit};
+use crate::pve::{
+    Accepted, Answer, Envelope, Held, Overfull, PveError, Room, Sink, Text, misfit, surrogates,
+};
 
 pub struct Incoming<'a> {
     cutter: Cutter,
@@ -45,7 +47,8 @@ impl<'a> Incoming<'a> {
                         let mut whole = b"{\"data\":null".to_vec();
                         whole.extend_from_slice(behind);
                         let Envelope { data: IgnoredAny, total, changes } =
-                            serde_json::from_str(&String::from_utf8_lossy(&whole)).map_err(no_json)?;
+                            serde_json::from_str(&surrogates::whole(&String::from_utf8_lossy(&whole)))
+                                .map_err(no_json)?;
                         Beside { total, changes }
                     }
                 };

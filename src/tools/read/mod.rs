@@ -43,6 +43,7 @@ use arguments::Asked;
 use cursor::Cursor;
 use incoming::Came;
 use page::{Page, Plan, View};
+use rows::Selected;
 use target::{SEEN, Target};
 
 pub use arguments::{ReadArguments, patience, waits};
@@ -139,10 +140,18 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
         reader.notes().made_by_guest();
     }
     let (page, total, changes) = match reader.choose(&target.permitted(), &plan).await? {
-        Came::List(selected, beside) => (page::list(&selected, &plan)?, beside.total, beside.changes),
+        Came::List(selected, beside) => {
+            notes.extend(selected.among.clone());
+            (page::list(&selected, &plan)?, beside.total, beside.changes)
+        }
         Came::One(answer) => {
             let Envelope { data, total, changes } = answer.envelope::<&RawValue>()?;
-            (page::one(data, &plan)?, total, changes)
+            if data.get() == "null" && target.is_list() {
+                notes.push(NO_LIST.to_owned());
+                (page::list(&Selected::default(), &plan)?, total, changes)
+            } else {
+                (page::one(data, &plan)?, total, changes)
+            }
         }
     };
     let Page { data, total: passing, next, more_fields, cut, withheld } = page;
@@ -183,6 +192,10 @@ async fn see(reader: &Reader, mut target: Target, asked: Asked) -> Result<ReadAn
         changes: changes.map(|text| crate::secret::told(&text, MOST_CHANGES)),
     })
 }
+
+/// An endpoint of a list that gave none.
+const NO_LIST: &str =
+    "The API describes a list here, and the answer was null: it is shown as a list of no rows";
 
 /// Where not all rows of a list were there to be chosen among.
 fn partly((start, rows): (usize, usize), all: u64, is_scoped: bool) -> Option<String> {

@@ -15,6 +15,8 @@ use super::veil::{self, Veil};
 use fields::Fields;
 use order::{Key, compare};
 
+use crate::pve::surrogates;
+
 pub use fields::pick;
 pub use order::By;
 
@@ -71,6 +73,8 @@ pub struct Selected {
     pub unseen: Vec<String>,
     /// The first rows that came, if there are such fields.
     pub first: Vec<String>,
+    /// What was compared with all of a field, and stands among others in some row's.
+    pub among: Option<String>,
     /// Why the filter says nothing of these rows.
     pub misfit: Option<String>,
 }
@@ -119,6 +123,7 @@ impl<'a> Selection<'a> {
 
     /// The next row.
     pub fn row(&mut self, row: &str, marks: Marks) {
+        let row: &str = &surrogates::whole(row);
         let seen = match self.wanted.shows {
             Some(shows) => shows.show(row),
             None => Some(Cow::Borrowed(row)),
@@ -225,6 +230,7 @@ impl<'a> Selection<'a> {
             rows: self.kept.into_iter().map(|kept| kept.text).collect(),
             unseen: unseen.into_iter().map(str::to_owned).collect(),
             first: self.first,
+            among: self.wanted.filter.among(&self.ordered),
             misfit: self.wanted.filter.misfit(&self.ordered),
         })
     }

@@ -9,7 +9,7 @@ use super::cursor::FARTHEST;
 use super::normalise::{Asked, normalise};
 use super::page::View;
 use super::words;
-use crate::catalog::{Checked, Endpoint, Method, PathError, Schema};
+use crate::catalog::{Checked, Endpoint, Kind, Method, PathError, Schema};
 use crate::http::encoded;
 use crate::pve::{loose, task};
 use crate::tools::answer::Failure;
@@ -78,6 +78,11 @@ impl Target {
     pub fn declared(&self) -> Vec<&str> {
         let schema = self.returns.items.as_deref().unwrap_or(&self.returns);
         schema.properties.iter().map(|property| property.name.as_str()).collect()
+    }
+
+    /// Whether a list is what the API describes there.
+    pub fn is_list(&self) -> bool {
+        self.returns.kind == Kind::Array
     }
 
     pub fn captured(&self, name: &str) -> Option<String> {

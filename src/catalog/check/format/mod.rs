@@ -4,6 +4,7 @@
 //! own description leaves room.
 
 mod calendar;
+mod cpu;
 mod firewall;
 mod keys;
 mod names;
@@ -106,6 +107,7 @@ static FORMATS: &[Row] = &[
     }),
     row("pve-poolid", "pool", names::pool),
     row("pve-priv", "privilege", |v| names::of(v, 1, ".")),
+    row("pve-qm-bootdev", "boot device", storage::boot_device),
     row("pve-qm-bootdisk", "disk", storage::qemu_disk),
     row("pve-qm-ide", "drive", storage::drive),
     row("pve-realm", "realm", names::realm),
@@ -138,6 +140,7 @@ static FORMATS: &[Row] = &[
     row("pve-tokenid", "token", names::tokenid),
     row("pve-userid", "user", names::userid),
     row("pve-vlan-id-or-range", "VLAN or range of VLANs", net::vlans),
+    row("pve-vm-cputype", cpu::WHAT, cpu::kind),
     row("pve-vmid", "VM ID", names::vmid),
     row("pve-volume-id", "volume ID", storage::volume),
     row("pve-volume-id-or-absolute-path", "volume ID or absolute path", |v| {

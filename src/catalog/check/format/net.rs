@@ -95,7 +95,8 @@ fn is_in(set: &str) -> impl Fn(char) -> bool {
 }
 
 pub(super) fn address(value: &str) -> bool {
-    ip(value) || dns_name(value)
+    // A name it is, and Perl takes it for no.
+    value != "0" && (ip(value) || dns_name(value))
 }
 
 /// A domain of two labels at least.

@@ -1,6 +1,6 @@
 //! Storages, volumes, paths and sizes.
 
-use super::{names, net};
+use super::{super::family::highest, names, net};
 
 pub(super) fn id(value: &str) -> bool {
     names::of(value, 2, "-_.")
@@ -80,6 +80,18 @@ pub(super) fn qemu_disk(value: &str) -> bool {
             number.and_then(|number| net::number::<u8>(number, 2)).is_some_and(|number| number <= *highest)
         },
     )
+}
+
+/// `scsi0`, `net0`: what firmware can boot from.
+pub(super) fn boot_device(value: &str) -> bool {
+    let numbered = |family: &str| {
+        let number = value.strip_prefix(family).filter(|number| *number == "0" || !number.starts_with('0'));
+        number
+            .and_then(|number| net::number::<u32>(number, 2))
+            .is_some_and(|number| number <= highest(family))
+    };
+    let disk = qemu_disk(value) && !value.starts_with("efidisk") && !value.starts_with("tpmstate");
+    disk || ["net", "usb", "hostpci"].into_iter().any(numbered)
 }
 
 /// `local:iso/x.iso,media=cdrom`: the volume is checked here, the other keys by PVE.

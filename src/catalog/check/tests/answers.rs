@@ -55,6 +55,28 @@ fn pves_own_words_are_there_for_who_answers_like_pve() {
 }
 
 #[test]
+fn a_value_is_shown_unless_it_is_secret_at_that_endpoint() {
+    let storage = json!({"storage": "extra", "type": "dir", "path": "/mnt/extra", "content": "iso,foo"});
+    assert_eq!(
+        refused(Method::Post, "/storage", &storage),
+        ["content: invalid format - invalid storage content type 'iso,foo'"]
+    );
+    let written = json!({"file": "/etc/motd", "content": "s3cr3t".repeat(20_000)});
+    let problems = refused(Method::Post, "/nodes/pve1/qemu/105/agent/file-write", &written).join("\n");
+    assert!(problems.starts_with("content:") && !problems.contains("s3cr3t"), "{problems}");
+    let token = json!({"name": "dns1", "key": {"s3cr3t": 1}});
+    assert!(!refused(Method::Put, "/cluster/sdn/dns/dns1", &token).join("\n").contains("s3cr3t"));
+}
+
+#[test]
+fn a_space_that_is_all_that_is_wrong_is_shown() {
+    let fabric = json!({"id": "fab1", "protocol": "openfabric "});
+    let problems = refused(Method::Post, "/cluster/sdn/fabrics/fabric", &fabric).join("\n");
+    assert!(problems.contains("value 'openfabric ' does not have"), "{problems}");
+    assert!(problems.contains("nearest is 'openfabric'"), "{problems}");
+}
+
+#[test]
 fn a_request_is_rendered_with_every_value_encoded() {
     let checked = check(
         Method::Put,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::samples::{bad, good, is_properties, properties, word};
 use crate::catalog::{
     Catalog, Endpoint, Fault, Format, Method, Parameter, Problem, PropertyKey, Release, Schema,
-    check::{family::highest, format},
+    check::{family::highest, format, property::Origin},
     testing,
 };
 
@@ -61,6 +61,11 @@ fn every_of(catalog: &Catalog, at_least: usize) {
             }
         }
     }
+}
+
+/// Whether a key may stand there twice.
+fn is_closed(format: &str) -> bool {
+    matches!(Origin::of(format), Origin::Closed { .. })
 }
 
 struct Case<'a> {
@@ -191,7 +196,11 @@ impl Case<'_> {
         if let Some(first) = keys.iter().find(|key| key.alias.is_none()) {
             let twice = properties(keys, Some((first, &word(&first.parameter.schema))));
             let part = format!("{}={}", first.parameter.name, word(&first.parameter.schema));
-            self.refuses(&give(format!("{twice},{part}")), &name, |_| true);
+            let given = give(format!("{twice},{part}"));
+            match &schema.format {
+                Some(Format::Named(format)) if is_closed(format) => self.accepts(&given),
+                _ => self.refuses(&given, &name, |_| true),
+            }
             let mut misspelt = first.parameter.name.clone();
             misspelt.push('x');
             if !keys.iter().any(|key| key.parameter.name == misspelt) {

@@ -50,7 +50,7 @@ fn problems(format: &str, value: &str) -> Vec<Problem> {
     let format = Some(Format::Named(format.to_owned()));
     let schema = Schema { kind: Kind::String, format, ..Schema::default() };
     let mut findings = Findings::default();
-    let sent = Place { parameter: "x", key: None }.scalar(&schema, value, &mut findings);
+    let sent = Place { at: "", parameter: "x", key: None }.scalar(&schema, value, &mut findings);
     assert!(findings.unchecked.is_empty(), "{value:?}: {:?}", findings.unchecked);
     match sent {
         Some(sent) => assert_eq!((sent.as_str(), findings.problems.len()), (value, 0)),
@@ -97,6 +97,19 @@ fn what_is_wrong_is_named() {
         said("prune-backups", "keep-last="),
         "x: invalid format - missing key in comma-separated list property: 'keep-last='; each part is key=value, a \
          key without a value is left out",
+    );
+    assert_eq!(
+        said("pve-startup-order", "up=1,foo=2"),
+        "x.foo: property is not defined in schema and the schema does not allow additional properties"
+    );
+    assert_eq!(said("pve-startup-order", "0"), "x: invalid format - invalid startup order '0'");
+    assert_eq!(
+        said("pve-qm-boot", "order=scsi0;scsi99"),
+        "x.order: invalid format - invalid boot device 'scsi0;scsi99'"
+    );
+    assert_eq!(
+        said("pve-vm-cpu-conf", "host,reported-model=kvm64"),
+        "x.reported-model: the CPU of a guest has no model to report: that is of a custom model's definition",
     );
     let key = said("urlencoded", "ssh-ed25519 AA+A");
     assert!(key.contains("+ is %2B") && key.contains("a space is %20"), "{key}");

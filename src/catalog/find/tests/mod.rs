@@ -138,6 +138,55 @@ fn words_that_would_change_something_are_no_read() {
     assert_eq!(as_get(""), Err(NoGet::Nothing));
 }
 
+#[test]
+fn what_was_done_or_may_be_done_is_asked_and_not_ordered() {
+    for (words, path) in [
+        ("what was deleted yesterday", "/nodes/{node}/tasks"),
+        ("who can delete vm 100", "/access/acl"),
+        ("who may start and stop vm 100", "/access/acl"),
+        ("is backup of 100 done", "/nodes/{node}/tasks"),
+        ("why did vm 100 stop", "/nodes/{node}/tasks"),
+        ("list of removed nodes", "/nodes"),
+        ("can you show me deleted backups", "/nodes/{node}/storage/{storage}/content"),
+    ] {
+        assert_eq!(as_get(words).map(|get| get.found.path).as_deref(), Ok(path), "{words}");
+    }
+    for words in ["show stopped guests", "when was ct 105 migrated", "which snapshots were rolled back"] {
+        assert!(as_get(words).is_ok(), "{words}: {:?}", as_get(words));
+    }
+    for words in [
+        "list and delete all snapshots of vm 100",
+        "show stopped guests, delete them",
+        "can you delete vm 100",
+        "how can i delete vm 100",
+        "is vm 100 stopped, then delete it",
+        "delete what was stopped yesterday",
+        "who is on vm 100, stop it",
+        "have vm 100 deleted",
+    ] {
+        assert!(as_get(words).is_err(), "{words}: {:?}", as_get(words));
+    }
+}
+
+#[test]
+fn a_refusal_says_what_can_be_seen_of_what_was_asked() {
+    for (words, change, seen) in [
+        (
+            "stop vm 100 and show its config",
+            "/nodes/{node}/qemu/100/status/stop",
+            Some("/nodes/{node}/qemu/100/config"),
+        ),
+        ("delete vm 100", "/nodes/{node}/qemu/100", None),
+    ] {
+        match as_get(words) {
+            Err(NoGet::Mutation { found, seen: beside, .. }) => {
+                assert_eq!((found.path.as_str(), beside.as_ref().map(|it| it.path.as_str())), (change, seen));
+            }
+            other => panic!("{words}: {other:?}"),
+        }
+    }
+}
+
 /// Whoever wants something gone is not shown it instead; and who asks is not told to plan.
 #[test]
 fn no_phrasing_of_a_deletion_is_a_read_and_none_of_a_read_a_change() {

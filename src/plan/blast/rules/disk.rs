@@ -2,6 +2,7 @@
 
 use super::guest::{clone_of, shared_with};
 use super::{Need, Rule};
+use crate::catalog::list;
 use crate::estate::guest::{Backing, Disk, Guest, Kind, Role, Slot};
 use crate::estate::part::Part;
 use crate::estate::volume::Volume;
@@ -136,7 +137,7 @@ fn reordered(look: &Look<'_>, found: &mut Found) {
     let Some(order) = look.text("boot") else { return };
     let Some(now) = guest.disks.iter().find(|disk| disk.role == Role::Boot && !disk.pending) else { return };
     let Some(order) = order.split(',').find_map(|part| part.trim().strip_prefix("order=")) else { return };
-    let names: Vec<&str> = order.split(';').map(str::trim).collect();
+    let names: Vec<&str> = list(order).collect();
     let slot = now.slot.name();
     let first = names
         .iter()

@@ -96,6 +96,19 @@ const MACROS: &[(&str, &str)] = &[
     ("Syslog", "Syslog protocol (RFC 5424) traffic"),
 ];
 
+/// The others, which a rule may name and this cluster does not explain.
+const OTHER_MACROS: &str = "Amanda Auth BitTorrent BitTorrent32 Ceph Citrix CVS DAAP DCC DHCPfwd Distcc Finger Git \
+    GNUnet GRE HKP ICPV2 ICQ IMAPS IPIP IPsec IPsecah IPsecnat IRC Jetdirect L2TP LDAPS Mail \
+    MDNS MSNP MSSQL Munin NNTP NNTPS OpenVPN OSPF PCA PMG POP3 POP3S PPtP Printer Razor Rdate \
+    RIP RNDC Rsync SANE SixXS SMB SMBswat SMTPS SPAMD SPICEproxy Squid Submission SVN Telnet \
+    Telnets TFTP Time Trcrt VNC VNCL Web Webcache Webmin Whois";
+
+/// Whether a rule may name it, in whatever letters.
+fn is_macro(name: &str) -> bool {
+    let mut known = MACROS.iter().map(|(known, _)| *known).chain(OTHER_MACROS.split(' '));
+    known.any(|known| known.eq_ignore_ascii_case(name))
+}
+
 fn macros(_: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(MACROS.iter().map(|(name, what)| json!({ "macro": name, "descr": what })).collect::<Value>().into())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{here, here_mut, with_comment};
+use super::{here, here_mut, is_macro, with_comment};
 use crate::catalog::Kind;
 use crate::sim::answer::{Refusal, Reply};
 use crate::sim::api::sections::as_kind;
@@ -130,11 +130,47 @@ fn valid(call: &Call<'_>, rule: &Rule) -> Result<(), Refusal> {
             format!("invalid action '{}'", get("action").unwrap_or_default()),
         ));
     }
+    if let Some(name) = get("macro")
+        && !is_macro(name)
+    {
+        return Err(Refusal::parameter("macro", format!("unknown macro '{name}'")));
+    }
     if (get("dport").is_some() || get("sport").is_some()) && get("proto").is_none() && get("macro").is_none()
     {
         return Err(Refusal::parameter("proto", "missing property - 'dport' requires this property"));
     }
+    for side in ["source", "dest"] {
+        if let Some(name) = get(side) {
+            named(call, side, name)?;
+        }
+    }
     Ok(())
+}
+
+/// A set or an alias that a rule names, if it names one, is the cluster's or of the rule's own firewall.
+fn named(call: &Call<'_>, side: &str, value: &str) -> Result<(), Refusal> {
+    let (own, cluster) = (here(call)?, call.estate.firewall("firewall/cluster.fw"));
+    let is_name = |name: &str| {
+        let all = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+        name.starts_with(|letter: char| letter.is_ascii_alphabetic())
+            && name.len() > 1
+            && name.chars().all(all)
+    };
+    let (is_set, name) = value.strip_prefix('+').map_or((false, value), |name| (true, name));
+    // What SDN makes by itself is not kept in a firewall's file.
+    if is_set && name.starts_with("sdn/") {
+        return Ok(());
+    }
+    let name = name.strip_prefix("dc/").or_else(|| name.strip_prefix("guest/")).unwrap_or(name);
+    let lower = name.to_lowercase();
+    let problem = match is_set {
+        true if own.sets.contains_key(name) || cluster.sets.contains_key(name) => return Ok(()),
+        true => format!("no such ipset '{name}'"),
+        false if !is_name(name) => return Ok(()),
+        false if own.aliases.contains_key(&lower) || cluster.aliases.contains_key(&lower) => return Ok(()),
+        false => format!("no such alias '{value}'"),
+    };
+    Err(Refusal::parameter(side, problem))
 }
 
 pub fn create_rule(call: &mut Call<'_>) -> Result<Reply, Refusal> {

@@ -50,6 +50,27 @@ fn rows_that_are_no_objects_have_a_value() {
     assert_eq!(select(r#"["b","a","c"]"#, "value != b", &["-value"], None, 9).rows, ["\"c\"", "\"a\""]);
 }
 
+#[test]
+fn half_a_character_costs_no_row() {
+    let list = r#"[{"vmid":8,"name":"web"},{"vmid":9,"name":"a\ud83d"},{"vmid":10,"name":"\ud83d\ude00"}]"#;
+    let rows = select(list, "vmid > 8", &["name"], None, 9).rows;
+    let names =
+        rows.iter().map(|row| serde_json::from_str::<serde_json::Value>(row).unwrap()["name"].clone());
+    assert_eq!(names.collect::<Vec<_>>(), ["a\u{fffd}", "\u{1f600}"]);
+}
+
+#[test]
+fn what_is_one_of_several_values_is_told_of() {
+    let list = r#"[{"vmid":8,"tags":"a"},{"vmid":9,"tags":"b;a"},{"vmid":10,"tags":"ab;c"}]"#;
+    let found = select(list, "tags = A", &[], None, 9);
+    assert_eq!(found.total, 1);
+    assert!(found.among.unwrap().contains("`tags ~ A`"));
+    for filter in ["tags ~ a", "tags = b;a", "tags = x", "vmid = 8", "tags != a", "tags = ''"] {
+        let filter = filter.replace("b;a", "'b;a'");
+        assert_eq!(select(list, &filter, &[], None, 9).among, None, "{filter}");
+    }
+}
+
 struct Odd;
 
 impl Shows for Odd {
