@@ -22,6 +22,10 @@ use super::wire::{Stream, Wire};
 /// Header bytes of an answer that are read at most; PVE's are near 300.
 const MOST_HEADER: usize = 64 << 10;
 
+/// Bytes of an answer that a connection holds before they are taken, at most: the largest header fits. Sixteen connections
+/// that read long lists at once take little more than one megabyte, where they would take seven.
+const MOST_UNREAD: usize = MOST_HEADER + (16 << 10);
+
 /// Bytes of a refusal's body, or of a page in place of an answer, that are read.
 const MOST_WORDS: usize = 256 << 10;
 
@@ -118,6 +122,7 @@ impl Connection {
     {
         let (sender, connection) = http1::Builder::new()
             .max_header_size(MOST_HEADER)
+            .max_buf_size(MOST_UNREAD)
             .handshake(TokioIo::new(Readable::new(stream)))
             .await
             .map_err(|error| Unconnected::Io(std::io::Error::other(error)))?;
