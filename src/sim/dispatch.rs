@@ -156,15 +156,14 @@ impl Shared {
         self.place(estate, daemon, endpoint, &given, forwarded)?;
         quorate(estate, method)?;
         let parameters = verify::verify(endpoint, given)?;
-        if let Some(planted) = estate.planted.get(path).filter(|_| method == Method::Get) {
+        let mut call = Call { shared: self, estate, who: &who, endpoint, parameters };
+        super::described::permitted(&call)?;
+        if let Some(planted) = call.estate.planted.get(path).filter(|_| method == Method::Get) {
             return Ok(planted.clone().into());
         }
         match self.routes.handler(index) {
-            Some(handler) => handler(&mut Call { shared: self, estate, who: &who, endpoint, parameters }),
-            None => {
-                let mut call = Call { shared: self, estate, who: &who, endpoint, parameters };
-                super::api::declared::answer(&mut call)
-            }
+            Some(handler) => handler(&mut call),
+            None => super::api::declared::answer(&mut call),
         }
     }
 

@@ -11,6 +11,7 @@ mod auth;
 pub mod backup;
 mod call;
 mod control;
+mod described;
 mod disorder;
 mod dispatch;
 pub mod estate;

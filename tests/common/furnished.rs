@@ -103,7 +103,7 @@ const THERE: &[(&str, &str, &str)] = &[
     ("/cluster/mapping/pci", "id", "gpu"),
     ("/cluster/mapping/usb", "id", "stick"),
     ("/cluster/metrics/server", "id", "metrics"),
-    ("/replication/", "id", "102-0"),
+    ("/replication", "id", "102-0"),
     ("/endpoints/gotify", "name", "push"),
     ("/endpoints/sendmail", "name", "mail-to-root"),
     ("/endpoints/smtp", "name", "post"),

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::client::{Answer, Connection, Lab};
 
 /// A user with a token, made by the API; `privsep` as it is for tokens by default.
-async fn user(lab: &Lab, name: &str, privsep: bool) -> String {
+pub async fn user(lab: &Lab, name: &str, privsep: bool) -> String {
     assert_eq!(lab.call("POST", "/access/users", &format!("userid={name}")).await.status, 200);
     let path = format!("/access/users/{name}/token/tok");
     let made = lab.call("POST", &path, &format!("privsep={}", u8::from(privsep))).await.data();
@@ -18,7 +18,7 @@ async fn grant(lab: &Lab, path: &str, who: &str, role: &str) {
     assert_eq!(answer.status, 200, "{}", answer.reason);
 }
 
-async fn call_as(lab: &Lab, token: &str, method: &str, path: &str, form: &str) -> Answer {
+pub async fn call_as(lab: &Lab, token: &str, method: &str, path: &str, form: &str) -> Answer {
     let mut connection = Connection::daemon(&lab.sim).await;
     connection.send(&lab.request(method, path, form).replace(&lab.token, token)).await;
     connection.receive().await.unwrap()

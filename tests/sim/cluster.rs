@@ -209,3 +209,19 @@ async fn a_zone_has_what_its_kind_cannot_be_without() {
     }
     assert_eq!(lab.call("POST", "/cluster/sdn/zones", "zone=z1&type=vlan&bridge=vmbr0").await.status, 200);
 }
+
+#[tokio::test]
+async fn a_target_of_notifications_is_listed_and_its_token_is_told_to_nobody() {
+    let lab = Lab::new(provost::sim::estate::demo(10, &[])).await;
+    let form = "name=push&server=https%3A%2F%2Fpush.example.org&token=hunter2secret";
+    assert_eq!(lab.call("POST", "/cluster/notifications/endpoints/gotify", form).await.status, 200);
+    let all = lab.call("GET", "/cluster/notifications/targets", "").await.data();
+    let names: Vec<&str> = all.as_array().unwrap().iter().filter_map(|row| row["name"].as_str()).collect();
+    assert_eq!(names, ["mail-to-root", "push"]);
+    for path in ["/cluster/notifications/endpoints/gotify", "/cluster/notifications/endpoints/gotify/push"] {
+        let answer = lab.call("GET", path, "").await;
+        let text = String::from_utf8(answer.body).unwrap();
+        assert!(text.contains("push.example.org") && text.contains("user-created"), "{text}");
+        assert!(!text.contains("hunter2secret"), "{path}: {text}");
+    }
+}

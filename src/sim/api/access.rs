@@ -15,6 +15,10 @@ pub const TABLE: &[Row] = &[
     (Get, "/access/permissions", permissions),
     (Get, "/access/ticket", |_| Ok(Reply::NULL)),
     (Post, "/access/ticket", |_| Err(Refusal::bare(401, "authentication failure"))),
+    (Post, "/access/vncticket", |_| Err(Refusal::bare(401, "permission denied - invalid PVEVNC ticket"))),
+    (Post, "/access/openid/auth-url", openid),
+    // Who comes back from a provider was sent there by the call before, and nobody is.
+    (Post, "/access/openid/login", |_| Err(Refusal::bare(401, "authentication failure"))),
     (Get, "/access/domains", realms),
     (Post, "/access/domains", create_realm),
     (Get, "/access/domains/{realm}", realm),
@@ -25,6 +29,20 @@ pub const TABLE: &[Row] = &[
 /// The realms that need no entry in `domains.cfg`.
 const BROUGHT: &[(&str, &str)] =
     &[("pam", "Linux PAM standard authentication"), ("pve", "Proxmox VE authentication server")];
+
+/// No provider stands behind a realm of this cluster.
+fn openid(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+    let realm = call.need("realm");
+    let kind = match call.estate.sections("domains.cfg").find(&realm) {
+        Some(section) => section.kind.clone(),
+        None if BROUGHT.iter().any(|(brought, _)| *brought == realm) => realm,
+        None => return Err(Refusal::die(format!("authentication domain '{realm}' does not exist"))),
+    };
+    if kind != "openid" {
+        return Err(Refusal::die(format!("wrong realm type ({kind} != openid)")));
+    }
+    Err(Refusal::die("OpenID discovery failed: the provider does not answer"))
+}
 
 fn permissions(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let who = call.get("userid").unwrap_or(call.who).to_owned();

@@ -8,7 +8,7 @@ use super::super::answer::{Refusal, Reply};
 use super::super::call::Call;
 use super::super::estate::{digest, now};
 use super::super::route::Row;
-use super::tasks;
+use super::{sections, tasks};
 use crate::catalog::Method::{Get, Put};
 
 pub const TABLE: &[Row] = &[
@@ -25,12 +25,31 @@ pub const TABLE: &[Row] = &[
     (Get, "/cluster/config/totem", totem),
     (Get, "/cluster/jobs/schedule-analyze", schedule),
     (Get, "/cluster/qemu/cpu-flags", cpu_flags),
+    (Get, "/cluster/notifications/targets", targets),
     (Get, "/version", version),
     (Get, "/nodes/{node}/version", version),
 ];
 
 fn version(_: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(json!({ "version": "9.2.11", "release": "9.2", "repoid": "14a22df35955d97d" }).into())
+}
+
+/// Where notifications can go: of the same file, all that is no matcher.
+fn targets(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+    let ends =
+        call.estate.sections("notifications.cfg").list.iter().filter(|section| section.kind != "matcher");
+    let rows = ends.map(|section| {
+        let mut row =
+            json!({ "name": section.id, "type": section.kind, "origin": sections::origin(&section.id) });
+        if let Some(comment) = section.get("comment") {
+            row["comment"] = json!(comment);
+        }
+        if section.is_set("disable") {
+            row["disable"] = json!(1);
+        }
+        row
+    });
+    Ok(rows.collect::<Value>().into())
 }
 
 fn status(call: &mut Call<'_>) -> Result<Reply, Refusal> {

@@ -23,8 +23,16 @@ fn entries(user: &User) -> Value {
     user.factors.iter().map(entry).collect()
 }
 
+/// One's own, or everybody's for who may look after users.
 fn all(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let users = call.estate.access().users.iter().filter(|(_, user)| !user.factors.is_empty());
+    let caller = call.caller();
+    let audits = caller.may_any("/access/groups", &["User.Modify", "Sys.Audit"]);
+    let own = call.who.split('!').next().unwrap_or_default();
+    let users = caller
+        .access
+        .users
+        .iter()
+        .filter(|(name, user)| !user.factors.is_empty() && (audits || *name == own));
     let rows = users.map(|(name, user)| json!({ "userid": name, "entries": entries(user) }));
     Ok(rows.collect::<Value>().into())
 }

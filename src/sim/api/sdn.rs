@@ -194,10 +194,12 @@ fn row(section: &Section, call: &Call<'_>, digest: &str) -> Value {
 
 fn subnets(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let vnet = call.need("vnet");
-    existing_vnet(call, &vnet)?;
+    let network = existing_vnet(call, &vnet)?;
     let sections = call.estate.sections("sdn/subnets.cfg");
     let digest = sections.digest();
-    let of_vnet = sections.list.iter().filter(|subnet| subnet.get("vnet") == Some(&vnet));
+    let path = format!("/sdn/zones/{}/{vnet}", network.get("zone").unwrap_or_default());
+    let seen = call.caller().may_any(&path, &["SDN.Audit", "SDN.Allocate"]);
+    let of_vnet = sections.list.iter().filter(|subnet| seen && subnet.get("vnet") == Some(&vnet));
     Ok(of_vnet.map(|subnet| row(subnet, call, &digest)).collect::<Value>().into())
 }
 
@@ -273,11 +275,12 @@ fn remove_subnet(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 fn ipams(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let sections = call.estate.sections("sdn/ipams.cfg");
     let digest = digest(sections.text().as_bytes());
-    let mut rows = vec![json!({ "ipam": "pve", "type": "pve", "digest": digest })];
-    rows.extend(
-        sections.list.iter().map(|ipam| json!({ "ipam": ipam.id, "type": ipam.kind, "digest": digest })),
-    );
-    Ok(Value::Array(rows).into())
+    let caller = call.caller();
+    let kept = sections.list.iter().map(|ipam| (&*ipam.id, &*ipam.kind));
+    let seen = std::iter::once(("pve", "pve"))
+        .chain(kept)
+        .filter(|(id, _)| caller.may_any(&format!("/sdn/ipams/{id}"), &["SDN.Audit", "SDN.Allocate"]));
+    Ok(seen.map(|(id, kind)| json!({ "ipam": id, "type": kind, "digest": digest })).collect::<Value>().into())
 }
 
 fn ipam(call: &mut Call<'_>) -> Result<Reply, Refusal> {
@@ -293,7 +296,10 @@ fn running<'a>(call: &'a Call<'_>, file: &str) -> &'a [Section] {
 }
 
 fn applied_zones(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let zones = running(call, "sdn/zones.cfg").iter();
+    let caller = call.caller();
+    let zones = running(call, "sdn/zones.cfg")
+        .iter()
+        .filter(|zone| caller.may_any(&format!("/sdn/zones/{}", zone.id), &["SDN.Audit", "SDN.Allocate"]));
     Ok(zones.map(|zone| json!({ "zone": zone.id, "status": "available" })).collect::<Value>().into())
 }
 

@@ -121,13 +121,7 @@ fn file(call: &Call<'_>) -> Result<String, Refusal> {
     }
     if path.starts_with("/cluster/sdn") {
         let vnet = call.need("vnet");
-        return match call
-            .estate
-            .sections("sdn/vnets.cfg")
-            .find(&vnet)
-            .map(|found| found.get("zone").unwrap_or(""))
-        {
-            // A token is not root, and the schema of these methods names no privilege: see the recording.
+        return match call.estate.sections("sdn/vnets.cfg").find(&vnet) {
             Some(_) => Ok(format!("sdn/firewall/{vnet}.fw")),
             None => Err(Refusal::die(format!("sdn vnet '{vnet}' does not exist"))),
         };

@@ -50,8 +50,9 @@ impl Collection {
         }
     }
 
+    /// `{guest}` is what stands before an id's first dash.
     fn said(words: &str, id: &str) -> String {
-        words.replace("{id}", id)
+        words.replace("{id}", id).replace("{guest}", id.split('-').next().unwrap_or_default())
     }
 
     fn no_such(&self, id: &str) -> Refusal {
@@ -176,12 +177,19 @@ fn assign(call: &Call<'_>, collection: &Collection, section: &mut Section) {
     section.values.sort_by(|a, _, b, _| place(a).cmp(&place(b)).then_with(|| a.cmp(b)));
 }
 
-/// Of a storage's secrets `storage.cfg` holds none: a key is told by its fingerprint, and a password is not told at all. They lie
-/// in `priv/storage`, which no call shows.
+/// What is secret, `storage.cfg` and `notifications.cfg` do not hold: a key is told by its fingerprint, a webhook's secret by its
+/// name, and a password or a token is not told at all. They lie under `priv`, which no call shows.
 fn in_the_open(file: &str, key: &str, value: &str) -> Option<String> {
     match (file, key) {
         ("storage.cfg", "password" | "keyring") => None,
         ("storage.cfg", "master-pubkey") => Some("1".to_owned()),
+        ("notifications.cfg", "token" | "password") => None,
+        ("notifications.cfg", "secret") => {
+            let names = value
+                .split('\0')
+                .filter_map(|secret| secret.split(',').find(|part| part.starts_with("name=")));
+            Some(names.collect::<Vec<_>>().join("\0"))
+        }
         ("storage.cfg", "encryption-key") => {
             let digest = ring::digest::digest(&ring::digest::SHA256, value.as_bytes());
             let bytes: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -212,6 +220,9 @@ pub fn row(call: &Call<'_>, collection: &Collection, section: &Section, digest: 
         row.insert("digest".to_owned(), json!(digest));
     }
     match collection.file {
+        "notifications.cfg" => {
+            row.insert("origin".to_owned(), json!(origin(&section.id)));
+        }
         "replication.cfg" => {
             let (guest, number) = section.id.split_once('-').unwrap_or((&section.id, "0"));
             row.insert("guest".to_owned(), json!(guest.parse::<u32>().unwrap_or_default()));
@@ -224,6 +235,11 @@ pub fn row(call: &Call<'_>, collection: &Collection, section: &Section, digest: 
         _ => {}
     }
     Value::Object(row)
+}
+
+/// Who made a notification's target or matcher.
+pub fn origin(id: &str) -> &'static str {
+    if matches!(id, "mail-to-root" | "default-matcher") { "builtin" } else { "user-created" }
 }
 
 /// Values of a file as the API shows them: numbers and booleans where the schema of what may be set says so.

@@ -124,6 +124,7 @@ pub const COLLECTIONS: &[Collection] = &[
         ..collection("/cluster/sdn/ipams", "/cluster/sdn/ipams/{ipam}", "sdn/ipams.cfg", "ipam", Kinds::Given)
     },
     Collection {
+        see: Some(("/sdn/dns/{id}", &["SDN.Audit", "SDN.Allocate"])),
         exists: "sdn dns object ID '{id}' already defined",
         missing: Missing::Die("sdn '{id}' does not exist"),
         ..collection("/cluster/sdn/dns", "/cluster/sdn/dns/{dns}", "sdn/dns.cfg", "dns", Kinds::Given)
@@ -185,6 +186,7 @@ pub const COLLECTIONS: &[Collection] = &[
         )
     },
     Collection {
+        see: Some(("/vms/{guest}", &["VM.Audit"])),
         first: &["target"],
         exists: "replication job '{id}' already exists",
         missing: Missing::Die("no such replication job '{id}'"),
