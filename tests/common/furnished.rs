@@ -37,6 +37,8 @@ const SECTIONS: &[Row] = &[
     ("sdn/controllers.cfg", "evpn", "frr", &[("asn", "65000"), ("peers", "192.0.2.11")]),
     ("sdn/dns.cfg", "powerdns", "names", &[("url", "https://dns.example.org/api/v1/servers/localhost")]),
     ("sdn/ipams.cfg", "netbox", "nets", &[("url", "https://ipam.example.org/api")]),
+    ("sdn/fabrics.cfg", "openfabric_fabric", "fab1", &[("ip_prefix", "10.1.0.0/24")]),
+    ("sdn/fabrics.cfg", "openfabric_node", "fab1_pve1", &[("ip", "10.1.0.1")]),
     ("ha/groups.cfg", "group", "near", &[("nodes", "pve1,pve2")]),
 ];
 
@@ -111,6 +113,9 @@ const THERE: &[(&str, &str, &str)] = &[
     ("/notifications/matchers", "name", "default-matcher"),
     ("/aliases/{name}", "name", "office"),
     ("/ipset/{name}", "name", "admins"),
+    ("/sdn/fabrics/fabric", "id", "fab1"),
+    ("/sdn/fabrics/node/", "fabric_id", "fab1"),
+    ("/sdn/fabrics/node/", "node_id", "pve1"),
     ("/firewall/groups/", "group", "web"),
     ("/ha/groups/", "group", "near"),
     ("/lxc/", "vmid", "111"),

@@ -225,3 +225,64 @@ async fn a_target_of_notifications_is_listed_and_its_token_is_told_to_nobody() {
         assert!(!text.contains("hunter2secret"), "{path}: {text}");
     }
 }
+
+#[tokio::test]
+async fn what_is_configured_of_sdn_is_told_from_what_holds() {
+    let lab = Lab::new(provost::sim::estate::demo(10, &[])).await;
+    assert_eq!(lab.call("POST", "/cluster/sdn/zones", "zone=zz&type=simple&mtu=1400").await.status, 200);
+    let applied = lab.call("GET", "/cluster/sdn/zones?running=1", "").await.data();
+    assert_eq!(applied.as_array().unwrap().len(), 1, "{applied}");
+    let pending = lab.call("GET", "/cluster/sdn/zones?pending=1", "").await.data();
+    let row = pending.as_array().unwrap().iter().find(|row| row["zone"] == "zz").unwrap();
+    assert_eq!((&row["state"], &row["pending"]), (&json!("new"), &json!({ "mtu": 1400 })));
+    assert_eq!(lab.task("PUT", "/cluster/sdn", "").await, "OK");
+    let pending = lab.call("GET", "/cluster/sdn/zones?pending=1", "").await.data();
+    assert!(pending.as_array().unwrap().iter().all(|row| row.get("state").is_none()), "{pending}");
+    assert_eq!(lab.call("PUT", "/cluster/sdn/zones/zz", "delete=mtu").await.status, 200);
+    let zone = lab.call("GET", "/cluster/sdn/zones/zz?pending=1", "").await.data();
+    assert_eq!((&zone["state"], &zone["pending"]), (&json!("changed"), &json!({ "mtu": "deleted" })));
+    assert_eq!(lab.call("DELETE", "/cluster/sdn/zones/zz", "").await.status, 200);
+    let gone = lab.call("GET", "/cluster/sdn/zones?pending=1", "").await.data();
+    assert!(gone.as_array().unwrap().iter().any(|row| row["zone"] == "zz" && row["state"] == "deleted"));
+}
+
+#[tokio::test]
+async fn a_fabric_and_its_nodes_are_there_once_they_are_made_and_not_before() {
+    let lab = Lab::new(provost::sim::estate::demo(10, &[])).await;
+    let fabrics = "/cluster/sdn/fabrics/fabric";
+    for path in [
+        "/cluster/sdn/fabrics/fabric/f1",
+        "/cluster/sdn/fabrics/node/f1",
+        "/cluster/sdn/fabrics/node/f1/pve1",
+    ] {
+        assert_eq!(lab.call("GET", path, "").await.status, 500, "{path}");
+    }
+    let form = "id=f1&protocol=openfabric&ip_prefix=10.1.0.0%2F24&hello_interval=3";
+    assert_eq!(lab.call("POST", fabrics, form).await.status, 200);
+    assert_eq!(lab.call("POST", fabrics, form).await.status, 500);
+    let node = "node_id=pve1&protocol=openfabric&ip=10.1.0.1";
+    assert_eq!(lab.call("POST", "/cluster/sdn/fabrics/node/f1", node).await.status, 200);
+    let all = lab.call("GET", "/cluster/sdn/fabrics/all", "").await.data();
+    assert_eq!(
+        (&all["fabrics"][0]["id"], &all["fabrics"][0]["hello_interval"], &all["nodes"][0]["node_id"]),
+        (&json!("f1"), &json!(3), &json!("pve1"))
+    );
+    assert_eq!(lab.call("DELETE", "/cluster/sdn/fabrics/fabric/f1", "").await.status, 500, "a node is in it");
+    assert_eq!(lab.call("DELETE", "/cluster/sdn/fabrics/node/f1/pve1", "").await.status, 200);
+    assert_eq!(lab.call("DELETE", "/cluster/sdn/fabrics/fabric/f1", "").await.status, 200);
+    assert_eq!(lab.call("DELETE", "/cluster/sdn/fabrics/fabric/f1", "").await.status, 500);
+}
+
+#[tokio::test]
+async fn ha_that_was_disarmed_says_so() {
+    let lab = Lab::new(provost::sim::estate::demo(10, &[])).await;
+    let state = async || {
+        let rows = lab.call("GET", "/cluster/ha/status/current", "").await.data();
+        rows.as_array().unwrap().iter().find(|row| row["type"] == "fencing").unwrap()["armed-state"].clone()
+    };
+    assert_eq!(state().await, "standby");
+    assert_eq!(lab.call("POST", "/cluster/ha/status/disarm-ha", "resource-mode=freeze").await.status, 200);
+    assert_eq!(state().await, "disarmed");
+    assert_eq!(lab.call("POST", "/cluster/ha/status/arm-ha", "").await.status, 200);
+    assert_eq!(state().await, "standby");
+}

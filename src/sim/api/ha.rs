@@ -29,6 +29,8 @@ pub const TABLE: &[Row] = &[
     (Put, "/cluster/ha/rules/{rule}", sections::change),
     (Delete, "/cluster/ha/rules/{rule}", sections::remove),
     (Get, "/cluster/ha/status/current", current),
+    (Post, "/cluster/ha/status/arm-ha", |call| arm(call, false)),
+    (Post, "/cluster/ha/status/disarm-ha", |call| arm(call, true)),
     (Get, "/cluster/ha/status/manager_status", manager),
 ];
 
@@ -146,6 +148,13 @@ fn migrate(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(json!({ "sid": sid, "requested-node": target }).into())
 }
 
+/// As a manager without work is, which is what stands in for one here: what is asked holds at once.
+fn arm(call: &mut Call<'_>, disarm: bool) -> Result<Reply, Refusal> {
+    call.estate.ha_disarmed = disarm.then(|| call.need("resource-mode"));
+    call.estate.version += 1;
+    Ok(Reply::NULL)
+}
+
 fn current(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let estate = &*call.estate;
     let local = &estate.local().name;
@@ -153,10 +162,16 @@ fn current(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let quorum = if quorate { "OK" } else { "No quorum on node" };
     let mut rows = vec![
         json!({ "id": "quorum", "type": "quorum", "node": local, "quorate": u8::from(quorate), "status": quorum }),
-        json!({
-            "id": "fencing", "type": "fencing", "node": local, "armed-state": "standby",
-            "status": "standby (CRM watchdog standby)",
-        }),
+        match &estate.ha_disarmed {
+            Some(mode) => json!({
+                "id": "fencing", "type": "fencing", "node": local, "armed-state": "disarmed", "resource_mode": mode,
+                "status": format!("disarmed (resource mode: {mode})"),
+            }),
+            None => json!({
+                "id": "fencing", "type": "fencing", "node": local, "armed-state": "standby",
+                "status": "standby (CRM watchdog standby)",
+            }),
+        },
     ];
     for resource in &estate.sections("ha/resources.cfg").list {
         let vmid = resource.id.rsplit(':').next().and_then(|vmid| vmid.parse().ok());

@@ -15,6 +15,7 @@ pub mod declared;
 mod destroy;
 mod disk;
 mod download;
+mod fabrics;
 mod factors;
 mod firewall;
 mod groups;
@@ -54,6 +55,7 @@ pub const TABLES: &[&[Row]] = &[
     destroy::TABLE,
     disk::TABLE,
     download::TABLE,
+    fabrics::TABLE,
     factors::TABLE,
     firewall::TABLE,
     groups::TABLE,

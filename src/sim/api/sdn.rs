@@ -33,17 +33,11 @@ pub const TABLE: &[Row] = &[
     (Get, "/nodes/{node}/sdn/zones/{zone}/bridges", zone_detail),
     (Get, "/nodes/{node}/sdn/zones/{zone}/ip-vrf", zone_detail),
     (Get, "/nodes/{node}/sdn/vnets/{vnet}/mac-vrf", vnet_detail),
-    (Get, "/cluster/sdn/fabrics/all", fabrics),
-    (Get, "/cluster/sdn/fabrics/fabric", |_| Ok(json!([]).into())),
-    (Get, "/cluster/sdn/fabrics/node", |_| Ok(json!([]).into())),
 ];
 
 /// What is applied together.
-const FILES: &[&str] = &["sdn/zones.cfg", "sdn/vnets.cfg", "sdn/subnets.cfg", "sdn/controllers.cfg"];
-
-fn fabrics(_: &mut Call<'_>) -> Result<Reply, Refusal> {
-    Ok(json!({ "fabrics": [], "nodes": [] }).into())
-}
+const FILES: &[&str] =
+    &["sdn/zones.cfg", "sdn/vnets.cfg", "sdn/subnets.cfg", "sdn/controllers.cfg", "sdn/fabrics.cfg"];
 
 fn apply(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     held_by(call)?;
@@ -63,7 +57,7 @@ fn apply(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 /// While somebody holds the lock, only who knows its token goes on.
-fn held_by(call: &Call<'_>) -> Result<(), Refusal> {
+pub fn held_by(call: &Call<'_>) -> Result<(), Refusal> {
     match (&call.estate.sdn_lock, call.get("lock-token")) {
         (None, None) => Ok(()),
         (Some(held), Some(given)) if held == given => Ok(()),
@@ -123,15 +117,17 @@ fn remove_zone(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 
 /// Seen by who may use the network, or the zone that it is of.
 fn vnets(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let sections = call.estate.sections("sdn/vnets.cfg");
-    let digest = sections.digest();
+    let digest = call.estate.sections("sdn/vnets.cfg").digest();
     let caller = call.caller();
-    let seen = sections.list.iter().filter(|vnet| {
+    let vnets = sections::pending::sections(call, "sdn/vnets.cfg");
+    let seen = vnets.iter().filter(|(vnet, _)| {
         let path = format!("/sdn/zones/{}/{}", vnet.get("zone").unwrap_or_default(), vnet.id);
         caller.may_any(&path, &["SDN.Audit", "SDN.Allocate"])
     });
     let collection = sections::COLLECTIONS.iter().find(|collection| collection.list == "/cluster/sdn/vnets");
-    let rows = seen.filter_map(|vnet| Some(sections::row(call, collection?, vnet, &digest)));
+    let rows = seen.filter_map(|(vnet, difference)| {
+        Some(sections::row_with(call, collection?, vnet, difference.as_ref(), &digest))
+    });
     Ok(rows.collect::<Value>().into())
 }
 

@@ -65,6 +65,8 @@ pub struct Estate {
     /// `/cluster/sdn` as it was applied last: file → sections.
     pub sdn_running: BTreeMap<&'static str, Sections>,
     pub sdn_lock: Option<String>,
+    /// What HA does with its resources while it is disarmed: `freeze` or `ignore`.
+    pub ha_disarmed: Option<String>,
     /// Stored by the stand-ins for what has no state of its own here: path → keys.
     pub kept: BTreeMap<String, BTreeMap<String, String>>,
     /// What a GET of this path gives in place of what it would: faults of what is not simulated.

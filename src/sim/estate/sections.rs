@@ -30,6 +30,7 @@ pub const FILES: &[(&str, bool)] = &[
     ("sdn/controllers.cfg", true),
     ("sdn/ipams.cfg", true),
     ("sdn/dns.cfg", true),
+    ("sdn/fabrics.cfg", true),
     ("mapping/directory.cfg", false),
     ("mapping/pci.cfg", false),
     ("mapping/usb.cfg", false),

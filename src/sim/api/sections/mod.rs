@@ -1,6 +1,7 @@
 //! What PVE keeps in section files is listed, read, created, changed and removed in one way: a table says which file,
 //! which id and which words.
 
+pub mod pending;
 mod table;
 
 use serde_json::{Map, Value, json};
@@ -13,6 +14,7 @@ use crate::sim::estate::sections::{Section, Sections};
 use crate::sim::route::Row;
 use crate::sim::verify;
 
+use pending::Difference;
 pub use table::COLLECTIONS;
 use table::{Collection, Kinds, Missing};
 
@@ -69,30 +71,34 @@ impl Collection {
 
 pub fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let collection = Collection::of(call);
-    let sections = call.estate.sections(collection.file);
-    let digest = sections.digest();
+    let digest = call.estate.sections(collection.file).digest();
     let kind = call.get("type");
     let caller = call.caller();
-    let rows = sections.list.iter().filter(|section| {
+    let sections = pending::sections(call, collection.file);
+    let rows = sections.iter().filter(|(section, _)| {
         collection.holds(section)
             && kind.is_none_or(|kind| section.kind == kind)
             && collection
                 .see
                 .is_none_or(|(path, wanted)| caller.may_any(&Collection::said(path, &section.id), wanted))
     });
-    let rows: Vec<Value> = rows.map(|section| row(call, collection, section, &digest)).collect();
-    Ok(Value::Array(rows).into())
+    let rows =
+        rows.map(|(section, difference)| row_with(call, collection, section, difference.as_ref(), &digest));
+    Ok(rows.collect::<Value>().into())
 }
 
 pub fn read(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let collection = Collection::of(call);
     let id = normal_id(collection, &call.need(collection.id));
-    let sections = call.estate.sections(collection.file);
-    let section = collection.find(sections, &id)?;
     if let Some((path, wanted)) = collection.see {
+        collection.find(call.estate.sections(collection.file), &id).map(|_| ())?;
         call.caller().need_any(&Collection::said(path, &id), wanted)?;
     }
-    Ok(row(call, collection, section, &sections.digest()).into())
+    let sections = pending::sections(call, collection.file);
+    let found = sections.iter().find(|(section, _)| section.id == id && collection.holds(section));
+    let (section, difference) = found.ok_or_else(|| collection.no_such(&id))?;
+    let digest = call.estate.sections(collection.file).digest();
+    Ok(row_with(call, collection, section, difference.as_ref(), &digest).into())
 }
 
 pub fn create(call: &mut Call<'_>) -> Result<Reply, Refusal> {
@@ -203,7 +209,23 @@ fn path_has(path: &str, key: &str) -> bool {
     path.split('/').any(|part| part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) == Some(key))
 }
 
-pub fn row(call: &Call<'_>, collection: &Collection, section: &Section, digest: &str) -> Value {
+/// With what is to come once SDN is applied.
+pub fn row_with(
+    call: &Call<'_>,
+    collection: &Collection,
+    section: &Section,
+    difference: Option<&Difference>,
+    digest: &str,
+) -> Value {
+    let mut row = row(call, collection, section, digest);
+    if let Some(Difference { state, values }) = difference {
+        row["state"] = json!(state);
+        row["pending"] = Value::Object(typed(call, collection.list, collection.item, values));
+    }
+    row
+}
+
+fn row(call: &Call<'_>, collection: &Collection, section: &Section, digest: &str) -> Value {
     let mut row = typed(call, collection.list, collection.item, &section.values);
     row.insert(collection.id.to_owned(), json!(section.id));
     match collection.kind {
