@@ -26,6 +26,7 @@ const INTRODUCE: &[(&[&str], &[&str])] = &[
     (&["job"], &["id"]),
     (&["ipset", "alias"], &["name"]),
     (&["rule"], &["pos"]),
+    (&["osd"], &["osdid"]),
 ];
 /// Behind them stands what the arguments say: "called web2".
 const SAYS: [&str; 18] = [
@@ -77,6 +78,8 @@ pub(super) struct Values {
     pub guest: Option<Guest>,
     /// Somebody's name is among the words, whoever that is.
     pub has_guest: bool,
+    /// So is a node's, or what is written as one.
+    pub has_node: bool,
     /// A name that several guests have, and their ids.
     pub unclear: Option<(String, Vec<u32>)>,
     /// Nodes and guests that are named beside those, as typed: of one call there is one.
@@ -125,6 +128,15 @@ impl Values {
     pub fn is_place(&self, stray: &str) -> bool {
         let at = self.raws.iter().position(|(raw, _)| raw == stray);
         at.is_some_and(|at| PLACE.contains(&self.before(at, 1)))
+    }
+
+    /// Whether a name stands behind a word that makes it the place of something else, or behind "node".
+    pub fn is_beside(&self, name: &str) -> bool {
+        const BESIDE: [&str; 8] = ["on", "at", "in", "inside", "to", "onto", "from", "for"];
+        let at = self.raws.iter().position(|(_, lower)| lower == name);
+        at.is_some_and(|at| {
+            BESIDE.contains(&self.before(at, 1)) || INTRODUCE[0].0.contains(&self.before(at, 1))
+        })
     }
 
     /// Whether any of these was said.
