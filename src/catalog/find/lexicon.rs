@@ -39,9 +39,9 @@ pub(super) struct Lexicon {
 }
 
 /// What stands apart from its verb: "turn it on", "start it at boot".
-const PARTS: [&str; 17] = [
-    "via", "on", "off", "up", "down", "out", "back", "away", "through", "into", "at", "boot", "startup",
-    "onlin", "offlin", "go", "run",
+const PARTS: [&str; 18] = [
+    "via", "under", "on", "off", "up", "down", "out", "back", "away", "through", "into", "at", "boot",
+    "startup", "onlin", "offlin", "go", "run",
 ];
 const GAP: usize = 4;
 

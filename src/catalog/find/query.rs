@@ -19,6 +19,8 @@ const ASKING: [&str; 7] = ["is", "are", "do", "does", "did", "has", "have"];
 const NOT: [&str; 4] = ["not", "dont", "never", "without"];
 /// How surely a word is meant that is only nearly said.
 const OF_A_SLIP: f32 = 0.8;
+/// How surely a thing is to be made that is for somebody.
+const FOR_SOMEBODY: f32 = 0.8;
 /// What a node's name is worth beside "node".
 const OF_A_NAME: f32 = 0.6;
 /// Before a "not" these leave it an order.
@@ -111,6 +113,10 @@ impl Query {
             }
         }
         query.settle(&tokens, lexicon);
+        if query.verbs.is_empty() && query.is_for_somebody(&tokens, lexicon) {
+            let create = lexicon.concepts.known_verb("create");
+            query.verbs.extend(create.map(|verb| Said { verb, sure: FOR_SOMEBODY, order: 0, pure: true }));
+        }
         // A part of a phrase is no name: "turn it off".
         let phrased =
             |part: &str| tokens.iter().zip(&taken).any(|(token, taken)| *taken && token.word == part);
@@ -119,6 +125,20 @@ impl Query {
         };
         query.strays = query.values.strays(is_word);
         query
+    }
+
+    /// "A user for grafana": who is not there yet is to be given one. Several of a thing are there: "tokens for terraform".
+    fn is_for_somebody(&self, tokens: &[Token], lexicon: &Lexicon) -> bool {
+        let [.., before, last] = tokens else { return false };
+        let is_nobody = last.word == last.raw
+            && last.word.bytes().all(|byte| byte.is_ascii_alphabetic())
+            && lexicon.word(last.word).is_none()
+            && !idle(last.word)
+            && !self.values.took(last.raw);
+        before.word == "for"
+            && is_nobody
+            && !self.many
+            && self.terms.iter().any(|term| !term.nouns.is_empty())
     }
 
     /// As if no other verb were said, and it were about this too.

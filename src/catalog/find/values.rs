@@ -185,6 +185,10 @@ impl Values {
         let at = self.raws.iter().position(|(_, lower)| lower == raw)?;
         let before = |back: usize| Some(self.raws.get(at.checked_sub(back)?)?.1.as_str());
         let (_, parameters) = INTRODUCE.iter().find(|(words, _)| words.contains(&before(1).unwrap_or("")))?;
+        // "osd out" says what it is to be.
+        if parameters[0] == "osdid" && !raw.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
         // "to node pve2" is where something goes, not where it is.
         if parameters[0] == "node" && self.goes(at) {
             return None;

@@ -89,7 +89,7 @@ fn what_a_third_one_types_finds_what_they_mean() {
     let catalog = catalog(Release::LATEST);
     let cases = answerable(catalog, cases(include_str!("unseen_three.txt")));
     let (first, three) = score(catalog, &Finder::new(catalog), &cases, true);
-    assert!(first >= 0.9 && three >= 0.98, "first {first:.3}, in three {three:.3}");
+    assert!(first >= 0.95 && three >= 0.98, "first {first:.3}, in three {three:.3}");
 }
 
 /// Written before the tables and kept from them: how well they do on what nobody thought of.
@@ -499,6 +499,9 @@ fn names_are_taken_whole_and_numbers_for_what_they_count() {
     let wrong: Vec<_> = [
         ("mark osd 4 out", "POST /nodes/{node}/ceph/osd/4/out"),
         ("mark osd.4 in", "POST /nodes/{node}/ceph/osd/4/in"),
+        ("mark osd out", "POST /nodes/{node}/ceph/osd/{osdid}/out"),
+        ("osd down", "GET /nodes/{node}/ceph/osd"),
+        ("user for grafana", "POST /access/users"),
         ("take osd.4 out", "POST /nodes/{node}/ceph/osd/4/out"),
         ("remove node3 from cluster", "DELETE /cluster/config/nodes/{node}"),
         ("reboot pve3", "POST /nodes/{node}/status"),
