@@ -113,7 +113,7 @@ async fn words_are_planned_for_the_node_and_the_guest_that_they_name_or_for_none
         ("sudo make me a sandwich", "no_such_path"),
         ("kill everything on pve2", "ambiguous"),
         ("switch off firewall whole datacenter", "parameters"),
-        ("reboot pve9", "no_such_path"),
+        ("reboot pve9", "parameters"),
     ] {
         assert_eq!(meant(&site, words, json!({})).await.unwrap_err(), kind, "{words}");
     }
