@@ -56,6 +56,25 @@ const DONE: &[&[&str]] = &[
     &["unlock"],
 ];
 
+/// Who means every guest says guests; "everything" may be more, or less.
+const EVERYTHING: &[&str] =
+    &["everything", "everybody", "everyone", "all", "whole", "entire", "each", "every"];
+const GUESTS: &[&str] = &[
+    "vm",
+    "ct",
+    "lxc",
+    "qemu",
+    "container",
+    "guest",
+    "machine",
+    "instance",
+    "workload",
+    "stopall",
+    "startall",
+    "suspendall",
+    "migrateall",
+];
+
 /// Why these words are no such call; `names` are of guests and nodes, and mean nothing else here.
 pub fn of(words: &str, path: &str, names: &[&str]) -> Option<String> {
     let words: Vec<String> = words
@@ -65,6 +84,17 @@ pub fn of(words: &str, path: &str, names: &[&str]) -> Option<String> {
         .collect();
     if let Some(not) = words.iter().find(|word| NOT.contains(&word.as_str())) {
         return Some(format!("they say what is \"{not}\" to be done, too"));
+    }
+    let is_of_all = path.ends_with("all") || path.starts_with("/cluster/bulk-action/");
+    let says_guests = || {
+        words
+            .iter()
+            .any(|word| GUESTS.contains(&word.as_str()) || GUESTS.contains(&word.trim_end_matches('s')))
+    };
+    if is_of_all && !says_guests() {
+        let vague = words.iter().find(|word| EVERYTHING.contains(&word.as_str()));
+        let vague = vague.map_or_else(|| "nothing of guests".to_owned(), |vague| format!("\"{vague}\""));
+        return Some(format!("they say {vague}, and it is done to every guest at once"));
     }
     let about = |word: &String| {
         let one = word.strip_suffix('s').unwrap_or(word);
@@ -111,6 +141,8 @@ mod tests {
             ("kill that stuck backup task", "/nodes/pve1/storage/local/content/x"),
             ("stop and delete vm 112", delete),
             ("delete the snapshots of vm 112", delete),
+            ("kill everything on pve2", "/nodes/pve2/stopall"),
+            ("stop the whole lot", "/cluster/bulk-action/guest/shutdown"),
         ] {
             assert!(of(words, path, &[]).is_some(), "{words}");
         }
@@ -133,6 +165,8 @@ mod tests {
             ("stop vm 112 right now", "/status/stop"),
             ("start ct 112 at boot", "/nodes/pve2/lxc/112/config"),
             ("reboot ct 112", "/status/reboot"),
+            ("stop all vms on pve2", "/nodes/pve2/stopall"),
+            ("stop every container", "/nodes/pve2/stopall"),
             ("prune backups", "/nodes/pve1/storage/local/prunebackups"),
         ] {
             assert_eq!(of(words, path, &[]), None, "{words}");

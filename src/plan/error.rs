@@ -28,6 +28,8 @@ pub enum Refused {
     Another { name: String },
     #[error("\"{name}\" is no node of this cluster, and the call is made on one")]
     NoNode { name: String, nodes: Vec<String> },
+    #[error("{call} changes nothing by itself, and the arguments are empty: it takes {}", takes.join(", "))]
+    Unfinished { call: String, takes: Vec<String> },
     #[error("{path} has a blank: {{{name}}}")]
     Blank { path: String, name: String },
     #[error("{endpoint}: {}", problems.join("; "))]
@@ -113,9 +115,11 @@ impl Refused {
             Self::NoChange { .. } => "not_a_change",
             Self::NoMethod { .. } | Self::TooMuch { .. } => "arguments",
             Self::NoEndpoint { .. } | Self::Words { .. } => "no_such_path",
-            Self::Blank { .. } | Self::NoNode { .. } | Self::Parameters { .. } | Self::Call(_) => {
-                "parameters"
-            }
+            Self::Blank { .. }
+            | Self::NoNode { .. }
+            | Self::Parameters { .. }
+            | Self::Unfinished { .. }
+            | Self::Call(_) => "parameters",
             Self::Upload { .. } => "upload",
             Self::Denied(denied) => denied.kind(),
             Self::Unapproved { why, .. } => why.kind(),
@@ -169,6 +173,7 @@ impl Refused {
                 "`find` shows which calls there are; plan one by its method and path".into()
             }
             Self::NoNode { nodes, .. } => format!("give node in args: {}", nodes.join(", ")),
+            Self::Unfinished { .. } => "give in args what is to be changed, and to what".into(),
             Self::Blank { name, .. } => format!("give {name} in args"),
             Self::Parameters { .. } | Self::Call(_) | Self::TooMuch { .. } => {
                 "correct them and plan again".into()

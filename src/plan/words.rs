@@ -12,8 +12,11 @@ use super::request::{Ask, shown, split};
 use crate::catalog::find::{Finders, Found, Guest, GuestKind, Known};
 use crate::catalog::tier::{self, Tier};
 use crate::catalog::{Endpoint, Method};
+use crate::product::Product;
 use crate::pve::PveError;
 
+/// Arguments that a refusal names.
+const MOST_NAMED: usize = 12;
 /// Of the words, the share that a call has to be about at least.
 const COVERS: f32 = 0.12;
 
@@ -52,8 +55,12 @@ pub async fn to_path(
     if let Some(name) = nobody.filter(|name| !holds(&args, name)) {
         return Err(Refused::Nobody { name: shown(name) });
     }
+    // Nothing is made of a word that says "make" and not what.
+    if found.unsaid {
+        return Err(Refused::Words { words: shown(words) });
+    }
     if !adds {
-        let says = !found.unsaid && (!found.undone || method.is_some());
+        let says = !found.undone || method.is_some();
         let is_meant = says && (found.covers >= COVERS || meant.vmid.is_some() || reaches_all(endpoint));
         if !is_meant {
             return Err(Refused::Words { words: shown(words) });
@@ -78,7 +85,40 @@ pub async fn to_path(
             return Err(Refused::NoNode { name: shown(name), nodes: known.nodes });
         }
     }
+    if args.is_empty() && changes_by_arguments(endpoint) {
+        let call = format!("{} {}", endpoint.method, found.path);
+        return Err(Refused::Unfinished { call, takes: takes(endpoint) });
+    }
     Ok(Ask { method: Some(endpoint.method), path: found.path.clone(), args })
+}
+
+/// Whether it leaves everything as it is unless an argument says otherwise. Some do what they do by themselves.
+fn changes_by_arguments(endpoint: &Endpoint) -> bool {
+    const ACT: [&str; 7] = [
+        "/cluster/sdn",
+        "/network",
+        "/cloudinit",
+        "/acme/certificate",
+        "/unlock-tfa",
+        "/sendkey",
+        "/token/{tokenid}",
+    ];
+    let acts = ACT.iter().any(|end| endpoint.path.ends_with(end));
+    let is_config = endpoint.method == Method::Post && endpoint.path.ends_with("/qemu/{vmid}/config");
+    endpoint.product == Product::Pve && (is_config || endpoint.method == Method::Put && !acts)
+}
+
+/// What it could be told, without what is in its path.
+fn takes(endpoint: &Endpoint) -> Vec<String> {
+    const BESIDE: [&str; 4] = ["digest", "delete", "revert", "skiplock"];
+    let names = || {
+        let parameters = endpoint.parameters.iter();
+        parameters
+            .filter(|it| !endpoint.path.contains(&format!("{{{}}}", it.name)) && !BESIDE.contains(&&*it.name))
+    };
+    let (needed, free) = (names().filter(|it| !it.optional), names().filter(|it| it.optional));
+    let all = needed.chain(free).take(MOST_NAMED);
+    all.map(|it| format!("{}{}", it.name, if it.family { "[n]" } else { "" })).collect()
 }
 
 /// What is said of all there is is said in no other words than "all".

@@ -110,11 +110,18 @@ async fn words_are_planned_for_the_node_and_the_guest_that_they_name_or_for_none
         ("stop all vms on pve2 and pve3", "ambiguous"),
         ("stop mail server", "no_such_path"),
         ("delete everything", "no_such_path"),
+        ("sudo make me a sandwich", "no_such_path"),
+        ("kill everything on pve2", "ambiguous"),
+        ("switch off firewall whole datacenter", "parameters"),
+        ("reboot pve9", "parameters"),
     ] {
         assert_eq!(meant(&site, words, json!({})).await.unwrap_err(), kind, "{words}");
     }
-    // Each of these is a word for something else as well.
-    for words in ["delete test", "stop dns", "stop proxy", "remove web"] {
+    let not = format!("do not delete vm {vmid}");
+    // Each of the others is a word for something else as well.
+    for words in
+        [not.as_str(), "remove node7 from cluster", "delete test", "stop dns", "stop proxy", "remove web"]
+    {
         assert!(meant(&site, words, json!({})).await.is_err(), "{words}");
     }
 }

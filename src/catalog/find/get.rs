@@ -31,7 +31,7 @@ pub enum NoGet {
     },
 
     /// A GET that acts, or shows more than the state of things.
-    #[error("the words mean GET {}, which is no mere read: it {why}", found.path)]
+    #[error("the words mean GET {}, which is no mere read: {why}", found.path)]
     Acts { found: Found, tier: Tier, why: &'static str },
 
     #[error("no endpoint fits the words")]

@@ -61,9 +61,28 @@ pub(super) fn is_like_a_guest(word: &str) -> bool {
     is_number && is_name && !SYSTEMS.split_ascii_whitespace().any(|system| system == name)
 }
 
+/// Whether a word is written as nodes' names often are: `pve3`, `node-2`.
+pub(super) fn is_like_a_node(word: &str) -> bool {
+    const NAMES: [&str; 5] = ["node", "pve", "host", "proxmox", "hv"];
+    let number = |name: &&str| word.strip_prefix(name).map(|rest| rest.trim_start_matches(['-', '_']));
+    let is_number =
+        |number: &str| (1..=3).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+    NAMES.iter().find_map(number).is_some_and(is_number)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::is_like_a_guest;
+    use super::{is_like_a_guest, is_like_a_node};
+
+    #[test]
+    fn a_host_and_a_number_are_like_a_node() {
+        for word in ["pve3", "node-2", "host01"] {
+            assert!(is_like_a_node(word), "{word}");
+        }
+        for word in ["pve", "nodes", "web-104", "pve-cluster", "pve9000", "hostname2"] {
+            assert!(!is_like_a_node(word), "{word}");
+        }
+    }
 
     #[test]
     fn a_name_and_a_number_are_like_a_guest() {

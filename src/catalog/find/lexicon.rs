@@ -39,9 +39,9 @@ pub(super) struct Lexicon {
 }
 
 /// What stands apart from its verb: "turn it on", "start it at boot".
-const PARTS: [&str; 16] = [
-    "on", "off", "up", "down", "out", "back", "away", "through", "into", "at", "boot", "startup", "onlin",
-    "offlin", "go", "run",
+const PARTS: [&str; 18] = [
+    "via", "under", "on", "off", "up", "down", "out", "back", "away", "through", "into", "at", "boot",
+    "startup", "onlin", "offlin", "go", "run",
 ];
 const GAP: usize = 4;
 
@@ -105,7 +105,7 @@ impl Lexicon {
             let stems: Vec<Box<str>> = words_of(words).map(|word| self.stem(word).into()).collect();
             let entry = match &stems[..] {
                 [] => continue,
-                [_] if only => self.exact.entry(words.into()).or_default(),
+                _ if only => self.exact.entry(words.into()).or_default(),
                 [stem] => self.stems.entry(stem.clone()).or_default(),
                 [first, rest @ ..] => {
                     let phrases = self.phrases.entry(first.clone()).or_default();
@@ -170,6 +170,11 @@ impl Lexicon {
         Some(noun)
     }
 
+    /// Whether a word with a hyphen in it is one of its own in the tables.
+    pub fn is_whole(&self, word: &str) -> bool {
+        self.exact.contains_key(word)
+    }
+
     pub fn word(&self, word: &str) -> Option<&Entry> {
         let stem = self.stem(word);
         let tables = self.exact.get(word).or_else(|| self.stems.get(stem.as_str()));
@@ -191,11 +196,26 @@ impl Lexicon {
         })
     }
 
+    /// A short word with two letters the wrong way round. With another letter it is another word: a pool may be called "tank".
+    fn swapped(&self, word: &str) -> Option<&Entry> {
+        let mut letters: Vec<char> = word.chars().collect();
+        (1..letters.len()).find_map(|at| {
+            letters.swap(at - 1, at);
+            let other: String = letters.iter().collect();
+            letters.swap(at - 1, at);
+            let stem = self.stem(&other);
+            (other != word)
+                .then(|| self.exact.get(other.as_str()).or_else(|| self.stems.get(stem.as_str())))
+                .flatten()
+        })
+    }
+
     /// The known word that `word` most likely should have been.
     pub fn nearest(&self, word: &str) -> Option<&Entry> {
         let most = match word.len() {
             0..=3 => return None,
-            4..=7 => 1,
+            4 => return self.swapped(word),
+            5..=7 => 1,
             _ => 2,
         };
         let stem = self.stem(word);

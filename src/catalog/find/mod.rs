@@ -106,6 +106,12 @@ impl Finder {
         query::is_usual(word, &self.lexicon)
     }
 
+    /// Whether the words say what is not to be done: that is in nothing that is found.
+    #[must_use]
+    pub fn denies(&self, words: &str) -> bool {
+        query::is_denied(words, &self.lexicon)
+    }
+
     /// Endpoints that may be meant, the likeliest first; none when no word says anything. A path is taken as one.
     #[must_use]
     pub fn search(&self, catalog: &Catalog, words: &str) -> Vec<Found> {

@@ -1,7 +1,7 @@
 //! What was typed, as verbs, words and values.
 
 use super::concept::{Noun, Verb};
-use super::known::{Known, is_like_a_guest};
+use super::known::{Known, is_like_a_guest, is_like_a_node};
 use super::lexicon::{Entry, Lexicon, Sense, idle, words_of};
 use super::values::{Means, Values};
 use crate::text;
@@ -11,10 +11,20 @@ pub const MAX_BYTES: usize = 1024;
 const MAX_WORDS: usize = 48;
 const MAX_WORD: usize = 32;
 /// Stems of things that are a kind by the word before them: "backup jobs".
-const HEADS: [&str; 10] =
-    ["job", "schedul", "config", "configur", "status", "log", "histori", "state", "target", "storag"];
+const HEADS: [&str; 13] = [
+    "job", "schedul", "config", "configur", "status", "log", "histori", "state", "target", "storag", "info",
+    "inform", "command",
+];
 const ASKING: [&str; 7] = ["is", "are", "do", "does", "did", "has", "have"];
 const NOT: [&str; 4] = ["not", "dont", "never", "without"];
+/// How surely a word is meant that is only nearly said.
+const OF_A_SLIP: f32 = 0.8;
+/// How surely a thing is to be made that is for somebody.
+const FOR_SOMEBODY: f32 = 0.8;
+/// What a node's name is worth beside "node".
+const OF_A_NAME: f32 = 0.6;
+/// Before a "not" these leave it an order.
+const ORDERING: [&str; 6] = ["do", "please", "pls", "but", "and", "you"];
 const INSTEAD: [&str; 5] = ["just", "but", "instead", "rather", "only"];
 /// They stand in the midst of phrases.
 const ARTICLES: [&str; 12] =
@@ -72,16 +82,19 @@ struct Token<'a> {
 
 impl Query {
     pub fn read(given: &str, lexicon: &Lexicon, known: &Known) -> Self {
-        let text = cleaned(given);
+        let text = osds_apart(&cleaned(given));
         let lower = text.to_lowercase().replace(['\'', '’'], "");
         let words = lower.split_whitespace().filter(|raw| !ARTICLES.contains(raw));
-        let tokens: Vec<Token> = words.flat_map(|raw| tokens(raw, lexicon)).take(MAX_WORDS).collect();
+        let mut tokens: Vec<Token> = words.flat_map(|raw| tokens(raw, lexicon)).take(MAX_WORDS).collect();
+        osd_states(&mut tokens);
         let stems: Vec<String> = tokens.iter().map(|token| token.stem.clone()).collect();
 
         let values = Values::read(&text, known, |word| means(word, lexicon));
         let mut query = Self { values, ..Self::default() };
         let mut taken = vec![false; tokens.len()];
-        if let Some(at) = denied(&tokens) {
+        // "Not backed up" takes nothing back.
+        let is_phrase = |at: usize| lexicon.phrase(&stems[at - 1..]).is_some();
+        if let Some(at) = denied(&tokens).filter(|at| !is_phrase(*at)) {
             taken[at] = true;
         }
         for (at, token) in tokens.iter().enumerate() {
@@ -100,6 +113,10 @@ impl Query {
             }
         }
         query.settle(&tokens, lexicon);
+        if query.verbs.is_empty() && query.is_for_somebody(&tokens, lexicon) {
+            let create = lexicon.concepts.known_verb("create");
+            query.verbs.extend(create.map(|verb| Said { verb, sure: FOR_SOMEBODY, order: 0, pure: true }));
+        }
         // A part of a phrase is no name: "turn it off".
         let phrased =
             |part: &str| tokens.iter().zip(&taken).any(|(token, taken)| *taken && token.word == part);
@@ -108,6 +125,20 @@ impl Query {
         };
         query.strays = query.values.strays(is_word);
         query
+    }
+
+    /// "A user for grafana": who is not there yet is to be given one. Several of a thing are there: "tokens for terraform".
+    fn is_for_somebody(&self, tokens: &[Token], lexicon: &Lexicon) -> bool {
+        let [.., before, last] = tokens else { return false };
+        let is_nobody = last.word == last.raw
+            && last.word.bytes().all(|byte| byte.is_ascii_alphabetic())
+            && lexicon.word(last.word).is_none()
+            && !idle(last.word)
+            && !self.values.took(last.raw);
+        before.word == "for"
+            && is_nobody
+            && !self.many
+            && self.terms.iter().any(|term| !term.nouns.is_empty())
     }
 
     /// As if no other verb were said, and it were about this too.
@@ -134,14 +165,29 @@ impl Query {
             self.values.unknown(bare);
             return;
         }
+        // A node's name says that it is about a node, unless that is only where something is.
+        if is_like_a_node(bare) {
+            self.values.unknown(bare);
+            let node = lexicon.concepts.known_noun("node").filter(|_| !self.values.is_beside(bare));
+            self.terms.extend(node.map(|noun| Term {
+                nouns: vec![(noun, 1.0)],
+                weight: OF_A_NAME,
+                done: false,
+            }));
+            return;
+        }
         if bare != token.word && self.values.may_be(bare) {
             self.values.unknown(bare);
             return;
         }
         let is_head = |token: &Token| HEADS.contains(&token.stem.as_str());
         // "id 105" is that guest and nobody's id.
-        let numbered = rest.first().is_some_and(|next| next.word.bytes().all(|byte| byte.is_ascii_digit()));
+        let numbered = rest.first().is_some_and(is_count);
         if numbered && ["id", "vmid", "ctid"].contains(&token.word) {
+            return;
+        }
+        // "The last 200 lines" are how much is wanted, and not what.
+        if ["last", "tail"].contains(&token.word) && rest.first().is_some_and(is_count) {
             return;
         }
         let how = How {
@@ -157,8 +203,10 @@ impl Query {
             Some(_) => {}
             None if idle => {}
             None if token.word.contains(|c: char| c.is_ascii_digit()) => self.values.unknown(bare),
+            // What stands where a name stands is one, however near it is to a word.
+            None if self.values.may_be(bare) => self.values.unknown(bare),
             None => match lexicon.nearest(token.word) {
-                Some(entry) => self.add(entry, How { sure: 0.9, ..how }),
+                Some(entry) => self.add(entry, How { sure: OF_A_SLIP, ..how }),
                 None => self.values.unknown(bare),
             },
         }
@@ -206,11 +254,26 @@ impl Query {
     }
 }
 
-/// The word after a "not" that something else is said in place of: "do not delete it, just stop it".
+fn is_count(token: &Token) -> bool {
+    token.word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The word after a "not" by which an order is taken back, "do not delete it", or that something else is said in place of: "it
+/// should not be deleted, just stopped".
 fn denied(tokens: &[Token]) -> Option<usize> {
-    let at = 1 + tokens.iter().position(|token| NOT.contains(&token.word))?;
-    let rest = tokens.get(at + 1..)?;
-    rest.iter().any(|token| INSTEAD.contains(&token.word)).then_some(at)
+    let not = tokens.iter().position(|token| NOT.contains(&token.word))?;
+    let rest = tokens.get(not + 2..)?;
+    let is_order = tokens[..not].iter().all(|token| ORDERING.contains(&token.word));
+    (is_order || rest.iter().any(|token| INSTEAD.contains(&token.word))).then_some(not + 1)
+}
+
+/// Whether an order is taken back: what is left of the words is all that they ask for.
+pub(super) fn is_denied(given: &str, lexicon: &Lexicon) -> bool {
+    let lower = cleaned(given).to_lowercase().replace(['\'', '’'], "");
+    let tokens: Vec<Token> = lower.split_whitespace().flat_map(|raw| tokens(raw, lexicon)).collect();
+    let orders =
+        |at: usize| lexicon.word(tokens[at].word).is_some_and(|_| entry_is_done(lexicon, tokens[at].word));
+    denied(&tokens).is_some_and(orders)
 }
 
 /// What a whole word means, by itself.
@@ -278,6 +341,41 @@ pub(super) fn cleaned(given: &str) -> String {
     text::clean(&given.as_bytes()[..end]).replace(['\n', '\t'], " ")
 }
 
+/// How far behind its OSD a state may stand: "take osd 4 back out".
+const OSD_STATE: usize = 3;
+
+/// What an OSD is to be is no filler: "mark osd 4 out", "bring osd.3 in".
+fn osd_states(tokens: &mut [Token]) {
+    let Some(osd) = tokens.iter().position(|token| token.stem == "osd") else { return };
+    for token in tokens[osd + 1..].iter_mut().take(OSD_STATE) {
+        let state = match token.word {
+            "in" => "osdin",
+            "out" => "osdout",
+            "down" => "osddown",
+            _ => continue,
+        };
+        (token.word, token.stem) = (state, state.to_owned());
+        return;
+    }
+}
+
+/// `osd.4` is written as a name, and is OSD 4.
+fn osds_apart(text: &str) -> String {
+    let apart = |raw: &str| {
+        let number = raw.get(..4).filter(|osd| osd.eq_ignore_ascii_case("osd.")).and_then(|_| raw.get(4..));
+        match number.filter(|number| number.starts_with(|c: char| c.is_ascii_digit())) {
+            Some(number) => format!("osd {number}"),
+            None => raw.to_owned(),
+        }
+    };
+    text.split_whitespace().map(apart).collect::<Vec<_>>().join(" ")
+}
+
 fn tokens<'a>(raw: &'a str, lexicon: &Lexicon) -> Vec<Token<'a>> {
+    // Services and packages are called so as a whole: "pve-cluster" is nothing of a cluster.
+    let whole = raw.trim_matches(|c: char| !c.is_alphanumeric());
+    if whole.contains('-') && lexicon.is_whole(whole) {
+        return vec![Token { word: whole, stem: whole.to_owned(), raw }];
+    }
     words_of(raw).map(|word| Token { word, stem: lexicon.stem(word), raw }).collect()
 }

@@ -15,6 +15,8 @@ pub(super) struct Ranking {
     /// By noun: what it is worth; most where it is in one place only.
     rarity: Vec<f32>,
     topics: Vec<Noun>,
+    /// [`GENERAL`]
+    general: Vec<Verb>,
     read: Option<Verb>,
     qemu: Option<Noun>,
     lxc: Option<Noun>,
@@ -68,8 +70,19 @@ const OF_A_NODE: f32 = 0.25;
 const OF_A_KIND: f32 = 0.06;
 /// What is never a mere word beside another: a call that is not about it is another call. "Take vm 105 out of the pool" is nothing
 /// that is done to vm 105.
-const TOPICS: [&str; 10] =
-    ["acl", "firewall", "ha", "job", "pool", "replication", "retention", "role", "schedule", "token"];
+const TOPICS: [&str; 11] = [
+    "acl",
+    "affinity",
+    "firewall",
+    "ha",
+    "job",
+    "pool",
+    "replication",
+    "retention",
+    "role",
+    "schedule",
+    "token",
+];
 /// For a call that is about none of those that are named.
 const OFF_TOPIC: f32 = 0.8;
 /// From which weight on a word is about it.
@@ -110,8 +123,19 @@ const NODE: [&str; 13] = [
     "pve",
     "itself",
 ];
+/// They may be done to anything.
+const GENERAL: [&str; 6] = ["read", "create", "update", "delete", "check", "run"];
+/// From which weight on a word names a thing.
+const IS_SAID: f32 = 0.5;
+/// From which weight on a verb says it by itself.
+const IS_A_JOB: f32 = 0.7;
 /// Below this share of the best nothing was meant.
 const FAR: f32 = 0.45;
+
+/// Whether a node is named, by its name or as one.
+fn has_node(query: &Query) -> bool {
+    query.values.has_node || query.values.get("node").is_some()
+}
 
 impl Ranking {
     pub fn new(documents: Vec<Document>, lexicon: &Lexicon) -> Self {
@@ -149,6 +173,7 @@ impl Ranking {
                 .iter()
                 .filter_map(|name| lexicon.concepts.known_noun(&lexicon.stem(name)))
                 .collect(),
+            general: GENERAL.iter().filter_map(|name| lexicon.concepts.known_verb(name)).collect(),
             read: lexicon.concepts.known_verb("read"),
             qemu: lexicon.concepts.known_noun("qemu"),
             lxc: lexicon.concepts.known_noun("lxc"),
@@ -158,16 +183,17 @@ impl Ranking {
 
     /// Endpoints with their scores, the best first.
     pub fn rank(&self, query: &Query) -> Vec<Ranked> {
-        let names =
-            query.values.vmid.is_some() || query.values.has_guest || query.values.get("node").is_some();
-        if query.terms.is_empty() && query.verbs.is_empty() && !names {
+        let names = query.values.vmid.is_some() || query.values.has_guest || has_node(query);
+        // "shutdown" alone is a word of one parameter too, and of no path that does it: then the verb decides.
+        let only_done = query.terms.iter().all(|term| term.done);
+        // So it is of "delete", which is done to anything.
+        let says_nothing = query.terms.iter().flat_map(|term| &term.nouns).all(|(_, sure)| *sure < IS_SAID);
+        if only_done && says_nothing && !names && !self.is_a_job(query) {
             return Vec::new();
         }
         let covered = self.covered(query);
         let said = self.said(query);
         let on_topic = self.on_topic(query);
-        // "shutdown" alone is a word of one parameter too, and of no path that does it: then the verb decides.
-        let only_done = query.terms.iter().all(|term| term.done);
         let about = if only_done { OF_VERBS } else { 1.0 };
         let rank = |at: usize| {
             let too_wide = self.is_too_wide(query, at);
@@ -191,10 +217,22 @@ impl Ranking {
         };
         let mut ranked: Vec<Ranked> = (0..self.documents.len()).filter(of_kind).map(rank).collect();
         ranked.retain(|ranked| ranked.score > 0.0);
+        if query.terms.is_empty() && !names {
+            ranked.retain(|ranked| !ranked.unsaid);
+        }
         ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.at.cmp(&b.at)));
         let best = ranked.first().map_or(0.0, |first| first.score);
         ranked.retain(|ranked| ranked.score >= best * FAR);
         ranked
+    }
+
+    /// Whether a verb by itself says which job is meant: "reboot" does, and what is made or deleted has to be said.
+    fn is_a_job(&self, query: &Query) -> bool {
+        let most = |general: bool| {
+            let of = query.verbs.iter().filter(|said| self.general.contains(&said.verb) == general);
+            of.map(|said| said.sure).fold(0.0, f32::max)
+        };
+        most(false) >= IS_A_JOB && most(false) > most(true)
     }
 
     /// By document: whether it is about each of [`TOPICS`] that is named.
@@ -223,7 +261,7 @@ impl Ranking {
         match self.documents[at].wide {
             Wide::No => false,
             Wide::Guests => !query.values.says(&ALL),
-            Wide::Node => !query.values.says(&NODE) && query.values.get("node").is_none(),
+            Wide::Node => !query.values.says(&NODE) && !has_node(query),
         }
     }
 
@@ -335,7 +373,7 @@ impl Ranking {
             false => {}
         }
 
-        if query.values.get("node").is_some() && !document.node {
+        if has_node(query) && !document.node {
             lost += NO_PLACE;
         }
 
@@ -352,7 +390,7 @@ impl Ranking {
         let speaks_of_guests =
             guest || [self.qemu, self.lxc, self.guest].into_iter().any(|kind| means(kind) > 0.5);
         // "Is pve2 up?"
-        if query.values.get("node").is_some() && !speaks_of_guests && document.guest {
+        if has_node(query) && !speaks_of_guests && document.guest {
             lost += OF_A_NODE;
         }
         match (guest, document.guest) {

@@ -26,6 +26,7 @@ const INTRODUCE: &[(&[&str], &[&str])] = &[
     (&["job"], &["id"]),
     (&["ipset", "alias"], &["name"]),
     (&["rule"], &["pos"]),
+    (&["osd"], &["osdid"]),
 ];
 /// Behind them stands what the arguments say: "called web2".
 const SAYS: [&str; 18] = [
@@ -77,6 +78,8 @@ pub(super) struct Values {
     pub guest: Option<Guest>,
     /// Somebody's name is among the words, whoever that is.
     pub has_guest: bool,
+    /// So is a node's, or what is written as one.
+    pub has_node: bool,
     /// A name that several guests have, and their ids.
     pub unclear: Option<(String, Vec<u32>)>,
     /// Nodes and guests that are named beside those, as typed: of one call there is one.
@@ -127,6 +130,15 @@ impl Values {
         at.is_some_and(|at| PLACE.contains(&self.before(at, 1)))
     }
 
+    /// Whether a name stands behind a word that makes it the place of something else, or behind "node".
+    pub fn is_beside(&self, name: &str) -> bool {
+        const BESIDE: [&str; 8] = ["on", "at", "in", "inside", "to", "onto", "from", "for"];
+        let at = self.raws.iter().position(|(_, lower)| lower == name);
+        at.is_some_and(|at| {
+            BESIDE.contains(&self.before(at, 1)) || INTRODUCE[0].0.contains(&self.before(at, 1))
+        })
+    }
+
     /// Whether any of these was said.
     pub fn says(&self, words: &[&str]) -> bool {
         self.raws.iter().any(|(_, lower)| words.contains(&lower.as_str()))
@@ -173,6 +185,10 @@ impl Values {
         let at = self.raws.iter().position(|(_, lower)| lower == raw)?;
         let before = |back: usize| Some(self.raws.get(at.checked_sub(back)?)?.1.as_str());
         let (_, parameters) = INTRODUCE.iter().find(|(words, _)| words.contains(&before(1).unwrap_or("")))?;
+        // "osd out" says what it is to be.
+        if parameters[0] == "osdid" && !raw.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
         // "to node pve2" is where something goes, not where it is.
         if parameters[0] == "node" && self.goes(at) {
             return None;

@@ -130,6 +130,9 @@ struct ApiStep {
     why: &'static str,
 }
 
+/// Of words that say "not".
+const DENIED: &str = "the words say what is not to be done: that is left out, and these are for the rest";
+
 fn is_true(value: &bool) -> bool {
     *value
 }
@@ -147,7 +150,9 @@ pub fn call(
         return Err(Failure::new("arguments", message, "say it in fewer words"));
     }
     let (limit, note) = clamped(limit, DEFAULT_LIMIT, MOST_LIMIT);
-    let answer = FindAnswer { note, ..find(&reader, &query, limit) };
+    let found = find(&reader, &query, limit);
+    let denied = reader.finder().denies(&query).then(|| DENIED.to_owned());
+    let answer = FindAnswer { note: note.or(denied), ..found };
     notes.rows(answer.matches.len());
     match serde_json::to_value(answer) {
         Ok(Value::Object(object)) => Ok(object),

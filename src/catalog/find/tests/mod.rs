@@ -84,6 +84,14 @@ fn what_somebody_else_types_finds_what_they_mean() {
     assert!(first >= 0.9 && three >= 0.98, "first {first:.3}, in three {three:.3}");
 }
 
+#[test]
+fn what_a_third_one_types_finds_what_they_mean() {
+    let catalog = catalog(Release::LATEST);
+    let cases = answerable(catalog, cases(include_str!("unseen_three.txt")));
+    let (first, three) = score(catalog, &Finder::new(catalog), &cases, true);
+    assert!(first >= 0.95 && three >= 0.98, "first {first:.3}, in three {three:.3}");
+}
+
 /// Written before the tables and kept from them: how well they do on what nobody thought of.
 #[test]
 fn phrasings_that_no_table_was_tuned_on_are_mostly_found() {
@@ -458,6 +466,57 @@ fn words_are_about_the_node_and_the_guest_that_they_name() {
         finder.among(catalog, "stop twin", &known()).unclear,
         Some(("twin".to_owned(), vec![111, 112]))
     );
+}
+
+fn first_of(words: &str) -> Option<String> {
+    let catalog = catalog(Release::LATEST);
+    let found = Finder::new(catalog).search(catalog, words);
+    found.first().map(|found| format!("{} {}", catalog.endpoints()[found.endpoint].method, found.path))
+}
+
+#[test]
+fn what_may_be_done_to_anything_is_nothing_until_it_is_said_to_what() {
+    for words in ["sudo make me a sandwich", "rm -rf /", "make", "delete", "please change", "add"] {
+        assert_eq!(first_of(words), None, "{words}");
+    }
+}
+
+#[test]
+fn an_order_that_is_taken_back_is_not_found() {
+    let catalog = catalog(Release::LATEST);
+    let finder = Finder::new(catalog);
+    for words in ["do not delete vm 100", "don't stop ct 105", "please never reboot node pve1"] {
+        let found = first_of(words).unwrap_or_default();
+        assert!(found.starts_with("GET ") && finder.denies(words), "{words}: {found}");
+    }
+    for words in ["which vms are not backed up", "delete vm 100", "delete vm 100 without asking"] {
+        assert!(!finder.denies(words), "{words}");
+    }
+}
+
+#[test]
+fn names_are_taken_whole_and_numbers_for_what_they_count() {
+    let wrong: Vec<_> = [
+        ("mark osd 4 out", "POST /nodes/{node}/ceph/osd/4/out"),
+        ("mark osd.4 in", "POST /nodes/{node}/ceph/osd/4/in"),
+        ("mark osd out", "POST /nodes/{node}/ceph/osd/{osdid}/out"),
+        ("osd down", "GET /nodes/{node}/ceph/osd"),
+        ("user for grafana", "POST /access/users"),
+        ("take osd.4 out", "POST /nodes/{node}/ceph/osd/4/out"),
+        ("remove node3 from cluster", "DELETE /cluster/config/nodes/{node}"),
+        ("reboot pve3", "POST /nodes/{node}/status"),
+        ("shutdown node2", "POST /nodes/{node}/status"),
+        ("status of node3", "GET /nodes/{node}/status"),
+        ("show last 200 syslog lines", "GET /nodes/{node}/syslog"),
+        ("restart pve-cluster", "POST /nodes/{node}/services/{service}/restart"),
+        ("pve-firewall restart", "POST /nodes/{node}/services/{service}/restart"),
+        ("ha-manager status", "GET /cluster/ha/status/current"),
+    ]
+    .into_iter()
+    .map(|(words, call)| (words, call, first_of(words)))
+    .filter(|(_, call, first)| first.as_deref() != Some(*call))
+    .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]

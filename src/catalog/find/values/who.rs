@@ -1,6 +1,6 @@
 //! The nodes and guests that are named, by what there is.
 
-use super::super::known::{Guest, Known, is_like_a_guest};
+use super::super::known::{Guest, Known, is_like_a_guest, is_like_a_node};
 use super::{INTRODUCE, Means, SAYS, Values, escaped};
 
 /// Before a node, or a guest, of whose name nobody could tell that it is none of the usual words.
@@ -9,8 +9,19 @@ const AT: [&str; 9] = ["on", "of", "at", "for", "in", "into", "inside", "within"
 const TO: [&str; 5] = ["to", "onto", "another", "target", "towards"];
 const GUEST: [&str; 11] =
     ["vm", "ct", "lxc", "container", "guest", "qemu", "machine", "vmid", "ctid", "id", "instance"];
-const NUMBERS: [&str; 10] = ["port", "vlan", "tag", "to", "memory", "ram", "mtu", "size", "by", "every"];
-const UNITS: [&str; 20] = [
+const NUMBERS: [&str; 17] = [
+    "port", "vlan", "tag", "to", "memory", "ram", "mtu", "size", "by", "every", "last", "tail", "head",
+    "first", "newest", "latest", "osd",
+];
+const UNITS: [&str; 28] = [
+    "line",
+    "lines",
+    "entries",
+    "rows",
+    "times",
+    "messages",
+    "weeks",
+    "months",
     "mb",
     "gb",
     "tb",
@@ -38,7 +49,11 @@ impl Values {
     pub(super) fn nodes(&mut self, known: &Known, means: &impl Fn(&str) -> Means) {
         for at in 0..self.raws.len() {
             let (raw, lower) = self.raws[at].clone();
-            let Some(node) = known.node(&lower) else { continue };
+            let Some(node) = known.node(&lower) else {
+                // Whoever that is, it stays a stray.
+                self.has_node |= is_like_a_node(&lower) && !self.goes(at);
+                continue;
+            };
             let (before, goes) = (self.before(at, 1), self.goes(at));
             // A node may be called "storage".
             let is_it =
@@ -46,6 +61,7 @@ impl Values {
             if !goes && !is_it {
                 continue;
             }
+            self.has_node |= !goes;
             match escaped(node).filter(|_| !goes) {
                 Some(node) if self.get("node").is_none() => self.named.push(("node", node)),
                 Some(node) if self.get("node") != Some(node.clone()) => self.others.push(raw),
