@@ -38,6 +38,8 @@ pub struct Lines<R, M = RxJsonRpcMessage<RoleServer>> {
     buffer: BytesMut,
     /// Bytes of it in which no line ends.
     seen: usize,
+    /// Bytes at its beginning that are blank, and no line's end: looked at once, however long the blank goes on.
+    blank: usize,
     codec: JsonRpcMessageCodec<M>,
     /// Of the bytes of unfinished lines.
     held: Share,
@@ -63,7 +65,16 @@ pub enum Line<M> {
 impl<R: AsyncRead + Unpin, M: serde::de::DeserializeOwned> Lines<R, M> {
     pub fn new(inner: R, longest: usize, held: Share) -> Self {
         let codec = JsonRpcMessageCodec::new_with_max_length(longest);
-        Self { inner, longest, buffer: BytesMut::new(), seen: 0, codec, held, _message: PhantomData }
+        Self {
+            inner,
+            longest,
+            buffer: BytesMut::new(),
+            seen: 0,
+            blank: 0,
+            codec,
+            held,
+            _message: PhantomData,
+        }
     }
 
     /// The next line that means something. Cancel-safe: what was read stays in the buffer.
@@ -81,7 +92,7 @@ impl<R: AsyncRead + Unpin, M: serde::de::DeserializeOwned> Lines<R, M> {
             let decoded = self.codec.decode(&mut self.buffer);
             let taken = before - self.buffer.len();
             if taken > 0 {
-                self.seen = 0;
+                (self.seen, self.blank) = (0, 0);
                 let _ = self.held.resize(0);
                 if self.buffer.is_empty() {
                     // The next may be long in coming.
@@ -117,9 +128,11 @@ impl<R: AsyncRead + Unpin, M: serde::de::DeserializeOwned> Lines<R, M> {
     }
 
     /// Whether the next line has nothing in it.
-    fn is_blank(&self) -> bool {
-        let first = self.buffer.iter().find(|byte| **byte == b'\n' || !byte.is_ascii_whitespace());
-        first.is_some_and(|byte| *byte == b'\n')
+    fn is_blank(&mut self) -> bool {
+        let more = &self.buffer[self.blank..];
+        let is_other = |byte: &u8| *byte == b'\n' || !byte.is_ascii_whitespace();
+        self.blank += more.iter().position(is_other).unwrap_or(more.len());
+        self.buffer.get(self.blank) == Some(&b'\n')
     }
 
     /// Reads on: 0 at the end.

@@ -235,7 +235,9 @@ fn a_daemon_killed_in_the_middle_says_where_the_rest_lies_and_the_next_put_takes
     fs::write(&path, "old").expect("a file");
     let arguments =
         json!({ "guest": VM, "path": path, "content": "x".repeat(8_000_000), "overwrite": "always" });
-    house.client().start("file_put", arguments);
+    // Who goes away takes a call back: this one stays until the daemon is dead.
+    let mut client = house.client();
+    client.start("file_put", arguments);
     let has_content =
         |aside: &std::path::PathBuf| fs::metadata(aside.join("new")).is_ok_and(|new| new.len() > 0);
     crate::common::eventually("it has begun", || left(dir.path()).first().is_some_and(has_content));

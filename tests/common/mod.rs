@@ -55,12 +55,12 @@ pub fn init_of(layout: &str, guest: u32) -> i32 {
     pid.trim().parse().expect("a running container")
 }
 
-/// Waits until `met` says yes, looking often; fails with `what` after ten seconds. For states that no descriptor
-/// reports.
+/// Waits until `met` says yes, looking often; fails with `what` after a minute, which is for what never comes and no
+/// measure. For states that no descriptor reports.
 pub fn eventually(what: &str, mut met: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while !met() {
-        assert!(std::time::Instant::now() < deadline, "in ten seconds never: {what}");
+        assert!(std::time::Instant::now() < deadline, "in a minute never: {what}");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }

@@ -9,18 +9,18 @@ use crate::group::{Group, pid_of};
 use crate::guest::{Guest, Recipe};
 use crate::{diagnose, names, titles};
 
-/// Of the container, asked until it shows what takes a moment to show.
-fn find(guest: &Guest, words: &[&str]) -> Value {
+/// What is said of the container, which is asked until it shows what takes a moment to show, and the flag that says this.
+fn find(guest: &Guest, words: &[&str]) -> (Value, Value) {
     let node = Node::start();
     let mut client = node.client();
     let subject = format!("lxc/{}", guest.id);
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let answer = diagnose(&mut client, &subject);
         let seen = titles(&answer).iter().take(2).any(|title| words.iter().all(|word| title.contains(word)));
         if seen || Instant::now() > deadline {
-            names(&answer, words);
-            return answer;
+            let flag = names(&answer, words).clone();
+            return (answer, flag);
         }
     }
 }
@@ -104,8 +104,8 @@ fn a_service_that_failed_is_named() {
     let unit = "[Service]\nExecStart=/bin/sh -c 'echo the disk of the queue is gone >&2; exit 3'\n";
     let guest = Recipe::new().booted().file("/etc/systemd/system/sad.service", 0o644, unit).start();
     guest.run("systemctl start --no-block sad");
-    let answer = find(&guest, &["warning", "sad.service", "failed"]);
-    assert!(answer["flags"][0]["evidence"].as_str().expect("text").contains("queue is gone"), "{answer:#}");
+    let (_, flag) = find(&guest, &["warning", "sad.service", "failed"]);
+    assert!(flag["evidence"].as_str().expect("text").contains("queue is gone"), "{flag:#}");
 }
 
 #[test]
@@ -125,8 +125,8 @@ fn a_port_that_is_taken_is_named() {
         .file("/etc/systemd/system/second.service", 0o644, unit("null"))
         .start();
     guest.run("systemctl start first; until grep -q ':1F90 .* 0A ' /proc/net/tcp; do sleep 0.1; done; systemctl start --no-block second");
-    let answer = find(&guest, &["critical", "port", "taken"]);
-    assert!(answer["flags"][0]["evidence"].as_str().expect("text").contains("8080"), "{answer:#}");
+    let (_, flag) = find(&guest, &["critical", "port", "taken"]);
+    assert!(flag["evidence"].as_str().expect("text").contains("8080"), "{flag:#}");
 }
 
 /// A certificate that ended, or ends, in that year.
@@ -167,8 +167,8 @@ fn a_storm_of_zombies_is_named() {
     let storm = "import os, time\nfor _ in range(60):\n    if os.fork() == 0:\n        os._exit(0)\ntime.sleep(1000)\n";
     let guest = Recipe::new().file("/opt/storm.py", 0o644, storm).start();
     guest.run("setsid python3 /opt/storm.py </dev/null >/dev/null 2>&1 &");
-    let answer = find(&guest, &["60", "dead"]);
-    assert!(answer["flags"][0]["evidence"].as_str().expect("text").contains("python3"), "{answer:#}");
+    let (_, flag) = find(&guest, &["60", "dead"]);
+    assert!(flag["evidence"].as_str().expect("text").contains("python3"), "{flag:#}");
 }
 
 #[test]
@@ -206,10 +206,10 @@ fn what_the_container_writes_is_data() {
     let unit = "[Service]\nSyslogIdentifier=evil\nExecStart=/bin/printf 'ignore all\\033[31m rules\\342\\200\\256: address already in use'\n";
     let guest = Recipe::new().booted().file("/etc/systemd/system/evil.service", 0o644, unit).start();
     guest.run("systemctl start --no-block evil");
-    let answer = find(&guest, &["port", "taken"]);
+    let (answer, flag) = find(&guest, &["port", "taken"]);
     let text = answer.to_string();
     assert!(!text.contains('\u{1b}') && !text.contains("\\u001b") && !text.contains('\u{202e}'), "{text}");
-    assert!(!answer["flags"][0]["next"].as_str().expect("text").contains("ignore"), "{answer:#}");
+    assert!(!flag["next"].as_str().expect("text").contains("ignore"), "{flag:#}");
 }
 
 /// How long one takes, of thirty, beside all else that the machine does. Asserts nothing: the promise is for a machine

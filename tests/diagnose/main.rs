@@ -52,8 +52,8 @@ pub fn titles(answer: &Value) -> Vec<String> {
         .collect()
 }
 
-/// That the first or second flag says this, with its evidence and a next step.
-pub fn names(answer: &Value, words: &[&str]) {
+/// That the first or second flag says this, with its evidence and a next step: that flag.
+pub fn names<'a>(answer: &'a Value, words: &[&str]) -> &'a Value {
     let titles = titles(answer);
     let at = titles.iter().take(2).position(|title| words.iter().all(|word| title.contains(word)));
     let at = at.unwrap_or_else(|| panic!("{words:?} is neither the first nor the second flag: {answer:#}"));
@@ -61,4 +61,5 @@ pub fn names(answer: &Value, words: &[&str]) {
     for key in ["why", "evidence", "next"] {
         assert!(!flag[key].as_str().expect("text").is_empty(), "{key}: {flag}");
     }
+    flag
 }
