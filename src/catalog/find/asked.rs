@@ -17,6 +17,11 @@ const OVER: [&str; 2] = ["done", "finished"];
 const MAY: [&str; 3] = ["can", "may", "allowed"];
 /// Another wish begins.
 const NEXT: [&str; 6] = ["and", "then", "also", "or", "please", "to"];
+/// Before one of these a verb says what kind it is: "start time", "restore options".
+const KINDS: [&str; 14] = [
+    "time", "times", "date", "order", "delay", "options", "settings", "status", "state", "history", "log",
+    "logs", "tasks", "jobs",
+];
 /// Verbs that change nothing.
 const HARMLESS: [&str; 4] = ["read", "check", "ping", "test"];
 /// From which weight on a word is said of what is done, or is a thing.
@@ -52,14 +57,16 @@ pub(super) fn about(given: &str, lexicon: &Lexicon) -> Option<&'static str> {
     }
 }
 
-/// Whether one of these verbs begins an order behind something else.
-pub(super) fn also(given: &str, verbs: &[&str], lexicon: &Lexicon) -> bool {
+/// Whether an order begins behind something else: "list vms and reboot pve1".
+pub(super) fn also(given: &str, lexicon: &Lexicon) -> bool {
     let text = cleaned(given).to_lowercase();
     let words = Words::of(&text, lexicon);
     let Some(first) = words.first() else { return false };
-    let orders =
-        |(at, begins): (usize, bool)| begins && words.says(at, verbs) && !words.entries(at).any(is_thing);
-    words.orders(first).any(orders)
+    // "Templates to download" are only looked for.
+    let is_kind = |at: usize| words.all.get(at + 1).is_some_and(|next| KINDS.contains(&next.word));
+    let is_order =
+        |at: usize| words.all[at - 1].word != "to" && !words.entries(at).any(is_thing) && !is_kind(at);
+    words.orders(first).any(|(at, begins)| begins && is_order(at))
 }
 
 struct Words<'a> {
@@ -108,7 +115,12 @@ impl<'a> Words<'a> {
             helped =
                 (helped || asks && HELPING.contains(&before.word)) && !before.ends && before.word != "then";
             let is_past = word.len() > 4 && (word.ends_with("ed") || word.ends_with("ing"));
-            let could = !helped && !is_past && self.entries(at).any(|entry| is_order(entry, self.lexicon));
+            // "Backups and clones": nobody is told so.
+            let is_many = word.len() > 4 && word.ends_with('s') && !word.ends_with("ss");
+            let could = !helped
+                && !is_past
+                && !is_many
+                && self.entries(at).any(|entry| is_order(entry, self.lexicon));
             could.then(|| (at, before.ends || NEXT.contains(&before.word)))
         })
     }

@@ -114,7 +114,7 @@ impl Finder {
         query.verbs.iter().any(|said| said.sure >= 0.7 && verbs.contains(&said.verb))
     }
 
-    /// Whether it says to take something away or to stop it, and not to show anything.
+    /// Whether it says to take something away or to stop it, and not to show anything; or to change something besides.
     fn harms(&self, words: &str, known: &Known) -> bool {
         let query = Query::read(words, &self.lexicon, known);
         // "Stop it and show its config" is not only looked at.
@@ -124,10 +124,8 @@ impl Finder {
             let mut first = query.verbs.iter().filter(|said| said.order == 0);
             first.any(|said| said.sure >= 0.9 && harmful.contains(&said.verb)) && query.verbs.len() > 1
         };
-        self.says(words, known, &HARMFUL)
-            && (!self.says(words, known, &["read"])
-                || is_first()
-                || asked::also(words, &HARMFUL, &self.lexicon))
+        let looks = self.says(words, known, &["read"]);
+        asked::also(words, &self.lexicon) || self.says(words, known, &HARMFUL) && (!looks || is_first())
     }
 
     /// Whether it begins as a question or a wish to see, and nothing in it means to change anything.

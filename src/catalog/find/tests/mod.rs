@@ -159,7 +159,17 @@ fn what_was_done_or_may_be_done_is_asked_and_not_ordered() {
     ] {
         assert_eq!(as_get(words).map(|get| get.found.path).as_deref(), Ok(path), "{words}");
     }
-    for words in ["show stopped guests", "when was ct 105 migrated", "which snapshots were rolled back"] {
+    for words in [
+        "show stopped guests",
+        "when was ct 105 migrated",
+        "which snapshots were rolled back",
+        "show status and start time of vm 100",
+        "cpu and disk use of pve1",
+        "list backup and restore tasks",
+        "list ha groups and resources",
+        "which guests have backup or replication",
+        "show snapshots, backups and clones of vm 100",
+    ] {
         assert!(as_get(words).is_ok(), "{words}: {:?}", as_get(words));
     }
     for words in [
@@ -171,6 +181,12 @@ fn what_was_done_or_may_be_done_is_asked_and_not_ordered() {
         "delete what was stopped yesterday",
         "who is on vm 100, stop it",
         "have vm 100 deleted",
+        "list vms and reboot pve1",
+        "read config of vm 102 then set memory to 4096",
+        "show my guests, start vm 100",
+        "list storages and add one",
+        "show the pools; edit prod",
+        "shut vm 102",
     ] {
         assert!(as_get(words).is_err(), "{words}: {:?}", as_get(words));
     }
