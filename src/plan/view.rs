@@ -9,8 +9,7 @@ use super::fields::{self, Effect};
 use super::risk::Risk;
 use super::undo::Way;
 use super::{Draft, PlanId, risk};
-use crate::config::How;
-use crate::policy::Needs;
+use crate::policy::{Needs, approvers};
 use crate::{secret, text};
 
 /// Characters of one value.
@@ -128,14 +127,9 @@ pub fn view(draft: &Draft, id: PlanId, expires: String) -> View {
     }
 }
 
-/// By whom, and how: the client's own dialog is answered by the account that asked.
 fn needed(needs: &Needs) -> Needed {
     let Needs::Approval { because, self_approval, how } = needs else { return Needed::Nothing };
-    let terminal = how.contains(&How::Terminal).then_some("provost approve, at a terminal of the node");
-    let dialog = (*self_approval && how.contains(&How::Elicitation)).then_some("your client's own dialog");
-    let whom = if *self_approval { "an approver, you among them" } else { "an approver other than you" };
-    let ways: Vec<&str> = terminal.into_iter().chain(dialog).collect();
-    Needed::Approval { because: because.clone(), by: format!("{whom}: {}", ways.join(", or ")) }
+    Needed::Approval { because: because.clone(), by: approvers(*self_approval, how) }
 }
 
 fn not_seen(draft: &Draft) -> Vec<String> {

@@ -31,6 +31,7 @@ mod callers;
 mod connection;
 mod kept;
 mod message;
+mod metrics;
 mod one;
 mod openapi;
 mod origin;
