@@ -40,7 +40,6 @@ mod route;
 mod sessions;
 mod token;
 mod tools;
-mod unique;
 
 use std::sync::Arc;
 
