@@ -9,7 +9,7 @@
 //! and what could pass for them stands between quotes that it cannot close ([`quoted`]).
 
 #[cfg(feature = "ledger")]
-pub use clean::{brief, clean, clean_json, quoted};
+pub use clean::{brief, clean, clean_json, quoted, reveal_json, revealed};
 
 /// Values that the JSON of one message holds: as it is read each takes two hundred bytes, and is written in two.
 pub const MOST_VALUES: usize = 1 << 17;
@@ -119,6 +119,35 @@ mod clean {
         String::from_utf8_lossy(&visible).chars().filter(|character| !is_hidden(*character)).collect()
     }
 
+    /// `text` with what nobody sees of it written out, `\u{200b}`: for who has to know what exactly stands there.
+    pub fn revealed(text: &str) -> String {
+        let mut revealed = String::with_capacity(text.len());
+        for character in text.chars() {
+            match is_hidden(character) {
+                true => revealed.extend(character.escape_unicode()),
+                false => revealed.push(character),
+            }
+        }
+        revealed
+    }
+
+    /// As [`revealed`], for every text in a JSON value, names of fields included.
+    pub fn reveal_json(value: &mut serde_json::Value) {
+        use serde_json::Value;
+        match value {
+            Value::String(text) if text.chars().any(is_hidden) => *text = revealed(text),
+            Value::Array(items) => items.iter_mut().for_each(reveal_json),
+            Value::Object(object) => {
+                if object.keys().any(|name| name.chars().any(is_hidden)) {
+                    let fields = std::mem::take(object).into_iter();
+                    object.extend(fields.map(|(name, value)| (revealed(&name), value)));
+                }
+                object.values_mut().for_each(reveal_json);
+            }
+            _ => {}
+        }
+    }
+
     /// As [`clean`], for every text in a JSON value, names of fields included.
     pub fn clean_json(value: &mut serde_json::Value) {
         use serde_json::Value;
@@ -156,7 +185,15 @@ mod clean {
     mod tests {
         use proptest::prelude::*;
 
-        use super::{brief, clean, clean_json, is_hidden, quoted};
+        use super::{brief, clean, clean_json, is_hidden, quoted, reveal_json, revealed};
+
+        #[test]
+        fn what_is_revealed_holds_nothing_that_nobody_sees_and_all_that_was_there() {
+            assert_eq!(revealed("a\u{200b}b\u{1b}[2J\n\t\u{e9}"), "a\\u{200b}b\\u{1b}[2J\n\t\u{e9}");
+            let mut value = serde_json::json!({ "a\u{202e}": ["x\0"], "b": 1 });
+            reveal_json(&mut value);
+            assert_eq!(value, serde_json::json!({ "a\\u{202e}": ["x\\u{0}"], "b": 1 }));
+        }
 
         /// Bytes of which many mean something to a terminal, to a decoder or to nobody who reads.
         fn hostile() -> impl Strategy<Value = Vec<u8>> {

@@ -1,8 +1,8 @@
 //! Where the catalogue comes from, and that it stays what the node says.
 //!
 //! In: the path of the node's `apidoc.js`, and a directory to keep a [`Cache`] in. Out: the catalogue as it is now. The
-//! file is looked at once a second at most, and only when somebody asks; when it was replaced, a thread reads it while
-//! everybody goes on with what was there. A file that is gone or unreadable takes nothing away: the last good catalogue
+//! file is looked at when somebody asks, each time; when it was replaced, a thread reads it: who found that waits a second at
+//! most, and everybody else goes on with what was there. A file that is gone or unreadable takes nothing away: the last good catalogue
 //! stays, or the one that is built in, and the problem is said.
 
 use std::{
@@ -10,9 +10,9 @@ use std::{
     io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -25,8 +25,8 @@ use super::{
     import::{self, ImportError, MAX_BYTES},
 };
 
-/// How often the file is looked at, at most.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How long who finds another file waits until it is read. It takes some tens of milliseconds, where the disk answers.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The catalogue as it is now. A clone is the same source.
 #[derive(Debug, Clone)]
@@ -120,14 +120,12 @@ struct Shared {
     product: Product,
     path: PathBuf,
     cache: Option<Cache>,
-    interval: Duration,
     loaded: RwLock<Loaded>,
     watch: Mutex<Watch>,
 }
 
 #[derive(Debug)]
 struct Watch {
-    looked: Instant,
     /// What the file was when it was last read, well or badly; `None` when it was not there.
     seen: Option<Identity>,
     /// Somebody is reading it now.
@@ -138,28 +136,6 @@ impl Source {
     /// Reads the file at `path`, or what is kept of it in `cache`. Without it, the catalogue of `fallback` serves.
     #[must_use]
     pub fn open(path: &Path, cache: Option<Cache>, fallback: impl Into<Edition>) -> Self {
-        Self::watching(path, cache, fallback, INTERVAL)
-    }
-
-    /// What [`Source::open`] of the same would find, as far as can be told without holding a catalogue.
-    #[must_use]
-    pub fn foresee(product: Product, path: &Path, cache: &Cache) -> Foreseen {
-        match path.metadata() {
-            Err(error) => Foreseen::Bad(unreadable(product, path, error)),
-            Ok(file) => match vouch(path, &file) {
-                Err(error) => Foreseen::Bad(error),
-                Ok(()) if cache.is_of(&Identity::of(&file)) => Foreseen::Good,
-                Ok(()) => Foreseen::Unread,
-            },
-        }
-    }
-
-    pub(super) fn watching(
-        path: &Path,
-        cache: Option<Cache>,
-        fallback: impl Into<Edition>,
-        interval: Duration,
-    ) -> Self {
         let fallback = fallback.into();
         let product = fallback.product();
         let (seen, read) = read(product, path, cache.as_ref());
@@ -177,28 +153,45 @@ impl Source {
                 }
             }
         };
-        let watch = Watch { looked: Instant::now(), seen, busy: false };
+        let watch = Watch { seen, busy: false };
         let shared = Shared {
             product,
             path: path.to_owned(),
             cache,
-            interval,
             loaded: RwLock::new(loaded),
             watch: Mutex::new(watch),
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// The catalogue as it is now. Never waits for a file to be read; at most once a second it looks whether there is
-    /// another one to read.
+    /// What [`Source::open`] of the same would find, as far as can be told without holding a catalogue.
+    #[must_use]
+    pub fn foresee(product: Product, path: &Path, cache: &Cache) -> Foreseen {
+        match path.metadata() {
+            Err(error) => Foreseen::Bad(unreadable(product, path, error)),
+            Ok(file) => match vouch(path, &file) {
+                Err(error) => Foreseen::Bad(error),
+                Ok(()) if cache.is_of(&Identity::of(&file)) => Foreseen::Good,
+                Ok(()) => Foreseen::Unread,
+            },
+        }
+    }
+
+    /// The catalogue as it is now. Waits for a file that has been replaced until it is read, a second at most.
     #[must_use]
     pub fn current(&self) -> Loaded {
         if self.shared.look() {
             let shared = Arc::clone(&self.shared);
-            let reader = thread::Builder::new().name("catalog".into()).spawn(move || shared.renew());
-            if reader.is_err() {
+            let (done, is_done) = mpsc::sync_channel(1);
+            let renew = move || {
+                shared.renew();
+                // Who waited may have given up.
+                let _ = done.send(());
+            };
+            match thread::Builder::new().name("catalog".into()).spawn(renew) {
+                Ok(_) => drop(is_done.recv_timeout(PATIENCE)),
                 // No thread to be had: the next one who asks tries again.
-                self.shared.watch().busy = false;
+                Err(_) => self.shared.watch().busy = false,
             }
         }
         self.shared.loaded()
@@ -216,10 +209,9 @@ impl Shared {
     /// Whether the file has to be read, and nobody does; then the caller does.
     fn look(&self) -> bool {
         let Ok(mut watch) = self.watch.try_lock() else { return false };
-        if watch.busy || watch.looked.elapsed() < self.interval {
+        if watch.busy {
             return false;
         }
-        watch.looked = Instant::now();
         watch.busy = Identity::of_path(&self.path) != watch.seen;
         watch.busy
     }

@@ -7,10 +7,11 @@ use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequest, CompleteRequestParams,
-    CompleteResult, CompletionInfo, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult,
-    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ProgressNotificationParam, ReadResourceRequestParams, ReadResourceResponse,
-    ReadResourceResult, RequestMetaObject, ServerConfig, ServerResult, Tool, UpdateTaskParams,
+    CompleteResult, CompletionInfo, CustomRequest, CustomResult, GetPromptRequestParams, GetPromptResponse,
+    GetTaskParams, GetTaskResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ReadResourceRequestParams,
+    ReadResourceResponse, ReadResourceResult, RequestMetaObject, ServerConfig, ServerResult, Tool,
+    UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use tokio::sync::{Semaphore, watch};
@@ -21,7 +22,7 @@ use super::front::{Asked, Front};
 use super::route::{About, Otherwise, Target};
 use super::{list, resources, tasks};
 use crate::text::brief;
-use crate::tools::face::{Failure, greeting, is_name, no_such_tool, prompts, schema};
+use crate::tools::face::{Failure, greeting, is_name, misread, no_such_tool, prompts, schema};
 
 /// Calls that may be under way.
 const MOST_CALLS: usize = 1024;
@@ -105,6 +106,14 @@ impl ServerHandler for Face {
     fn get_info(&self) -> ServerConfig {
         let groups: Vec<String> = self.front.fleet.groups.keys().cloned().collect();
         greeting::with(list::instructions(&self.front.names, &groups))
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(misread::refused(request))
     }
 
     async fn list_tools(

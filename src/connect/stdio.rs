@@ -22,6 +22,7 @@ use super::halves::{Writing, reading};
 use super::link::{Reader, Voice, Writer};
 use crate::account::Account;
 use crate::serve::lines::{Line, Lines};
+use crate::serve::unique::TWICE;
 use crate::share::Supply;
 use crate::text::MOST_VALUES;
 
@@ -78,13 +79,13 @@ impl Stdio {
             None => Box::new(tokio::io::stdout()),
         };
         let held = Supply::<Account>::new(4 * LONGEST_LINE, 4 * LONGEST_LINE).none(0);
-        let lines = Lines::new(read, LONGEST_LINE, held);
+        let lines = Lines::new(read, LONGEST_LINE, held).once();
         Ok(Self { lines, voice: Voice::new(write), owed: Arc::default(), reader, saying: None, stop })
     }
 
     /// Says an error before the next message is read; whose it is, nobody can tell.
-    fn refuse(&mut self, error: ErrorData) {
-        let (voice, message) = (self.voice.clone(), TxJsonRpcMessage::<RoleServer>::error(error, None));
+    fn refuse(&mut self, error: ErrorData, id: Option<RequestId>) {
+        let (voice, message) = (self.voice.clone(), TxJsonRpcMessage::<RoleServer>::error(error, id));
         self.saying = Some(Box::pin(async move { voice.say(&message).await }));
     }
 }
@@ -159,12 +160,21 @@ impl rmcp::transport::Transport<RoleServer> for Stdio {
             }
             let message = match self.lines.next().await {
                 Ok(Line::Message(message)) => message,
+                Ok(Line::Twice(message)) => {
+                    let id = match message {
+                        JsonRpcMessage::Request(request) => Some(request.id),
+                        _ => None,
+                    };
+                    let id = id.filter(|id| !self.owed.change(|ids| ids.contains(id)));
+                    self.refuse(ErrorData::invalid_request(TWICE, None), id);
+                    continue;
+                }
                 Ok(Line::Invalid) => {
-                    self.refuse(ErrorData::invalid_request("Invalid request", None));
+                    self.refuse(ErrorData::invalid_request("Invalid request", None), None);
                     continue;
                 }
                 Ok(Line::Broken) => {
-                    self.refuse(ErrorData::parse_error("the line is no JSON, or not UTF-8", None));
+                    self.refuse(ErrorData::parse_error("the line is no JSON, or not UTF-8", None), None);
                     continue;
                 }
                 Ok(Line::TooLong(most, _)) => {

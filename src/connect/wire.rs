@@ -38,7 +38,7 @@ impl Wire {
             let line = self.lines.next().await;
             self.ears.line_ended();
             let message = match line {
-                Ok(Line::Message(Heard(message))) => message,
+                Ok(Line::Message(Heard(message)) | Line::Twice(Heard(message))) => message,
                 // What a shell prints before the session begins.
                 Ok(Line::Invalid | Line::Broken) if !self.ears.has_answered() && self.ears.takes(MESSAGE) => {
                     continue;

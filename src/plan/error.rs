@@ -220,14 +220,18 @@ impl Refused {
         }
     }
 
-    /// For the receipt and for programs: the problems one by one, where there are several.
-    pub fn details(&self) -> Option<(&'static str, Value)> {
+    /// For the receipt and for programs: the problems one by one, where there are several; and what a yes takes.
+    pub fn details(&self) -> Vec<(&'static str, Value)> {
         match self {
-            Self::Parameters { problems, .. } => Some(("problems", json!(problems))),
-            Self::Unapproved { why: NotApproved::Waiting { because, .. }, .. } => {
-                Some(("because", json!(because)))
+            Self::Parameters { problems, .. } => vec![("problems", json!(problems))],
+            Self::Unapproved { why: NotApproved::Waiting { because, by, until, .. }, .. } => {
+                vec![
+                    ("because", json!(because)),
+                    ("by", json!(by)),
+                    ("expires", json!(until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())),
+                ]
             }
-            _ => None,
+            _ => Vec::new(),
         }
     }
 }

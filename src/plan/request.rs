@@ -150,6 +150,10 @@ impl Request {
         let path = fill(eyes, path, &mut args).await?;
         chosen_for(method, &path, &mut args);
         let mut request = Self::of(&eyes.catalog, method, &path, args, Vec::new())?;
+        if let Some((name, _)) = request.args.iter().find(|(_, value)| holds_nul(value)) {
+            let problems = vec![format!("{name}: holds a NUL byte, which PVE cannot take")];
+            return Err(Refused::Parameters { endpoint: request.endpoint(), problems });
+        }
         // Every daemon of PVE's takes itself for it. What is limited to a node, or denied on it, is not got around by that.
         if request.captured.get("node").is_some_and(|node| super::fields::text(node) == "localhost") {
             let node = eyes.client.node().await?;
@@ -242,6 +246,16 @@ async fn node(eyes: &Eyes, segments: &[String], args: &Map<String, Value>) -> Re
     let guests: Vec<Listed> = eyes.guests().await?;
     let found = guests.into_iter().find(|guest| guest.vmid == vmid);
     found.map(|guest| guest.node).ok_or(Refused::NoGuest { vmid })
+}
+
+/// It would be refused as it is sent, by a call that has used the plan up.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(fields) => fields.values().any(holds_nul),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// What a message may show of what was typed.

@@ -9,8 +9,7 @@ use super::fields::{self, Effect};
 use super::risk::Risk;
 use super::undo::Way;
 use super::{Draft, PlanId, risk};
-use crate::config::How;
-use crate::policy::Needs;
+use crate::policy::{Needs, approvers};
 use crate::{secret, text};
 
 /// Characters of one value.
@@ -128,14 +127,9 @@ pub fn view(draft: &Draft, id: PlanId, expires: String) -> View {
     }
 }
 
-/// By whom, and how: the client's own dialog is answered by the account that asked.
 fn needed(needs: &Needs) -> Needed {
     let Needs::Approval { because, self_approval, how } = needs else { return Needed::Nothing };
-    let terminal = how.contains(&How::Terminal).then_some("provost approve, at a terminal of the node");
-    let dialog = (*self_approval && how.contains(&How::Elicitation)).then_some("your client's own dialog");
-    let whom = if *self_approval { "an approver, you among them" } else { "an approver other than you" };
-    let ways: Vec<&str> = terminal.into_iter().chain(dialog).collect();
-    Needed::Approval { because: because.clone(), by: format!("{whom}: {}", ways.join(", or ")) }
+    Needed::Approval { because: because.clone(), by: approvers(*self_approval, how) }
 }
 
 fn not_seen(draft: &Draft) -> Vec<String> {
@@ -175,7 +169,7 @@ fn clean_hit(hit: &Hit) -> Hit {
 
 fn clean(said: &str) -> String {
     let said = secret::cut(said).map_or_else(|| said.to_owned(), |(said, _)| said);
-    cut(&text::clean(said.as_bytes()).replace('\n', " "))
+    cut(&text::revealed(&said).replace('\n', " "))
 }
 
 fn cut(text: &str) -> String {
@@ -188,7 +182,8 @@ fn cut(text: &str) -> String {
 /// Any value as it may be shown, which the endpoint of `template` takes or gives.
 pub fn shown(template: &str, mut value: Value) -> Value {
     secret::withhold(template, &mut value);
-    text::clean_json(&mut value);
+    // Nothing is left away: what is approved is what is sent.
+    text::reveal_json(&mut value);
     shorten(&mut value);
     value
 }

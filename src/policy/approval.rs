@@ -65,6 +65,15 @@ pub struct Request {
     pub how: Vec<How>,
 }
 
+/// By whom a yes is said, and how: the client's own dialog is answered by the account that asked.
+pub fn approvers(self_approval: bool, how: &[How]) -> String {
+    let terminal = how.contains(&How::Terminal).then_some("provost approve, at a terminal of the node");
+    let dialog = (self_approval && how.contains(&How::Elicitation)).then_some("your client's own dialog");
+    let whom = if self_approval { "an approver, you among them" } else { "an approver other than you" };
+    let ways: Vec<&str> = terminal.into_iter().chain(dialog).collect();
+    format!("{whom}: {}", ways.join(", or "))
+}
+
 /// A person's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
@@ -406,6 +415,7 @@ impl Approvals {
                 return Err(NotApproved::Waiting {
                     plan: plan.to_owned(),
                     because: held.request.because.clone(),
+                    by: approvers(held.request.self_approval, &held.request.how),
                     until: held.request.expires_at,
                 });
             }

@@ -34,7 +34,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 pub use crate::share::{Share, Spent, Supply};
-pub use approval::{Approvals, Approved, Claim, Cleared, Decision};
+pub use approval::{Approvals, Approved, Claim, Cleared, Decision, approvers};
 pub use call::{Call, verdict};
 pub use change::{Barred, Leave, Needs, Wanted};
 pub use denied::Denied;

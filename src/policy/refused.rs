@@ -79,7 +79,7 @@ pub enum NotApproved {
     #[error("the approval of plan {plan} is for another content than this")]
     Another { plan: String },
     #[error("it waits for a person's yes until {until} ({})", because.join("; "))]
-    Waiting { plan: String, because: Vec<String>, until: Timestamp },
+    Waiting { plan: String, because: Vec<String>, by: String, until: Timestamp },
     #[error("{by} said no")]
     Refused { by: String },
     #[error("nobody had said yes and applied it when it expired at {at}")]

@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio_util::bytes::{BufMut, BytesMut};
 use tokio_util::codec::Decoder;
 
+use super::unique::is_twice;
 use crate::policy::{Share, Spent};
 use crate::text::{MOST_VALUES, is_crowded};
 
@@ -41,6 +42,8 @@ pub struct Lines<R, M = RxJsonRpcMessage<RoleServer>> {
     /// Bytes at its beginning that are blank, and no line's end: looked at once, however long the blank goes on.
     blank: usize,
     codec: JsonRpcMessageCodec<M>,
+    /// Whether a line is held to say each key once.
+    once: bool,
     /// Of the bytes of unfinished lines.
     held: Share,
     _message: PhantomData<fn() -> M>,
@@ -50,6 +53,8 @@ pub struct Lines<R, M = RxJsonRpcMessage<RoleServer>> {
 #[derive(Debug)]
 pub enum Line<M> {
     Message(M),
+    /// A message in which a key stands twice in one object: who looked at it on its way may have seen another.
+    Twice(M),
     /// JSON, and no message.
     Invalid,
     /// Not even JSON, or not UTF-8.
@@ -72,22 +77,29 @@ impl<R: AsyncRead + Unpin, M: serde::de::DeserializeOwned> Lines<R, M> {
             seen: 0,
             blank: 0,
             codec,
+            once: false,
             held,
             _message: PhantomData,
         }
+    }
+
+    /// What is read here is held to say each key once: [`Line::Twice`].
+    pub fn once(self) -> Self {
+        Self { once: true, ..self }
     }
 
     /// The next line that means something. Cancel-safe: what was read stays in the buffer.
     pub async fn next(&mut self) -> io::Result<Line<M>> {
         loop {
             let before = self.buffer.len();
-            if before > MOST_VALUES {
-                match self.buffer[self.seen..].iter().position(|byte| *byte == b'\n') {
-                    Some(end) if is_crowded(&self.buffer[..self.seen + end]) => return Ok(Line::Crowded),
-                    Some(_) => {}
-                    None => self.seen = before,
-                }
+            let end =
+                self.buffer[self.seen..].iter().position(|byte| *byte == b'\n').map(|at| self.seen + at);
+            let line = end.map(|end| &self.buffer[..end]);
+            if line.is_some_and(|line| line.len() >= MOST_VALUES && is_crowded(line)) {
+                return Ok(Line::Crowded);
             }
+            let is_twice = self.once && line.is_some_and(|line| line.len() <= self.longest && is_twice(line));
+            self.seen = end.unwrap_or(before);
             let is_blank = self.is_blank();
             let decoded = self.codec.decode(&mut self.buffer);
             let taken = before - self.buffer.len();
@@ -102,6 +114,7 @@ impl<R: AsyncRead + Unpin, M: serde::de::DeserializeOwned> Lines<R, M> {
                 }
             }
             match decoded {
+                Ok(Some(message)) if is_twice => return Ok(Line::Twice(message)),
                 Ok(Some(message)) => return Ok(Line::Message(message)),
                 // A notification that is no business of MCP's; there may be more lines.
                 Ok(None) if taken > 0 => continue,
@@ -238,6 +251,20 @@ mod tests {
         assert!(matches!(one, Line::End | Line::Invalid | Line::Broken | Line::Message(_)), "{one:?}");
         drop(held);
         assert!(supply.take(1, 2 << 20).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_key_that_stands_twice_is_told_where_it_is_looked_for() {
+        let text = "{\"a\":1,\"a\":2}\n{\"a\":{\"b\":1,\"b\":2}}\n{\"a\":1}\n";
+        for (step, once) in [(1, true), (100, true), (100, false)] {
+            let lines = lines(text.into(), step, 100, plenty());
+            let mut lines = if once { lines.once() } else { lines };
+            for told in [once, once, false] {
+                let line = lines.next().await.unwrap();
+                assert_eq!(matches!(line, Line::Twice(_)), told, "{line:?}");
+                assert!(told || matches!(line, Line::Message(_)), "{line:?}");
+            }
+        }
     }
 
     #[tokio::test]

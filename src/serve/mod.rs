@@ -13,6 +13,7 @@ mod room;
 mod session;
 mod stream;
 mod transport;
+pub(crate) mod unique;
 mod unix;
 mod vsock;
 

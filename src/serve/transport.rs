@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::lines::{Line, Lines};
 use super::room::Room;
 use super::stream::{Reader, Stream, Watch, Writer};
+use super::unique::TWICE;
 use crate::account::Account;
 use crate::policy::Spent;
 use crate::text::MOST_VALUES;
@@ -110,7 +111,7 @@ impl Transport {
         session: CancellationToken,
     ) -> io::Result<Self> {
         let (read, write, watch) = stream.split()?;
-        let lines = Lines::new(read, LONGEST_LINE, room.unfinished.none(account));
+        let lines = Lines::new(read, LONGEST_LINE, room.unfinished.none(account)).once();
         let voice = Voice { stream: Arc::new(Mutex::new(Some(write))), id_is_null: Arc::default() };
         Ok(Self {
             lines,
@@ -213,6 +214,16 @@ impl rmcp::transport::Transport<RoleServer> for Transport {
             }
             let message = match self.lines.next().await {
                 Ok(Line::Message(message)) => message,
+                Ok(Line::Twice(message)) => {
+                    let id = match message {
+                        JsonRpcMessage::Request(request) => Some(request.id),
+                        _ => None,
+                    };
+                    // Not to who waits for the answer to a call that is under way.
+                    let id = id.filter(|id| !self.owed.has(id));
+                    self.refuse(ErrorData::invalid_request(TWICE, None), id);
+                    continue;
+                }
                 Ok(Line::Invalid) => {
                     self.refuse(ErrorData::invalid_request("Invalid request", None), None);
                     continue;

@@ -19,6 +19,7 @@ mod health;
 mod host;
 mod limit;
 mod meter;
+pub(crate) mod misread;
 mod operator;
 mod owed;
 mod pipes;
@@ -45,9 +46,10 @@ use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult,
-    GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, JsonObject, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResult, ServerConfig, TaskPayload, Tool, UpdateTaskParams,
+    CustomRequest, CustomResult, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult,
+    JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResult, ServerConfig, TaskPayload, Tool,
+    UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, RoleServer};
 
@@ -60,7 +62,7 @@ pub(crate) mod face {
     pub(crate) use super::answer::{Failure, no_such_tool};
     pub(crate) use super::apply::question;
     pub(crate) use super::complete::is_name;
-    pub(crate) use super::{greeting, prompts, resources, schema, taint};
+    pub(crate) use super::{greeting, misread, prompts, resources, schema, taint};
 }
 
 use crate::catalog::find::Finders;
@@ -299,6 +301,14 @@ fn knows_tasks(context: &RequestContext<RoleServer>) -> bool {
 impl ServerHandler for Session {
     fn get_info(&self) -> ServerConfig {
         greeting::with(greeting::of(self.provost.catalog.product()))
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(misread::refused(request))
     }
 
     async fn list_tools(

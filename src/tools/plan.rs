@@ -153,9 +153,6 @@ impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
         let denied = matches!(refused, Refused::Denied(_) | Refused::Unapproved { .. });
         let failure = Self { denied, ..Self::new(refused.kind(), refused.to_string(), refused.next()) };
-        match refused.details() {
-            Some((name, value)) => failure.with(name, value),
-            None => failure,
-        }
+        refused.details().into_iter().fold(failure, |failure, (name, value)| failure.with(name, value))
     }
 }

@@ -44,7 +44,17 @@ fn metrics_count_calls_refusals_plans_and_who_was_turned_away() {
     let wish =
         json!({ "method": "PUT", "path": "/nodes/pve1/qemu/104/config", "args": { "description": "x" } });
     assert_eq!(web.tool(&token, "plan", &wish).status, 200);
-    let metrics = web.get("/metrics");
+    let plain = web.get("/metrics");
+    assert_eq!(plain.header("content-type").unwrap(), "text/plain; version=0.0.4; charset=utf-8");
+    for line in
+        ["# TYPE provost_calls_total counter", "# TYPE provost_build_info gauge", "provost_plans_total 1"]
+    {
+        assert!(plain.body.lines().any(|have| have == line), "{line} is not in:\n{}", plain.body);
+    }
+    assert!(!plain.body.contains("# EOF") && !plain.body.contains("# UNIT"));
+    // As Prometheus asks.
+    let accept = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.4,*/*;q=0.2";
+    let metrics = web.ask("GET", "/metrics", &[("accept", accept)], "");
     assert!(metrics.header("content-type").unwrap().starts_with("application/openmetrics-text"));
     for line in [
         "provost_calls_total{tool=\"status\",ended=\"done\"} 1",

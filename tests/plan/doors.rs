@@ -51,6 +51,19 @@ fn what_drifted_between_plan_and_apply_is_refused() {
 }
 
 #[test]
+fn what_nobody_sees_is_written_out_in_a_plan_and_a_nul_gets_into_none() {
+    let house = House::of(FULL);
+    let mut client = house.client();
+    let wish = |text: &str| json!({ "method": "PUT", "path": CONFIG, "args": { "description": text } });
+    let plan = call(&mut client, "plan", wish("root\u{200b}\r\n\t\u{202e}\u{1b}[2Jpam"));
+    let shown = "root\\u{200b}\\u{d}\n\t\\u{202e}\\u{1b}[2Jpam";
+    assert_eq!(plan["request"]["args"]["description"], shown, "{plan:#}");
+    let effects = plan["effects"].as_array().unwrap();
+    assert!(effects.iter().any(|effect| effect["after"] == shown), "{effects:#?}");
+    assert_eq!(error(&mut client, "plan", wish("a\0b")), "parameters");
+}
+
+#[test]
 fn a_guessed_id_and_another_accounts_plan_are_refused_by_name() {
     let house = House::of(FULL);
     let mut client = house.client();

@@ -22,6 +22,8 @@ const KINDS: [&str; 14] = [
     "time", "times", "date", "order", "delay", "options", "settings", "status", "state", "history", "log",
     "logs", "tasks", "jobs",
 ];
+/// Before the means to an end, or what comes first.
+const HOW: [&str; 4] = ["by", "after", "before", "while"];
 /// Verbs that change nothing.
 const HARMLESS: [&str; 4] = ["read", "check", "ping", "test"];
 /// From which weight on a word is said of what is done, or is a thing.
@@ -34,7 +36,10 @@ pub(super) fn only(given: &str, lexicon: &Lexicon) -> bool {
     let words = Words::of(&text, lexicon);
     let Some(first) = words.first() else { return false };
     let word = words.all[first].word;
-    let begins = ASKING.contains(&word) || BEING.contains(&word) || words.says(first, &["read"]);
+    let begins = ASKING.contains(&word)
+        || BEING.contains(&word)
+        || words.says(first, &["read"])
+        || words.is_of_a_kind(first);
     // "Get rid of it" begins as a wish to see.
     begins
         && !words.phrase(first).is_some_and(|entry| is_order(entry, lexicon))
@@ -63,10 +68,23 @@ pub(super) fn also(given: &str, lexicon: &Lexicon) -> bool {
     let words = Words::of(&text, lexicon);
     let Some(first) = words.first() else { return false };
     // "Templates to download" are only looked for.
-    let is_kind = |at: usize| words.all.get(at + 1).is_some_and(|next| KINDS.contains(&next.word));
-    let is_order =
-        |at: usize| words.all[at - 1].word != "to" && !words.entries(at).any(is_thing) && !is_kind(at);
+    let is_order = |at: usize| {
+        words.all[at - 1].word != "to" && !words.entries(at).any(is_thing) && !words.is_before_a_kind(at)
+    };
     words.orders(first).any(|(at, begins)| begins && is_order(at))
+}
+
+/// Whether the words begin as an order that is not said as one is: "destroys vm 102", "rebot it".
+pub(super) fn nearly(given: &str, lexicon: &Lexicon) -> bool {
+    let text = cleaned(given).to_lowercase();
+    let words = Words::of(&text, lexicon);
+    let Some(first) = words.first() else { return false };
+    let word = words.all[first].word;
+    let orders = |entry: &Entry| is_order(entry, lexicon) && !is_thing(entry);
+    let bare = [word.strip_suffix('s'), word.strip_suffix("es")];
+    let is_said = bare.into_iter().flatten().filter_map(|form| lexicon.word(form)).any(orders);
+    let is_slip = || lexicon.word(word).is_none() && lexicon.nearest(word).is_some_and(orders);
+    (is_said || is_slip()) && !words.is_before_a_kind(first)
 }
 
 struct Words<'a> {
@@ -97,6 +115,17 @@ impl<'a> Words<'a> {
         self.all.iter().position(|word| !POLITE.contains(&word.word))
     }
 
+    /// "Start time", "restore options".
+    fn is_before_a_kind(&self, at: usize) -> bool {
+        self.all.get(at + 1).is_some_and(|next| KINDS.contains(&next.word))
+    }
+
+    /// A verb that says which things are meant: "suspended guests", "restore log".
+    fn is_of_a_kind(&self, at: usize) -> bool {
+        let is_past = self.all[at].word.len() > 4 && self.all[at].word.ends_with("ed");
+        self.is_before_a_kind(at) || is_past && self.all.len() > at + 1 && self.entries(at + 1).any(is_thing)
+    }
+
     fn phrase(&self, at: usize) -> Option<&Entry> {
         self.lexicon.phrase(&self.stems[at..]).map(|(_, entry)| entry)
     }
@@ -117,11 +146,13 @@ impl<'a> Words<'a> {
             let is_past = word.len() > 4 && (word.ends_with("ed") || word.ends_with("ing"));
             // "Backups and clones": nobody is told so.
             let is_many = word.len() > 4 && word.ends_with('s') && !word.ends_with("ss");
+            // "Check it by rebooting it".
+            let is_means = HOW.contains(&before.word) && word.ends_with("ing");
             let could = !helped
-                && !is_past
+                && (!is_past || is_means)
                 && !is_many
                 && self.entries(at).any(|entry| is_order(entry, self.lexicon));
-            could.then(|| (at, before.ends || NEXT.contains(&before.word)))
+            could.then(|| (at, before.ends || is_means || NEXT.contains(&before.word)))
         })
     }
 

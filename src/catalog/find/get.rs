@@ -125,7 +125,9 @@ impl Finder {
             first.any(|said| said.sure >= 0.9 && harmful.contains(&said.verb)) && query.verbs.len() > 1
         };
         let looks = self.says(words, known, &["read"]);
-        asked::also(words, &self.lexicon) || self.says(words, known, &HARMFUL) && (!looks || is_first())
+        asked::also(words, &self.lexicon)
+            || asked::nearly(words, &self.lexicon)
+            || self.says(words, known, &HARMFUL) && (!looks || is_first())
     }
 
     /// Whether it begins as a question or a wish to see, and nothing in it means to change anything.

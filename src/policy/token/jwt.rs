@@ -183,6 +183,10 @@ impl Key {
         if opened.header.crit.is_some() {
             return Err(Rejected::Malformed("it asks for what is not known here"));
         }
+        // The library takes it for as long as that second lasts, and RFC 7519, 4.1.4, not any more in it.
+        if opened.claims.exp <= jiff::Timestamp::now().as_second() {
+            return Err(Rejected::Expired);
+        }
         match opened.header.typ.as_deref() {
             Some(TOKEN) => Ok(opened.claims),
             _ => Err(Rejected::Malformed("it says that it is something else")),

@@ -48,10 +48,14 @@ impl From<TokenId> for String {
 impl FromStr for TokenId {
     type Err = String;
 
-    /// With or without `token:` before it.
+    /// With or without `token:` before it; or a token's own `jti`, which has the number of its form behind it.
     fn from_str(text: &str) -> Result<Self, String> {
         let digits = text.trim();
         let digits = digits.strip_prefix("token:").unwrap_or(digits);
+        let digits = match digits.split_once('-') {
+            Some((id, form)) if form.parse::<u64>().is_ok() => id,
+            _ => digits,
+        };
         let is_one = digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         let number = is_one.then(|| u64::from_str_radix(digits, 16).ok()).flatten();
         number.map(Self).ok_or_else(|| "a token's id is 16 hexadecimal digits".to_owned())

@@ -8,7 +8,7 @@ use rmcp::model::ClientJsonRpcMessage;
 use serde_json::{Value, json};
 
 use super::answer::{self, Answer, Body, refuse};
-use super::unique::{self, Wrong};
+use crate::serve::unique::{self, Wrong};
 
 /// Words of a refusal that are looked at.
 const LONGEST: usize = 4 << 10;

@@ -31,6 +31,7 @@ mod callers;
 mod connection;
 mod kept;
 mod message;
+mod metrics;
 mod one;
 mod openapi;
 mod origin;
@@ -39,7 +40,6 @@ mod route;
 mod sessions;
 mod token;
 mod tools;
-mod unique;
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use super::answer::{Answer, json, refuse, text};
 use super::body::{self, Until};
 use super::callers::Callers;
 use super::connection::MOST_HEADER_BYTES;
-use super::{Door, Face, a2a, openapi, token, tools};
+use super::{Door, Face, a2a, metrics, openapi, token, tools};
 use crate::policy::token::{Presented, Rejected};
 use crate::serve::crowd::Crowd;
 use crate::tools::record::Visit;
@@ -125,9 +125,7 @@ async fn routed<F: Face>(door: &Door, callers: &Callers<F>, request: Request<Inc
         (a2a::card::OLD_CARD, _) => a2a::card::answer(door, &request.into_parts().0, Some(a2a::Form::Three)),
         (a2a::card::KEYS, _) => a2a::card::keys(door, &request.into_parts().0),
         ("/health/live", _) => json(200, &serde_json::json!({ "alive": true })),
-        ("/metrics", _) => {
-            text(200, "application/openmetrics-text; version=1.0.0; charset=utf-8", door.provost.metrics())
-        }
+        ("/metrics", _) => metrics::answer(request.headers(), door.provost.metrics()),
         ("/openapi.json", _) => text(200, "application/json", openapi::text()),
         _ => {
             let health = door.provost.health().await;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{Answer, json, refuse};
 use super::callers::Caller;
 use super::one::{self, One, Said};
-use super::unique;
+use crate::serve::unique;
 
 /// HTTP's word for why a tool did not do what was asked; for what stands not here, 422: it was understood, and is not done, and
 /// asking again changes nothing.

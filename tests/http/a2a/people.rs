@@ -64,6 +64,10 @@ fn an_apply_waits_for_its_yes_and_then_goes_on_by_itself() {
     let last = events.last().unwrap();
     let task = events[0]["task"]["id"].as_str().unwrap().to_owned();
     assert_eq!(state(last.get("statusUpdate").unwrap_or(&last["task"])), "INPUT_REQUIRED", "{events:?}");
+    let about = agent.get(&task)["metadata"].clone();
+    for name in ["plan_id", "because", "by", "expires"] {
+        assert!(!about[name].is_null(), "{name}: {about}");
+    }
     // Nothing has been done.
     assert!(web.receipts().iter().all(|it| it["kind"] != "intent"));
     if !is_root() {

@@ -12,7 +12,7 @@ use super::ops::{Asker, Op, Told};
 use super::{Form, card, errors, rpc};
 use crate::serve::http::Door;
 use crate::serve::http::answer::{self, Answer};
-use crate::serve::http::unique;
+use crate::serve::unique;
 
 /// An operation, and the task that the place names.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,7 @@ use super::ops::{Asker, Op, Told};
 use super::{Form, card, v03};
 use crate::serve::http::Door;
 use crate::serve::http::answer::{self, Answer, refuse};
-use crate::serve::http::unique::{self, Wrong};
+use crate::serve::unique::{self, Wrong};
 
 /// An operation by its names in 1.0 and in 0.3.
 const METHODS: &[(Op, &str, &str)] = &[

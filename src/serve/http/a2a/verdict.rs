@@ -74,7 +74,10 @@ impl Ended {
                 return None;
             }
             let plan = wish.arguments.get("plan_id")?.as_str()?.trim().to_owned();
-            let about = json!({ "plan_id": plan, "because": self.content["because"] });
+            let mut about = json!({ "plan_id": plan });
+            for name in ["because", "by", "expires"] {
+                about[name] = self.content[name].clone();
+            }
             let said = format!("{}; {}", text(&error["message"]), text(&error["next"]));
             return Some(Waits { plan, about, said });
         }

@@ -1,5 +1,5 @@
-//! JSON as it is taken over HTTP: no key stands twice in one object. Of two, one reader takes the first and another the last, so
-//! that what was looked at on the way here would not be what is done here.
+//! JSON as it is taken at every door: no key stands twice in one object. Of two, one reader takes the first and another the last,
+//! so that what was looked at on the way here would not be what is done here.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -20,11 +20,14 @@ impl Wrong {
     pub fn said(self, wanted: &'static str) -> &'static str {
         match self {
             Self::NoJson => "the body is no JSON",
-            Self::Twice => "a key stands twice in one object",
+            Self::Twice => TWICE,
             Self::Other => wanted,
         }
     }
 }
+
+/// What is said of it.
+pub const TWICE: &str = "a key stands twice in one object";
 
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Wrong> {
     serde_json::from_slice::<Unique>(text).map_err(|error| match error.is_data() {
@@ -32,6 +35,11 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Wrong> {
         false => Wrong::NoJson,
     })?;
     serde_json::from_slice(text).map_err(|error| if error.is_data() { Wrong::Other } else { Wrong::NoJson })
+}
+
+/// Whether this is JSON in which a key stands twice in one object.
+pub fn is_twice(text: &[u8]) -> bool {
+    serde_json::from_slice::<Unique>(text).is_err_and(|error| error.is_data())
 }
 
 /// Any value in which no object has a key twice; what it is, is not kept.
