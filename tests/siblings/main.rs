@@ -7,6 +7,7 @@ mod common;
 mod client;
 mod house;
 mod jobs;
+mod maintenance;
 mod manager;
 mod plans;
 mod profiles;

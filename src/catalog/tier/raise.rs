@@ -31,6 +31,8 @@ pub(super) enum When {
     Path,
     Beyond(Vec<&'static str>),
     Lists(Vec<&'static str>),
+    /// A property string whose property of the first name, its default key, is none of the others.
+    Other(Vec<&'static str>),
     Private,
 }
 
@@ -111,6 +113,7 @@ fn row(line: &'static str, calls: &[(Method, String)]) -> Option<Raise> {
         ("is", false) => When::Is(of),
         ("beyond", false) => When::Beyond(of),
         ("lists", false) => When::Lists(of),
+        ("other", false) => When::Other(of),
         ("private", true) => When::Private,
         _ => return None,
     };
@@ -143,11 +146,23 @@ impl When {
                 let name = property.split('=').next().unwrap_or_default().trim();
                 !name.is_empty() && !known.contains(&name)
             }),
+            When::Other(known) => texts(value).iter().any(|text| is_other(text, known)),
             When::Lists(wanted) => texts(value)
                 .iter()
                 .any(|text| list(text).any(|name| wanted.iter().any(|wanted| names(wanted, name)))),
         }
     }
+}
+
+/// Of `["type", "offline"]`: whether `offline,message=x` or `type=offline` is anything else; also where it is neither.
+fn is_other(text: &str, known: &[&str]) -> bool {
+    let Some((key, known)) = known.split_first() else { return true };
+    let of = |property: &'_ str| match property.split_once('=') {
+        None => Some(property.trim().to_owned()),
+        Some((name, value)) => (name.trim() == *key).then(|| value.trim().to_owned()),
+    };
+    let given: Vec<String> = text.split(',').filter_map(of).collect();
+    given.is_empty() || given.iter().any(|given| !known.contains(&given.as_str()))
 }
 
 /// A property that names a volume: bare, or by one of the keys that PVE has for it.

@@ -14,7 +14,7 @@ use super::effects::{self, CONTROLS, listed};
 use super::fields::{self, text};
 use super::observe::Observed;
 use super::shape::Shape;
-use super::{Request, fill};
+use super::{Request, blast, fill};
 use crate::catalog::{Catalog, Method};
 use crate::secret;
 use table::Written;
@@ -153,6 +153,7 @@ impl Back<'_> {
             ("right", _) => self.right(why),
             ("pool", _) => self.pool(why),
             ("token", _) => self.token(),
+            ("maintenance", _) => self.maintenance(why),
             ("set", _) => self.emptied_set(why),
             ("subnet", _) => self.subnet(why),
             ("rule", rest) => match rest.split_once(' ') {
@@ -433,6 +434,14 @@ impl Back<'_> {
             return Undo::none("the token's old secret is gone");
         }
         self.set()
+    }
+
+    /// Of a Backup Server's datastore, whose last maintenance has no end.
+    fn maintenance(&self, why: &str) -> Undo {
+        match self.request.text("maintenance-mode").is_some_and(|mode| blast::is_for_good(&mode)) {
+            true => Undo::none(why),
+            false => self.set(),
+        }
     }
 
     fn subnet(&self, why: &str) -> Undo {

@@ -31,6 +31,7 @@ use super::{Found, Severity};
 use crate::plan::Request;
 use crate::plan::eyes::Eyes;
 use shelf::Shelf;
+pub use store::is_for_good;
 
 /// For all that is asked of one change.
 const PATIENCE: Duration = Duration::from_secs(8);
