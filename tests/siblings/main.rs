@@ -9,6 +9,7 @@ mod house;
 mod jobs;
 mod maintenance;
 mod manager;
+mod named;
 mod plans;
 mod profiles;
 mod site;
