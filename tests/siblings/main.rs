@@ -5,6 +5,7 @@
 mod common;
 
 mod client;
+mod host;
 mod house;
 mod jobs;
 mod maintenance;

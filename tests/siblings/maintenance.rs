@@ -1,4 +1,4 @@
-//! A datastore that is set into maintenance, and the host that goes down: what is not to be had meanwhile, and whose it is.
+//! A datastore that is set into maintenance: what is not to be had meanwhile, whose it is, and how grave that is.
 
 use provost::plan::undo::Way;
 use serde_json::{Value, json};

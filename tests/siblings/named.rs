@@ -23,7 +23,10 @@ async fn only_what_is_removed_is_shown_as_gone() {
     let site = Site::new().await;
     let vm = json!({ "backup-type": "vm", "backup-id": "104" });
     let (group, after) = before(&site, GROUPS, vm.clone()).await;
-    assert_eq!((&group["backup-id"], &group["backup-count"], &after), (&json!("104"), &json!(14), &Value::Null));
+    assert_eq!(
+        (&group["backup-id"], &group["backup-count"], &after),
+        (&json!("104"), &json!(14), &Value::Null)
+    );
     let mut one = vm;
     one["backup-time"] = NEWEST.into();
     let (backup, after) = before(&site, SNAPSHOTS, one).await;
