@@ -11,6 +11,7 @@ mod jobs;
 mod maintenance;
 mod manager;
 mod named;
+mod people;
 mod plans;
 mod profiles;
 mod site;

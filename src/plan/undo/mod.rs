@@ -16,6 +16,7 @@ use super::observe::Observed;
 use super::shape::Shape;
 use super::{Request, blast, fill};
 use crate::catalog::{Catalog, Method};
+use crate::product::Product;
 use crate::secret;
 use table::Written;
 
@@ -235,6 +236,9 @@ impl Back<'_> {
                     }
                     args.insert(name.clone(), restored(value));
                 }
+                None if self.at_first(&name).is_some() => {
+                    args.extend(self.at_first(&name).map(|value| (name, value.into())));
+                }
                 None if endpoint.parameter("delete").is_some() => gone.push(name),
                 None => {
                     match endpoint.parameter(&name).and_then(|parameter| parameter.schema.default.clone()) {
@@ -278,6 +282,17 @@ impl Back<'_> {
         let mut undo = self.checked(Way::CapturedConfig, request.method().name(), &path, args, why);
         undo.lost.extend(lost);
         undo
+    }
+
+    /// What whoever is let in at a Backup Server has where nothing is set, in fields that its `delete` does not take out.
+    fn at_first(&self, name: &str) -> Option<u8> {
+        let of_people = self.request.product() == Product::Backup
+            && self.request.template().starts_with("/access/users/{userid}");
+        match name {
+            "enable" if of_people => Some(1),
+            "expire" if of_people => Some(0),
+            _ => None,
+        }
     }
 
     /// What cannot come back of a disk that is exchanged for another.

@@ -26,23 +26,33 @@ pub async fn user(shelf: &Shelf<'_>, own: &[String], found: &mut Found, removed:
         refused(own, found, id, "its user is not let in any more");
     }
     let is_theirs = |owner: &str| owner == user || owner.starts_with(&format!("{user}!"));
-    orphaned(shelf, found, &is_theirs).await;
-    rights_of(shelf, found, &|who| is_theirs(who)).await;
+    let until = match removed {
+        true => TO_ANOTHER,
+        false => "until the user is let in again, or somebody else owns the group",
+    };
+    orphaned(shelf, found, &is_theirs, until).await;
+    // Who is barred keeps them for the time after.
+    if removed {
+        rights_of(shelf, found, &|who| is_theirs(who)).await;
+    }
 }
 
 pub async fn token(shelf: &Shelf<'_>, own: &[String], found: &mut Found, removed: bool) {
     let (Some(user), Some(name)) = (shelf.text("userid"), shelf.text("token-name")) else { return };
     let id = format!("{user}!{name}");
-    let why = match removed {
-        true => "the token is removed",
-        false if shelf.flag("regenerate") => "the secret that it has is replaced",
-        false if shelf.is_off("enable") => "the token is disabled",
-        false if is_past(shelf) => "the token expires",
+    const LET_IN: &str = "until the token is let in again, or somebody else owns the group";
+    let (why, until) = match removed {
+        true => ("the token is removed", TO_ANOTHER),
+        false if shelf.is_off("enable") => ("the token is disabled", LET_IN),
+        false if is_past(shelf) => ("the token expires", LET_IN),
+        false if shelf.flag("regenerate") => {
+            ("the secret that it has is replaced", "until whoever backs up by the token has its new secret")
+        }
         false => return,
     };
     refused(own, found, &id, why);
+    orphaned(shelf, found, &|owner| owner == id, until).await;
     if removed {
-        orphaned(shelf, found, &|owner| owner == id).await;
         rights_of(shelf, found, &|who| who == id).await;
     }
 }
@@ -60,13 +70,20 @@ fn refused(own: &[String], found: &mut Found, id: &str, why: &str) {
     found.hit(format!("token {id}"), Severity::LosesAccess, said);
 }
 
-/// Groups whose owner is not let in: their next backup fails, unless somebody gives them to another.
-async fn orphaned(shelf: &Shelf<'_>, found: &mut Found, is_theirs: &(dyn Fn(&str) -> bool + Sync)) {
+/// What it takes for the groups of whoever is no more to get a newer backup.
+const TO_ANOTHER: &str = "until somebody else owns the group";
+
+/// Groups whose owner is not let in: their next backup fails.
+async fn orphaned(
+    shelf: &Shelf<'_>,
+    found: &mut Found,
+    is_theirs: &(dyn Fn(&str) -> bool + Sync),
+    until: &str,
+) {
     for store in shelf.stores().await {
         for group in shelf.groups(&store, "", None).await {
             if is_theirs(&group.owner) {
-                let why =
-                    format!("{} stay, and get no newer one until somebody else owns the group", group.told());
+                let why = format!("{} stay, and get no newer one {until}", group.told());
                 found.hit(group.object(), Severity::LosesBackup, why);
             }
         }

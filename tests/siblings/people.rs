@@ -1,0 +1,60 @@
+//! Who is not let in any more, or has fewer rights: whose backups that hits, and the way back.
+
+use provost::plan::undo::Way;
+use serde_json::{Value, json};
+
+use crate::site::{Site, radius};
+
+const TOKEN: &str = "PUT /access/users/bob@pbs/token/team";
+const OWNED: &str = "backup group tank:team/vm/120 loses_backup: 3 backups of bob@pbs!team";
+
+#[tokio::test]
+async fn a_token_that_is_barred_leaves_the_groups_that_it_owns_without_newer_backups() {
+    let site = Site::new().await;
+    for (args, until) in [
+        (json!({ "enable": 0 }), "until the token is let in again"),
+        (json!({ "expire": 1 }), "until the token is let in again"),
+        (json!({ "regenerate": 1 }), "until whoever backs up by the token has its new secret"),
+    ] {
+        let said = site.hits(TOKEN, args.clone()).await;
+        assert!(said.iter().any(|hit| hit.starts_with(OWNED) && hit.contains(until)), "{args}: {said:#?}");
+        assert!(
+            said.iter().any(|hit| hit.starts_with("token bob@pbs!team loses_access")),
+            "{args}: {said:#?}"
+        );
+        assert_eq!(said.len(), 2, "its rights stay: {said:#?}");
+    }
+    for args in [json!({ "enable": 1 }), json!({ "expire": 0 }), json!({ "comment": "x" })] {
+        let said = site.hits(TOKEN, args.clone()).await;
+        assert!(!said.iter().any(|hit| hit.contains("vm/120")), "{args}: {said:#?}");
+    }
+    let said = site.hits("PUT /access/users/bob@pbs", json!({ "enable": 0 })).await;
+    assert!(said.iter().any(|hit| hit.starts_with(OWNED) && hit.contains("let in again")), "{said:#?}");
+    assert!(!said.iter().any(|hit| hit.contains("goes with it")), "a right that is there stays: {said:#?}");
+}
+
+#[tokio::test]
+async fn who_is_barred_is_let_in_again_by_the_undo_and_a_secret_that_is_gone_is_not() {
+    let site = Site::new().await;
+    let field = |name: &'static str| {
+        site.sim.with_server(|server| server.tokens["bob@pbs!team"].0.get(name).cloned())
+    };
+    for (name, barred, first) in [("enable", json!(0), "1"), ("expire", json!(1), "0")] {
+        let plan = site.plan(TOKEN, json!({ name: barred })).await;
+        assert_eq!(plan.undo.way, Way::CapturedConfig, "{name}: {}", plan.undo.why);
+        let applied = site.apply(&plan).await;
+        assert_eq!(field(name).map(|value| text(&value)), Some(text(&barred)));
+        site.undo(&applied).await;
+        assert_eq!(field(name).map(|value| text(&value)), Some(first.to_owned()), "{name}");
+    }
+    let plan = site.plan(TOKEN, json!({ "regenerate": 1 })).await;
+    assert_eq!(plan.undo.way, Way::None);
+    assert!(plan.undo.why.contains("old secret is gone"), "{}", plan.undo.why);
+    let plan = site.plan("PUT /access/users/bob@pbs", json!({ "enable": 0 })).await;
+    assert_eq!(plan.undo.call.as_ref().map(|call| json!(call.args)), Some(json!({ "enable": 1 })));
+    assert!(!radius(&plan).is_empty());
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
