@@ -58,3 +58,30 @@ async fn who_is_barred_is_let_in_again_by_the_undo_and_a_secret_that_is_gone_is_
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
+
+/// A token has what it holds and its user does, both.
+#[tokio::test]
+async fn a_users_right_that_is_taken_is_missed_by_its_tokens_and_their_groups() {
+    let site = Site::new().await;
+    let groups = ["backup group tank:vm/104 loses_access", "backup group tank:ct/101 loses_access"];
+    let taken = json!({ "path": "/datastore/tank", "role": "DatastoreBackup", "auth-id": "alice@pbs", "delete": true });
+    let barred = json!({ "path": "/datastore/tank", "role": "NoAccess", "auth-id": "alice@pbs" });
+    let above = json!({ "path": "/datastore", "role": "NoAccess", "auth-id": "alice@pbs" });
+    for right in [taken, barred, above] {
+        let said = site.hits("PUT /access/acl", right.clone()).await;
+        let token = "token alice@pbs!pve loses_access: DatastoreBackup, which it holds on /datastore/tank";
+        assert!(said.iter().any(|hit| hit.starts_with(token)), "{right}: {said:#?}");
+        for hit in groups {
+            assert!(said.iter().any(|one| one.starts_with(hit)), "{right}: {hit}: {said:#?}");
+        }
+        assert!(!said.iter().any(|hit| hit.contains("bob@pbs")), "{right}: {said:#?}");
+    }
+    // What one token loses is its own.
+    let right = json!({ "path": "/datastore/tank/team", "role": "DatastorePowerUser", "auth-id": "bob@pbs!team", "delete": true });
+    let said = site.hits("PUT /access/acl", right).await;
+    assert_eq!(said.len(), 2, "{said:#?}");
+    // A namespace beside is none of what is lost.
+    let right = json!({ "path": "/datastore/tank/other", "role": "NoAccess", "auth-id": "bob@pbs" });
+    let said = site.hits("PUT /access/acl", right).await;
+    assert!(said.len() == 1 && said[0].starts_with("bob@pbs loses_access"), "{said:#?}");
+}

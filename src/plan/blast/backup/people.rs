@@ -1,5 +1,7 @@
 //! Who is not let in any more, or loses rights, or the backups that are theirs.
 
+use std::collections::BTreeSet;
+
 use super::shelf::{Group, Shelf, word};
 use super::{Found, Severity, many};
 use crate::plan::fields::truth;
@@ -116,14 +118,17 @@ pub async fn rights(shelf: &Shelf<'_>, own: &[String], found: &mut Found) {
             return shelf.not_seen(format!("{who} was not seen to hold {role} on {path}"));
         }
         found.hit(who.clone(), Severity::LosesAccess, format!("it no longer holds {role} on {path}{mine}"));
-        return own_backups(shelf, found, &who, &path).await;
+        let less = with_tokens(own, found, &rows, &who, &path);
+        return own_backups(shelf, found, &less, &path).await;
     }
     if role == "NoAccess" {
         found.hit(
-            who,
+            who.clone(),
             Severity::LosesAccess,
             format!("NoAccess on {path} takes what is held above it{mine}"),
         );
+        let less = with_tokens(own, found, &rows, &who, &path);
+        own_backups(shelf, found, &less, &path).await;
     }
     // What is given on a path stands in the place of what would come down from above it.
     else if !rows.iter().any(held) && path != "/" {
@@ -144,14 +149,55 @@ pub async fn rights(shelf: &Shelf<'_>, own: &[String], found: &mut Found) {
     }
 }
 
-/// The backups below a path that are theirs, where it is a datastore's.
-async fn own_backups(shelf: &Shelf<'_>, found: &mut Found, who: &str, path: &str) {
+/// Who has less where `who` has less on a path: of a user its tokens too, which have what they hold and their user does, both.
+fn with_tokens(
+    own: &[String],
+    found: &mut Found,
+    rows: &[serde_json::Value],
+    who: &str,
+    path: &str,
+) -> BTreeSet<String> {
+    let mut less = BTreeSet::from([who.to_owned()]);
+    let of_user = format!("{who}!");
+    let held = rows
+        .iter()
+        .filter(|row| word(row, "ugid").starts_with(&of_user) && word(row, "roleid") != "NoAccess");
+    for row in held {
+        let (id, at, role) = (word(row, "ugid"), word(row, "path"), word(row, "roleid"));
+        let spreads = row.get("propagate").is_none_or(|value| truth(value) != Some(false));
+        let reaches = is_within(&at, path) || is_within(path, &at) && (spreads || at == path);
+        if !reaches {
+            continue;
+        }
+        let mine = if own.contains(&id) { ": it is the agent's own" } else { "" };
+        let why = format!(
+            "{role}, which it holds on {at}, counts no further than its user's own rights on {path}{mine}"
+        );
+        found.hit(format!("token {id}"), Severity::LosesAccess, why);
+        less.insert(id);
+    }
+    less
+}
+
+/// Whether a path is another, or lies below it.
+fn is_within(path: &str, above: &str) -> bool {
+    let rest = path.trim_end_matches('/').strip_prefix(above.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The backups below a path that are theirs: of a datastore, of a namespace, or of all there are.
+async fn own_backups(shelf: &Shelf<'_>, found: &mut Found, whose: &BTreeSet<String>, path: &str) {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let ["datastore", store, ns @ ..] = &parts[..] else { return };
-    let theirs = |group: &Group| group.owner == who;
-    let groups: Vec<Group> =
-        shelf.groups(store, &ns.join("/"), None).await.into_iter().filter(theirs).collect();
-    for group in groups {
+    let places: Vec<(String, String)> = match &parts[..] {
+        ["datastore", store, ns @ ..] => vec![((*store).to_owned(), ns.join("/"))],
+        [] | ["datastore"] => shelf.stores().await.into_iter().map(|store| (store, String::new())).collect(),
+        _ => return,
+    };
+    let mut groups: Vec<Group> = Vec::new();
+    for (store, ns) in places {
+        groups.extend(shelf.groups(&store, &ns, None).await);
+    }
+    for group in groups.into_iter().filter(|group| whose.contains(&group.owner)) {
         let why = format!("{}: they may be out of their owner's reach then", group.told());
         found.hit(group.object(), Severity::LosesAccess, why);
     }
