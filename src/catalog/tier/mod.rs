@@ -47,6 +47,11 @@ impl Judgement {
         &self.grounds
     }
 
+    /// Whether nothing is done, by an argument that stands in the place of what the call is without it.
+    pub fn only_tries(&self) -> bool {
+        self.grounds.first().is_some_and(|ground| ground.argument.is_some())
+    }
+
     /// The gravest of its grounds; to show, where one word must do. What an argument raised is never behind what the call
     /// is without it.
     pub fn tier(&self) -> Tier {
@@ -76,7 +81,8 @@ pub fn unclassified(catalog: &Catalog) -> impl Iterator<Item = &Endpoint> {
 /// The tier of a call with these arguments. `path` is the endpoint's, with its parameters in braces.
 pub fn judge(product: Product, method: Method, path: &str, arguments: &Map<String, Value>) -> Judgement {
     let (tier, why) = of(product, method, path);
-    let mut grounds = vec![Ground { tier, why, argument: None }];
+    let own = raise::instead(product, method, path, arguments);
+    let mut grounds = vec![own.unwrap_or(Ground { tier, why, argument: None })];
     grounds.extend(raise::grounds(product, method, path, arguments));
     Judgement { product, grounds }
 }

@@ -259,3 +259,28 @@ fn what_merges_unmounts_takes_over_or_silences_is_as_grave_as_the_call_that_does
         assert_eq!(is.tier(), Tier::Disruptive, "{mode}: what is graver in it is shown, and no graver");
     }
 }
+
+/// What is no clear yes is none: it takes the call's own ground away.
+#[test]
+fn a_dry_run_changes_nothing_and_only_one_that_is_surely_one() {
+    for path in ["/admin/datastore/{store}/prune", "/admin/datastore/{store}/prune-datastore"] {
+        for (dry, tier) in [
+            (json!(true), Tier::Reversible),
+            (json!(1), Tier::Reversible),
+            (json!("1"), Tier::Reversible),
+            (json!(false), Tier::Destructive),
+            (json!("perhaps"), Tier::Destructive),
+            (json!([1]), Tier::Destructive),
+            (json!(null), Tier::Destructive),
+        ] {
+            let args = json!({ "keep-last": 1, "dry-run": dry });
+            let is = judge(Product::Backup, Method::Post, path, args.as_object().unwrap());
+            assert_eq!(is.tier(), tier, "{path} {args}");
+            assert_eq!(is.only_tries(), tier == Tier::Reversible, "{path} {args}");
+        }
+        let other = json!({ "dry-run": 1 });
+        let is =
+            judge(Product::Backup, Method::Post, "/admin/datastore/{store}/gc", other.as_object().unwrap());
+        assert_eq!(is.tier(), Tier::Destructive, "of a call that has none");
+    }
+}

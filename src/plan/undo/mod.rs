@@ -107,6 +107,7 @@ struct Back<'a> {
 pub fn undo(catalog: &Catalog, request: &Request, shape: &Shape, observed: &Observed) -> Undo {
     let back = Back { catalog, request, observed };
     let undo = match table::find(request.product(), &request.endpoint()) {
+        _ if request.judgement.only_tries() => Undo::none("it is only tried: there is nothing to take back"),
         Some(row) => back.written(&row.way, row.why),
         None => match shape {
             Shape::Set { .. } => back.set(),
