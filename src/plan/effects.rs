@@ -193,8 +193,11 @@ impl Entry {
 }
 
 pub fn entries(request: &Request) -> Vec<Entry> {
-    let roles = listed(request, "roles");
-    let holders = ["users", "groups", "tokens"].into_iter().flat_map(|name| listed(request, name));
+    // Of Proxmox VE many at once, of the others one.
+    let roles = ["roles", "role"].into_iter().flat_map(|name| listed(request, name));
+    let roles: Vec<String> = roles.collect();
+    let holders =
+        ["users", "groups", "tokens", "auth-id", "group"].into_iter().flat_map(|name| listed(request, name));
     let holders: Vec<String> = holders.collect();
     let of = |who: &String| {
         roles.iter().map(move |role| Entry { role: role.clone(), who: who.clone() }).collect::<Vec<_>>()

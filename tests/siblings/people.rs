@@ -85,3 +85,21 @@ async fn a_users_right_that_is_taken_is_missed_by_its_tokens_and_their_groups() 
     let said = site.hits("PUT /access/acl", right).await;
     assert!(said.len() == 1 && said[0].starts_with("bob@pbs loses_access"), "{said:#?}");
 }
+
+#[tokio::test]
+async fn a_right_that_is_given_or_taken_is_shown_and_is_no_change_of_nothing() {
+    let site = Site::new().await;
+    let right = |role: &str| json!({ "path": "/datastore/tank", "role": role, "auth-id": "alice@pbs" });
+    let mut taken = right("DatastoreBackup");
+    taken["delete"] = json!(true);
+    let plan = site.plan("PUT /access/acl", taken).await;
+    assert!(plan.shown.get("no_op").is_none(), "{}", plan.shown["no_op"]);
+    assert_ne!(plan.shown["risk"]["level"], "low", "{}", plan.shown["risk"]);
+    let field = "DatastoreBackup for alice@pbs on /datastore/tank";
+    let gone = json!([{ "field": field, "before": "held, and below", "after": null }]);
+    assert_eq!(plan.shown["effects"], gone);
+    let plan = site.plan("PUT /access/acl", right("DatastoreAudit")).await;
+    assert!(plan.shown.get("no_op").is_none(), "{}", plan.shown["no_op"]);
+    let plan = site.plan("PUT /access/acl", right("DatastoreBackup")).await;
+    assert!(plan.shown["no_op"].is_string(), "it is held already: {}", plan.shown["effects"]);
+}
