@@ -8,7 +8,7 @@ use super::eyes::Seen;
 use super::fields::{self, Effect, text};
 use super::observe::Observed;
 use super::shape::Shape;
-use super::{Request, fill, reach};
+use super::{Request, fill, named, reach};
 use crate::catalog::{Catalog, Method};
 
 /// Arguments that say how a thing is set, and are no part of it.
@@ -54,6 +54,9 @@ pub fn effects(catalog: &Catalog, request: &Request, shape: &Shape, observed: &O
         "DELETE /nodes/{node}/storage/{storage}/prunebackups" => return pruned(observed),
         "PUT /nodes/{node}/qemu/{vmid}/unlink" => return removed(&listed(request, "idlist"), observed),
         _ => {}
+    }
+    if let Some(gone) = named::effects(request, observed.subject.as_ref()) {
+        return gone;
     }
     match shape {
         Shape::Set { .. } => set(catalog, request, observed),
@@ -190,8 +193,11 @@ impl Entry {
 }
 
 pub fn entries(request: &Request) -> Vec<Entry> {
-    let roles = listed(request, "roles");
-    let holders = ["users", "groups", "tokens"].into_iter().flat_map(|name| listed(request, name));
+    // Of Proxmox VE many at once, of the others one.
+    let roles = ["roles", "role"].into_iter().flat_map(|name| listed(request, name));
+    let roles: Vec<String> = roles.collect();
+    let holders =
+        ["users", "groups", "tokens", "auth-id", "group"].into_iter().flat_map(|name| listed(request, name));
     let holders: Vec<String> = holders.collect();
     let of = |who: &String| {
         roles.iter().map(move |role| Entry { role: role.clone(), who: who.clone() }).collect::<Vec<_>>()

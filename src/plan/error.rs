@@ -211,9 +211,16 @@ impl Refused {
             Self::Pve(PveError::MayHaveHappened { .. }) => {
                 "read what it names before anything is repeated".into()
             }
-            Self::Pve(_) => {
-                "call again; if it stays so, the operator can look at pveproxy and pvedaemon".into()
-            }
+            Self::Pve(error) => match error.unit() {
+                Some(unit) => {
+                    let units = unit.replace(' ', " and ");
+                    format!("call again; if it stays so, the operator can look at {units}")
+                }
+                // It answered: there is nothing wrong with whoever did.
+                None => {
+                    "look at what it was asked for and what it says; the operator has `provost doctor`".into()
+                }
+            },
             Self::Unrecorded(unrecorded) => unrecorded.next().into(),
             Self::SnapshotFailed { .. } => "look at why, and plan again".into(),
             Self::Lost { .. } | Self::NotBegun => "read how it is before anything is repeated".into(),

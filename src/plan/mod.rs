@@ -9,6 +9,7 @@
 //! | `words`, `doubt` | words to a call; why they are none, though one was found |
 //! | `request`, `reach` | the call, checked; every guest that it reaches |
 //! | `shape`, `eyes`, `observe` | what kind of change it is; what is there now |
+//! | `named` | of a list, the rows that a call names |
 //! | `effects`, `fields` | before → after, field by field |
 //! | `outlook` | whether a call has been carried out, by how things are |
 //! | [`undo`] | the way back |
@@ -33,6 +34,7 @@ pub mod eyes;
 mod fields;
 mod holds;
 mod id;
+mod named;
 mod observe;
 mod outlook;
 mod own;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::eyes::{Eyes, Seen};
 use super::fields::{self, text};
 use super::shape::Shape;
-use super::{Refused, Request};
+use super::{Refused, Request, named};
 use crate::ledger::canonical::canonical;
 use crate::ledger::tree::sha256_hex;
 
@@ -151,6 +151,9 @@ async fn subject(
             }
             seen => in_our_words(template, seen),
         }));
+    }
+    if let Some(seen) = named::subject(eyes, request).await? {
+        return Ok(Some(seen));
     }
     let template = match shape {
         Shape::Set { shown } | Shape::Remove { shown: Some(shown) } => shown.as_str(),

@@ -47,7 +47,8 @@ pub fn is_whole(request: &Request) -> bool {
 
 pub async fn guests(eyes: &Eyes, request: &Request) -> Result<Vec<u32>, Refused> {
     let mut found = named(request);
-    if is_whole(request) {
+    // A host of another product has none, and no list of them to ask for.
+    if is_whole(request) && request.product().has_guests() {
         let node = request.text("node");
         let all = eyes.guests().await?;
         let here = all.into_iter().filter(|guest| node.as_ref().is_none_or(|node| *node == guest.node));

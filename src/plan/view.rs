@@ -9,6 +9,7 @@ use super::fields::{self, Effect};
 use super::risk::Risk;
 use super::undo::Way;
 use super::{Draft, PlanId, risk};
+use crate::catalog::tier::Tier;
 use crate::policy::{Needs, approvers};
 use crate::{secret, text};
 
@@ -102,7 +103,7 @@ pub fn view(draft: &Draft, id: PlanId, expires: String) -> View {
         blast_radius: draft.found.hits.iter().take(MOST_ROWS).map(clean_hit).collect(),
         not_seen: not_seen(draft),
         warnings: draft.warnings.iter().map(|warning| clean(warning)).collect(),
-        tier: risk::name(request.judgement.tier()),
+        tier: risk::name(tier(draft)),
         risk: draft.risk.clone(),
         undo: Undo {
             kind: undo.way,
@@ -125,6 +126,12 @@ pub fn view(draft: &Draft, id: PlanId, expires: String) -> View {
         needs: needed(&draft.needs),
         expires,
     }
+}
+
+/// The gravest of all its calls: what an approval is asked for is what is shown.
+fn tier(draft: &Draft) -> Tier {
+    let all = std::iter::once(&draft.request).chain(&draft.then);
+    all.map(|request| request.judgement.tier()).max().unwrap_or(Tier::Destructive)
 }
 
 fn needed(needs: &Needs) -> Needed {

@@ -159,8 +159,8 @@ impl Client {
     /// Connects to nobody yet, and reads no file.
     pub fn new(options: Options) -> Result<Self, AddressError> {
         let limits = options.limits;
-        let pin = PinFile::new(options.certificate);
         let product = options.product;
+        let pin = PinFile::new(product, options.certificate);
         let facts = product.facts();
         let proxy = Daemon::new(facts.proxy, Address::url(&options.url)?, pin.clone(), limits, limits.hang);
         let daemon = Address::daemon(&options.daemon)?

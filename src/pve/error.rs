@@ -103,6 +103,17 @@ impl PveError {
         })
     }
 
+    /// What did not answer, as systemd calls it; nothing where it answered.
+    pub fn unit(&self) -> Option<&str> {
+        match self {
+            Self::Wedged { daemon, .. }
+            | Self::Busy { daemon, .. }
+            | Self::NotSent { daemon, .. }
+            | Self::NoAnswer { daemon, .. } => Some(unit(daemon)),
+            _ => None,
+        }
+    }
+
     /// Whether it is unknown if a change was made.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::MayHaveHappened { .. })

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::address::Address;
 use super::connection::{Connection, Unconnected};
 use super::tls::PinFile;
+use crate::product::Product;
 
 /// Why nobody opens.
 #[derive(Debug, thiserror::Error)]
@@ -23,9 +24,10 @@ pub enum Shut {
 }
 
 /// `url`: as `[pve] url` or `[pve] daemon` has it.
-pub async fn knock(url: &str, certificate: &Path, patience: Duration) -> Result<(), Shut> {
+pub async fn knock(product: Product, url: &str, certificate: &Path, patience: Duration) -> Result<(), Shut> {
     let address = Address::url(url).map_err(|error| Shut::NoAddress(error.to_string()))?;
-    let opened = Connection::open(&address, &PinFile::new(certificate), Instant::now() + patience).await;
+    let opened =
+        Connection::open(&address, &PinFile::new(product, certificate), Instant::now() + patience).await;
     match opened {
         Ok(_) => Ok(()),
         Err(Unconnected::Certificate(error)) => Err(Shut::Certificate(error.to_string())),

@@ -18,6 +18,7 @@ use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, OtherError
 
 use super::watched::{Content, Watched};
 use super::wire::Stream;
+use crate::product::Product;
 
 /// A chain of a few certificates is near 8 KiB.
 const MOST: usize = 256 << 10;
@@ -30,10 +31,19 @@ pub enum CertificateError {
     Malformed { path: PathBuf, why: String },
     #[error(
         "{address} shows another certificate than {path} holds, and was told nothing: SHA-256 there {presented}, in the file {pinned}; \
-         if the node has a certificate of its own, name it in [pve] certificate (/etc/pve/local/pveproxy-ssl.pem); \
-         if it was just renewed, reload pveproxy", path = path.display()
+         {}; if it was just renewed, reload {}", own(*product), product.facts().proxy, path = path.display()
     )]
-    Mismatch { path: PathBuf, address: String, pinned: String, presented: String },
+    Mismatch { product: Product, path: PathBuf, address: String, pinned: String, presented: String },
+}
+
+/// What to do where the file is not of the certificate that the product shows.
+fn own(product: Product) -> &'static str {
+    match product {
+        Product::Pve => {
+            "if the node has a certificate of its own, name it in [pve] certificate (/etc/pve/local/pveproxy-ssl.pem)"
+        }
+        _ => "if the file is a copy, make it anew (`provost doctor` says how)",
+    }
 }
 
 /// What was loaded of one version of the file.
@@ -44,6 +54,8 @@ struct Pinned {
 
 /// The file whose first certificate is pinned.
 pub struct PinFile {
+    /// Who shows it.
+    product: Product,
     path: PathBuf,
     provider: Arc<CryptoProvider>,
     current: Mutex<Watched<Arc<Pinned>>>,
@@ -57,9 +69,9 @@ pub enum TlsFailure {
 }
 
 impl PinFile {
-    pub fn new(path: impl Into<PathBuf>) -> Arc<Self> {
+    pub fn new(product: Product, path: impl Into<PathBuf>) -> Arc<Self> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        Arc::new(Self { path: path.into(), provider, current: Mutex::default() })
+        Arc::new(Self { product, path: path.into(), provider, current: Mutex::default() })
     }
 
     /// A handshake with the certificate that is in the file now. `connect` makes the connection: twice, when the first one
@@ -84,6 +96,7 @@ impl PinFile {
             let now = self.pinned(true).await.map_err(TlsFailure::Certificate)?;
             if now.fingerprint == pinned.fingerprint || now.fingerprint != *presented {
                 return Err(TlsFailure::Certificate(CertificateError::Mismatch {
+                    product: self.product,
                     path: self.path.clone(),
                     address: address.to_owned(),
                     pinned: now.fingerprint.clone(),

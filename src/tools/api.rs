@@ -210,6 +210,8 @@ impl Problem {
 impl From<PveError> for Failure {
     fn from(error: PveError) -> Self {
         let (kind, next) = kind(&error);
+        let units = error.unit().unwrap_or_default().replace(' ', " and ");
+        let next = next.replace(UNITS, &units);
         let failure = Self { status: error.status(), ..Self::new(kind, error.to_string(), next) };
         match error {
             PveError::BadParameters { errors, .. } => failure.with("errors", serde_json::json!(errors)),
@@ -218,6 +220,9 @@ impl From<PveError> for Failure {
     }
 }
 
+/// In what to do next: the services that did not answer, which each product calls otherwise.
+const UNITS: &str = "{units}";
+
 fn kind(error: &PveError) -> (&'static str, &'static str) {
     use pve::Failure as Said;
     match error {
@@ -225,14 +230,13 @@ fn kind(error: &PveError) -> (&'static str, &'static str) {
             ("pve_setup", "this is for the operator: `provost doctor` says what is missing")
         }
         PveError::Withheld { .. } => ("withheld", "this way to the API only reads"),
-        PveError::Wedged { .. } => (
-            "pve_wedged",
-            "the operator can look at pveproxy and pvedaemon; commands in containers still work",
-        ),
+        PveError::Wedged { .. } => {
+            ("pve_wedged", "the operator can look at {units}; what does not go by way of it still works")
+        }
         PveError::Busy { .. } | PveError::NoRoom { .. } => ("busy", "call again when some have ended"),
-        PveError::NotSent { .. } => ("pve_unreachable", "the operator can look at pveproxy and pvedaemon"),
+        PveError::NotSent { .. } => ("pve_unreachable", "the operator can look at {units}"),
         PveError::NoAnswer { .. } => {
-            ("pve_no_answer", "call again; if it stays so, the operator can look at pveproxy's log")
+            ("pve_no_answer", "call again; if it stays so, the operator can look at the log of {units}")
         }
         PveError::TooLong { .. } => {
             ("too_long", "a narrower path or the endpoint's own parameters give less")

@@ -5,9 +5,13 @@
 mod common;
 
 mod client;
+mod host;
 mod house;
 mod jobs;
+mod maintenance;
 mod manager;
+mod named;
+mod people;
 mod plans;
 mod profiles;
 mod site;

@@ -76,6 +76,38 @@ async fn what_a_prune_takes_is_what_the_plan_said() {
     assert_eq!(left, 4);
 }
 
+/// So nobody is asked to say yes to it; a profile that has not got the call is not given it by an argument all the same.
+#[tokio::test]
+async fn a_retention_that_is_only_tried_takes_nothing() {
+    let site = Site::new().await;
+    site.role("profile = 'full'");
+    let newest = provost_newest(&site);
+    for (call, args) in [
+        (
+            "POST /admin/datastore/tank/prune",
+            json!({ "backup-type": "vm", "backup-id": "104", "keep-last": 1, "dry-run": 1 }),
+        ),
+        ("POST /admin/datastore/tank/prune-datastore", json!({ "keep-last": 1, "dry-run": true })),
+    ] {
+        let plan = site.plan(call, args).await;
+        assert_eq!((&plan.shown["tier"], &plan.shown["needs"]), (&json!("reversible"), &json!("nothing")));
+        assert_eq!(radius(&plan), [""; 0], "{call}");
+        assert!(plan.undo.why.contains("only tried"), "{call}: {}", plan.undo.why);
+        site.apply(&plan).await;
+        assert_eq!(provost_newest(&site), newest);
+        let left =
+            site.sim.with_server(|server| group(server, "tank", "", "vm", "104").unwrap().backups.len());
+        assert_eq!(left, 14, "{call}");
+    }
+    let mut args = json!({ "backup-type": "vm", "backup-id": "104", "keep-last": 1, "dry-run": 0 });
+    let plan = site.plan("POST /admin/datastore/tank/prune", args.clone()).await;
+    assert_eq!(plan.shown["tier"], "destructive");
+    assert!(plan.shown["needs"]["approval"].is_object(), "{}", plan.shown["needs"]);
+    site.role("profile = 'provision'");
+    args["dry-run"] = json!(1);
+    assert!(site.try_plan("POST /admin/datastore/tank/prune", args).await.is_err());
+}
+
 fn provost_newest(site: &Site) -> i64 {
     site.sim
         .with_server(|server| *group(server, "tank", "", "vm", "104").unwrap().backups.keys().last().unwrap())

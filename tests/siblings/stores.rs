@@ -160,3 +160,37 @@ async fn a_move_names_what_it_is_merged_with_and_the_retention_that_holds_there(
     let said = site.hits("POST /admin/datastore/tank/move-group", apart).await;
     assert!(!said.iter().any(|hit| hit.contains("put among them")), "{said:#?}");
 }
+
+/// The job that prunes them where they are prunes them where they come to: nothing is worse.
+#[tokio::test]
+async fn a_move_names_no_retention_that_they_had_before() {
+    let site = Site::new().await;
+    let prunes = |said: &[String]| said.iter().filter(|hit| hit.contains("are pruned by")).count();
+    let moved = json!({ "backup-type": "vm", "backup-id": "104", "target-ns": "team" });
+    let said = site.hits("POST /admin/datastore/tank/move-group", moved.clone()).await;
+    assert!(said.len() == 1 && said[0].starts_with("backup group tank:vm/104 degraded"), "{said:#?}");
+    let space = json!({ "ns": "team", "target-ns": "archive" });
+    let said = site.hits("POST /admin/datastore/tank/move-namespace", space).await;
+    assert!(said.len() == 1 && said[0].starts_with("backup group tank:team/vm/120 degraded"), "{said:#?}");
+    // Where it goes out of one job's reach into another's, that is said.
+    site.sim.with_server(|server| {
+        let own = json!({ "store": "tank", "ns": "team", "keep-last": "1" });
+        server.sections.get_mut("prune").unwrap().insert("hard".to_owned(), own.as_object().unwrap().clone());
+    });
+    let said = site.hits("POST /admin/datastore/tank/move-group", moved.clone()).await;
+    assert!(prunes(&said) == 1 && said.iter().any(|hit| hit.contains("prune job hard")), "{said:#?}");
+    assert!(!said.iter().any(|hit| hit.contains("nightly")), "{said:#?}");
+    // Counted together with what is there, fewer of each are kept by the same job.
+    site.sim.with_server(|server| {
+        let namespaces = &mut server.stores.get_mut("tank").unwrap().namespaces;
+        let key = ("vm".to_owned(), "104".to_owned());
+        let like = namespaces[""][&key].clone();
+        namespaces.get_mut("team").unwrap().insert(key, like);
+        server.sections.get_mut("prune").unwrap().remove("hard");
+    });
+    let said = site.hits("POST /admin/datastore/tank/move-group", moved).await;
+    assert!(
+        said.iter().any(|hit| hit.contains("nightly (keep-last 3), as one group with those that are there")),
+        "{said:#?}"
+    );
+}

@@ -47,13 +47,15 @@ impl Judgement {
         &self.grounds
     }
 
-    /// The tier that the fewest profiles have; to show, where one word must do.
+    /// Whether nothing is done, by an argument that stands in the place of what the call is without it.
+    pub fn only_tries(&self) -> bool {
+        self.grounds.first().is_some_and(|ground| ground.argument.is_some())
+    }
+
+    /// The gravest of its grounds; to show, where one word must do. What an argument raised is never behind what the call
+    /// is without it.
     pub fn tier(&self) -> Tier {
-        self.grounds
-            .iter()
-            .map(|ground| ground.tier)
-            .max_by_key(|tier| reach(*tier))
-            .unwrap_or(Tier::Destructive)
+        self.grounds.iter().map(|ground| ground.tier).max().unwrap_or(Tier::Destructive)
     }
 }
 
@@ -79,22 +81,8 @@ pub fn unclassified(catalog: &Catalog) -> impl Iterator<Item = &Endpoint> {
 /// The tier of a call with these arguments. `path` is the endpoint's, with its parameters in braces.
 pub fn judge(product: Product, method: Method, path: &str, arguments: &Map<String, Value>) -> Judgement {
     let (tier, why) = of(product, method, path);
-    let mut grounds = vec![Ground { tier, why, argument: None }];
+    let own = raise::instead(product, method, path, arguments);
+    let mut grounds = vec![own.unwrap_or(Ground { tier, why, argument: None })];
     grounds.extend(raise::grounds(product, method, path, arguments));
     Judgement { product, grounds }
-}
-
-/// Which profiles have it, then how much it can cost: the order in which one tier stands for many.
-fn reach(tier: Tier) -> (u8, u8) {
-    match tier {
-        Tier::Read => (0, 0),
-        Tier::Reversible => (1, 0),
-        Tier::Disruptive => (1, 1),
-        Tier::Additive => (2, 0),
-        Tier::Change => (2, 1),
-        Tier::Lockout => (3, 0),
-        Tier::Destructive => (3, 1),
-        Tier::Host => (3, 2),
-        Tier::Held => (4, 0),
-    }
 }

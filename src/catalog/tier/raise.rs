@@ -31,7 +31,11 @@ pub(super) enum When {
     Path,
     Beyond(Vec<&'static str>),
     Lists(Vec<&'static str>),
+    /// A property string whose property of the first name, its default key, is none of the others.
+    Other(Vec<&'static str>),
     Private,
+    /// Surely true: its tier stands in the place of what the call is without it.
+    Instead,
 }
 
 pub(super) const fn text(product: Product) -> &'static str {
@@ -59,15 +63,34 @@ fn raises(product: Product) -> &'static [Raise] {
     }
 }
 
+fn rows_of(product: Product, method: Method, path: &str) -> impl Iterator<Item = &'static Raise> {
+    raises(product)
+        .iter()
+        .filter(move |raise| raise.calls.iter().any(|call| call.0 == method && call.1 == path))
+}
+
+/// What a call is in place of what it is without its arguments: one that only tries what would be done.
+pub(super) fn instead(
+    product: Product,
+    method: Method,
+    path: &str,
+    arguments: &Map<String, Value>,
+) -> Option<Ground> {
+    let says = |raise: &&Raise| {
+        matches!(raise.when, When::Instead)
+            && arguments.get(raise.parameter).is_some_and(|value| raise.when.holds(value))
+    };
+    let raise = rows_of(product, method, path).find(says)?;
+    Some(Ground { tier: raise.tier, why: raise.why, argument: Some(raise.parameter) })
+}
+
 pub(super) fn grounds(
     product: Product,
     method: Method,
     path: &str,
     arguments: &Map<String, Value>,
 ) -> impl Iterator<Item = Ground> {
-    let here = raises(product)
-        .iter()
-        .filter(move |raise| raise.calls.iter().any(|call| call.0 == method && call.1 == path));
+    let here = rows_of(product, method, path).filter(|raise| !matches!(raise.when, When::Instead));
     here.filter(move |raise| {
         let mut given = arguments.iter().filter(|(name, _)| names(raise.parameter, name));
         match raise.when {
@@ -111,7 +134,9 @@ fn row(line: &'static str, calls: &[(Method, String)]) -> Option<Raise> {
         ("is", false) => When::Is(of),
         ("beyond", false) => When::Beyond(of),
         ("lists", false) => When::Lists(of),
+        ("other", false) => When::Other(of),
         ("private", true) => When::Private,
+        ("instead", true) => When::Instead,
         _ => return None,
     };
     Some(Raise { calls: calls.to_vec(), parameter, when, tier: tier(name)?, why })
@@ -135,6 +160,8 @@ impl When {
             When::True => !value.is_null() && boolean(value) != Some(false),
             // Also where it is not given, which no value tells.
             When::NotFalse => boolean(value) != Some(false),
+            // It takes a ground away: what is no clear yes is taken as a no.
+            When::Instead => boolean(value) == Some(true),
             When::False => !value.is_null() && boolean(value) != Some(true),
             When::Private => texts(value).iter().any(|text| is_private(text)),
             When::Is(values) => texts(value).iter().any(|text| values.contains(&text.as_str())),
@@ -143,11 +170,23 @@ impl When {
                 let name = property.split('=').next().unwrap_or_default().trim();
                 !name.is_empty() && !known.contains(&name)
             }),
+            When::Other(known) => texts(value).iter().any(|text| is_other(text, known)),
             When::Lists(wanted) => texts(value)
                 .iter()
                 .any(|text| list(text).any(|name| wanted.iter().any(|wanted| names(wanted, name)))),
         }
     }
+}
+
+/// Of `["type", "offline"]`: whether `offline,message=x` or `type=offline` is anything else; also where it is neither.
+fn is_other(text: &str, known: &[&str]) -> bool {
+    let Some((key, known)) = known.split_first() else { return true };
+    let of = |property: &'_ str| match property.split_once('=') {
+        None => Some(property.trim().to_owned()),
+        Some((name, value)) => (name.trim() == *key).then(|| value.trim().to_owned()),
+    };
+    let given: Vec<String> = text.split(',').filter_map(of).collect();
+    given.is_empty() || given.iter().any(|given| !known.contains(&given.as_str()))
 }
 
 /// A property that names a volume: bare, or by one of the keys that PVE has for it.

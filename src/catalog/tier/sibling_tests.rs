@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{Tier, judge, of, raise, reach, rows, table};
+use super::{Tier, judge, of, raise, rows, table};
 use crate::catalog::Method;
 use crate::product::Product;
 
@@ -68,7 +68,7 @@ fn every_raise_of_a_sibling_is_about_a_parameter_of_its_call_and_adds_to_it() {
                 // Of the call itself: some are so where nothing is said, too.
                 let alone = judge(product, *method, path, &Map::new());
                 let alone = alone.grounds().iter().find(|ground| ground.argument.is_none()).expect("its own");
-                assert!(reach(raise.tier) != reach(alone.tier), "{raise:?} adds nothing to {path}");
+                assert!(raise.tier != alone.tier, "{raise:?} adds nothing to {path}");
             }
         }
     }
@@ -228,6 +228,17 @@ fn what_merges_unmounts_takes_over_or_silences_is_as_grave_as_the_call_that_does
         (post, "/config/sync", json!({ "unmount-on-done": true }), Tier::Destructive),
         (put, "/config/sync/{id}", json!({ "unmount-on-done": true }), Tier::Destructive),
         (post, "/config/datastore", json!({ "overwrite-in-use": true }), Tier::Destructive),
+        (put, "/config/datastore/{name}", json!({ "maintenance-mode": "offline" }), Tier::Disruptive),
+        (put, "/config/datastore/{name}", json!({ "maintenance-mode": "unmount" }), Tier::Destructive),
+        (put, "/config/datastore/{name}", json!({ "maintenance-mode": "type=unmount" }), Tier::Destructive),
+        (
+            put,
+            "/config/datastore/{name}",
+            json!({ "maintenance-mode": "message=offline,type=delete" }),
+            Tier::Destructive,
+        ),
+        (put, "/config/datastore/{name}", json!({ "maintenance-mode": "another" }), Tier::Destructive),
+        (put, "/config/datastore/{name}", json!({ "maintenance-mode": "message=x" }), Tier::Destructive),
         (put, "/config/datastore/{name}", json!({ "delete": ["notify-user"] }), Tier::Lockout),
         (put, "/config/datastore/{name}", json!({ "delete": "comment,notification-mode" }), Tier::Lockout),
         (put, "/config/datastore/{name}", json!({ "delete": ["notify"] }), Tier::Lockout),
@@ -241,5 +252,35 @@ fn what_merges_unmounts_takes_over_or_silences_is_as_grave_as_the_call_that_does
     ] {
         let is = judge(Product::Backup, Method::Post, path, args.as_object().unwrap());
         assert_eq!(is.tier(), Tier::Disruptive, "{path} {args}");
+    }
+    for mode in ["offline", "read-only", "type=s3-refresh,message=x"] {
+        let args = json!({ "maintenance-mode": mode });
+        let is = judge(Product::Backup, put, "/config/datastore/{name}", args.as_object().unwrap());
+        assert_eq!(is.tier(), Tier::Disruptive, "{mode}: what is graver in it is shown, and no graver");
+    }
+}
+
+/// What is no clear yes is none: it takes the call's own ground away.
+#[test]
+fn a_dry_run_changes_nothing_and_only_one_that_is_surely_one() {
+    for path in ["/admin/datastore/{store}/prune", "/admin/datastore/{store}/prune-datastore"] {
+        for (dry, tier) in [
+            (json!(true), Tier::Reversible),
+            (json!(1), Tier::Reversible),
+            (json!("1"), Tier::Reversible),
+            (json!(false), Tier::Destructive),
+            (json!("perhaps"), Tier::Destructive),
+            (json!([1]), Tier::Destructive),
+            (json!(null), Tier::Destructive),
+        ] {
+            let args = json!({ "keep-last": 1, "dry-run": dry });
+            let is = judge(Product::Backup, Method::Post, path, args.as_object().unwrap());
+            assert_eq!(is.tier(), tier, "{path} {args}");
+            assert_eq!(is.only_tries(), tier == Tier::Reversible, "{path} {args}");
+        }
+        let other = json!({ "dry-run": 1 });
+        let is =
+            judge(Product::Backup, Method::Post, "/admin/datastore/{store}/gc", other.as_object().unwrap());
+        assert_eq!(is.tier(), Tier::Destructive, "of a call that has none");
     }
 }

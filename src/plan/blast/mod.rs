@@ -25,6 +25,7 @@ use serde::Serialize;
 use super::eyes::Seen;
 use crate::catalog::tier::Tier;
 
+pub(super) use backup::is_for_good;
 pub use look::{Change, Found, Look, Runs};
 use own::by_grounds;
 pub use own::own;

@@ -14,8 +14,9 @@ use super::effects::{self, CONTROLS, listed};
 use super::fields::{self, text};
 use super::observe::Observed;
 use super::shape::Shape;
-use super::{Request, fill};
+use super::{Request, blast, fill};
 use crate::catalog::{Catalog, Method};
+use crate::product::Product;
 use crate::secret;
 use table::Written;
 
@@ -106,6 +107,7 @@ struct Back<'a> {
 pub fn undo(catalog: &Catalog, request: &Request, shape: &Shape, observed: &Observed) -> Undo {
     let back = Back { catalog, request, observed };
     let undo = match table::find(request.product(), &request.endpoint()) {
+        _ if request.judgement.only_tries() => Undo::none("it is only tried: there is nothing to take back"),
         Some(row) => back.written(&row.way, row.why),
         None => match shape {
             Shape::Set { .. } => back.set(),
@@ -153,6 +155,7 @@ impl Back<'_> {
             ("right", _) => self.right(why),
             ("pool", _) => self.pool(why),
             ("token", _) => self.token(),
+            ("maintenance", _) => self.maintenance(why),
             ("set", _) => self.emptied_set(why),
             ("subnet", _) => self.subnet(why),
             ("rule", rest) => match rest.split_once(' ') {
@@ -234,6 +237,9 @@ impl Back<'_> {
                     }
                     args.insert(name.clone(), restored(value));
                 }
+                None if self.at_first(&name).is_some() => {
+                    args.extend(self.at_first(&name).map(|value| (name, value.into())));
+                }
                 None if endpoint.parameter("delete").is_some() => gone.push(name),
                 None => {
                     match endpoint.parameter(&name).and_then(|parameter| parameter.schema.default.clone()) {
@@ -277,6 +283,17 @@ impl Back<'_> {
         let mut undo = self.checked(Way::CapturedConfig, request.method().name(), &path, args, why);
         undo.lost.extend(lost);
         undo
+    }
+
+    /// What whoever is let in at a Backup Server has where nothing is set, in fields that its `delete` does not take out.
+    fn at_first(&self, name: &str) -> Option<u8> {
+        let of_people = self.request.product() == Product::Backup
+            && self.request.template().starts_with("/access/users/{userid}");
+        match name {
+            "enable" if of_people => Some(1),
+            "expire" if of_people => Some(0),
+            _ => None,
+        }
     }
 
     /// What cannot come back of a disk that is exchanged for another.
@@ -433,6 +450,14 @@ impl Back<'_> {
             return Undo::none("the token's old secret is gone");
         }
         self.set()
+    }
+
+    /// Of a Backup Server's datastore, whose last maintenance has no end.
+    fn maintenance(&self, why: &str) -> Undo {
+        match self.request.text("maintenance-mode").is_some_and(|mode| blast::is_for_good(&mode)) {
+            true => Undo::none(why),
+            false => self.set(),
+        }
     }
 
     fn subnet(&self, why: &str) -> Undo {

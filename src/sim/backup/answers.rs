@@ -50,7 +50,7 @@ impl Server {
                 Ok(backup.map(|backup| backup.notes.clone()).unwrap_or_default().into())
             }
             "/admin/datastore/{store}/group-notes" => Ok(self.group(call)?.notes.clone().into()),
-            "/nodes/{node}/tasks" => Ok(self.task_list()),
+            "/nodes/{node}/tasks" => Ok(self.task_list(call)),
             "/nodes/{node}/tasks/{upid}/status" => self.task_status(call),
             "/nodes/{node}/tasks/{upid}/log" => self.task_log(call),
             "/nodes/{node}/status" => Ok(json!({ "uptime": 3600, "cpu": 0.01, "loadavg": [0.1, 0.1, 0.1] })),

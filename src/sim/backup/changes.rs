@@ -68,6 +68,16 @@ impl Server {
                     vec!["Removing datastore from config".to_owned()],
                 ))
             }
+            // It answers, and is as it was: nobody waits for a simulated host to start.
+            ("POST", "/nodes/{node}/status") => {
+                self.may(call, &["system", "status"], "Sys.PowerManagement")?;
+                match call.text("command").as_str() {
+                    "reboot" | "shutdown" => Ok(Value::Null),
+                    other => no(format!(
+                        "parameter verification failed - 'command': value '{other}' is not defined in the enumeration."
+                    )),
+                }
+            }
             (_, template) if template.starts_with("/admin/datastore/{store}/") => self.change_store(call),
             (method, template) => match section(template) {
                 Some((kind, Some("id"))) if template.ends_with("/run") => self.run(kind, call),

@@ -14,6 +14,7 @@ const ROLES: [(&str, &[&str]); 8] = [
         &[
             "Sys.Audit",
             "Sys.Modify",
+            "Sys.PowerManagement",
             "Permissions.Modify",
             "Datastore.Allocate",
             "Datastore.Audit",

@@ -54,7 +54,11 @@ impl Server {
         Ok(rows.map(|(at, line)| json!({ "n": at + 1, "t": line })).collect())
     }
 
-    pub(super) fn task_list(&self) -> Value {
+    /// All have ended: none is among those that run.
+    pub(super) fn task_list(&self, call: &Call<'_>) -> Value {
+        if call.flag("running") == Some(true) {
+            return json!([]);
+        }
         let row = |task: &Task| {
             json!({
                 "upid": task.upid, "node": self.node, "pid": 0x2C5, "pstart": 0xA3B, "starttime": task.start,

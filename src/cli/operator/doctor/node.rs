@@ -15,7 +15,7 @@ pub fn checks(ground: &Ground) -> Vec<Check> {
         return Vec::new();
     };
     let pve = &config.pve;
-    let knocked = |url: &str| runtime.block_on(knock(url, &pve.certificate, PATIENCE));
+    let knocked = |url: &str| runtime.block_on(knock(pve.product(), url, &pve.certificate, PATIENCE));
     let product = pve.product();
     let facts = product.facts();
     let mut checks = vec![daemon(product, facts.proxy, &pve.url, knocked(&pve.url))];

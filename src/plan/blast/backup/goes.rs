@@ -52,6 +52,10 @@ pub async fn unprotected(shelf: &Shelf<'_>, found: &mut Found) {
 
 pub async fn namespace(shelf: &Shelf<'_>, found: &mut Found) {
     let (store, ns) = (shelf.store(), shelf.text("ns").unwrap_or_default());
+    // What is not listed is said where it is looked for, and nothing is known of it.
+    if !shelf.lists(&store, &ns).await {
+        return;
+    }
     if !shelf.flag("delete-groups") {
         let object = format!("namespace {}", place(&store, &ns, ""));
         return found.hit(

@@ -13,9 +13,11 @@
 //! | `kept` | what a retention takes, by the server's own dry run |
 //! | `sync` | what a sync job removes, sends, or leaves without newer copies |
 //! | `verify` | which backups are read through, and which no longer are |
+//! | `host` | a server that goes down |
 //! | `people` | who is not let in, or loses rights or ownership |
 
 mod goes;
+mod host;
 mod kept;
 mod moved;
 mod people;
@@ -31,6 +33,7 @@ use super::{Found, Severity};
 use crate::plan::Request;
 use crate::plan::eyes::Eyes;
 use shelf::Shelf;
+pub use store::is_for_good;
 
 /// For all that is asked of one change.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -87,6 +90,7 @@ pub const CALLS: &[&str] = &[
     "POST /config/verify",
     "PUT /config/verify/{id}",
     "DELETE /config/verify/{id}",
+    "POST /nodes/{node}/status",
     "POST /pull",
     "POST /push",
 ];
@@ -130,6 +134,7 @@ async fn judged(shelf: &Shelf<'_>, own: &[String], found: &mut Found) {
         "POST /config/verify" => verify::made(shelf, found).await,
         "PUT /config/verify/{id}" => verify::changed(shelf, found).await,
         "DELETE /config/verify/{id}" => verify::removed(shelf, found).await,
+        "POST /nodes/{node}/status" => host::goes_down(shelf, found).await,
         "POST /admin/datastore/{store}/unmount" => store::unmounted(shelf, found).await,
         "PUT /config/datastore/{name}" => store::changed(shelf, found).await,
         "DELETE /config/datastore/{name}" => store::removed(shelf, found).await,

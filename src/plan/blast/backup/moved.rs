@@ -18,18 +18,18 @@ pub async fn moved(shelf: &Shelf<'_>, found: &mut Found) {
         let why = format!("{} are elsewhere: clients that go by the old namespace begin anew", group.told());
         found.hit(group.object(), Severity::Degraded, why);
         let to = beneath(&target, &ns, &group.ns);
-        let holds: Vec<&str> =
-            retentions.iter().filter(|one| one.covers(&to)).map(|one| one.told.as_str()).collect();
+        let same = |other: &&Group| other.ns == to && other.kind == group.kind && other.id == group.id;
+        let into = there.iter().find(same).filter(|_| to != group.ns && merges(shelf));
+        // What prunes them where they are is nothing new, unless it counts them together with others then.
+        let is_new = |one: &&Retention| one.covers(&to) && (into.is_some() || !one.covers(&group.ns));
+        let holds: Vec<&str> = retentions.iter().filter(is_new).map(|one| one.told.as_str()).collect();
         if !holds.is_empty() {
             let at = place(&store, &to, "");
-            let why = format!("in {at} they are pruned by {}", holds.join(" and by "));
+            let together = if into.is_some() { ", as one group with those that are there" } else { "" };
+            let why = format!("in {at} they are pruned by {}{together}", holds.join(" and by "));
             found.hit(group.object(), Severity::LosesBackup, why);
         }
-        let same = |other: &&Group| other.ns == to && other.kind == group.kind && other.id == group.id;
-        if to != group.ns
-            && merges(shelf)
-            && let Some(into) = there.iter().find(same)
-        {
+        if let Some(into) = into {
             let why = format!(
                 "{} are there already: those of {} are put among them, where the owners are the same, and no call takes them apart again",
                 into.told(),

@@ -1,5 +1,7 @@
 //! Who is not let in any more, or loses rights, or the backups that are theirs.
 
+use std::collections::BTreeSet;
+
 use super::shelf::{Group, Shelf, word};
 use super::{Found, Severity, many};
 use crate::plan::fields::truth;
@@ -26,23 +28,33 @@ pub async fn user(shelf: &Shelf<'_>, own: &[String], found: &mut Found, removed:
         refused(own, found, id, "its user is not let in any more");
     }
     let is_theirs = |owner: &str| owner == user || owner.starts_with(&format!("{user}!"));
-    orphaned(shelf, found, &is_theirs).await;
-    rights_of(shelf, found, &|who| is_theirs(who)).await;
+    let until = match removed {
+        true => TO_ANOTHER,
+        false => "until the user is let in again, or somebody else owns the group",
+    };
+    orphaned(shelf, found, &is_theirs, until).await;
+    // Who is barred keeps them for the time after.
+    if removed {
+        rights_of(shelf, found, &|who| is_theirs(who)).await;
+    }
 }
 
 pub async fn token(shelf: &Shelf<'_>, own: &[String], found: &mut Found, removed: bool) {
     let (Some(user), Some(name)) = (shelf.text("userid"), shelf.text("token-name")) else { return };
     let id = format!("{user}!{name}");
-    let why = match removed {
-        true => "the token is removed",
-        false if shelf.flag("regenerate") => "the secret that it has is replaced",
-        false if shelf.is_off("enable") => "the token is disabled",
-        false if is_past(shelf) => "the token expires",
+    const LET_IN: &str = "until the token is let in again, or somebody else owns the group";
+    let (why, until) = match removed {
+        true => ("the token is removed", TO_ANOTHER),
+        false if shelf.is_off("enable") => ("the token is disabled", LET_IN),
+        false if is_past(shelf) => ("the token expires", LET_IN),
+        false if shelf.flag("regenerate") => {
+            ("the secret that it has is replaced", "until whoever backs up by the token has its new secret")
+        }
         false => return,
     };
     refused(own, found, &id, why);
+    orphaned(shelf, found, &|owner| owner == id, until).await;
     if removed {
-        orphaned(shelf, found, &|owner| owner == id).await;
         rights_of(shelf, found, &|who| who == id).await;
     }
 }
@@ -60,13 +72,20 @@ fn refused(own: &[String], found: &mut Found, id: &str, why: &str) {
     found.hit(format!("token {id}"), Severity::LosesAccess, said);
 }
 
-/// Groups whose owner is not let in: their next backup fails, unless somebody gives them to another.
-async fn orphaned(shelf: &Shelf<'_>, found: &mut Found, is_theirs: &(dyn Fn(&str) -> bool + Sync)) {
+/// What it takes for the groups of whoever is no more to get a newer backup.
+const TO_ANOTHER: &str = "until somebody else owns the group";
+
+/// Groups whose owner is not let in: their next backup fails.
+async fn orphaned(
+    shelf: &Shelf<'_>,
+    found: &mut Found,
+    is_theirs: &(dyn Fn(&str) -> bool + Sync),
+    until: &str,
+) {
     for store in shelf.stores().await {
         for group in shelf.groups(&store, "", None).await {
             if is_theirs(&group.owner) {
-                let why =
-                    format!("{} stay, and get no newer one until somebody else owns the group", group.told());
+                let why = format!("{} stay, and get no newer one {until}", group.told());
                 found.hit(group.object(), Severity::LosesBackup, why);
             }
         }
@@ -99,14 +118,17 @@ pub async fn rights(shelf: &Shelf<'_>, own: &[String], found: &mut Found) {
             return shelf.not_seen(format!("{who} was not seen to hold {role} on {path}"));
         }
         found.hit(who.clone(), Severity::LosesAccess, format!("it no longer holds {role} on {path}{mine}"));
-        return own_backups(shelf, found, &who, &path).await;
+        let less = with_tokens(own, found, &rows, &who, &path);
+        return own_backups(shelf, found, &less, &path).await;
     }
     if role == "NoAccess" {
         found.hit(
-            who,
+            who.clone(),
             Severity::LosesAccess,
             format!("NoAccess on {path} takes what is held above it{mine}"),
         );
+        let less = with_tokens(own, found, &rows, &who, &path);
+        own_backups(shelf, found, &less, &path).await;
     }
     // What is given on a path stands in the place of what would come down from above it.
     else if !rows.iter().any(held) && path != "/" {
@@ -127,14 +149,55 @@ pub async fn rights(shelf: &Shelf<'_>, own: &[String], found: &mut Found) {
     }
 }
 
-/// The backups below a path that are theirs, where it is a datastore's.
-async fn own_backups(shelf: &Shelf<'_>, found: &mut Found, who: &str, path: &str) {
+/// Who has less where `who` has less on a path: of a user its tokens too, which have what they hold and their user does, both.
+fn with_tokens(
+    own: &[String],
+    found: &mut Found,
+    rows: &[serde_json::Value],
+    who: &str,
+    path: &str,
+) -> BTreeSet<String> {
+    let mut less = BTreeSet::from([who.to_owned()]);
+    let of_user = format!("{who}!");
+    let held = rows
+        .iter()
+        .filter(|row| word(row, "ugid").starts_with(&of_user) && word(row, "roleid") != "NoAccess");
+    for row in held {
+        let (id, at, role) = (word(row, "ugid"), word(row, "path"), word(row, "roleid"));
+        let spreads = row.get("propagate").is_none_or(|value| truth(value) != Some(false));
+        let reaches = is_within(&at, path) || is_within(path, &at) && (spreads || at == path);
+        if !reaches {
+            continue;
+        }
+        let mine = if own.contains(&id) { ": it is the agent's own" } else { "" };
+        let why = format!(
+            "{role}, which it holds on {at}, counts no further than its user's own rights on {path}{mine}"
+        );
+        found.hit(format!("token {id}"), Severity::LosesAccess, why);
+        less.insert(id);
+    }
+    less
+}
+
+/// Whether a path is another, or lies below it.
+fn is_within(path: &str, above: &str) -> bool {
+    let rest = path.trim_end_matches('/').strip_prefix(above.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The backups below a path that are theirs: of a datastore, of a namespace, or of all there are.
+async fn own_backups(shelf: &Shelf<'_>, found: &mut Found, whose: &BTreeSet<String>, path: &str) {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let ["datastore", store, ns @ ..] = &parts[..] else { return };
-    let theirs = |group: &Group| group.owner == who;
-    let groups: Vec<Group> =
-        shelf.groups(store, &ns.join("/"), None).await.into_iter().filter(theirs).collect();
-    for group in groups {
+    let places: Vec<(String, String)> = match &parts[..] {
+        ["datastore", store, ns @ ..] => vec![((*store).to_owned(), ns.join("/"))],
+        [] | ["datastore"] => shelf.stores().await.into_iter().map(|store| (store, String::new())).collect(),
+        _ => return,
+    };
+    let mut groups: Vec<Group> = Vec::new();
+    for (store, ns) in places {
+        groups.extend(shelf.groups(&store, &ns, None).await);
+    }
+    for group in groups.into_iter().filter(|group| whose.contains(&group.owner)) {
         let why = format!("{}: they may be out of their owner's reach then", group.told());
         found.hit(group.object(), Severity::LosesAccess, why);
     }

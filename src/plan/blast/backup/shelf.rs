@@ -166,6 +166,21 @@ impl<'a> Shelf<'a> {
         self.rows("the sync jobs", LIST, &[], both).await
     }
 
+    /// Whether the server lists this namespace to the role.
+    pub async fn lists(&self, store: &str, ns: &str) -> bool {
+        let query: &[(&str, &str)] = if ns.is_empty() { &[] } else { &[("parent", ns)] };
+        let what = format!("the namespaces of {store}");
+        let rows = self.rows(&what, "/admin/datastore/{store}/namespace", &[("store", store)], query).await;
+        let there = rows.iter().any(|row| word(row, "ns") == ns);
+        if !there {
+            let namespace = place(store, ns, "");
+            self.not_seen(format!(
+                "namespace {namespace} is none of those that the server lists to the agent's token"
+            ));
+        }
+        there
+    }
+
     /// `ns` and what lies below it, so many levels deep at most.
     async fn namespaces(&self, store: &str, ns: &str, depth: Option<u64>) -> Vec<String> {
         let depth = depth.map(|depth| depth.to_string());

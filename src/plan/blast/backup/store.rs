@@ -60,17 +60,7 @@ pub async fn changed(shelf: &Shelf<'_>, found: &mut Found) {
     let (store, args) = (shelf.store(), &shelf.request.args);
     let object = format!("datastore {store}");
     if let Some(mode) = shelf.text("maintenance-mode") {
-        let (severity, why) = match mode.contains("offline") || mode.contains("delete") {
-            true => (
-                Severity::Unreachable,
-                "nobody can back up to it or restore from it until the maintenance is over",
-            ),
-            false => (
-                Severity::LosesBackup,
-                "nobody can back up to it until the maintenance is over; restores go on",
-            ),
-        };
-        found.hit(object.clone(), severity, why);
+        maintained(shelf, found, &mode).await;
     }
     if touches(args, &["notify", "notify-user", "notification-mode"]) {
         let why = "of what fails there, others are told from then on, or nobody";
@@ -88,6 +78,48 @@ pub async fn changed(shelf: &Shelf<'_>, found: &mut Found) {
     if let Some(now) = settings::datastore(shelf, &store).await {
         by_its_own(shelf, found, &now).await;
     }
+}
+
+/// What a maintenance keeps from whom: only the one that is called read-only lets restores go on.
+async fn maintained(shelf: &Shelf<'_>, found: &mut Found, mode: &str) {
+    let (severity, why) = match mode_of(mode).as_str() {
+        "read-only" => (
+            Severity::LosesBackup,
+            "nobody can back up to it, and nothing is pruned or collected there, until the maintenance is over; restores go on",
+        ),
+        "delete" => (
+            Severity::Unreachable,
+            "nobody can back up to it or restore from it: it is taken for one that is being removed, and no call ends that",
+        ),
+        "unmount" => {
+            (Severity::Unreachable, "nobody can back up to it or restore from it until it is mounted again")
+        }
+        _ => (
+            Severity::Unreachable,
+            "nobody can back up to it or restore from it until the maintenance is over",
+        ),
+    };
+    away(shelf, found, &shelf.store(), severity, why).await;
+}
+
+/// A datastore that is not to be had, and whose backups are in it.
+pub async fn away(shelf: &Shelf<'_>, found: &mut Found, store: &str, severity: Severity, why: &str) {
+    let groups = shelf.groups(store, "", None).await;
+    found.hit(format!("datastore {store}"), severity, format!("{why}. There are {}", summed(&groups)));
+}
+
+/// The kind of maintenance in `offline,message=x` or `type=offline`.
+fn mode_of(mode: &str) -> String {
+    let kind = |property: &str| match property.split_once('=') {
+        None => Some(property.trim().to_owned()),
+        Some((name, kind)) => (name.trim() == "type").then(|| kind.trim().to_owned()),
+    };
+    mode.split(',').find_map(kind).unwrap_or_default()
+}
+
+/// Whether no call ends such a maintenance.
+pub fn is_for_good(mode: &str) -> bool {
+    mode_of(mode) == "delete"
 }
 
 /// When the arguments have garbage collected.
@@ -139,12 +171,8 @@ async fn by_its_own(shelf: &Shelf<'_>, found: &mut Found, now: &Settings) {
 }
 
 pub async fn unmounted(shelf: &Shelf<'_>, found: &mut Found) {
-    let object = format!("datastore {}", shelf.store());
-    found.hit(
-        object,
-        Severity::Unreachable,
-        "nobody can back up to it or restore from it until it is mounted again",
-    );
+    let why = "nobody can back up to it or restore from it until it is mounted again";
+    away(shelf, found, &shelf.store(), Severity::Unreachable, why).await;
 }
 
 /// What garbage collection frees, and when. Backups that are there lose nothing by it.
