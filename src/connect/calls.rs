@@ -1,6 +1,7 @@
 //! A call on its way: to one host, or to one of each of many, and what each answers.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use rmcp::model::{
 use super::answer::Said;
 use super::client::cleaned_all;
 use super::front::{Asked, Front};
-use super::host::{Standing, Wanted};
+use super::host::{Host, Standing, Wanted};
 use super::many::{first, gather};
 use super::merge::{self, Choice, Part};
 use super::places::Place;
@@ -158,7 +159,8 @@ impl Front {
         let work: Vec<_> =
             groups.iter().map(|group| self.clone().of_group(group.clone(), asked.clone(), &choice)).collect();
         let began = Instant::now();
-        let answers = gather(work, |(_, said)| said.is_ok()).await;
+        let in_vain = self.in_vain(&groups);
+        let answers = gather(work, |(_, said)| said.is_ok(), &in_vain).await;
         let silent = |place: Place| (self.names[place].to_string(), Err(self.silent(place, began.elapsed())));
         let parts: Vec<Part> = groups
             .iter()
@@ -191,7 +193,8 @@ impl Front {
         choice: &Choice,
     ) -> impl Future<Output = Part> + Send + use<> {
         // Who is there is asked first.
-        group.sort_by_key(|place| !self.hosts[*place].is_up());
+        group.sort_by_key(|place| self.is_later(*place));
+        let members: Vec<_> = group.iter().map(|place| self.hosts[*place].clone()).collect();
         let name = self.names[group[0]].to_string();
         let work: Vec<_> = group
             .into_iter()
@@ -220,11 +223,50 @@ impl Front {
             })
             .collect();
         async move {
-            match first(work).await {
+            match first(work, |(_, said): &(String, Said)| said.is_error, silence(&members)).await {
                 Some(Ok((name, said))) => (name, Ok(said)),
                 Some(Err(trouble)) => (name, Err(trouble)),
                 None => (name, Err(Trouble::connecting())),
             }
+        }
+    }
+
+    /// Of members any of which would do: whether the others are asked before it.
+    fn is_later(&self, place: Place) -> bool {
+        !self.hosts[place].is_up() || self.hosts[place].is_mute()
+    }
+
+    /// Of which groups a call has just waited for every member in vain.
+    fn in_vain(&self, groups: &[Vec<Place>]) -> Vec<bool> {
+        groups.iter().map(|group| group.iter().all(|place| self.surveyor.is_in_vain(*place))).collect()
+    }
+
+    /// Any other request that reads, at the first of these that answers; and which one did.
+    pub async fn request_of(
+        self: &Arc<Self>,
+        mut places: Vec<Place>,
+        wanted: Wanted,
+        request: ClientRequest,
+        meta: RequestMetaObject,
+    ) -> (Place, Result<Result<ServerResult, ErrorData>, Trouble>) {
+        places.sort_by_key(|place| self.is_later(*place));
+        let members: Vec<_> = places.iter().map(|place| self.hosts[*place].clone()).collect();
+        let work: Vec<_> = places
+            .iter()
+            .map(|place| {
+                let (place, host) = (*place, self.hosts[*place].clone());
+                let (request, meta) = (request.clone(), self.tainted.told(meta.clone()));
+                async move {
+                    let answer = host.ask(wanted, request, meta, None).await.map_err(|why| (place, why))?;
+                    Ok((place, answer.map_err(|error| cleaned(&host.name, error))))
+                }
+            })
+            .collect();
+        let is_no = |(_, answer): &(Place, Result<ServerResult, ErrorData>)| answer.is_err();
+        match first(work, is_no, silence(&members)).await {
+            Some(Ok((place, answer))) => (place, Ok(answer)),
+            Some(Err((place, trouble))) => (place, Err(trouble)),
+            None => (places.first().copied().unwrap_or_default(), Err(Trouble::connecting())),
         }
     }
 
@@ -251,25 +293,34 @@ impl Front {
         let work: Vec<_> = groups
             .iter()
             .map(|group| {
-                let place =
-                    group.iter().copied().find(|place| self.hosts[*place].is_up()).unwrap_or(group[0]);
-                let (host, request, meta) =
-                    (self.hosts[place].clone(), request.clone(), self.tainted.told(meta.clone()));
+                let (front, group, request, meta) =
+                    (self.clone(), group.clone(), request.clone(), meta.clone());
                 async move {
-                    let answer = host.ask(Wanted::AmongOthers, request, meta, None).await;
-                    let answer = answer.and_then(|answer| {
-                        answer.map_err(|error| {
-                            Trouble::no_answer(cleaned(&host.name, error).message.into_owned())
-                        })
-                    });
-                    (place, answer)
+                    let (place, answer) = front.request_of(group, Wanted::AmongOthers, request, meta).await;
+                    let no_answer = |error: ErrorData| Trouble::no_answer(error.message.into_owned());
+                    (place, answer.and_then(|answer| answer.map_err(no_answer)))
                 }
             })
             .collect();
         let began = Instant::now();
-        let answers = gather(work, |(_, answer)| answer.is_ok()).await;
+        let in_vain = self.in_vain(&groups);
+        let answers = gather(work, |(_, answer)| answer.is_ok(), &in_vain).await;
         let silent = |place| (place, Err(self.silent(place, began.elapsed())));
         groups.iter().zip(answers).map(|(group, answer)| answer.unwrap_or_else(|| silent(group[0]))).collect()
+    }
+}
+
+/// When each of these, in their turns, is silent for longer than is usual; the later ones have more time.
+fn silence(members: &[Arc<Host>]) -> impl Fn(usize) -> Pin<Box<dyn Future<Output = ()> + Send>> + use<> {
+    let members = members.to_vec();
+    move |turn| {
+        let host = members.get(turn).cloned();
+        Box::pin(async move {
+            match host {
+                Some(host) => host.falls_silent(1 << turn.min(10)).await,
+                None => std::future::pending().await,
+            }
+        })
     }
 }
 

@@ -32,6 +32,9 @@ const SLOWEST_BYTES: u64 = 8 << 10;
 
 pub type Progress = watch::Sender<Option<ProgressNotificationParam>>;
 
+/// Before another that could answer is asked as well: the least, and the most.
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
+
 #[derive(Default)]
 pub struct Ears(Mutex<State>);
 
@@ -48,6 +51,8 @@ struct State {
     counted: Instant,
     /// Why it is over, where that was found here.
     why: Option<&'static str>,
+    /// What its answers take, the last ones most.
+    usual: Duration,
     /// Questions to the person at the client that wait.
     dialogs: usize,
 }
@@ -63,7 +68,18 @@ impl Default for State {
         let now = Instant::now();
         let (owed, progress) = Default::default();
         let (has_answered, coming, why) = (false, None, None);
-        Self { owed, progress, heard: now, has_answered, coming, unasked: 0.0, counted: now, why, dialogs: 0 }
+        Self {
+            owed,
+            progress,
+            heard: now,
+            has_answered,
+            coming,
+            unasked: 0.0,
+            counted: now,
+            why,
+            usual: Duration::ZERO,
+            dialogs: 0,
+        }
     }
 }
 
@@ -84,8 +100,11 @@ impl Ears {
     /// Whether this is the answer to something that was asked.
     pub fn answered(&self, id: &RequestId) -> bool {
         let mut state = self.state();
-        let asked = state.owed.remove(id).is_some();
-        if asked {
+        let owed = state.owed.remove(id);
+        let asked = owed.is_some();
+        if let Some(owed) = owed {
+            let took = owed.since.elapsed().min(PATIENCE.1);
+            state.usual = (state.usual * 7 + took) / 8;
             state.unasked = 0.0;
             state.has_answered = true;
         }
@@ -122,6 +141,11 @@ impl Ears {
         let state = self.state();
         let oldest = state.owed.values().map(|owed| owed.since).min()?;
         Some(oldest.max(state.heard).elapsed())
+    }
+
+    /// How long a silence of this host's is nothing unusual.
+    pub fn patience(&self) -> Duration {
+        (self.state().usual * 4).clamp(PATIENCE.0, PATIENCE.1)
     }
 
     /// Counts what nobody asked for; false when that is too much.

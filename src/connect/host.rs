@@ -15,7 +15,7 @@ use super::client::Client;
 use super::ears::{Ears, Progress};
 use super::fleet::Spec;
 use super::link::{self, End};
-use super::session::{Session, Unanswered};
+use super::session::{MUTE, Session, Unanswered};
 use super::trouble::Trouble;
 use super::wire::Wire;
 use crate::account::Account;
@@ -114,6 +114,32 @@ impl Host {
 
     pub fn is_up(&self) -> bool {
         matches!(&*self.state(), State::Up { session, .. } if session.is_open())
+    }
+
+    /// Ends when it has owed something, and shown no sign of life, for so many times as long as is nothing unusual for it. What
+    /// it owed before counts from now: a task is waited for quietly. Never while it is not connected to.
+    pub async fn falls_silent(&self, times: u32) {
+        const APART: Duration = Duration::from_millis(50);
+        let began = Instant::now();
+        loop {
+            tokio::time::sleep(APART).await;
+            let is_silent = match &*self.state() {
+                State::Up { session, .. } => {
+                    let ears = session.ears();
+                    let silent = ears.silent_for().map(|silent| silent.min(began.elapsed()));
+                    silent.is_some_and(|silent| silent >= ears.patience().saturating_mul(times))
+                }
+                _ => false,
+            };
+            if is_silent {
+                return;
+            }
+        }
+    }
+
+    /// Whether it has not even said that it is there, which it is asked where it owes something.
+    pub fn is_mute(&self) -> bool {
+        matches!(&*self.state(), State::Up { session, .. } if session.ears().silent_for().is_some_and(|silent| silent > MUTE))
     }
 
     /// Whether nobody who wants it among others would try it now.

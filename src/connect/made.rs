@@ -16,6 +16,8 @@ const MOST: usize = 512;
 const LONGEST_ID: usize = 64;
 /// Tools whose receipts can be taken back.
 const CHANGES: &[&str] = &["apply", "file_put"];
+/// In a tool's place, where an answer comes as a task's result: that it is of a change, only its outcome says.
+pub const TASK: &str = "task";
 
 #[derive(Default)]
 pub struct Made(Mutex<Shown>);
@@ -60,10 +62,11 @@ impl Made {
                 return Err(of);
             }
         }
-        if CHANGES.contains(&tool)
-            && let Some(receipt) = said.object.get("receipt").and_then(Value::as_u64)
-        {
-            receipts.put((place, receipt), place);
+        let is_change = CHANGES.contains(&tool) || tool == TASK && said.object.contains_key("outcome");
+        // A change has two: of what was to be done, and of what came of it.
+        let numbers = ["receipt", "outcome"].into_iter().filter_map(|key| said.object.get(key)?.as_u64());
+        for number in numbers.filter(|_| is_change) {
+            receipts.put((place, number), place);
         }
         Ok(())
     }
@@ -119,6 +122,21 @@ mod tests {
         assert_eq!(made.receipt(7), Some(1));
         receipt("file_put", 2, 7);
         assert_eq!((made.receipt(7), made.receipt(8)), (None, None));
+    }
+
+    #[test]
+    fn what_came_of_a_change_has_a_number_of_its_own_which_says_the_same() {
+        let made = Made::default();
+        let note = |tool, place, value| made.note(tool, place, &said(value)).unwrap();
+        note("apply", 1, json!({ "receipt": 7, "outcome": 9 }));
+        // Of a call that looked, and of a change that ended when nobody waited for it.
+        note(TASK, 2, json!({ "receipt": 8 }));
+        note(TASK, 2, json!({ "receipt": 10, "outcome": 11 }));
+        let of = [7, 9, 8, 10, 11].map(|number| made.receipt(number));
+        assert_eq!(of, [Some(1), Some(1), None, Some(2), Some(2)]);
+        // One host's outcome is another's receipt.
+        note("apply", 2, json!({ "receipt": 9, "outcome": 12 }));
+        assert_eq!((made.receipt(9), made.receipt(12)), (None, Some(2)));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{HOST, Said};
 use super::front::Front;
+use super::host::Wanted;
 use super::list::{AT_HOST, FLEET};
 use super::merge::{self, Choice};
 use super::places::Place;
@@ -41,8 +42,9 @@ pub async fn read(
         || ClientRequest::ReadResourceRequest(ReadResourceRequest::new(ReadResourceRequestParams::new(own)));
     let value = match target {
         Target::One(places) => {
-            let place = places[0];
-            let answer = front.request(place, request(), meta).await?;
+            let wanted = if places.len() == 1 { Wanted::Itself } else { Wanted::AmongOthers };
+            let (place, answer) = front.request_of(places, wanted, request(), meta).await;
+            let answer = answer.map_err(|why| ErrorData::from(&why.failure(&front.names[place])))??;
             let told = told(&front.names[place], answer);
             // Notes of a guest, or a task's log.
             front.tainted.mark();

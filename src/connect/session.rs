@@ -21,6 +21,8 @@ use super::wire::Wire;
 /// A host that owes something and is not heard for so long is asked whether it is there, and has so long to say so.
 const QUIET: Duration = Duration::from_secs(5);
 const TO_SAY_SO: Duration = Duration::from_secs(10);
+/// By then one that is well has said so.
+pub const MUTE: Duration = Duration::from_secs(7);
 
 /// Cheap to clone.
 #[derive(Clone)]

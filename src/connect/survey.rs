@@ -19,6 +19,8 @@ const FRESH: Duration = Duration::from_secs(20);
 const OLD: Duration = Duration::from_secs(600);
 /// A host that did not answer holds nobody again for so long.
 const SPARED: Duration = Duration::from_secs(15);
+/// What a host says anew after a change there is waited for no longer by what only looks: it goes by what it said before.
+const LAG: Duration = Duration::from_secs(1);
 /// For one look, however little by little a host answers.
 const MOST_LOOK: Duration = Duration::from_secs(60);
 
@@ -34,6 +36,8 @@ struct Slot {
     seen: Option<Arc<Seen>>,
     /// When something has last moved there, for all that anybody could tell.
     moved: Option<Instant>,
+    /// When a call has last gone on without what it would say anew.
+    lagged: Option<Instant>,
     /// The last look, where it came to nothing.
     failed: Option<(Instant, Trouble)>,
 }
@@ -49,6 +53,11 @@ impl Slot {
 
     fn is_spared(&self) -> bool {
         self.failed.as_ref().is_some_and(|(at, _)| at.elapsed() < SPARED)
+    }
+
+    /// Whether it is late with what may have changed there.
+    fn lags(&self) -> bool {
+        self.age().is_none() && self.lagged.is_some_and(|at| at.elapsed() < SPARED)
     }
 
     /// Whether it was just there and did not know: it would say the same again.
@@ -92,13 +101,21 @@ impl Surveyor {
     /// What is known now, and those of which nothing is, or nothing new: their last look came to nothing.
     pub fn sight(&self, among: &[Place]) -> (Map, Vec<Place>) {
         let slots = self.slots();
-        let is_unseen = |place: &Place| slots[*place].seen.is_none() || slots[*place].failed.is_some();
+        let is_unseen = |place: &Place| {
+            let slot = &slots[*place];
+            slot.seen.is_none() || slot.failed.is_some() || slot.lags()
+        };
         (self.map_of(&slots), among.iter().copied().filter(is_unseen).collect())
     }
 
     /// What came of each host's last look, where that is nothing.
     pub fn failed(&self) -> Vec<Option<Trouble>> {
         self.slots().iter().map(|slot| slot.failed.as_ref().map(|(_, trouble)| trouble.clone())).collect()
+    }
+
+    /// Whether a call has just waited in vain until it is connected to: no other waits for it, and it does not twice.
+    pub fn is_in_vain(&self, place: Place) -> bool {
+        !self.hosts[place].is_up() && self.slots()[place].is_spared()
     }
 
     /// Whether any host is a Proxmox VE node, or may be one for all that is known.
@@ -113,7 +130,7 @@ impl Surveyor {
 
     /// Sees to it that what is known of these hosts is not old: where it is, they are waited for.
     pub async fn look(self: &Arc<Self>, among: &[Place]) {
-        let (mut wait, mut beside) = (Vec::new(), Vec::new());
+        let (mut wait, mut beside, mut anew) = (Vec::new(), Vec::new(), Vec::new());
         {
             let slots = self.slots();
             for place in among.iter().copied() {
@@ -121,7 +138,11 @@ impl Surveyor {
                 let is_known = match slot.age() {
                     Some(age) => slot.is_spared() || age < OLD,
                     // What it said is no more; but it has just been asked.
-                    None if slot.seen.is_some() => slot.is_spared(),
+                    None if slot.seen.is_some() && !slot.is_spared() && !slot.lags() => {
+                        anew.push(place);
+                        continue;
+                    }
+                    None if slot.seen.is_some() => true,
                     // Each is waited for once; from then on it is told when it is there.
                     None => slot.failed.is_some(),
                 };
@@ -138,7 +159,19 @@ impl Surveyor {
         for place in beside.into_iter().filter(is_due) {
             tokio::spawn(self.clone().again(place, FRESH));
         }
-        self.wait(wait, FRESH, false).await;
+        tokio::join!(self.wait(wait, FRESH, false), self.wait_a_little(anew));
+    }
+
+    /// For what it says after a change. A look that takes longer goes on, and whoever does not find something waits for it.
+    async fn wait_a_little(self: &Arc<Self>, places: Vec<Place>) {
+        let until = tokio::time::Instant::now() + LAG;
+        let looks: Vec<_> =
+            places.iter().map(|place| (*place, tokio::spawn(self.clone().again(*place, FRESH)))).collect();
+        for (place, look) in looks {
+            if tokio::time::timeout_at(until, look).await.is_err() {
+                self.slots()[place].lagged = Some(Instant::now());
+            }
+        }
     }
 
     /// For what cannot be taken back: waits until each has said what it has, where it has not just said it and is still there.
@@ -186,7 +219,7 @@ impl Surveyor {
                 }
             })
             .collect();
-        let came = gather(looks, |seen| *seen).await;
+        let came = gather(looks, |seen| *seen, &[]).await;
         let mut slots = self.slots();
         for (place, _) in places.iter().zip(came).filter(|(_, came)| *came != Some(true)) {
             let slot = &mut slots[*place];

@@ -14,6 +14,7 @@ use super::answer::{HOST, Said};
 use super::calls::cleaned;
 use super::client::cleaned_all;
 use super::front::Front;
+use super::made::TASK;
 use super::places::Place;
 use crate::text::brief;
 
@@ -98,6 +99,7 @@ fn result_of(front: &Front, place: Place, result: JsonObject) -> Result<JsonObje
     let said = said.ok_or_else(|| strange(front, place))?;
     // Of a task's log.
     front.tainted.mark();
+    front.made.note(TASK, place, &said).map_err(|_| strange(front, place))?;
     let result = serde_json::to_value(said.result()).map_err(|_| strange(front, place))?;
     Ok(object(result))
 }

@@ -1,10 +1,13 @@
 //! Hosts that are gone, refuse or come back; many calls meanwhile are in `storm`.
 
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
+
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::common::eventually;
-use crate::machines::{Connected, five};
+use crate::machines::{Connected, Fleet, alone, five, member};
 
 pub fn unanswered<'a>(answer: &'a Value, host: &str) -> &'a Value {
     let list = answer["unanswered"].as_array().unwrap_or_else(|| panic!("somebody is missing: {answer}"));
@@ -91,4 +94,62 @@ fn while_a_host_is_not_known_no_guest_is_changed_that_it_might_have_too() {
     }
     let looked = connected.refused("exec", json!({ "guest": 501, "argv": ["true"] }));
     assert_ne!(looked["kind"], "which_host", "{looked}");
+}
+
+/// A member that hangs is hung up on after this, and what waits for it ends then.
+const HUNG_UP: Duration = Duration::from_secs(15);
+
+#[test]
+fn a_member_that_hangs_holds_nothing_that_another_of_its_cluster_can_answer() {
+    let fleet =
+        Fleet::of(vec![("one", member("pve1")), ("two", member("pve2")), ("three", alone("shed", &[501]))]);
+    let mut connected = fleet.connect();
+    let path = json!({ "path": "/cluster/resources", "args": { "type": "storage" } });
+    assert_eq!(hosts(&connected.call("read", path.clone()))[0], "one");
+    // Something may have changed there, so that what it has is asked for anew.
+    connected.refused("apply", json!({ "plan_id": "0".repeat(32), "host": "two" }));
+    fleet.machine("two").signal(Signal::SIGSTOP);
+    let began = Instant::now();
+    let answer = connected.call("read", path.clone());
+    println!("while the second hangs: {:?}", began.elapsed());
+    assert!(began.elapsed() < HUNG_UP / 2, "{:?}", began.elapsed());
+    assert_eq!((hosts(&answer)[0], &answer["unanswered"]), ("one", &Value::Null), "{answer}");
+    fleet.machine("two").signal(Signal::SIGCONT);
+    connected.call("read", json!({ "path": "/version", "host": "two" }));
+
+    fleet.machine("one").signal(Signal::SIGSTOP);
+    let began = Instant::now();
+    let answer = connected.call("read", path);
+    println!("while the first hangs: {:?}", began.elapsed());
+    assert_eq!((hosts(&answer)[0], &answer["unanswered"]), ("two", &Value::Null), "{answer}");
+    let answer = connected.client.request("resources/read", json!({ "uri": "provost://node/pve1" }));
+    let text = answer["result"]["contents"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}"));
+    assert_eq!(serde_json::from_str::<Value>(text).expect("JSON")["host"], "two");
+    let asked = json!({
+        "ref": { "type": "ref/resource", "uri": "provost://guest/{vmid}" }, "argument": { "name": "vmid", "value": "10" },
+    });
+    let answer = connected.client.request("completion/complete", asked);
+    assert!(answer["result"]["completion"]["values"].to_string().contains("102"), "{answer}");
+    println!("and a resource and a completion: {:?}", began.elapsed());
+    assert!(began.elapsed() < HUNG_UP * 2 / 3, "{:?}", began.elapsed());
+    fleet.machine("one").signal(Signal::SIGCONT);
+}
+
+#[test]
+fn a_host_that_never_begins_a_session_is_waited_for_once() {
+    let fleet = Fleet::of(vec![("three", alone("shed", &[501]))]);
+    let mute = fleet.dir().join("mute.sock");
+    let _listener = UnixListener::bind(&mute).expect("bind");
+    let socket = fleet.machine("three").site.socket();
+    let mut connected =
+        Connected::new(&[format!("three={}", socket.display()), format!("mute={}", mute.display())]);
+    let began = Instant::now();
+    let answer = versions(&mut connected);
+    println!("the first read: {:?}", began.elapsed());
+    assert_eq!((hosts(&answer), &unanswered(&answer, "mute")["kind"]), (vec!["three"], &json!("connecting")));
+    // Three seconds after the other has answered, and not three more.
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let began = Instant::now();
+    versions(&mut connected);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }

@@ -157,6 +157,10 @@ fn a_plan_is_applied_by_the_host_that_made_it() {
     // The receipt of that change is taken back there, too.
     let undo = connected.call("plan", json!({ "undo": applied["receipt"] }));
     assert_eq!((&undo["host"], &undo["undoes"]), (&json!("three"), &applied["receipt"]), "{undo}");
+    // And by the number of what came of it.
+    assert!(applied["outcome"].is_u64() && applied["outcome"] != applied["receipt"], "{applied}");
+    let undo = connected.call("plan", json!({ "undo": applied["outcome"] }));
+    assert_eq!(undo["host"], "three", "{undo}");
     let error = connected.refused("plan", json!({ "undo": 4711 }));
     assert_eq!(error["kind"], "which_host", "{error}");
     let error = connected.refused("apply", json!({ "plan_id": "0".repeat(32) }));
