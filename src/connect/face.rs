@@ -118,9 +118,10 @@ impl ServerHandler for Face {
 
     async fn list_tools(
         &self,
-        _page: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        misread::only_page(page)?;
         self.front.client.seen(&context);
         Ok(ListToolsResult::with_all_items(list::tools()))
     }
@@ -216,9 +217,10 @@ impl ServerHandler for Face {
 
     async fn list_prompts(
         &self,
-        _page: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
+        misread::only_page(page)?;
         self.front.client.seen(&context);
         // They are about nodes and guests.
         let all = if self.front.surveyor.may_have_guests() { prompts::list() } else { Vec::new() };
@@ -237,9 +239,10 @@ impl ServerHandler for Face {
 
     async fn list_resources(
         &self,
-        _page: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
+        misread::only_page(page)?;
         self.front.client.seen(&context);
         Ok(ListResourcesResult::with_all_items(list::resources()))
     }
@@ -257,9 +260,10 @@ impl ServerHandler for Face {
 
     async fn list_resource_templates(
         &self,
-        _page: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        misread::only_page(page)?;
         self.front.client.seen(&context);
         Ok(ListResourceTemplatesResult::with_all_items(list::templates()))
     }

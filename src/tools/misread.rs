@@ -36,6 +36,14 @@ pub fn refused(request: CustomRequest) -> ErrorData {
     ErrorData::invalid_params(format!("{method}: {}", brief(&wrong, SHOWN)), None)
 }
 
+/// Every list is one page, to which no cursor leads.
+pub fn only_page(page: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
+    match page.and_then(|page| page.cursor).filter(|cursor| !cursor.is_empty()) {
+        Some(_) => Err(ErrorData::invalid_params("this list has one page, and gave no cursor", None)),
+        None => Ok(()),
+    }
+}
+
 /// What is wrong with params of this kind.
 fn wrong<P: DeserializeOwned>(params: Value) -> String {
     match (params.is_null(), serde_json::from_value::<P>(params)) {
@@ -66,6 +74,14 @@ mod tests {
             let error = refused(CustomRequest::new(method, params));
             assert_eq!(error.code.0, code, "{error:?}");
             assert!(error.message.contains(said), "{error:?}");
+        }
+        let page = |cursor: Option<&str>| {
+            Some(PaginatedRequestParams::default().with_cursor(cursor.map(str::to_owned)))
+        };
+        for (page, is_good) in
+            [(None, true), (page(None), true), (page(Some("")), true), (page(Some("zzz")), false)]
+        {
+            assert_eq!(only_page(page).is_ok(), is_good);
         }
     }
 }

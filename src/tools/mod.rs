@@ -313,9 +313,10 @@ impl ServerHandler for Session {
 
     async fn list_tools(
         &self,
-        _page: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        misread::only_page(page)?;
         Ok(ListToolsResult::with_all_items(schema::tools()))
     }
 
@@ -450,9 +451,10 @@ impl ServerHandler for Session {
 
     async fn list_prompts(
         &self,
-        _page: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
+        misread::only_page(page)?;
         // They are about nodes and guests.
         let all = if self.provost.catalog.product().has_guests() { prompts::list() } else { Vec::new() };
         Ok(ListPromptsResult::with_all_items(all))
@@ -468,9 +470,10 @@ impl ServerHandler for Session {
 
     async fn list_resources(
         &self,
-        _page: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
+        misread::only_page(page)?;
         Ok(ListResourcesResult::with_all_items(resources::list(self.provost.catalog.product())))
     }
 
@@ -493,9 +496,10 @@ impl ServerHandler for Session {
 
     async fn list_resource_templates(
         &self,
-        _page: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        misread::only_page(page)?;
         Ok(ListResourceTemplatesResult::with_all_items(resources::templates(self.provost.catalog.product())))
     }
 }

@@ -43,7 +43,11 @@ impl Cursor {
         let parsed = match given.split_once('-') {
             Some((offset, of)) => {
                 let of = of.split_once('-').map_or(of, |(of, _)| of);
-                offset.parse().ok().zip(u64::from_str_radix(of, 16).ok())
+                let parsed = offset.parse().ok().zip(u64::from_str_radix(of, 16).ok());
+                // What is not written as this writes it, to its end, was not given here.
+                parsed.filter(|&(offset, identity)| {
+                    Self { identity, offset, total: Self::total(Some(given)) }.to_string() == given
+                })
             }
             None => given.parse().ok().map(|offset| (offset, identity)),
         };
@@ -96,6 +100,10 @@ mod tests {
             &format!("120-{:016x}", identity ^ 1),
             &beyond,
             &farthest,
+            &text.repeat(1000),
+            &format!("{counted}x"),
+            &format!("{text}-"),
+            &format!("0{text}"),
         ] {
             assert_eq!(
                 Cursor::offset(Some(wrong), identity).err().map(|failure| failure.kind),

@@ -35,6 +35,8 @@ struct Comparison {
     /// The value in small letters, and what it is as a number or as seconds of the epoch: looked at once, not for each row.
     lower: String,
     number: Option<f64>,
+    /// As an integer: beyond 2^53 two of them may be one and the same float.
+    integer: Option<i128>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,9 +80,14 @@ const OPERATORS: &[(&str, Operator)] = &[
 pub enum FilterError {
     #[error(
         "where: \"{0}\" is no comparison; write FIELD = VALUE, or with != < <= > >= ~ (contains), joined by \"and\": \
-         status = running and mem > 4G"
+         status = running and mem > 4G; a value that holds \",\" or \";\" wants quotes: tags = 'a;b'"
     )]
     NoComparison(String),
+    #[error(
+        "where: nothing follows the last word of \"{0}\"; write the comparison that is missing behind it, or leave the \
+         word out; a value that ends with it wants quotes"
+    )]
+    Dangling(String),
     #[error("where: \"{0}\" is {NO_CONSTANT}")]
     Expression(String),
     #[error(
@@ -210,6 +217,9 @@ impl Comparison {
         if !value.starts_with(['"', '\'']) && value.to_ascii_lowercase().contains(" or ") {
             return Err(shown());
         }
+        if !value.starts_with(['"', '\'']) && is_dangling(value) {
+            return Err(FilterError::Dangling(brief(text)));
+        }
         match quoted(value) {
             Some(text) => Self::new(field, operator, text).ordering(),
             // A quote that never ends has taken what follows with it: nothing would pass, and nobody would see why.
@@ -270,7 +280,8 @@ impl Comparison {
 
     fn new(field: &str, operator: Operator, value: &str) -> Self {
         let number = number(value).or_else(|| constant::seconds(value));
-        Self { field: field.into(), operator, value: value.into(), lower: value.to_lowercase(), number }
+        let (lower, integer) = (value.to_lowercase(), value.parse().ok());
+        Self { field: field.into(), operator, value: value.into(), lower, number, integer }
     }
 
     /// Nothing is neither more nor less than anything.
@@ -286,11 +297,16 @@ impl Comparison {
         // What PVE leaves out is off, zero or empty.
         let field = field.unwrap_or_default();
         let field: &str = if field.is_empty() && self.number == Some(0.0) { "0" } else { &field };
-        let numbers = || self.number.and_then(|right| Some((number(field)?, right)));
+        let numbers = || match self.integer.zip(field.parse::<i128>().ok()) {
+            Some((right, left)) => Some(left.cmp(&right)),
+            None => number(field)?.partial_cmp(&self.number?),
+        };
         let mut ordering = || match numbers() {
-            Some((left, right)) => left.partial_cmp(&right),
+            Some(ordering) => Some(ordering),
             // Nothing is neither more nor less than anything.
             _ if field.is_empty() => None,
+            // Nor is a word than a number; a version or a day begins as one.
+            _ if self.number.is_some() && !field.starts_with(|c: char| c.is_ascii_digit()) => None,
             _ => {
                 if self.number.is_none() {
                     let seen =
@@ -301,7 +317,7 @@ impl Comparison {
             }
         };
         let equal = || match numbers() {
-            Some((left, right)) => left == right,
+            Some(ordering) => ordering == Ordering::Equal,
             _ => field.eq_ignore_ascii_case(&self.value),
         };
         let holds = || field.to_lowercase().contains(&self.lower);
@@ -328,6 +344,13 @@ impl Comparison {
 fn is_part(text: &str, part: &str) -> bool {
     const BETWEEN: [char; 2] = [';', ','];
     text.contains(BETWEEN) && text.split(BETWEEN).any(|one| one.trim().eq_ignore_ascii_case(part))
+}
+
+/// Whether an "and" or "or" ends a value of several words: something was to follow.
+fn is_dangling(value: &str) -> bool {
+    value
+        .rsplit_once(char::is_whitespace)
+        .is_some_and(|(_, last)| last.eq_ignore_ascii_case("and") || last.eq_ignore_ascii_case("or"))
 }
 
 /// The operator that a text begins with, and what stands behind it.

@@ -89,6 +89,8 @@ fn a_message_sent_again_is_not_done_again_though_its_task_made_room_for_others()
         agent.call("status", &json!({}));
     }
     assert_eq!(agent.error("GetTask", &json!({ "id": first["id"] })).0, -32001, "it has made room");
+    let looks = || web.receipts().iter().filter(|receipt| receipt["tool"] == "status").count();
+    eventually("what only looked is on the disk too", || looks() == 130);
     let before = web.receipts().len();
     assert_eq!(agent.error("SendMessage", &apply), (-32004, "unsupported".into()));
     assert_eq!(web.receipts().len(), before, "nothing was tried");

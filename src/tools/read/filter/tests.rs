@@ -194,3 +194,38 @@ fn numbers_that_are_compared_with_words_are_no_answer() {
         assert_eq!(misfit(given, rows), None, "{given}");
     }
 }
+
+#[test]
+fn a_comparison_that_is_missing_behind_and_is_asked_for() {
+    for given in ["vmid = 100 and", "vmid = 100 and ", "vmid = 100 OR", "a = 1 and name ~ web and"] {
+        let error = Filter::parse(&Where::Text(given.into())).unwrap_err().to_string();
+        assert!(error.contains("is missing"), "{given}: {error}");
+    }
+    assert!(passes("comment = 'salt and'", r#"{"comment":"salt and"}"#));
+    assert!(passes("name = and", r#"{"name":"and"}"#));
+}
+
+#[test]
+fn a_list_without_quotes_is_told_that_it_wants_them() {
+    for given in ["tags = prod;db", "content = iso,vztmpl"] {
+        let error = Filter::parse(&Where::Text(given.into())).unwrap_err().to_string();
+        assert!(error.contains("wants quotes"), "{given}: {error}");
+    }
+    assert!(passes("tags = 'prod;db'", r#"{"tags":"prod;db"}"#));
+}
+
+#[test]
+fn integers_that_are_one_float_are_two() {
+    let row = r#"{"v":9007199254740992,"w":"9007199254740993"}"#;
+    assert!(!passes("v = 9007199254740993", row));
+    assert!(passes("v != 9007199254740993 and v < 9007199254740993", row));
+    assert!(passes("w = 9007199254740993 and w > 9007199254740992", row));
+}
+
+#[test]
+fn a_word_is_neither_more_nor_less_than_a_number() {
+    for given in ["n > 5", "n >= 5", "n < 5", "n <= 5"] {
+        assert!(!passes(given, r#"{"n":"x"}"#), "{given}");
+    }
+    assert!(passes("n > 8.3", r#"{"n":"8.4.1"}"#));
+}
