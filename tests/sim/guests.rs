@@ -161,6 +161,7 @@ async fn disks_grow_move_and_are_left_over() {
 async fn backups_are_made_shown_pruned_and_restored() {
     let lab = Lab::new(demo(20, &[])).await;
     let vmid = lab.by(QEMU, "vmid").await.into_keys().next().unwrap();
+    lab.call("PUT", &format!("{QEMU}/{vmid}/config"), "ide2=local-lvm%3Acloudinit").await.data();
     for _ in 0..4 {
         ok(&lab, "POST", "/nodes/pve1/vzdump", &format!("vmid={vmid}&storage=backup&compress=zstd")).await;
     }
@@ -178,9 +179,14 @@ async fn backups_are_made_shown_pruned_and_restored() {
     assert_eq!(left.as_array().unwrap().len(), 2, "the newest, and the protected one");
     let form = format!("vmid=500&archive={}&storage=local-lvm&unique=1", volumes[0]);
     ok(&lab, "POST", QEMU, &form).await;
-    assert!(
-        lab.get("/nodes/pve1/qemu/500/config").await["scsi0"].as_str().unwrap().contains("vm-500-disk-0")
-    );
+    let old = lab.get(&format!("{QEMU}/{vmid}/config")).await;
+    let new = lab.get("/nodes/pve1/qemu/500/config").await;
+    for (key, name) in [("scsi0", "vm-500-disk-0"), ("ide2", "local-lvm:vm-500-cloudinit")] {
+        assert!(new[key].as_str().unwrap().contains(name), "{new}");
+    }
+    for key in ["smbios1", "vmgenid", "net0"] {
+        assert!(new[key].is_string() && new[key] != old[key], "{key}: {new}");
+    }
     let none = lab.call("POST", "/nodes/pve1/vzdump", &format!("vmid={vmid}&storage=local-lvm")).await;
     assert_eq!(none.reason, "storage 'local-lvm' does not support backups");
 }

@@ -157,18 +157,38 @@ fn restored(call: &mut Call<'_>, pool: Option<String>) -> Result<Reply, Refusal>
         let disks: Vec<(String, String)> = guest
             .config
             .iter()
-            .filter(|(key, value)| is_disk(kind_of, key) && property(value, "media") != Some("cdrom"))
+            .filter(|(key, value)| {
+                is_disk(kind_of, key)
+                    && (property(value, "media") != Some("cdrom") || value.contains("cloudinit"))
+            })
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         for (key, value) in disks {
             let Some(id) = volume(&value) else { continue };
             let storage =
                 target.clone().unwrap_or_else(|| id.split(':').next().unwrap_or("local").to_owned());
+            if id.contains("cloudinit") {
+                let drive = format!("{storage}:cloudinit,media=cdrom");
+                let drive = value::prepared(estate, (kind_of, vmid, &place), &key, &drive)?;
+                guest.config.insert(key, drive);
+                continue;
+            }
             let size = property(&value, "size").and_then(bytes).unwrap_or_default();
             let new = estate.allocate(&storage, (kind_of, vmid, &place), false, None, size)?;
             guest.config.insert(key, value.replacen(id, &new, 1));
         }
+        // No two states of a machine have the same one, whatever else is kept.
+        if guest.config.contains_key("vmgenid") {
+            guest.config.insert("vmgenid".to_owned(), estate.uuid());
+        }
         if unique {
+            if let Some(board) = guest.config.get("smbios1") {
+                let uuid = format!("uuid={}", estate.uuid());
+                let parts =
+                    board.split(',').map(|part| if part.starts_with("uuid=") { &*uuid } else { part });
+                let board = parts.collect::<Vec<_>>().join(",");
+                guest.config.insert("smbios1".to_owned(), board);
+            }
             let cards: Vec<String> =
                 guest.config.keys().filter(|key| key.starts_with("net")).cloned().collect();
             for key in cards {

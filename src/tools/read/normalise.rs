@@ -81,7 +81,12 @@ fn task(product: Product, given: &str) -> Option<Upid> {
 }
 
 fn path(given: &str) -> Option<String> {
-    let from_root = in_url(given).unwrap_or(given);
+    let from_root = match in_url(given) {
+        // Of something else than a node: that is no path here, and no words either.
+        Some(behind) if !behind.starts_with("/api2/") => return Some(given.to_owned()),
+        Some(behind) => behind,
+        None => given,
+    };
     let with_slash = match from_root.starts_with('/') {
         true => from_root.to_owned(),
         false => {
@@ -107,7 +112,7 @@ fn path(given: &str) -> Option<String> {
 /// What stands behind the host of a URL. The node that answers is this one, whichever the URL names.
 fn in_url(given: &str) -> Option<&str> {
     let rest = ["https://", "http://"].iter().find_map(|scheme| given.strip_prefix(scheme))?;
-    rest.find('/').map(|at| &rest[at..])
+    Some(rest.find('/').map_or("", |at| &rest[at..]))
 }
 
 /// With a name that has slashes in it as the one segment that it is.

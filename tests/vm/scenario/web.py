@@ -96,7 +96,7 @@ def watched():
     holds("it is ready: PVE, the ledger and provost-execd are there", status == 200, health)
     status, metrics = ask("/metrics")
     counted = re.findall(r'^provost_calls_total\{.*tool="(\w+)"', metrics, re.M)
-    holds("and has counted the calls", status == 200 and {"read", "exec", "apply"} <= set(counted) and metrics.endswith("# EOF\n"), metrics)
+    holds("and has counted the calls", status == 200 and {"read", "exec", "apply"} <= set(counted) and "\n# TYPE provost_calls_total counter\n" in metrics, metrics)
 
 
 def taken_back(token):
